@@ -1,0 +1,1 @@
+"""The centre: events to a store and a page."""
