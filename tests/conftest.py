@@ -1,0 +1,34 @@
+"""What every test may ask for: real neighbours, and the development data where it exists."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.stack import Stack
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A mosquitto and a mongod for the whole run; tests use node names and databases of their own."""
+    with Stack(tmp_path_factory.mktemp("stack")) as running:
+        yield running
+
+
+@pytest.fixture
+def own_stack(tmp_path: Path) -> Iterator[Stack]:
+    """A mosquitto and a mongod of the test's own, to kill and start again."""
+    with Stack(tmp_path / "stack") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of development data; the test is skipped where there is none."""
+    folder = os.environ.get("GB_DATA", "")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("GB_DATA does not name the folder of development data")
+    return Path(folder)
