@@ -1,0 +1,169 @@
+"""The agent's TOML: what only the box's owner sets. Typed, strict: an unknown key is refused with its path.
+
+The lines, zones and thresholds written here are the box's *first* document; what the centre sends later
+replaces them (and survives restarts). Sources, models, secrets, and what may leave the box stay here.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct
+
+from agent import wire
+
+MODELS = Path(__file__).parent / "models"
+SAMPLE = Path(__file__).parent / "agent.toml"
+
+T = TypeVar("T")
+
+
+class ConfigError(Exception):
+    """A configuration that cannot be used; the text names the file, the key and the remedy."""
+
+
+class BrokerConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the events go. The password comes from a file, never from the TOML itself."""
+
+    url: str = "mqtt://127.0.0.1:1883"
+    username: str = ""  # empty: the node's name
+    password_file: str = ""
+    ca_file: str = ""
+
+
+class SpoolConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """How much disk the waiting events may take."""
+
+    limit_mb: Annotated[int, Meta(ge=4, le=1_000_000)] = 512
+
+
+class CameraConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """One camera: where it is, which model looks, what it counts."""
+
+    source: str
+    model: str = "traffic"
+    threads: Annotated[int, Meta(ge=1, le=64)] = 1
+    pace: Literal["real", "fast"] = "real"
+    loop: bool = False
+    preview: Literal["off", "unblurred"] = "off"
+    confidence: Annotated[float, Meta(gt=0.0, lt=1.0)] = 0.25
+    labels: list[wire.Label] = []
+    lines: dict[wire.Name, wire.Line] = {}
+    zones: dict[wire.Name, wire.Zone] = {}
+
+    @property
+    def model_path(self) -> Path:
+        """The model's file: a path, or the packaged model of that name."""
+        packaged = MODELS / f"gb-yolo-n-{self.model}.onnx"
+        return packaged if packaged.exists() else Path(self.model)
+
+    @property
+    def pictures_may_leave(self) -> bool:
+        """True if a preview may be asked for: the scene, files, or the owner's explicit word."""
+        live = self.source.isdigit() or self.source.startswith(("/dev/", "rtsp", "http"))
+        return self.preview == "unblurred" or not live
+
+    def settings(self) -> wire.CameraSettings:
+        """The part of this camera that the centre may replace."""
+        return wire.CameraSettings(self.confidence, self.labels, self.lines, self.zones)
+
+
+class Config(Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole file."""
+
+    node: str
+    state_dir: str = "/var/lib/gb-agent"
+    broker: BrokerConfig = BrokerConfig()
+    spool: SpoolConfig = SpoolConfig()
+    camera: dict[wire.Name, CameraConfig] = {}
+
+    @property
+    def spool_path(self) -> Path:
+        """The file of waiting events."""
+        return Path(self.state_dir) / "spool.db"
+
+    def document(self) -> wire.Document:
+        """The first document, version 0."""
+        return wire.Document(0, {name: camera.settings() for name, camera in self.camera.items()})
+
+
+def load(path: Path) -> Config:
+    """Read and check a config file; raise ConfigError."""
+    try:
+        tree = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}. Name the file with --config FILE") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from None
+    try:
+        config = _config(tree)
+        wire.valid_node(config.node)
+    except wire.WireError as error:
+        raise ConfigError(f"{path}: node: {error}") from None
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+    if not config.camera:
+        raise ConfigError(f'{path}: no camera. Add [camera.cam0] with source = "0" or an address')
+    return config
+
+
+def _config(tree: dict[str, Any]) -> Config:
+    """Check part by part, so that each message can name its place."""
+    cameras = tree.pop("camera", {})
+    config = _typed(tree, Config, "")
+    if not isinstance(cameras, dict):
+        raise ConfigError("camera: write a table for each camera, [camera.NAME]")
+    return msgspec.structs.replace(
+        config, camera={name: _camera(camera, f"camera.{name}") for name, camera in cameras.items()}
+    )
+
+
+def _camera(tree: Any, path: str) -> CameraConfig:
+    _check_name(path)
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{path}: write it as a table, [{path}]")
+    for kind, shape in (("lines", wire.Line), ("zones", wire.Zone)):
+        parts = tree.get(kind, {})
+        for name, part in parts.items() if isinstance(parts, dict) else ():
+            _check_name(f"{path}.{kind}.{name}")
+            _typed(part, shape, f"{path}.{kind}.{name}")
+    return _typed(tree, CameraConfig, path)
+
+
+def _check_name(path: str) -> None:
+    """Check the last part of a path, which a person chose."""
+    try:
+        msgspec.convert(re.split(r"^camera\.|\.(?:lines|zones)\.", path)[-1], wire.Name)
+    except msgspec.ValidationError:
+        raise ConfigError(f"{path}: a name has 1 to 48 letters, digits, spaces and _.-") from None
+
+
+def _typed(tree: Any, shape: type[T], path: str) -> T:
+    try:
+        return msgspec.convert(tree, shape)
+    except msgspec.ValidationError as error:
+        raise ConfigError(_explain(str(error), shape, path)) from None
+
+
+def _explain(message: str, shape: Any, path: str) -> str:
+    """Turn msgspec's message into `path.key: what is wrong`."""
+    text, _, place = message.partition(" - at `$")
+    where = (path + re.sub(r"\[\.\.\.\]", "", place.rstrip("`"))).strip(".")
+    unknown = re.search(r"unknown field `(.+?)`", text)
+    if not unknown:
+        return f"{where}: {text}" if where else text
+    key = unknown.group(1)
+    near = difflib.get_close_matches(key, _fields(shape, place.rstrip("`")), n=1)
+    hint = f". Did you mean {near[0]!r}?" if near else ""
+    return f"{(where + '.' + key).strip('.')}: unknown key{hint}"
+
+
+def _fields(shape: Any, place: str) -> list[str]:
+    for part in place.strip(".").split("."):
+        shape = next((f.type for f in msgspec.structs.fields(shape) if f.name == part), shape)
+    return [f.encode_name for f in msgspec.structs.fields(shape)]

@@ -1,0 +1,84 @@
+"""The agent's configuration: strict, typed, and documented by its sample."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from agent import config, wire
+
+CAMERA = 'node = "gate-1"\n[camera.cam0]\nsource = "0"\n'
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "agent.toml"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (CAMERA + "sorce = 1", "camera.cam0.sorce: unknown key. Did you mean 'source'?"),
+        (CAMERA + "[broker]\nur = 1", "broker.ur: unknown key. Did you mean 'url'?"),
+        (CAMERA + "confidence = 3.0", "camera.cam0.confidence: Expected `float` < 1.0"),
+        (CAMERA + "[camera.cam0.lines.a]\npoints = [[0, 1]]", "camera.cam0.lines.a.points: Expected `array`"),
+        (CAMERA + "[camera.cam0.lines.a]\npoint = []", "camera.cam0.lines.a.point: unknown key"),
+        (CAMERA + '[camera.cam0.lines."a$"]\npoints = []', "camera.cam0.lines.a$: a name has"),
+        ('node = "Gate 1"\n[camera.cam0]\nsource = "0"', "node: 'Gate 1' is no node name"),
+        ('node = "gate-1"', "no camera"),
+        ("node =", "Invalid value"),
+        ('node = "gate-1"\ncamera = 3', "camera: write a table for each camera"),
+    ],
+)
+def test_bad_config_names_its_place(tmp_path: Path, text: str, message: str) -> None:
+    """Each mistake is refused with the path of the key and what is wrong."""
+    with pytest.raises(config.ConfigError, match=re.escape(message)):
+        config.load(write(tmp_path, text))
+
+
+def test_missing_file_says_what_to_do(tmp_path: Path) -> None:
+    """A file that is not there is named, with the option that names another."""
+    with pytest.raises(config.ConfigError, match="--config FILE"):
+        config.load(tmp_path / "none.toml")
+
+
+def test_sample_loads_and_shows_every_option() -> None:
+    """The sample config is the reference: it loads, and no option is missing from it."""
+    loaded = config.load(config.SAMPLE)
+    text = config.SAMPLE.read_text()
+    shapes = (
+        config.Config,
+        config.BrokerConfig,
+        config.SpoolConfig,
+        config.CameraConfig,
+        wire.Line,
+        wire.Zone,
+    )
+    for shape in shapes:
+        for field in msgspec.structs.fields(shape):
+            assert re.search(rf"\b{field.encode_name}\b", text), f"{field.encode_name} is not in the sample"
+    assert loaded.document().cameras["cam0"].lines["main"].points == [(0.0, 0.6), (1.0, 0.6)]
+
+
+@pytest.mark.parametrize(
+    ("source", "preview", "may"),
+    [
+        ("0", "off", False),
+        ("/dev/video0", "off", False),
+        ("rtsp://camera/1", "off", False),
+        ("http://camera/mjpeg", "off", False),
+        ("rtsp://camera/1", "unblurred", True),
+        ("scene:?seed=7", "off", True),
+        ("street.mp4", "off", True),
+    ],
+)
+def test_pictures_of_a_live_camera_stay_unless_its_owner_says_so(
+    source: str, preview: str, may: bool
+) -> None:
+    """Only the scene, files and an explicit word of the owner let a picture leave."""
+    camera = config.CameraConfig(source=source, preview=preview)  # type: ignore[arg-type]
+    assert camera.pictures_may_leave is may
