@@ -1,0 +1,70 @@
+"""Samples of what the box spends: CPU, memory, disk, heat, network.
+
+A box that cannot tell (no sensor, no permission) says None, never a made-up zero.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psutil
+
+from agent import wire
+
+_SENSORS = ("cpu_thermal", "coretemp", "k10temp", "soc_thermal", "acpitz")
+_THROTTLED = Path("/sys/devices/platform/soc/soc:firmware/get_throttled")  # Raspberry Pi
+
+
+class Sampler:
+    """Takes `wire.Resources` samples; rates are since the sample before."""
+
+    def __init__(self, disk: Path) -> None:
+        self._disk = disk
+        self._process = psutil.Process()
+        self._process.cpu_percent(None)
+        psutil.cpu_percent(None)
+        self._sent, self._received = _network()
+
+    def sample(self, wall_ms: int, fps: dict[str, float]) -> wire.Resources:
+        """Return one sample. `fps`: camera -> frames inferred a second."""
+        sent, received = _network()
+        resources = wire.Resources(
+            at=wall_ms,
+            camera="",
+            cpu_percent=round(psutil.cpu_percent(None)),
+            agent_cpu_percent=round(self._process.cpu_percent(None)),
+            memory_bytes=self._process.memory_info().rss,
+            memory_percent=round(psutil.virtual_memory().percent),
+            disk_percent=round(psutil.disk_usage(str(self._disk)).percent),
+            temperature=temperature(),
+            sent_bytes=max(sent - self._sent, 0),
+            received_bytes=max(received - self._received, 0),
+            throttled=throttled(),
+            fps_tenths={camera: round(rate * 10) for camera, rate in fps.items()},
+        )
+        self._sent, self._received = sent, received
+        return resources
+
+
+def _network() -> tuple[int, int]:
+    counters = psutil.net_io_counters()
+    return (counters.bytes_sent, counters.bytes_recv) if counters else (0, 0)
+
+
+def temperature() -> int | None:
+    """Return the processor's temperature in degrees Celsius, None where no sensor can be read."""
+    if not hasattr(psutil, "sensors_temperatures"):
+        return None
+    sensors = psutil.sensors_temperatures()
+    for name in (*_SENSORS, *sensors):
+        if sensors.get(name):
+            return round(max(reading.current for reading in sensors[name]))
+    return None
+
+
+def throttled() -> bool:
+    """Tell whether the box holds its clock down now, where it can say so."""
+    try:
+        return int(_THROTTLED.read_text(), 16) & 0x4 != 0
+    except (OSError, ValueError):
+        return False
