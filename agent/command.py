@@ -1,0 +1,168 @@
+"""What the centre may ask of a node: the desired document, and one-shot commands.
+
+What always holds: a document is applied whole or not at all, and the reason is reported; an older or equal
+version changes nothing; the applied document is on disk before it runs, so it works with the centre away.
+A command is executed at most once, never after its expiry, and answered once.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+import msgspec
+
+from agent import wire
+
+SEEN_COMMANDS = 1000
+PICTURE_ROLES = ("operator", "admin")
+
+Part = TypeVar("Part", wire.Line, wire.Zone)
+
+
+class Refused(Exception):
+    """A document or a command that is not executed; the text is the reason."""
+
+
+class Desired:
+    """The document that runs, and how it is replaced.
+
+    `first`: what the box's own file says. `remembered`: what `remember` gave at the last change, None at
+    the very first start. `labels`: camera -> what its model knows.
+    """
+
+    def __init__(
+        self, first: wire.Document, remembered: bytes | None, labels: Mapping[str, list[str]]
+    ) -> None:
+        self._labels = labels
+        self.error = ""
+        memory = (
+            _Memory(first, first) if remembered is None else msgspec.msgpack.decode(remembered, type=_Memory)
+        )
+        self._first = renumber(memory.first, first)
+        served = memory.applied.version > memory.first.version
+        self.document = self._fit(memory.applied) if served else self._first
+
+    def remember(self) -> bytes:
+        """Return what a restart needs."""
+        return msgspec.msgpack.encode(_Memory(self._first, self.document))
+
+    def settings(self, camera: str) -> wire.CameraSettings:
+        """Return what runs on a camera."""
+        return self.document.cameras[camera]
+
+    def report(self) -> wire.ConfigReport:
+        """Return which document runs, or why the newest does not."""
+        return wire.ConfigReport(self.document.version, self.error, self.document)
+
+    def want(self, payload: bytes) -> bool:
+        """Take a desired document; True if it is to be applied now. A refusal is kept in `error`."""
+        try:
+            document = wire.decode_document(payload)
+            if document.version <= self.document.version:
+                return False
+            self._check(document)
+        except (wire.WireError, Refused) as refusal:
+            self.error = str(refusal)[:300]
+            return False
+        self.error = ""
+        self.document = self._fit(document)
+        return True
+
+    def _check(self, document: wire.Document) -> None:
+        for name, camera in document.cameras.items():
+            if name not in self._labels:
+                raise Refused(f"this box has no camera {name!r}; it has {', '.join(self._labels)}")
+            named = [
+                ("camera", camera.labels),
+                *((f"line {n!r}", part.labels) for n, part in camera.lines.items()),
+            ]
+            named += [(f"zone {n!r}", part.labels) for n, part in camera.zones.items()]
+            for place, labels in named:
+                unknown = sorted(set(labels) - set(self._labels[name]))
+                if unknown:
+                    known = ", ".join(self._labels[name])
+                    raise Refused(
+                        f"{name}, {place}: the model does not know {unknown[0]!r}; it knows {known}"
+                    )
+
+    def _fit(self, document: wire.Document) -> wire.Document:
+        """Every camera of this box has settings, and only those."""
+        cameras = {n: document.cameras.get(n, s) for n, s in self._first.cameras.items()}
+        return wire.Document(document.version, cameras)
+
+
+class _Memory(msgspec.Struct, array_like=True, frozen=True):
+    first: wire.Document
+    applied: wire.Document
+
+
+def renumber(before: wire.Document, now: wire.Document) -> wire.Document:
+    """Give the lines and zones that the box's owner has edited since a new version."""
+    if strip(before) == strip(now):
+        return before
+    version = before.version + 1
+    cameras = {}
+    for name, camera in now.cameras.items():
+        old = before.cameras.get(name, wire.CameraSettings())
+        lines = {n: _renumbered(old.lines.get(n), line, version) for n, line in camera.lines.items()}
+        zones = {n: _renumbered(old.zones.get(n), zone, version) for n, zone in camera.zones.items()}
+        cameras[name] = msgspec.structs.replace(camera, lines=lines, zones=zones)
+    return wire.Document(version, cameras)
+
+
+def _renumbered(old: Part | None, new: Part, version: int) -> Part:
+    if old is not None and msgspec.structs.replace(old, version=0) == msgspec.structs.replace(new, version=0):
+        return old
+    return msgspec.structs.replace(new, version=version)
+
+
+def strip(document: wire.Document) -> dict[str, wire.CameraSettings]:
+    """Return a document's cameras without any version."""
+
+    def bare(camera: wire.CameraSettings) -> wire.CameraSettings:
+        lines = {n: msgspec.structs.replace(line, version=0) for n, line in camera.lines.items()}
+        zones = {n: msgspec.structs.replace(zone, version=0) for n, zone in camera.zones.items()}
+        return msgspec.structs.replace(camera, lines=lines, zones=zones)
+
+    return {name: bare(camera) for name, camera in document.cameras.items()}
+
+
+class Commands:
+    """Executes each command once. `watch(camera, seconds, picture)` is what "watch" calls."""
+
+    def __init__(self, cameras: Mapping[str, bool], watch: Callable[[str, float, bool], None]) -> None:
+        self._cameras = cameras  # name -> pictures may leave
+        self._watch = watch
+        self._seen: OrderedDict[str, None] = OrderedDict()
+
+    def execute(self, payload: bytes, now_ms: int) -> wire.Response | None:
+        """Execute one command; None for what cannot even be answered."""
+        try:
+            command: wire.Command = wire.decode_json(payload, wire.Command)
+        except wire.WireError:
+            return None
+        try:
+            self._refuse(command, now_ms)
+        except Refused as refusal:
+            return wire.Response(command.id, False, str(refusal))
+        self._seen[command.id] = None
+        while len(self._seen) > SEEN_COMMANDS:
+            self._seen.popitem(last=False)
+        self._watch(command.camera, command.seconds if command.verb == "watch" else 0.0, command.picture)
+        return wire.Response(command.id, True)
+
+    def _refuse(self, command: wire.Command, now_ms: int) -> None:
+        if command.id in self._seen:
+            raise Refused("this command was executed already")
+        if command.expires < now_ms:
+            raise Refused("this command has expired")
+        if command.verb not in ("watch", "unwatch"):
+            raise Refused(f"unknown command {command.verb[:40]!r}")
+        if command.camera not in self._cameras:
+            raise Refused(f"this box has no camera {command.camera[:48]!r}")
+        if command.picture and command.role not in PICTURE_ROLES:
+            raise Refused("only an operator may ask for pictures")
+        if command.picture and not self._cameras[command.camera]:
+            raise Refused('the box\'s owner lets no picture leave: preview = "off"')

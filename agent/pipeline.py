@@ -1,0 +1,349 @@
+"""The loop that is the product, once for each camera: newest frame -> infer -> track -> analyse -> spool.
+
+What always holds:
+
+* Everything between a frame and its events is plain calls on one worker thread. New settings, minute
+  boundaries and camera states are taken up between two frames, so nothing here needs a lock.
+* A frame's events are on disk before the next frame is looked at.
+* Each second is accounted for: watched, or blind with a reason.
+* A frame that the model cannot judge is counted as dropped; it never ends the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+
+from agent import wire
+from agent.analyse import Analyst, Totals
+from agent.capture import Camera, Frame, StateChange
+from agent.config import CameraConfig
+from agent.infer import Detector, InferenceError
+from agent.spool import SpoolWorker
+from agent.track import Tracker, Tracks
+from agent.watchdog import Watchdog
+
+log = logging.getLogger("gb-agent")
+
+TAKE_SECONDS = 0.5
+GAP_SECONDS = 3.0  # a longer gap between two frames was not watched
+BOXES_INTERVAL = 0.1
+PICTURE_INTERVAL = 0.2
+PICTURE_WIDTH = 640
+
+
+class Watch:
+    """Where a minute's time went. `step` is the camera's own clock, `blind` the wall's."""
+
+    def __init__(self) -> None:
+        self.watched = 0.0
+        self.blind: dict[str, float] = {}
+        self._last: float | None = None
+
+    def frame(self, seconds: float) -> None:
+        """A frame was looked at: the time since the one before was watched, unless it was a gap."""
+        gap = 0.0 if self._last is None else seconds - self._last
+        if gap <= GAP_SECONDS:
+            self.watched += gap
+        else:
+            self.missed("stalled", gap)
+        self._last = seconds
+
+    def missed(self, reason: str, seconds: float) -> None:
+        """Book time in which the camera gave nothing."""
+        self.blind[reason] = self.blind.get(reason, 0.0) + seconds
+        self._last = None
+
+    def take(self) -> tuple[int, dict[str, int]]:
+        """Return (watched, blind by reason) in milliseconds and begin anew."""
+        booked = round(self.watched * 1000), {why: round(s * 1000) for why, s in self.blind.items()}
+        self.watched, self.blind = 0.0, {}
+        return booked
+
+
+@dataclass(slots=True)
+class Viewing:
+    """Somebody watches this camera until `until` (monotonic seconds)."""
+
+    until: float = 0.0
+    picture: bool = False
+    next_boxes: float = 0.0
+    next_picture: float = 0.0
+
+
+@dataclass(slots=True)
+class Minute:
+    """The counters of the minute that runs."""
+
+    start_ms: int
+    captured: int = 0
+    inferred: int = 0
+    dropped: int = 0
+    latencies: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one turn of the loop gave."""
+
+    events: list[wire.AnyEvent]
+    live: wire.Live | None = None
+
+
+class Pipeline:
+    """One camera's loop. `run` until cancelled; `close` afterwards gives the last events."""
+
+    def __init__(
+        self,
+        name: str,
+        camera: CameraConfig,
+        detector: Detector,
+        settings: wire.CameraSettings,
+        totals: Totals,
+        *,
+        wall: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.name = name
+        self.config = camera
+        self.detector = detector
+        self.camera = Camera(
+            name, camera.source, pace=camera.pace, loop=camera.loop, on_state=self._state_changed
+        )
+        self.viewing = Viewing()
+        self.fps = 0.0
+        self.since_ms = round(wall() * 1000)
+        self._wall, self._monotonic = wall, monotonic
+        self._settings = settings
+        self._pending: wire.CameraSettings | None = None
+        self._totals = totals
+        self._tracker = Tracker()
+        self._analyst = Analyst(name, settings, detector.names, totals)
+        self._watch = Watch()
+        self._minute = Minute(self._minute_start())
+        self._changes: deque[StateChange] = deque(maxlen=1000)
+        self._pass = 0
+        self._seen = self._captured = self._dropped = 0
+        self._size = (0, 0)
+        self._tick = monotonic()
+        self._rate = (self._tick, 0)
+
+    # ── what others may ask or tell, from the event loop ──
+
+    def apply(self, settings: wire.CameraSettings) -> None:
+        """Take new lines and thresholds from the next frame on; nothing is zeroed."""
+        self._pending = settings
+
+    def watch(self, seconds: float, picture: bool) -> None:
+        """Give live boxes (and pictures, where its owner allows) for so many seconds."""
+        self.viewing.until = self._monotonic() + seconds
+        self.viewing.picture = picture and self.config.pictures_may_leave
+
+    def report(self) -> wire.CameraReport:
+        """Return the camera as the node's state shows it."""
+        return wire.CameraReport(
+            camera=self.name,
+            state=self.camera.state,
+            since=self.since_ms,
+            reason=self.camera.reason,
+            model=self.config.model_path.stem,
+            model_sha256=self.detector.sha256,
+            labels=[self.detector.names[key] for key in sorted(self.detector.names)],
+            size=self._size,
+            preview=self.config.pictures_may_leave,
+        )
+
+    def totals(self) -> bytes:
+        """Return the running totals as they are to be remembered."""
+        return self._totals.snapshot()
+
+    # ── the loop ──
+
+    async def run(
+        self,
+        spool: SpoolWorker,
+        watchdog: Watchdog,
+        show: Callable[[wire.Live], None],
+        changed: Callable[[], None],
+    ) -> None:
+        """Look at frames until cancelled; on the way out, close what is open and store it."""
+        loop = asyncio.get_running_loop()
+        with ThreadPoolExecutor(1, f"infer {self.name}") as worker, self.camera:
+            try:
+                while True:
+                    step = await loop.run_in_executor(worker, self.step)
+                    watchdog.progress(f"infer {self.name}")
+                    await self._store(spool, step.events)
+                    if step.live:
+                        show(step.live)
+                    if any(isinstance(event, wire.CameraState) for event in step.events):
+                        changed()
+            finally:
+                watchdog.forget(f"infer {self.name}")
+                self.camera.stop()
+                await self._store(spool, await loop.run_in_executor(worker, self.close))
+
+    async def _store(self, spool: SpoolWorker, events: Sequence[wire.AnyEvent]) -> None:
+        """Put events and the totals that they imply on disk, in one transaction."""
+        if events:
+            await spool.append(events, state={f"totals {self.name}": self.totals()})
+
+    def step(self) -> Step:
+        """Do one turn: at most one frame, and whatever the clock and the camera say."""
+        self._take_settings()
+        frame = self.camera.take(TAKE_SECONDS)
+        events = self._camera_events()
+        live = None
+        if frame is None:
+            self._idle()
+        else:
+            tracks, seen = self._look(frame)
+            events += seen
+            live = self._live(frame, tracks)
+        events += self._minute_events()
+        return Step(events, live)
+
+    def close(self) -> list[wire.AnyEvent]:
+        """End all tracks and the minute that runs; return their events."""
+        events = self._camera_events() + self._analyst.close(self._now_ms())
+        return [*events, self._tally()]
+
+    def _look(self, frame: Frame) -> tuple[Tracks | None, list[wire.AnyEvent]]:
+        """Judge one frame."""
+        events = self._seam(frame)
+        self._watch.frame(frame.seconds)
+        height, width = frame.image.shape[:2]
+        self._size = (width, height)
+        try:
+            found = self.detector.detect(frame.image)
+        except InferenceError as error:
+            log.warning("%s: frame %d dropped: %s", self.name, frame.number, error)
+            self._minute.dropped += 1
+            return None, events
+        found = found[self._wanted(found.class_id, found.confidence)]
+        tracks = self._tracker.update(found, frame.seconds)
+        wall_ms = round(frame.wall * 1000)
+        events += self._analyst.update(tracks, self._tracker.ended(), (width, height), frame.seconds, wall_ms)
+        self._minute.inferred += 1
+        self._seen += 1
+        self._minute.latencies.append(max(self._wall() - frame.wall, 0.0))
+        return tracks, events
+
+    def _wanted(self, class_id: np.ndarray, confidence: np.ndarray) -> np.ndarray:
+        """Return the mask of detections that the settings let through. (N,), (N,) -> (N,) bool."""
+        wanted = confidence >= min(self._settings.confidence, self.detector.confidence)
+        if self._settings.labels:
+            ids = [key for key, label in self.detector.names.items() if label in self._settings.labels]
+            wanted &= np.isin(class_id, ids)
+        return wanted
+
+    def _seam(self, frame: Frame) -> list[wire.AnyEvent]:
+        """A looped file begins again: what was in the picture is gone."""
+        if frame.pass_ == self._pass:
+            return []
+        self._pass = frame.pass_
+        self._tracker = Tracker()
+        return self._analyst.close(round(frame.wall * 1000))
+
+    def _take_settings(self) -> None:
+        settings, self._pending = self._pending, None
+        if settings is not None:
+            self._settings = settings
+            self._analyst.apply(settings)
+
+    # ── time, states, minutes ──
+
+    def _now_ms(self) -> int:
+        return round(self._wall() * 1000)
+
+    def _minute_start(self) -> int:
+        now = self._now_ms()
+        return now - now % 60_000
+
+    def _state_changed(self, change: StateChange) -> None:
+        """Called from the capture thread."""
+        self._changes.append(change)
+
+    def _camera_events(self) -> list[wire.AnyEvent]:
+        events: list[wire.AnyEvent] = []
+        while self._changes:
+            change = self._changes.popleft()
+            self.since_ms = round(change.wall * 1000)
+            log.info("%s: %s%s", self.name, change.state, f": {change.reason}" if change.reason else "")
+            events.append(wire.CameraState(self.since_ms, self.name, change.state, change.reason[:200]))
+        return events
+
+    def _idle(self) -> None:
+        """No frame came: book the time as blind unless the camera is merely slow."""
+        if self.camera.state != "ok":
+            self._watch.missed(self.camera.state, self._monotonic() - self._tick)
+
+    def _minute_events(self) -> list[wire.AnyEvent]:
+        now = self._monotonic()
+        self._tick = now
+        since, seen = self._rate
+        if now - since >= 2.0:
+            self.fps, self._rate = (self._seen - seen) / (now - since), (now, self._seen)
+        return [self._tally()] if self._minute_start() != self._minute.start_ms else []
+
+    def _tally(self) -> wire.Tally:
+        """Close the minute that runs."""
+        minute, self._minute = self._minute, Minute(self._minute_start())
+        captured, dropped = self.camera.captured, self.camera.dropped
+        watched, blind = self._watch.take()
+        p50, p95 = np.percentile(minute.latencies or [0.0], [50, 95]) * 1000
+        tally = self._analyst.tally(
+            minute.start_ms,
+            watched=watched,
+            blind=blind,
+            captured=captured - self._captured,
+            inferred=minute.inferred,
+            dropped=dropped - self._dropped + minute.dropped,
+            p50=round(p50),
+            p95=round(p95),
+        )
+        self._captured, self._dropped = captured, dropped
+        return tally
+
+    # ── what a viewer sees ──
+
+    def _live(self, frame: Frame, tracks: Tracks | None) -> wire.Live | None:
+        """Return this frame's boxes (and picture) if somebody watches and it is time for some."""
+        now = self._monotonic()
+        if tracks is None or now >= self.viewing.until or now < self.viewing.next_boxes:
+            return None
+        self.viewing.next_boxes = now + BOXES_INTERVAL
+        jpeg = b""
+        if self.viewing.picture and now >= self.viewing.next_picture:
+            self.viewing.next_picture = now + PICTURE_INTERVAL
+            jpeg = picture(frame.image)
+        labels = [self.detector.names[key] for key in sorted(self.detector.names)]
+        return wire.Live(round(frame.wall * 1000), self.name, rows(tracks, self._size), labels, jpeg)
+
+
+def rows(tracks: Tracks, size: tuple[int, int]) -> bytes:
+    """Pack tracks into the 12-byte rows of a live frame. `size`: width, height in pixels."""
+    scaled = tracks.xyxy / np.array([*size, *size], dtype=np.float32)  # (N, 4) fractions
+    scores = np.clip(np.rint(tracks.confidence * 100), 0, 100).astype(int)
+    columns = zip(tracks.track_id, scaled, tracks.class_id, scores, strict=True)
+    return wire.pack_rows(
+        (int(t), *map(float, box), int(kind), int(score)) for t, box, kind, score in columns
+    )
+
+
+def picture(image: np.ndarray) -> bytes:
+    """Return a preview JPEG, at most 640 pixels wide."""
+    height, width = image.shape[:2]
+    if width > PICTURE_WIDTH:
+        size = (PICTURE_WIDTH, max(round(height * PICTURE_WIDTH / width), 1))
+        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    ok, encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 75])
+    return encoded.tobytes() if ok else b""

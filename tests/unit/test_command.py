@@ -1,0 +1,125 @@
+"""The desired document and the one-shot commands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from agent import wire
+from agent.command import Commands, Desired
+
+LABELS = {"cam0": ["car", "bus"]}
+LINE = wire.Line(points=[(0.0, 0.6), (1.0, 0.6)])
+FIRST = wire.Document(0, {"cam0": wire.CameraSettings(lines={"main": LINE})})
+NOW = 1_700_000_000_000
+
+
+def payload(version: int, camera: str = "cam0", **settings: Any) -> bytes:
+    return msgspec.json.encode(wire.Document(version, {camera: wire.CameraSettings(**settings)}))
+
+
+def test_newer_document_is_applied_and_survives_a_restart() -> None:
+    """What the centre wanted runs, and runs again after a restart with the centre away."""
+    desired = Desired(FIRST, None, LABELS)
+    line = wire.Line(points=[(0.0, 0.3), (1.0, 0.3)], version=1)
+    assert desired.want(payload(1, lines={"north": line}))
+    again = Desired(FIRST, desired.remember(), LABELS)
+    assert again.document.version == 1
+    assert again.settings("cam0").lines == {"north": line}
+
+
+@pytest.mark.parametrize("version", [0, 1])
+def test_older_or_equal_document_changes_nothing(version: int) -> None:
+    """A retained document that comes again at each connection is not applied again."""
+    desired = Desired(FIRST, None, LABELS)
+    desired.want(payload(1))
+    before = desired.document
+    assert not desired.want(payload(version, confidence=0.9))
+    assert desired.document is before
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (payload(5, camera="cam9"), "this box has no camera 'cam9'; it has cam0"),
+        (payload(5, labels=["cat"]), "cam0, camera: the model does not know 'cat'; it knows car, bus"),
+        (b'{"version":5,"cameras":{"cam0":{"lines":{"a":{"points":[[0,0.5]]}}}}}', "length >= 2"),
+        (b'{"version":5,"cameras":{"cam0":{"lines":{"a":{"points":[[0,0.5],[0,0.5]]}}}}}', "are the same"),
+        (b"\xff{", "malformed"),
+    ],
+)
+def test_bad_document_is_refused_whole_with_its_reason(bad: bytes, reason: str) -> None:
+    """The running document goes on, and the reason is reported until a good one comes."""
+    desired = Desired(FIRST, None, LABELS)
+    assert not desired.want(bad)
+    assert reason in desired.report().error
+    assert desired.document == FIRST
+    assert desired.want(payload(6))
+    assert desired.report().error == ""
+
+
+def test_line_edited_in_the_file_gets_a_new_version() -> None:
+    """An edited line never goes on counting under the old line's version; untouched ones keep theirs."""
+    other = wire.Line(points=[(0.5, 0.0), (0.5, 1.0)])
+    first = wire.Document(0, {"cam0": wire.CameraSettings(lines={"main": LINE, "other": other})})
+    moved = wire.Line(points=[(0.0, 0.7), (1.0, 0.7)])
+    edited = wire.Document(0, {"cam0": wire.CameraSettings(lines={"main": moved, "other": other})})
+    desired = Desired(edited, Desired(first, None, LABELS).remember(), LABELS)
+    assert {name: line.version for name, line in desired.settings("cam0").lines.items()} == {
+        "main": 1,
+        "other": 0,
+    }
+    again = Desired(edited, desired.remember(), LABELS)
+    assert again.document == desired.document
+
+
+class Watched:
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, float, bool]] = []
+
+    def __call__(self, camera: str, seconds: float, picture: bool) -> None:
+        self.calls.append((camera, seconds, picture))
+
+
+def order(**changes: Any) -> bytes:
+    fields = {"id": "12345678", "verb": "watch", "expires": NOW + 1000, "camera": "cam0", "seconds": 30.0}
+    return msgspec.json.encode(fields | changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"expires": NOW - 1}, "expired"),
+        ({"verb": "reboot"}, "unknown command 'reboot'"),
+        ({"camera": "cam9"}, "no camera 'cam9'"),
+        ({"picture": True, "role": "viewer"}, "only an operator"),
+        ({"picture": True, "role": "operator"}, "lets no picture leave"),
+    ],
+)
+def test_refused_command_says_why(changes: dict[str, Any], reason: str) -> None:
+    """Expired, unknown, misaddressed and unpermitted commands are answered with the reason, not executed."""
+    watched = Watched()
+    response = Commands({"cam0": False}, watched).execute(order(**changes), NOW)
+    assert response is not None
+    assert not response.ok
+    assert reason in response.error
+    assert watched.calls == []
+
+
+def test_command_is_executed_once() -> None:
+    """A replayed command is refused."""
+    watched = Watched()
+    commands = Commands({"cam0": True}, watched)
+    first = commands.execute(order(picture=True, role="operator"), NOW)
+    second = commands.execute(order(picture=True, role="operator"), NOW)
+    assert first is not None
+    assert second is not None
+    assert (first.ok, second.ok) == (True, False)
+    assert watched.calls == [("cam0", 30.0, True)]
+
+
+def test_garbage_is_not_answered() -> None:
+    """What is no command has no id to answer to."""
+    assert Commands({"cam0": True}, Watched()).execute(b"\x00garbage", NOW) is None
