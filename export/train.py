@@ -1,0 +1,251 @@
+"""Train one recipe: a page in the order things happen.
+
+What always holds: batch n and the schedule depend only on the recipe's seed and the progress, so an interrupted
+training goes on where it stopped; SIGINT and SIGTERM write a checkpoint first; a loss that is not finite stops
+the training before it spoils the checkpoint.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import os
+import signal
+import sys
+import time
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from export.data import Augmentation, Batch, DataError, Picture, batches, read_recipe
+from export.loss import Loss, detection_loss
+from export.model import GBYolo, parameters
+
+RECIPES = Path(__file__).parent / "recipes"
+EMA_DECAY = 0.9995
+SAVE_EVERY = 120.0  # seconds
+PLAIN_TAIL = 0.12  # the last share of a training sees no mosaics
+
+
+class TrainError(Exception):
+    """Say in one line why training cannot go on, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Say what may differ from the recipe: length in pictures or in minutes, and where to start."""
+
+    images: int | None = None
+    minutes: float | None = None
+    learning_rate: float | None = None
+    weights: Path | None = None
+    threads: int = field(default_factory=lambda: os.cpu_count() or 1)
+
+
+def load_recipe(name: str) -> dict[str, Any]:
+    """Read a recipe by its name (`traffic`, `mask`) or its path."""
+    path = Path(name) if name.endswith(".toml") else RECIPES / f"{name}.toml"
+    if not path.exists():
+        known = ", ".join(sorted(p.stem for p in RECIPES.glob("*.toml")))
+        raise TrainError(f"no recipe {name!r}: give one of {known}, or the path of a .toml file")
+    try:
+        return tomllib.loads(path.read_text())
+    except tomllib.TOMLDecodeError as error:
+        raise TrainError(f"{path}: {error}") from None
+
+
+def cache_folder(recipe: dict[str, Any]) -> Path:
+    """Return where a recipe's checkpoints lie: in the user's cache, never in the tree."""
+    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return root / "gb-fleet" / "train" / str(recipe["name"])
+
+
+def rate_at(progress: float, peak: float, warm_up: float = 0.02) -> float:
+    """Return the learning rate at a progress 0..1: a short ramp, then a cosine down to 1 % of the peak."""
+    if progress < warm_up:
+        return peak * max(progress / warm_up, 0.01)
+    half_turn = math.pi * (progress - warm_up) / (1 - warm_up)
+    return peak * (0.01 + 0.99 * 0.5 * (1 + math.cos(min(half_turn, math.pi))))
+
+
+def make_optimizer(model: nn.Module, rate: float, decay: float) -> torch.optim.AdamW:
+    """Let weight decay pull at the kernels only, not at biases, norms and fusion weights."""
+    kernels = [p for p in model.parameters() if p.ndim > 1]
+    others = [p for p in model.parameters() if p.ndim <= 1]
+    groups = [{"params": kernels, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=rate)
+
+
+def to_input(batch: Batch) -> Tensor:
+    """Turn the pictures (B,S,S,3) uint8 RGB into the network's input (B,3,S,S) in 0..1."""
+    return torch.from_numpy(batch.pictures).permute(0, 3, 1, 2).float().div_(255)
+
+
+def step(model: GBYolo, optimizer: torch.optim.Optimizer, batch: Batch) -> Loss:
+    """Learn from one batch; bfloat16 where the CPU is fast with it, the loss in float32."""
+    with torch.autocast("cpu", torch.bfloat16):
+        raw = model(to_input(batch))
+    loss = detection_loss(raw, batch)
+    if not torch.isfinite(loss.total):
+        raise TrainError("the loss is not finite any more: lower learning_rate and start again from the checkpoint")
+    optimizer.zero_grad(set_to_none=True)
+    loss.total.backward()
+    nn.utils.clip_grad_norm_(model.parameters(), 10.0)
+    optimizer.step()
+    return loss
+
+
+@torch.no_grad()
+def follow(average: nn.Module, model: nn.Module, done: int) -> None:
+    """Let the moving average follow the model, fast at first."""
+    decay = EMA_DECAY * (1 - math.exp(-done / 400))
+    for slow, fast in zip(average.state_dict().values(), model.state_dict().values(), strict=True):
+        if slow.dtype.is_floating_point:
+            slow.lerp_(fast.to(slow.dtype), 1 - decay)
+        else:
+            slow.copy_(fast)
+
+
+class Stop:
+    """Remember that SIGINT or SIGTERM came, so that the loop can end after a whole step."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._ask)
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        self.asked = True
+
+
+class Run:
+    """Hold one training: the model, its average, the optimizer and how far they are."""
+
+    def __init__(self, recipe: dict[str, Any], plan: Plan, folder: Path) -> None:
+        torch.manual_seed(recipe["seed"])
+        self.recipe, self.plan, self.path = recipe, plan, folder / "last.pt"
+        self.peak = plan.learning_rate or recipe["learning_rate"]
+        self.model = GBYolo(len(recipe["names"])).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = copy.deepcopy(self.model).eval()
+        self.optimizer = make_optimizer(self.model, self.peak, recipe["weight_decay"])
+        self.done, self.seconds = 0, 0.0
+        if plan.weights:
+            self._start_from(plan.weights)
+
+    def _start_from(self, path: Path) -> None:
+        state = load_checkpoint(path)
+        self.model.load_state_dict(state["average"])
+        self.average.load_state_dict(state["average"])
+
+    def resume(self) -> bool:
+        """Go on from the last checkpoint if there is one."""
+        if not self.path.exists():
+            return False
+        state = load_checkpoint(self.path)
+        self.model.load_state_dict(state["model"])
+        self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.done, self.seconds = state["done"], state["seconds"]
+        return True
+
+    def save(self) -> None:
+        """Write the checkpoint so that a crash leaves the old or the new one, never half of one."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        state = {"recipe": self.recipe, "done": self.done, "seconds": self.seconds}
+        parts = {"model": self.model, "average": self.average, "optimizer": self.optimizer}
+        state |= {name: part.state_dict() for name, part in parts.items()}
+        half = self.path.with_suffix(".new")
+        torch.save(state, half)
+        half.replace(self.path)
+
+    @property
+    def progress(self) -> float:
+        """Return how much of the plan is done, 0..1."""
+        if self.plan.minutes:
+            return self.seconds / (60 * self.plan.minutes)
+        return self.done * self.recipe["batch"] / (self.plan.images or self.recipe["images"])
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint of this program."""
+    if not path.exists():
+        raise TrainError(f"{path}: no such checkpoint; train first, or give another by --checkpoint")
+    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return state
+
+
+def augmentation(recipe: dict[str, Any], *, plain: bool = False) -> Augmentation:
+    """Return the recipe's augmentation; `plain` is the one for the tail of a training."""
+    low, high = recipe["scale"]
+    mosaic = 0.0 if plain else recipe["mosaic"]
+    height, width = recipe["fit"]
+    return Augmentation(recipe["size"], (height, width), (low, high), mosaic)
+
+
+def bar(run: Run, loss: float, speed: float) -> str:
+    """Draw one line of progress with the time left."""
+    share = min(run.progress, 1.0)
+    left = run.seconds * (1 - share) / max(share, 1e-6)
+    filled = int(share * 24)
+    return (
+        f"[{'#' * filled}{'.' * (24 - filled)}] {share:6.1%}  {run.done * run.recipe['batch']:,} pictures  "
+        f"loss {loss:.3f}  {speed:.0f} pictures/s  {int(left // 60)}:{int(left % 60):02d} left"
+    )
+
+
+def learn(run: Run, pictures: list[Picture], say: Callable[[str], None], stop: Stop) -> None:
+    """Step until the plan is done or somebody asks to stop."""
+    plain = run.progress >= 1 - PLAIN_TAIL
+    source = batches(pictures, augmentation(run.recipe, plain=plain), run.recipe["batch"], run.recipe["seed"], run.done)
+    mean, saved, said = 0.0, run.seconds, run.seconds - 30
+    while run.progress < 1 and not stop.asked:
+        begin = time.monotonic()
+        for group in run.optimizer.param_groups:
+            group["lr"] = rate_at(run.progress, run.peak)
+        loss = float(step(run.model, run.optimizer, next(source)).total)
+        mean = loss if mean == 0 else 0.98 * mean + 0.02 * loss
+        run.done += 1
+        follow(run.average, run.model, run.done)
+        took = min(time.monotonic() - begin, 20.0)  # a pause is not work
+        run.seconds += took
+        if run.seconds - said >= 15:
+            said = run.seconds
+            say(bar(run, mean, run.recipe["batch"] / took))
+        if run.seconds - saved >= SAVE_EVERY:
+            saved = run.seconds
+            run.save()
+        if not plain and run.progress >= 1 - PLAIN_TAIL:
+            plain = True
+            source = batches(pictures, augmentation(run.recipe, plain=True), run.recipe["batch"], 1, run.done)
+
+
+def train(recipe: dict[str, Any], data: Path, plan: Plan, folder: Path | None = None) -> Path:
+    """Train a recipe and return the checkpoint; raises `TrainError` or `DataError`."""
+    torch.set_num_threads(plan.threads)
+    stop = Stop()
+    run = Run(recipe, plan, folder or cache_folder(recipe))
+    resumed = run.resume()
+    pictures = read_recipe(recipe, data, "train")
+    if not pictures:
+        raise DataError(f"{data}: no training pictures")
+    kept = len({id(picture) for picture in pictures})
+    words = f"resumed at {run.progress:.1%}" if resumed else "from the start"
+    print(f"{recipe['name']}: {parameters(run.model):,} parameters, {kept:,} pictures, {words}", flush=True)
+
+    def say(line: str) -> None:
+        ending = "" if sys.stdout.isatty() else "\n"
+        print(f"\r{line}", end=ending, flush=True)
+
+    try:
+        learn(run, pictures, say, stop)
+    finally:
+        if stop.asked or run.progress >= 1:
+            run.save()
+    print(f"\n{'stopped' if stop.asked else 'done'}: {run.path}", flush=True)
+    return run.path
