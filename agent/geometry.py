@@ -1,0 +1,182 @@
+"""Lines, zones and paths: who passed what, and when. Pure numpy, the same code on the node and afterwards.
+
+A line is drawn P -> Q, perhaps with joints. Someone walking P -> Q has a left hand (A) and a right hand (B):
+
+          A (left)                          Q    B           P
+     P ------------> Q                      ^                |
+          B (right)                      A  |  B          B  v  A
+                                            P                Q
+     AB is downwards                 AB is rightwards    AB is leftwards
+
+An anchor that moves a -> b *passes* a line when a and b lie on different sides of one of its pieces and the
+ends of that piece lie on different sides of a -> b. Both tests are signs of cross products with "zero counts
+as right", so nothing is divided: vertical lines and vertical motion are like all others, a joint never leaks,
+and an anchor that stops exactly on a line is counted once when it goes on.
+
+Hysteresis: passes are added up (+1 for AB, -1 for BA) and told only when the anchor is *clear* of the line.
+
+      . . . . . . . . . . . . . . .        a: +1, clear on the other side        -> AB
+      :   a     b     c     d     :        b: +1 -1, clear on its own side       -> nothing
+  ====:===v=====v=^===~~~====.====:===     c: jitters on the line for ever       -> nothing
+      :   |     |_|          d    :        d: passes beyond the end of the line  -> nothing
+      . . . . . . . . . . . . . . .  <- the margin, measured to the drawn line, ends included
+
+No side is remembered, only passes: a line that is drawn or moved never counts what already happened.
+
+Coordinates are fractions of the frame, and those are not square. Signs do not care; lengths do. So every
+length here (margin, tolerance, distance) is in *frame heights*: x is first multiplied by the aspect
+(width / height of the frame).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Float = NDArray[np.float64]
+Int = NDArray[np.int64]
+Bool = NDArray[np.bool_]
+Direction = Literal["AB", "BA"]
+Points = Sequence[tuple[float, float]]
+
+MARGIN = 0.01  # frame heights: the margin where the size of the object is not known
+
+
+def side(points: ArrayLike, start: ArrayLike, end: ArrayLike) -> Float:
+    """Return the cross product (…): >= 0 right of (or on) start -> end, < 0 left of it. Shapes broadcast."""
+    point, one, two = (np.asarray(each, np.float64) for each in (points, start, end))
+    along, to = two - one, point - one
+    return np.asarray(along[..., 0] * to[..., 1] - along[..., 1] * to[..., 0], np.float64)
+
+
+def distance(points: Float, start: Float, end: Float) -> Float:
+    """Return the distances (…) from points to the pieces start -> end, ends included. Shapes broadcast."""
+    along, to = end - start, points - start
+    length = np.maximum((along * along).sum(-1), 1e-18)
+    share = np.clip((along * to).sum(-1) / length, 0.0, 1.0)
+    return np.asarray(np.linalg.norm(to - share[..., None] * along, axis=-1), np.float64)
+
+
+class Gates:
+    """Several lines made ready for one aspect: L lines with S pieces in all."""
+
+    def __init__(self, lines: Sequence[Points], aspect: float = 1.0) -> None:
+        for points in lines:
+            if not 2 <= len(points) <= 8:
+                raise ValueError(f"a line has 2 to 8 points, not {len(points)}")
+        self.count = len(lines)
+        self.stretch = np.array([aspect, 1.0])
+        drawn = [np.asarray(points, np.float64) * self.stretch for points in lines]
+        self.start = np.concatenate([each[:-1] for each in drawn]) if drawn else np.zeros((0, 2))  # (S,2)
+        self.end = np.concatenate([each[1:] for each in drawn]) if drawn else np.zeros((0, 2))  # (S,2)
+        pieces = np.array([len(each) - 1 for each in drawn], np.int64)
+        self.first = np.cumsum(pieces) - pieces  # (L,) number of each line's first piece
+
+    def passes(self, before: Float, after: Float) -> tuple[Int, Float, Float]:
+        """Look at moves before -> after, each (N,2) fractions.
+
+        Returns net passes (N,L), AB positive; the share of the move at the last pass (N,L), 0..1; and how
+        far `after` is from each line (N,L), frame heights.
+        """
+        moves = len(before)
+        if not self.count:
+            return np.zeros((moves, 0), np.int64), np.zeros((moves, 0)), np.zeros((moves, 0))
+        one, two = before[:, None] * self.stretch, after[:, None] * self.stretch  # (N,1,2)
+        from_, to = side(one, self.start, self.end), side(two, self.start, self.end)  # (N,S)
+        changed = (from_ >= 0) != (to >= 0)
+        between = (side(self.start, one, two) >= 0) != (side(self.end, one, two) >= 0)  # (N,S)
+        hit = changed & between
+        sign = np.where(hit, np.where(to >= 0, 1, -1), 0)
+        gap = np.where(hit, from_ - to, 1.0)
+        share = np.where(hit, np.clip(from_ / gap, 0.0, 1.0), 0.0)
+        away = distance(two, self.start, self.end)  # (N,S)
+        return (
+            np.asarray(np.add.reduceat(sign, self.first, axis=1), np.int64),
+            np.asarray(np.maximum.reduceat(share, self.first, axis=1), np.float64),
+            np.asarray(np.minimum.reduceat(away, self.first, axis=1), np.float64),
+        )
+
+
+def settle(pending: Int, net: Int, away: Float, margin: Float | float) -> tuple[Int, Int]:
+    """Add net passes to those not yet told; tell them where the anchor is clear of the line.
+
+    Returns what is still pending and what is told now (positive AB, negative BA, 0 nothing), same shape.
+    """
+    total = pending + net
+    told = np.where(away >= margin, total, 0)
+    return total - np.where(away >= margin, total, 0), told
+
+
+def crossings_of_path(
+    path: ArrayLike, points: Points, margin: float = MARGIN, aspect: float = 1.0
+) -> list[tuple[float, Direction]]:
+    """Return (time of the pass, direction) for each crossing of a line by a path (N,3) of [t, x, y]."""
+    track = np.asarray(path, np.float64).reshape(-1, 3)
+    net, share, away = Gates([points], aspect).passes(track[:-1, 1:], track[1:, 1:])  # (N-1,1) each
+    times = track[:-1, 0] + share[:, 0] * np.diff(track[:, 0])
+    found: list[tuple[float, Direction]] = []
+    pending, passed = np.zeros(1, np.int64), 0.0
+    for step in range(len(net)):
+        if net[step, 0]:
+            passed = float(times[step])
+        pending, told = settle(pending, net[step], away[step], margin)
+        if told[0]:
+            found.append((passed, "AB" if told[0] > 0 else "BA"))
+    return found
+
+
+def simplify(path: ArrayLike, tolerance: float, aspect: float = 1.0) -> Float:
+    """Drop the points (N,3) of [t, x, y] that the rest tells within `tolerance` frame heights.
+
+    Douglas-Peucker with time: a point may go when the straight run between its kept neighbours, *at that
+    point's own time*, is near enough. So where something stood still stays visible. First and last stay.
+    """
+    track = np.asarray(path, np.float64).reshape(-1, 3)
+    keep = np.zeros(len(track), np.bool_)
+    keep[[0, -1] if len(track) else []] = True
+    runs = [(0, len(track) - 1)]
+    while runs:
+        low, high = runs.pop()
+        if high - low < 2:
+            continue
+        off = _off_the_run(track[low : high + 1], aspect)
+        worst = int(off.argmax())
+        if off[worst] > tolerance:
+            keep[low + 1 + worst] = True
+            runs += [(low, low + 1 + worst), (low + 1 + worst, high)]
+    return track[keep]
+
+
+def _off_the_run(run: Float, aspect: float) -> Float:
+    """Return how far (M-2,) the inner points of a run (M,3) are from where a straight run has them then."""
+    elapsed = max(run[-1, 0] - run[0, 0], 1e-9)
+    share = ((run[1:-1, 0] - run[0, 0]) / elapsed)[:, None]
+    expected = run[0, 1:] + share * (run[-1, 1:] - run[0, 1:])
+    return np.asarray(np.linalg.norm((run[1:-1, 1:] - expected) * [aspect, 1.0], axis=1), np.float64)
+
+
+def inside(points: ArrayLike, zone: Points) -> Bool:
+    """Say which points (N,2) lie in a polygon; each point of a tiling lies in exactly one of its tiles."""
+    spot = np.asarray(points, np.float64).reshape(-1, 1, 2)
+    one = np.asarray(zone, np.float64)  # (M,2)
+    two = np.roll(one, -1, axis=0)
+    spans = (one[:, 1] > spot[..., 1]) != (two[:, 1] > spot[..., 1])  # (N,M)
+    turn, rising = side(spot, one, two), two[:, 1] > one[:, 1]
+    return np.asarray((spans & ((turn < 0) == rising)).sum(axis=1) % 2 == 1, np.bool_)
+
+
+def anchors(xyxy: ArrayLike, size: tuple[int, int]) -> tuple[Float, Float, Float]:
+    """Return bottom centres (N,2), centres (N,2) in fractions, and sizes (N,) in frame heights.
+
+    The size of a box is the square root of its area; `size` is the frame's (width, height) in pixels.
+    """
+    box = np.asarray(xyxy, np.float64).reshape(-1, 4)
+    scale = np.asarray(size, np.float64)
+    low, high = box[:, :2] / scale, box[:, 2:] / scale
+    center = (low + high) / 2
+    bottom = np.stack([center[:, 0], high[:, 1]], axis=1)
+    extent = np.clip(box[:, 2:] - box[:, :2], 0, None) / scale[1]
+    return bottom, center, np.sqrt(extent.prod(axis=1))
