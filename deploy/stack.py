@@ -94,7 +94,7 @@ class Service:
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
-                preexec_fn=die_with_parent,  # noqa: PLW1509 - the parent is single-threaded here
+                preexec_fn=die_with_parent,
                 start_new_session=True,
             )
         wait_for_port(self.port, self._process, self._log)
