@@ -4,8 +4,8 @@ A source is a folder in YOLO layout (`images/`, `labels/` with `class x y w h` i
 a `sources.csv` that says where each picture is from). Pictures stay in memory as uint8. What always holds:
 
 - batch number n of a seed is always the same batch, so that a resumed training goes on where it was;
-- a class that a source does not label is never taught as "not there": its region carries that class as unlabelled;
-- a box may allow several classes (a "vehicle" is a car, a bus or a truck); one that allows none hides its region.
+- a class that a source does not label is never taught as "not there": its region carries it as unlabelled;
+- a box may allow several classes (a "vehicle" is a car, bus or truck); one that allows none hides its region.
 
     one picture               mosaic of four, each cropped to its part
     +-----------+             +----+------+
@@ -53,9 +53,9 @@ class Picture:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """Hold what one step needs: pictures (B,S,S,3) RGB uint8 and, for each picture, its boxes and hidden regions.
+    """Hold what one step needs: pictures (B,S,S,3) RGB uint8 and what is in each.
 
-    `boxes[i]` (n,4), `allowed[i]` (n,C); `regions[i]` (r,4) with `unlabelled[i]` (r,C): where which class is unknown.
+    `boxes[i]` (n,4), `allowed[i]` (n,C); `regions[i]` (r,4), `unlabelled[i]` (r,C): where which class is unknown.
     """
 
     pictures: Uint8
@@ -122,7 +122,11 @@ def one_hot(names: Sequence[str], chosen: Sequence[str]) -> Bool:
 
 
 def read_folder(
-    root: Path, split: str, names: Sequence[str], classes: Sequence[Sequence[str]], unlabelled: dict[str, list[str]]
+    root: Path,
+    split: str,
+    names: Sequence[str],
+    classes: Sequence[Sequence[str]],
+    unlabelled: dict[str, list[str]],
 ) -> list[Picture]:
     """Read one split of a folder; `classes[k]` are the product's names that file class k may mean."""
     images = root / split / "images"
@@ -137,7 +141,9 @@ def read_folder(
         number, centred = read_labels(label, len(classes)) if label.exists() else _nothing()
         source = sources.get(path.name, root.name)
         hidden = one_hot(names, unlabelled.get(source, []))
-        return Picture(image, corners(centred, image.shape[1], image.shape[0]), meaning[number], hidden, source)
+        return Picture(
+            image, corners(centred, image.shape[1], image.shape[0]), meaning[number], hidden, source
+        )
 
     with ThreadPoolExecutor(2, "read") as pool:
         return list(pool.map(read, sorted(images.iterdir())))
@@ -167,7 +173,12 @@ def read_scene(seeds: range, frames: Sequence[int], names: Sequence[str]) -> lis
 
 
 def read_machine_labels(
-    frames: Path, table: Path, every: int, names: Sequence[str], meaning: dict[str, list[str]], least: float = 0.45
+    frames: Path,
+    table: Path,
+    every: int,
+    names: Sequence[str],
+    meaning: dict[str, list[str]],
+    least: float = 0.45,
 ) -> list[Picture]:
     """Read frames `NNN.webp` with a JSON list of another detector's findings (OpenDataCam's form).
 
@@ -223,9 +234,13 @@ class Augmentation:
 
 
 def _place(
-    picture: Picture, part: tuple[int, int, int, int], how: Augmentation, rng: np.random.Generator, canvas: Uint8
+    picture: Picture,
+    part: tuple[int, int, int, int],
+    how: Augmentation,
+    rng: np.random.Generator,
+    canvas: Uint8,
 ) -> tuple[Float32, Bool]:
-    """Draw a scaled random cut of a picture into a part (x0,y0,x1,y1) of the canvas; return its boxes there."""
+    """Draw a random cut of a picture into a part (x0,y0,x1,y1) of the canvas; return its boxes there."""
     x0, y0, x1, y1 = part
     height, width = picture.image.shape[:2]
     low, high = np.log(how.scale)
@@ -240,7 +255,9 @@ def _place(
     canvas[to_y : to_y + out_h, to_x : to_x + out_w] = cv2.resize(cut, (out_w, out_h), interpolation=method)
     boxes, allowed = picture.boxes, picture.allowed
     if rng.random() < 0.5:
-        canvas[to_y : to_y + out_h, to_x : to_x + out_w] = canvas[to_y : to_y + out_h, to_x : to_x + out_w][:, ::-1]
+        canvas[to_y : to_y + out_h, to_x : to_x + out_w] = canvas[to_y : to_y + out_h, to_x : to_x + out_w][
+            :, ::-1
+        ]
         boxes = boxes[:, [2, 1, 0, 3]] * (-1, 1, -1, 1) + (2 * left + cut_w, 0, 2 * left + cut_w, 0)
     shift = (to_x - left * scale, to_y - top * scale)
     moved = boxes * scale + np.asarray(shift + shift)
@@ -286,9 +303,7 @@ def _parts(how: Augmentation, rng: np.random.Generator) -> list[tuple[int, int, 
     return [(0, 0, x, y), (x, 0, size, y), (0, y, x, size), (x, y, size, size)]
 
 
-def make_batch(
-    pictures: Sequence[Picture], how: Augmentation, batch: int, seed: tuple[int, int]
-) -> Batch:
+def make_batch(pictures: Sequence[Picture], how: Augmentation, batch: int, seed: tuple[int, int]) -> Batch:
     """Make the batch that belongs to (seed, step)."""
     rng = np.random.default_rng(seed)
     result = Batch(np.empty((batch, how.size, how.size, 3), np.uint8), [], [], [], [])
@@ -303,7 +318,9 @@ def make_batch(
         result.pictures[index] = _colour(canvas, how, rng)
         result.boxes.append(boxes[taught].astype(np.float32))
         result.allowed.append(allowed[taught])
-        result.regions.append(np.concatenate((np.asarray(parts, np.float32), boxes[~taught])).astype(np.float32))
+        result.regions.append(
+            np.concatenate((np.asarray(parts, np.float32), boxes[~taught])).astype(np.float32)
+        )
         result.unlabelled.append(np.concatenate((np.stack([p.unlabelled for p in chosen]), hidden)))
     return result
 

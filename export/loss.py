@@ -70,10 +70,10 @@ def inside(centres: Tensor, boxes: Tensor, margin: float = 0.0) -> Tensor:
 def assign(scores: Tensor, xyxy: Tensor, centres: Tensor, boxes: Tensor, allowed: Tensor) -> Assignment:
     """Give each box its best cells: scores (A,C), xyxy (A,4), boxes (M,4), allowed (M,C).
 
-    t = s^alpha * u^beta with s the score of the box's class (the best allowed one) and u the IoU. The ten best
-    cells with their centre in the box take it; a cell wanted by two takes the one it overlaps more.
+    t = s^alpha * u^beta with s the score of the box's class (the best allowed one) and u the IoU. The ten
+    best cells with their centre in the box take it; a cell wanted by two takes the one it overlaps more.
     """
-    cells_, classes = scores.shape
+    cells_ = len(scores)
     target, weight = torch.zeros_like(scores), torch.ones_like(scores)
     owner = torch.full((cells_,), -1, dtype=torch.long)
     if not len(boxes):
@@ -114,7 +114,10 @@ def detection_loss(raw: Raw, batch: Batch) -> Loss:
         boxes, allowed = torch.from_numpy(batch.boxes[index]), torch.from_numpy(batch.allowed[index])
         with torch.no_grad():
             given = assign(raw.logits[index].sigmoid(), raw.xyxy[index].detach(), centres, boxes, allowed)
-            regions, unlabelled = torch.from_numpy(batch.regions[index]), torch.from_numpy(batch.unlabelled[index])
+            regions, unlabelled = (
+                torch.from_numpy(batch.regions[index]),
+                torch.from_numpy(batch.unlabelled[index]),
+            )
             weights.append(_hide(given, centres, regions, unlabelled))
         targets.append(given.target)
         rows = (given.owner >= 0).nonzero()[:, 0]
@@ -123,7 +126,9 @@ def detection_loss(raw: Raw, batch: Batch) -> Loss:
         quality.append(given.target[rows].sum(1))
     target = torch.stack(targets)
     norm = target.sum().clamp(min=1.0)
-    bce = functional.binary_cross_entropy_with_logits(raw.logits, target, torch.stack(weights), reduction="sum")
+    bce = functional.binary_cross_entropy_with_logits(
+        raw.logits, target, torch.stack(weights), reduction="sum"
+    )
     lost = ((1 - ciou(torch.cat(predicted), torch.cat(wanted))) * torch.cat(quality)).sum()
     box, classes = BOX_GAIN * lost / norm, CLASS_GAIN * bce / norm
     return Loss(box + classes, box, classes)

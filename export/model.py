@@ -8,6 +8,9 @@ BatchNorm, so that `fold` can melt all of it, and the fusion weights too, into p
                                  └─ P5 ─SPPF─┘                  32
 """
 
+# mypy: allow-subclassing-any, allow-untyped-decorators
+# PyTorch is only in the `export` extra, so the type checker takes it as unknown.
+
 from __future__ import annotations
 
 import math
@@ -89,7 +92,8 @@ class Separable(nn.Sequential):
 
     def __init__(self, channels: int) -> None:
         super().__init__(
-            nn.Conv2d(channels, channels, 3, 1, 1, groups=channels, bias=False), Convolution(channels, channels)
+            nn.Conv2d(channels, channels, 3, 1, 1, groups=channels, bias=False),
+            Convolution(channels, channels),
         )
 
 
@@ -111,7 +115,7 @@ class Fusion(nn.Module):
         return positive / (EPSILON + positive.sum())
 
     def forward(self, *maps: Tensor) -> Tensor:
-        total: Tensor = sum(share * x for share, x in zip(self.shares(), maps, strict=True))  # type: ignore[assignment]
+        total: Tensor = sum(share * x for share, x in zip(self.shares(), maps, strict=True))
         return total
 
 
@@ -125,11 +129,11 @@ class Sum(nn.Module):
 class BiFPN(nn.Module):
     """Exchange between the three levels, down and up again.
 
-        P5 ───────────────┬────────────▶ (+) out5
-          \\ up            \\              ▲ down
-        P4 ─▶ (+) mid4 ─────▶ (+) out4 ──┘      out4 sees P4, mid4 and out3
-                 \\ up          ▲ down
-        P3 ──────▶ (+) out3 ───┘
+    P5 ───────────────┬────────────▶ (+) out5
+      \\ up            \\              ▲ down
+    P4 ─▶ (+) mid4 ─────▶ (+) out4 ──┘      out4 sees P4, mid4 and out3
+             \\ up          ▲ down
+    P3 ──────▶ (+) out3 ───┘
     """
 
     def __init__(self, channels: tuple[int, int, int], width: int) -> None:
@@ -161,8 +165,8 @@ class Head(nn.Module):
         super().__init__()
         self.class_tower, self.box_tower = Separable(width), Separable(width)
         self.class_out, self.box_out = nn.Conv2d(width, classes, 1), nn.Conv2d(width, 4, 1)
-        nn.init.constant_(self.class_out.bias, -math.log(99.0))  # type: ignore[arg-type]  # score 0.01 at first
-        nn.init.constant_(self.box_out.bias, 2.0)  # type: ignore[arg-type]  # boxes of about four cells at first
+        nn.init.constant_(self.class_out.bias, -math.log(99.0))  # score 0.01 at first
+        nn.init.constant_(self.box_out.bias, 2.0)  # boxes of about four cells at first
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return class logits (B,H*W,C) and raw sides (B,H*W,4)."""
@@ -181,7 +185,9 @@ class Raw(NamedTuple):
 class GBYolo(nn.Module):
     """Find objects: pictures (B,3,H,W) RGB in 0..1, H and W multiples of 32 -> `Raw`."""
 
-    def __init__(self, classes: int, widths: tuple[int, ...] = (16, 32, 64, 128, 256), neck: int = 64) -> None:
+    def __init__(
+        self, classes: int, widths: tuple[int, ...] = (16, 32, 64, 128, 256), neck: int = 64
+    ) -> None:
         super().__init__()
         w1, w2, w3, w4, w5 = widths
         self.classes = classes
@@ -226,14 +232,14 @@ def _fold_norm(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
     folded = nn.Conv2d(
         convolution.in_channels,
         convolution.out_channels,
-        convolution.kernel_size,  # type: ignore[arg-type]
-        convolution.stride,  # type: ignore[arg-type]
-        convolution.padding,  # type: ignore[arg-type]
+        convolution.kernel_size,
+        convolution.stride,
+        convolution.padding,
         groups=convolution.groups,
     )
-    scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)  # type: ignore[operator]
+    scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
     folded.weight.data = convolution.weight.data * scale.data[:, None, None, None]
-    folded.bias.data = norm.bias.data - norm.running_mean * scale.data  # type: ignore[union-attr,operator]
+    folded.bias.data = norm.bias.data - norm.running_mean * scale.data
     return folded
 
 
@@ -251,7 +257,8 @@ def _fold_fusion(model: GBYolo) -> None:
     """
     neck = model.neck
     mid4, out3, out4, out5 = (
-        fusion.shares().detach() for fusion in (neck.fuse_mid4, neck.fuse_out3, neck.fuse_out4, neck.fuse_out5)
+        fusion.shares().detach()
+        for fusion in (neck.fuse_mid4, neck.fuse_out3, neck.fuse_out4, neck.fuse_out5)
     )
     if min(float(share.min()) for share in (mid4, out3, out4, out5)) <= 0:
         raise ValueError("a fusion weight is zero, so it cannot be folded; train without it or longer")
@@ -259,7 +266,7 @@ def _fold_fusion(model: GBYolo) -> None:
     s_p4, s_p5, s_mid4, s_out3 = one, mid4[1] / mid4[0], out4[1] / out4[0], out4[2] / out4[0]
     s_p3, s_out4 = s_mid4 * out3[0] / out3[1], s_p5 * out5[1] / out5[0]
     for lateral, scale in zip(neck.lateral, (s_p3, s_p4, s_p5), strict=True):
-        _scale(lateral[0], scale)  # type: ignore[index]
+        _scale(lateral[0], scale)
     nodes = (  # node, what its plain sum is too large by, the scale its output shall have
         (neck.mid4, s_p4 / mid4[0], s_mid4),
         (neck.out3, s_p3 / out3[0], s_out3),
@@ -270,17 +277,17 @@ def _fold_fusion(model: GBYolo) -> None:
         _scale(node[0], 1 / excess)
         _scale(node[1][0], scale)
     for head, scale in zip(model.heads, (s_out3, s_out4, one), strict=True):
-        _scale(head.class_tower[0], 1 / scale)  # type: ignore[union-attr,index,arg-type]
-        _scale(head.box_tower[0], 1 / scale)  # type: ignore[union-attr,index,arg-type]
-    neck.fuse_mid4 = neck.fuse_out3 = neck.fuse_out4 = neck.fuse_out5 = Sum()  # type: ignore[assignment]
+        _scale(head.class_tower[0], 1 / scale)
+        _scale(head.box_tower[0], 1 / scale)
+    neck.fuse_mid4 = neck.fuse_out3 = neck.fuse_out4 = neck.fuse_out5 = Sum()
 
 
 def fold(model: GBYolo) -> GBYolo:
-    """Melt BatchNorm and fusion weights into the convolutions, in place; the model says the same as before."""
+    """Melt BatchNorm and fusion weights into the convolutions, in place; nothing that it says changes."""
     model.eval()
     for module in model.modules():
         if isinstance(module, Convolution):
-            folded = _fold_norm(module[0], module[1])  # type: ignore[arg-type]
+            folded = _fold_norm(module[0], module[1])
             module[0], module[1] = folded, nn.Identity()
     _fold_fusion(model)
     return model

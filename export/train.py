@@ -1,9 +1,12 @@
 """Train one recipe: a page in the order things happen.
 
-What always holds: batch n and the schedule depend only on the recipe's seed and the progress, so an interrupted
-training goes on where it stopped; SIGINT and SIGTERM write a checkpoint first; a loss that is not finite stops
-the training before it spoils the checkpoint.
+What always holds: batch n and the schedule depend only on the recipe's seed and the progress, so an
+interrupted training goes on where it stopped; SIGINT and SIGTERM write a checkpoint first; a loss that is not
+finite stops the training before it spoils the checkpoint.
 """
+
+# mypy: allow-untyped-decorators
+# PyTorch is only in the `export` extra, so the type checker takes it as unknown.
 
 from __future__ import annotations
 
@@ -93,7 +96,9 @@ def step(model: GBYolo, optimizer: torch.optim.Optimizer, batch: Batch) -> Loss:
         raw = model(to_input(batch))
     loss = detection_loss(raw, batch)
     if not torch.isfinite(loss.total):
-        raise TrainError("the loss is not finite any more: lower learning_rate and start again from the checkpoint")
+        raise TrainError(
+            "the loss is not finite any more: lower learning_rate and start again from the checkpoint"
+        )
     optimizer.zero_grad(set_to_none=True)
     loss.total.backward()
     nn.utils.clip_grad_norm_(model.parameters(), 10.0)
@@ -131,7 +136,7 @@ class Run:
         torch.manual_seed(recipe["seed"])
         self.recipe, self.plan, self.path = recipe, plan, folder / "last.pt"
         self.peak = plan.learning_rate or recipe["learning_rate"]
-        self.model = GBYolo(len(recipe["names"])).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model = GBYolo(len(recipe["names"])).to(memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.model).eval()
         self.optimizer = make_optimizer(self.model, self.peak, recipe["weight_decay"])
         self.done, self.seconds = 0, 0.0
@@ -169,7 +174,7 @@ class Run:
         """Return how much of the plan is done, 0..1."""
         if self.plan.minutes:
             return self.seconds / (60 * self.plan.minutes)
-        return self.done * self.recipe["batch"] / (self.plan.images or self.recipe["images"])
+        return float(self.done * self.recipe["batch"] / (self.plan.images or self.recipe["images"]))
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
@@ -202,13 +207,15 @@ def bar(run: Run, loss: float, speed: float) -> str:
 def learn(run: Run, pictures: list[Picture], say: Callable[[str], None], stop: Stop) -> None:
     """Step until the plan is done or somebody asks to stop."""
     plain = run.progress >= 1 - PLAIN_TAIL
-    source = batches(pictures, augmentation(run.recipe, plain=plain), run.recipe["batch"], run.recipe["seed"], run.done)
+    source = batches(
+        pictures, augmentation(run.recipe, plain=plain), run.recipe["batch"], run.recipe["seed"], run.done
+    )
     mean, saved, said = 0.0, run.seconds, run.seconds - 30
     while run.progress < 1 and not stop.asked:
         begin = time.monotonic()
         for group in run.optimizer.param_groups:
             group["lr"] = rate_at(run.progress, run.peak)
-        loss = float(step(run.model, run.optimizer, next(source)).total)
+        loss = float(step(run.model, run.optimizer, next(source)).total.detach())
         mean = loss if mean == 0 else 0.98 * mean + 0.02 * loss
         run.done += 1
         follow(run.average, run.model, run.done)

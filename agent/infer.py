@@ -1,0 +1,144 @@
+"""From a picture to detections, by an .onnx file that says itself what it is.
+
+What always holds: normalisation, decoding and suppression are inside the graph, so the camera's bytes go in and
+boxes come out; a file that is not one of ours is refused before it sees a picture; nothing that is not a finite
+number leaves this module.
+
+    picture (H,W,3) BGR ─ letterbox ─▶ (1,h,w,3) uint8 ─ session ─▶ boxes (N,4), scores (N,), classes (N,)
+
+A `Detector` is used by one thread at a time; give every camera its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from onnxruntime.capi.onnxruntime_pybind11_state import (
+    Fail,
+    InvalidArgument,
+    InvalidGraph,
+    InvalidProtobuf,
+    NotImplemented,
+    RuntimeException,
+)
+
+from agent.boxes import Detections, Uint8, letterbox
+
+FORMAT = "gb-yolo 1"
+ADVICE = "give a model made by `gb-export onnx`, or `traffic` or `mask`"
+_UNREADABLE = (Fail, InvalidArgument, InvalidGraph, InvalidProtobuf, NotImplemented, RuntimeException)
+
+
+class ModelError(Exception):
+    """Say in one line why a model file cannot be used, and what to do."""
+
+
+class InferenceError(Exception):
+    """Say that a loaded model gave an answer that makes no sense."""
+
+
+def _session(content: bytes, path: Path, threads: int) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except _UNREADABLE as error:
+        reason = str(error).splitlines()[0].rpartition(" : ")[2].strip()
+        raise ModelError(f"{path}: not a model that can be run ({reason}); {ADVICE}") from None
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise ModelError(f"{path}: no such model file; {ADVICE}") from None
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror}); {ADVICE}") from None
+
+
+def _names(metadata: Mapping[str, str], path: Path) -> dict[int, str]:
+    if metadata.get("format") != FORMAT:
+        raise ModelError(f"{path}: a foreign model (its metadata does not say {FORMAT!r}); {ADVICE}")
+    try:
+        names = json.loads(metadata["names"])
+    except (KeyError, ValueError):
+        names = None
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        raise ModelError(f"{path}: its metadata holds no class names; {ADVICE}")
+    return dict(enumerate(names))
+
+
+def _input_size(session: onnxruntime.InferenceSession, path: Path) -> tuple[int, int]:
+    first = session.get_inputs()[0]
+    shape = first.shape
+    fits = len(shape) == 4 and shape[0] == 1 and shape[3] == 3 and all(isinstance(n, int) for n in shape)
+    if first.type != "tensor(uint8)" or not fits:
+        raise ModelError(
+            f"{path}: its input is {first.type} {shape}, not uint8 (1, height, width, 3); {ADVICE}"
+        )
+    return int(shape[1]), int(shape[2])
+
+
+class Detector:
+    """Find objects in pictures with one .onnx file.
+
+    `confidence` is the least score of a detection (0..1), `threads` how many threads one inference uses.
+    Raises `ModelError` for a missing, broken or foreign file.
+    """
+
+    def __init__(self, path: str | Path, confidence: float = 0.25, threads: int = 1) -> None:
+        if not 0 <= confidence <= 1:
+            raise ValueError(f"confidence must be within 0..1, not {confidence}")
+        self.path, self.confidence = Path(path), confidence
+        content = _read(self.path)
+        self.sha256 = hashlib.sha256(content).hexdigest()
+        self._session = _session(content, self.path, threads)
+        self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
+        self.names = _names(self.metadata, self.path)
+        self.input_size = _input_size(self._session, self.path)
+        self._least = np.asarray([confidence], np.float32)
+        self._check_ports()
+
+    def _check_ports(self) -> None:
+        inputs = [port.name for port in self._session.get_inputs()]
+        outputs = [port.name for port in self._session.get_outputs()]
+        if inputs != ["picture", "confidence"] or outputs != ["boxes", "scores", "classes"]:
+            raise ModelError(f"{self.path}: its inputs are {inputs}, its outputs {outputs}; {ADVICE}")
+
+    def detect(self, image_bgr: Uint8) -> Detections:
+        """Return what is in a picture (H,W,3) BGR, best first; boxes are in its pixels, cut at its edges."""
+        canvas, scale, (pad_x, pad_y) = letterbox(image_bgr, self.input_size)
+        boxes, scores, classes = self._run(canvas)
+        xyxy = (boxes - np.asarray((pad_x, pad_y, pad_x, pad_y), np.float32)) / np.float32(scale)
+        height, width = image_bgr.shape[:2]
+        np.clip(xyxy, 0, np.asarray((width, height, width, height), np.float32), out=xyxy)
+        kept = (xyxy[:, 2] > xyxy[:, 0]) & (xyxy[:, 3] > xyxy[:, 1])
+        if not kept.all():
+            xyxy, scores, classes = xyxy[kept], scores[kept], classes[kept]
+        return Detections(xyxy, scores, classes)
+
+    def _run(self, canvas: Uint8) -> tuple[Any, Any, Any]:
+        """Run the graph on a canvas (h,w,3); check what comes out: boxes (N,4), scores (N,), classes (N,)."""
+        boxes, scores, classes = self._session.run(None, {"picture": canvas[None], "confidence": self._least})
+        count = len(scores)
+        if boxes.shape != (count, 4) or scores.shape != (count,) or classes.shape != (count,):
+            raise InferenceError(
+                f"{self.path}: shapes {boxes.shape}, {scores.shape}, {classes.shape} do not match"
+            )
+        if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
+            raise InferenceError(
+                f"{self.path}: the model gave numbers that are not finite; the file may be damaged"
+            )
+        if count and (classes.min() < 0 or classes.max() >= len(self.names)):
+            raise InferenceError(f"{self.path}: the model gave a class that has no name")
+        return boxes, scores, classes
