@@ -125,7 +125,7 @@ class Pipeline:
         self._settings = settings
         self._pending: wire.CameraSettings | None = None
         self._totals = totals
-        self._tracker = Tracker()
+        self._tracker = Tracker(confident=settings.confidence)
         self._analyst = Analyst(name, settings, detector.names, totals)
         self._watch = Watch()
         self._minute = Minute(self._minute_start())
@@ -228,35 +228,33 @@ class Pipeline:
             log.warning("%s: frame %d dropped: %s", self.name, frame.number, error)
             self._minute.dropped += 1
             return None, events
-        found = found[self._wanted(found.class_id, found.confidence)]
-        tracks = self._tracker.update(found, frame.seconds)
-        wall_ms = round(frame.wall * 1000)
-        events += self._analyst.update(tracks, self._tracker.ended(), (width, height), frame.seconds, wall_ms)
+        tracks = self._tracker.update(found[self._wanted(found.class_id)], frame.seconds, self._size)
+        events += self._analyst.update(tracks, self._size, frame.seconds, round(frame.wall * 1000))
         self._minute.inferred += 1
         self._seen += 1
         self._minute.latencies.append(max(self._wall() - frame.wall, 0.0))
         return tracks, events
 
-    def _wanted(self, class_id: np.ndarray, confidence: np.ndarray) -> np.ndarray:
-        """Return the mask of detections that the settings let through. (N,), (N,) -> (N,) bool."""
-        wanted = confidence >= min(self._settings.confidence, self.detector.confidence)
-        if self._settings.labels:
-            ids = [key for key, label in self.detector.names.items() if label in self._settings.labels]
-            wanted &= np.isin(class_id, ids)
-        return wanted
+    def _wanted(self, class_id: np.ndarray) -> np.ndarray:
+        """Return which detections the settings let through. (N,) -> (N,) bool."""
+        if not self._settings.labels:
+            return np.ones(len(class_id), np.bool_)
+        ids = [key for key, label in self.detector.names.items() if label in self._settings.labels]
+        return np.isin(class_id, ids)
 
     def _seam(self, frame: Frame) -> list[wire.AnyEvent]:
         """A looped file begins again: what was in the picture is gone."""
         if frame.pass_ == self._pass:
             return []
         self._pass = frame.pass_
-        self._tracker = Tracker()
+        self._tracker = Tracker(confident=self._settings.confidence)
         return self._analyst.close(round(frame.wall * 1000))
 
     def _take_settings(self) -> None:
         settings, self._pending = self._pending, None
         if settings is not None:
             self._settings = settings
+            self._tracker.confident = settings.confidence
             self._analyst.apply(settings)
 
     # ── time, states, minutes ──

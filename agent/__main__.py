@@ -1,0 +1,194 @@
+"""`gb-agent`: run a box, check it, ask it, measure it, join it to a centre."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from agent import config as configuration
+from agent.config import CameraConfig, Config, ConfigError
+
+DEFAULT_CONFIG = Path("/etc/gb-agent/agent.toml")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; return the exit code (0 stopped as asked, 1 failed, 2 bad config or arguments)."""
+    options = parser().parse_args(arguments)
+    try:
+        return int(options.command(options))
+    except ConfigError as error:
+        print(f"gb-agent: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    top = argparse.ArgumentParser(prog="gb-agent", description=__doc__)
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, command: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.add_argument(
+            "--config", type=Path, default=DEFAULT_CONFIG, metavar="FILE", help="default: %(default)s"
+        )
+        sub.set_defaults(command=command)
+        return sub
+
+    add("run", run, "Watch the cameras, count, and send the facts. Ends on SIGTERM with nothing lost.")
+    add("check", check, "Try the config, each camera, each model and the broker; say in words what is wrong.")
+    status = add("status", show_status, "Show what is on disk and what the centre has confirmed.")
+    status.add_argument("--json", action="store_true", help="for programs")
+    bench = add("bench", measure, "Measure each stage on this box, in milliseconds a frame.")
+    bench.add_argument("--frames", type=int, default=200, help="frames to measure (default: %(default)s)")
+    enrol = add("enrol", join, "Join this box to a centre. `gb-aggregator add-node` prints the whole line.")
+    for name, text in (
+        ("url", "mqtts://HOST:8883"),
+        ("node", "the box's name"),
+        ("code", "the code that the centre gave; - reads it from standard input"),
+        ("fingerprint", "SHA-256 of the centre's CA"),
+    ):
+        enrol.add_argument(name, help=text)
+    return top
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the node until SIGTERM or SIGINT."""
+    from agent import node
+
+    logging.basicConfig(format="%(levelname)s %(message)s", level=logging.INFO, stream=sys.stderr)
+    config = configuration.load(options.config)
+    try:
+        asyncio.run(_until_signal(node.run(config)))
+    except node.NodeError as error:
+        print(f"gb-agent: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+async def _until_signal(work: object) -> None:
+    """Run a coroutine; SIGTERM and SIGINT cancel it once, and that is a good end."""
+    task = asyncio.ensure_future(work)  # type: ignore[arg-type]
+    asked = asyncio.Event()
+
+    def stop() -> None:
+        if not asked.is_set():
+            asked.set()
+            task.cancel()
+
+    for each in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(each, stop)
+    try:
+        await task
+    except asyncio.CancelledError:
+        if not asked.is_set():
+            raise
+
+
+def check(options: argparse.Namespace) -> int:
+    """Try everything that `run` needs, one line each."""
+    config = configuration.load(options.config)
+    print(f"ok    config {options.config}: node {config.node}, {len(config.camera)} camera(s)")
+    results = [_check_state_dir(config), asyncio.run(_check_broker(config))]
+    for name, camera in config.camera.items():
+        results += [_check_model(name, camera), _check_camera(name, camera)]
+    return 0 if all(results) else 1
+
+
+def _say(good: bool, text: str) -> bool:
+    print(f"{'ok   ' if good else 'FAIL '} {text}")
+    return good
+
+
+def _check_state_dir(config: Config) -> bool:
+    folder = Path(config.state_dir)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / ".check").touch()
+        (folder / ".check").unlink()
+    except OSError as error:
+        return _say(False, f"state_dir {folder}: {error.strerror}. Make it and let this user write there")
+    return _say(True, f"state_dir {folder}")
+
+
+async def _check_broker(config: Config) -> bool:
+    from agent import node
+    from agent.broker import BrokerError, connect
+
+    try:
+        broker = node.broker(config)
+        async with connect(broker):
+            return _say(True, f"broker {broker}")
+    except BrokerError as error:
+        return _say(False, f"broker {error}")
+
+
+def _check_model(name: str, camera: CameraConfig) -> bool:
+    from agent.infer import Detector, ModelError
+
+    try:
+        detector = Detector(camera.model_path, threads=camera.threads)
+    except ModelError as error:
+        return _say(False, f"{name} model {error}")
+    return _say(True, f"{name} model {camera.model_path.name}: {', '.join(detector.names.values())}")
+
+
+def _check_camera(name: str, camera: CameraConfig) -> bool:
+    from agent.capture import SourceError, probe
+
+    try:
+        width, height, fps = probe(camera.source, timeout=10.0)
+    except SourceError as error:
+        return _say(False, f"{name} source {error}")
+    return _say(True, f"{name} source: {width}x{height} at {fps:.1f} frames/s")
+
+
+def show_status(options: argparse.Namespace) -> int:
+    """Show the spool's account."""
+    from agent.spool import SpoolError, read_status
+
+    config = configuration.load(options.config)
+    try:
+        status = read_status(config.spool_path)
+    except SpoolError as error:
+        print(f"gb-agent: {error}", file=sys.stderr)
+        return 1
+    if options.json:
+        print(json.dumps(status))
+        return 0
+    for epoch in status["epochs"]:
+        stored = f"{epoch['committed']} on disk, {epoch['acked']} confirmed by the centre"
+        print(f"epoch {epoch['epoch']:>15}: {stored}")
+    print(f"{status['pending']} event(s) wait, {status['lost']} lost")
+    return 0
+
+
+def measure(options: argparse.Namespace) -> int:
+    """Measure this box."""
+    from agent.bench import bench
+
+    return bench(configuration.load(options.config), options.frames)
+
+
+def join(options: argparse.Namespace) -> int:
+    """Join this box to a centre."""
+    from agent.enrol import EnrolError, join_centre
+
+    code = sys.stdin.readline().strip() if options.code == "-" else options.code
+    try:
+        join_centre(options.url, options.node, code, options.fingerprint, options.config)
+    except EnrolError as error:
+        print(f"gb-agent: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,86 @@
+"""The house rules that a machine can hold: one arrow of imports, light modules, no blanket excepts."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("agent", "aggregator", "export")
+MAY_IMPORT = {
+    "agent": set(),
+    "aggregator": {"agent.wire", "agent.broker", "agent.boxes", "agent.geometry"},
+    "export": {"agent.boxes", "agent.geometry", "agent.infer", "agent.scene"},
+}
+
+
+def modules(package: str) -> list[Path]:
+    return [path for path in sorted((ROOT / package).rglob("*.py")) if "node_modules" not in path.parts]
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Yield the dotted name of everything that a module imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_imports_follow_one_arrow(package: str) -> None:
+    """The agent imports neither of the others; they import only its light modules."""
+    others = [other for other in PACKAGES if other != package]
+    for path in modules(package):
+        for name in imports(path):
+            parts = name.split(".")
+            if parts[0] in others and len(parts) > 1:
+                assert ".".join(parts[:2]) in MAY_IMPORT[package], f"{path.relative_to(ROOT)} imports {name}"
+
+
+def loaded(statement: str) -> set[str]:
+    """Return the top-level modules that a fresh interpreter has after a statement."""
+    code = f"{statement}\nimport sys\nprint(*{{name.split('.')[0] for name in sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    return set(done.stdout.split())
+
+
+def test_the_wire_costs_only_msgspec() -> None:
+    """Whoever reads the events needs msgspec and nothing heavier."""
+    heavy = {"numpy", "cv2", "onnxruntime", "paho", "aiohttp", "psutil", "motor"}
+    assert not loaded("import agent.wire") & heavy
+
+
+def test_the_centre_loads_no_camera_and_no_model() -> None:
+    """Neither OpenCV nor onnxruntime comes along into the aggregator."""
+    assert not loaded("import aggregator.__main__, aggregator.serve, aggregator.ingest") & {
+        "cv2",
+        "onnxruntime",
+    }
+
+
+def test_no_blanket_excepts() -> None:
+    """Expected errors are named; the rest ends the process and the supervisor restarts it."""
+    for package in PACKAGES:
+        for path in modules(package):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.ExceptHandler):
+                    names = (
+                        {n.id for n in ast.walk(node.type) if isinstance(n, ast.Name)} if node.type else {""}
+                    )
+                    raises = any(isinstance(n, ast.Raise) and n.exc is None for n in ast.walk(node))
+                    blanket = names & {"", "Exception", "BaseException"}
+                    assert not blanket or raises, f"{path.relative_to(ROOT)}:{node.lineno}"
+
+
+def test_every_module_says_what_it_is_for() -> None:
+    """The docstring of each module is its design."""
+    for package in PACKAGES:
+        for path in modules(package):
+            assert ast.get_docstring(ast.parse(path.read_text())), path.relative_to(ROOT)
