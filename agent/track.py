@@ -100,6 +100,7 @@ class Tracker:
     _now: float = field(default=-np.inf, init=False)
     _next: int = field(default=1, init=False)
     _size: tuple[int, int] | None = field(default=None, init=False)
+    _ended: Int = field(default_factory=lambda: _NONE, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._state = self._born(Detections.empty(), 0.0)
@@ -129,9 +130,14 @@ class Tracker:
         self._correct(rows, found[columns])
         fresh = np.setdiff1d(np.flatnonzero(found.confidence >= self.confident), columns)
         self._confirm()
-        tracks = self._tracks(rows, found[columns], ended)
+        self._ended = np.sort(ended)
+        tracks = self._tracks(rows, found[columns])
         self._state = self._state.join(self._born(found[fresh], at_seconds))
         return tracks
+
+    def ended(self) -> list[int]:
+        """Return the numbers of the confirmed tracks that the last update ended."""
+        return [int(number) for number in self._ended]
 
     def clear(self) -> Int:
         """Forget all tracks (at the seam of a loop); return the numbers of the confirmed ones."""
@@ -242,7 +248,7 @@ class Tracker:
         state.number[new] = self._next + np.arange(len(new))
         self._next += len(new)
 
-    def _tracks(self, rows: Int, found: Detections, ended: Int) -> Tracks:
+    def _tracks(self, rows: Int, found: Detections) -> Tracks:
         told = np.flatnonzero(self._state.number[rows] > 0)
         told = told[np.argsort(self._state.number[rows[told]])]
         state, found = self._state.take(rows[told]), found[told]
@@ -253,7 +259,7 @@ class Tracker:
             class_id=found.class_id,
             origin=state.origin,
             since=state.born,
-            ended=np.sort(ended),
+            ended=self._ended,
         )
 
     def _born(self, found: Detections, now: float) -> _State:
