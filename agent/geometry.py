@@ -43,6 +43,7 @@ Direction = Literal["AB", "BA"]
 Points = Sequence[tuple[float, float]]
 
 MARGIN = 0.01  # frame heights: the margin where the size of the object is not known
+REACH = 0.002  # frame heights: ends belong to the line, also for a box that the frame's edge cuts off
 
 
 def side(points: ArrayLike, start: ArrayLike, end: ArrayLike) -> Float:
@@ -69,7 +70,7 @@ class Gates:
                 raise ValueError(f"a line has 2 to 8 points, not {len(points)}")
         self.count = len(lines)
         self.stretch = np.array([aspect, 1.0])
-        drawn = [np.asarray(points, np.float64) * self.stretch for points in lines]
+        drawn = [_reach(np.asarray(points, np.float64) * self.stretch) for points in lines]
         self.start = np.concatenate([each[:-1] for each in drawn]) if drawn else np.zeros((0, 2))  # (S,2)
         self.end = np.concatenate([each[1:] for each in drawn]) if drawn else np.zeros((0, 2))  # (S,2)
         pieces = np.array([len(each) - 1 for each in drawn], np.int64)
@@ -98,6 +99,15 @@ class Gates:
             np.asarray(np.maximum.reduceat(share, self.first, axis=1), np.float64),
             np.asarray(np.minimum.reduceat(away, self.first, axis=1), np.float64),
         )
+
+
+def _reach(points: Float) -> Float:
+    """Lengthen a line (M,2) a little at both ends."""
+    longer = points.copy()
+    for end, neighbour in ((0, 1), (-1, -2)):
+        along = points[end] - points[neighbour]
+        longer[end] += along * (REACH / max(float(np.linalg.norm(along)), 1e-9))
+    return longer
 
 
 def settle(pending: Int, net: Int, away: Float, margin: Float | float) -> tuple[Int, Int]:
@@ -165,7 +175,7 @@ def inside(points: ArrayLike, zone: Points) -> Bool:
     two = np.roll(one, -1, axis=0)
     spans = (one[:, 1] > spot[..., 1]) != (two[:, 1] > spot[..., 1])  # (N,M)
     turn, rising = side(spot, one, two), two[:, 1] > one[:, 1]
-    return np.asarray((spans & ((turn < 0) == rising)).sum(axis=1) % 2 == 1, np.bool_)
+    return np.asarray((spans & (turn != 0) & ((turn < 0) == rising)).sum(axis=1) % 2 == 1, np.bool_)
 
 
 def anchors(xyxy: ArrayLike, size: tuple[int, int]) -> tuple[Float, Float, Float]:

@@ -1,0 +1,189 @@
+"""Lines, zones and paths, also where others fail: vertical, at ends and joints, exactly on the line."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.geometry import Gates, anchors, crossings_of_path, distance, inside, settle, simplify
+
+LEVEL = [(0.0, 0.6), (1.0, 0.6)]
+UPRIGHT = [(0.5, 1.0), (0.5, 0.0)]
+BENT = [(0.2, 0.2), (0.5, 0.6), (0.8, 0.2)]
+
+fractions = st.floats(0.0, 1.0, allow_nan=False)
+spots = st.tuples(fractions, fractions)
+
+
+def timed(*places: tuple[float, float]) -> list[tuple[float, float, float]]:
+    """Return a path that is at each place a second after the one before."""
+    return [(float(second), *place) for second, place in enumerate(places)]
+
+
+def directions(places: list[tuple[float, float]], points: list[tuple[float, float]]) -> list[str]:
+    return [direction for _, direction in crossings_of_path(timed(*places), points)]
+
+
+@pytest.mark.parametrize(
+    ("points", "places", "expected"),
+    [
+        (LEVEL, [(0.5, 0.4), (0.5, 0.8)], ["AB"]),
+        (LEVEL, [(0.5, 0.8), (0.5, 0.4)], ["BA"]),
+        (LEVEL[::-1], [(0.5, 0.4), (0.5, 0.8)], ["BA"]),
+        (UPRIGHT, [(0.3, 0.5), (0.7, 0.5)], ["AB"]),
+        (UPRIGHT, [(0.7, 0.5), (0.3, 0.5)], ["BA"]),
+        (UPRIGHT, [(0.7, 0.2), (0.3, 0.9)], ["BA"]),
+        (LEVEL, [(0.5, 0.4), (0.5, 0.6), (0.5, 0.8)], ["AB"]),
+        (LEVEL, [(0.5, 0.4), (0.5, 0.6), (0.5, 0.6), (0.5, 0.4)], []),
+        (LEVEL, [(0.5, 0.8), (0.5, 0.6), (0.5, 0.6), (0.5, 0.8)], []),
+        (LEVEL, [(0.5, 0.4), (0.5, 0.7), (0.5, 0.4)], ["AB", "BA"]),
+        (LEVEL, [(0.5, 0.4), (0.5, 0.605), (0.5, 0.4)], []),
+        (LEVEL, [(0.5, 0.4), (0.5, 0.605), (0.5, 0.598), (0.5, 0.604), (0.5, 0.7)], ["AB"]),
+        (LEVEL, [(0.5, 0.6)] * 3, []),
+        ([(0.2, 0.6), (0.4, 0.6)], [(0.41, 0.4), (0.41, 0.8)], []),
+        ([(0.2, 0.6), (0.4, 0.6)], [(0.39, 0.4), (0.39, 0.8)], ["AB"]),
+        ([(0.2, 0.6), (0.4, 0.6)], [(0.1, 0.6), (0.5, 0.6)], []),
+        (BENT, [(0.5, 0.4), (0.5, 0.9)], ["AB"]),
+        (BENT, [(0.1, 0.3), (0.9, 0.3)], []),
+        (UPRIGHT, [(0.3, 1.0), (0.7, 1.0)], ["AB"]),
+        (UPRIGHT, [(0.7, 1.0), (0.3, 1.0)], ["BA"]),
+        (LEVEL, [(0.0, 0.4), (0.0, 0.8), (0.0, 0.4)], ["AB", "BA"]),
+        (BENT, [(0.1, 0.3), (0.5, 0.3), (0.9, 0.3)], ["BA", "AB"]),
+    ],
+)
+def test_crossings(points, places, expected) -> None:
+    """Each case of lines, motions and jitter gives the crossings that a person would count."""
+    assert directions(places, points) == expected
+
+
+@pytest.mark.parametrize("eighth", range(8))
+@pytest.mark.parametrize("aspect", [1.0, 16 / 9, 0.5])
+def test_direction_in_all_octants(eighth: int, aspect: float) -> None:
+    """Whoever walks along the line has A on the left hand, whatever way the line runs."""
+    turn = eighth * math.pi / 4
+    along, right = (math.cos(turn), math.sin(turn)), (-math.sin(turn), math.cos(turn))  # y is down
+    points = [(0.5 - 0.3 * along[0], 0.5 - 0.3 * along[1]), (0.5 + 0.3 * along[0], 0.5 + 0.3 * along[1])]
+    path = timed(*((0.5 + right[0] * far, 0.5 + right[1] * far) for far in (-0.2, -0.1, 0.0, 0.1, 0.2)))
+    assert [way for _, way in crossings_of_path(path, points, aspect=aspect)] == ["AB"]
+    back = [(4 - t, x, y) for t, x, y in path[::-1]]
+    assert [way for _, way in crossings_of_path(back, points, aspect=aspect)] == ["BA"]
+
+
+def test_time_of_a_crossing_is_when_the_line_was_passed() -> None:
+    """The time told is that of the pass, not of the frame in which the object was clear of the line."""
+    path = [(10.0, 0.5, 0.5), (12.0, 0.5, 0.605), (20.0, 0.5, 0.605), (21.0, 0.5, 0.7)]
+    (at, way), *rest = crossings_of_path(path, LEVEL)
+    assert (way, rest) == ("AB", [])
+    assert at == pytest.approx(10 + 2 * 0.1 / 0.105)
+
+
+@given(st.lists(spots, min_size=2, max_size=30))
+def test_crossings_alternate_on_a_line_through_the_frame(places) -> None:
+    """On a line from edge to edge, whatever the motion, AB and BA alternate: no side is entered twice."""
+    found = directions(places, LEVEL)
+    assert all(one != two for one, two in pairwise(found))
+
+
+@given(st.lists(spots, min_size=2, max_size=20), spots, spots, st.floats(0.3, 3.0))
+def test_a_line_and_its_parts_pass_alike(places, start, end, aspect) -> None:
+    """A joint in the middle of a straight line neither leaks nor counts twice."""
+    middle = ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2)
+    before, after = np.array(places[:-1]), np.array(places[1:])
+    whole, _, _ = Gates([[start, end]], aspect).passes(before, after)
+    halves, _, _ = Gates([[start, middle, end]], aspect).passes(before, after)
+    apart = np.abs(distance(after, np.array(start), np.array(end))).min() > 1e-6
+    apart &= np.abs(distance(before, np.array(start), np.array(end))).min() > 1e-6
+    if apart and math.dist(start, end) > 1e-3:
+        assert (whole == halves).all()
+
+
+@given(st.lists(spots, min_size=1, max_size=20))
+def test_a_closed_walk_never_adds_up_across_a_frame_wide_line(places) -> None:
+    """Who comes back to where he started has passed as often one way as the other."""
+    walk = np.array([*places, places[0]])
+    net, _, _ = Gates([[(-1.0, 0.6), (2.0, 0.6)]]).passes(walk[:-1], walk[1:])
+    assert net.sum() == 0
+
+
+@given(st.integers(1, 40), st.integers(0, 10**6))
+def test_many_lines_at_once_are_the_same_as_each_alone(moves: int, seed: int) -> None:
+    """Lines with different numbers of pieces do not mix."""
+    random = np.random.default_rng(seed)
+    lines = [[tuple(p) for p in random.random((size, 2))] for size in (2, 5, 3)]
+    before, after = random.random((moves, 2)), random.random((moves, 2))
+    together = Gates(lines, 1.5).passes(before, after)
+    for number, line in enumerate(lines):
+        for all_, one in zip(together, Gates([line], 1.5).passes(before, after), strict=True):
+            assert np.array_equal(all_[:, number : number + 1], one)
+
+
+def test_no_lines_and_no_moves() -> None:
+    """Nothing to do is not an error."""
+    assert Gates([]).passes(np.zeros((3, 2)), np.zeros((3, 2)))[0].shape == (3, 0)
+    assert Gates([LEVEL]).passes(np.zeros((0, 2)), np.zeros((0, 2)))[0].shape == (0, 1)
+    assert crossings_of_path(np.zeros((0, 3)), LEVEL) == []
+    assert simplify(np.zeros((0, 3)), 0.1).shape == (0, 3)
+
+
+@pytest.mark.parametrize("count", [0, 1, 9])
+def test_a_line_needs_two_to_eight_points(count: int) -> None:
+    """What is no line is refused with a reason."""
+    with pytest.raises(ValueError, match="2 to 8 points"):
+        Gates([[(0.1 * n, 0.5) for n in range(count)]])
+
+
+def test_settle_tells_only_what_is_clear() -> None:
+    """Passes wait until the anchor is clear of the line, and are then gone."""
+    pending, told = settle(np.array([1, 1, 0]), np.array([0, -1, -1]), np.array([0.005, 0.02, 0.02]), 0.01)
+    assert pending.tolist() == [1, 0, 0]
+    assert told.tolist() == [0, 0, -1]
+
+
+def test_margin_is_isotropic() -> None:
+    """The same step sideways counts for more in a wide frame than in a narrow one."""
+    path = timed((0.49, 0.5), (0.508, 0.5))
+    assert crossings_of_path(path, UPRIGHT, margin=0.01, aspect=16 / 9)
+    assert not crossings_of_path(path, UPRIGHT, margin=0.01, aspect=1.0)
+
+
+@given(st.integers(0, 10**6), st.integers(2, 200), st.floats(0.001, 0.1))
+def test_simplified_paths_stay_within_the_tolerance(seed: int, count: int, tolerance: float) -> None:
+    """At each of the original times the simplified path is where the original was, but for the tolerance."""
+    random = np.random.default_rng(seed)
+    times = np.cumsum(random.random(count) + 0.01)
+    path = np.column_stack([times, np.cumsum(random.normal(0, 0.02, (count, 2)), axis=0)])
+    short = simplify(path, tolerance, aspect=1.5)
+    assert (short[0] == path[0]).all()
+    assert (short[-1] == path[-1]).all()
+    off = [np.interp(times, short[:, 0], short[:, axis]) - path[:, axis] for axis in (1, 2)]
+    assert np.hypot(off[0] * 1.5, off[1]).max() <= tolerance + 1e-9
+
+
+def test_simplify_keeps_a_stop() -> None:
+    """Waiting is part of a path, even on a straight one."""
+    path = [(0, 0.0, 0.0), (1, 0.1, 0.0), (2, 0.2, 0.0), (3, 0.2, 0.0), (9, 0.2, 0.0), (10, 0.3, 0.0)]
+    assert simplify(path, 0.01)[:, 0].tolist() == [0, 2, 9, 10]
+
+
+def test_inside() -> None:
+    """A point is in exactly one of two zones that share an edge, and in none outside of them."""
+    left, right = [(0, 0), (0.5, 0), (0.5, 1), (0, 1)], [(0.5, 0), (1, 0), (1, 1), (0.5, 1)]
+    points = [(0.25, 0.5), (0.5, 0.5), (0.75, 0.5), (1.2, 0.5), (0.5, 0.0)]
+    assert inside(points, left).tolist() == [True, False, False, False, False]
+    assert inside(points, right).tolist() == [False, True, True, False, True]
+    concave = [(0, 0), (1, 0), (1, 1), (0.5, 0.2), (0, 1)]
+    assert inside([(0.5, 0.1), (0.5, 0.5), (0.1, 0.7)], concave).tolist() == [True, False, True]
+    assert (inside(points, left) == inside(points, left[::-1])).all()
+
+
+def test_anchors() -> None:
+    """Bottom centre, centre and size of a box in fractions and frame heights."""
+    bottom, center, size = anchors([[100, 100, 300, 200]], (1000, 500))
+    assert bottom[0].tolist() == [0.2, 0.4]
+    assert center[0] == pytest.approx([0.2, 0.3])
+    assert size[0] == pytest.approx(math.sqrt(200 * 100) / 500)
