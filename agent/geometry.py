@@ -175,7 +175,7 @@ def inside(points: ArrayLike, zone: Points) -> Bool:
     two = np.roll(one, -1, axis=0)
     spans = (one[:, 1] > spot[..., 1]) != (two[:, 1] > spot[..., 1])  # (N,M)
     turn, rising = side(spot, one, two), two[:, 1] > one[:, 1]
-    return np.asarray((spans & (turn != 0) & ((turn < 0) == rising)).sum(axis=1) % 2 == 1, np.bool_)
+    return np.asarray((spans & (turn != 0) & ((turn > 0) == rising)).sum(axis=1) % 2 == 1, np.bool_)
 
 
 def anchors(xyxy: ArrayLike, size: tuple[int, int]) -> tuple[Float, Float, Float]:
