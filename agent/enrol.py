@@ -1,0 +1,241 @@
+"""Join this box to a centre: `join_centre`, the work of `gb-agent enrol`.
+
+What always holds:
+
+* The centre's authority is believed only if its SHA-256 is the fingerprint of the joining line; nothing
+  secret is sent before. From then on the box trusts that authority alone.
+* The box's secret is made here and lies on disk before the centre hears of it, so a cut at any moment leaves
+  a box that joins when the same line runs again. The one-time code is never written down.
+* The config is changed in its place, comments and all, and only after the centre has let the box in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import secrets
+import socket
+import ssl
+import time
+from hashlib import sha256
+from pathlib import Path
+
+import msgspec
+
+from agent import config as configuration
+from agent import wire
+from agent.broker import Broker, BrokerError, connect
+
+_CONNECT_SECONDS = 10.0
+_ADMIT_SECONDS = 20.0
+_REFUSED = "refused to connect"  # in a BrokerError: it was reached and said no
+_DER = 2  # _ssl.ENCODING_DER, for Python before 3.13
+
+
+class EnrolError(Exception):
+    """A box that cannot join; the text is one line: the reason and what to do."""
+
+
+def join_centre(url: str, node: str, code: str, fingerprint: str, config_path: Path) -> None:
+    """Join and write what the agent needs beside `config_path`; raise EnrolError."""
+    broker = _broker(url, node)
+    config_path = config_path.absolute()
+    folder = config_path.parent
+    authority = fetch_authority(broker.host, broker.port, fingerprint)
+    try:
+        folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+        text = _with_centre(config_path, url, node)
+        _write(folder / "ca.crt.new", authority, 0o644)
+        secret = _fresh_secret(folder / "secret.new")
+        broker = msgspec.structs.replace(broker, ca_file=str(folder / "ca.crt.new"))
+        joined = asyncio.run(_join(broker, code, secret, _read(folder / "secret")))
+        _put_in_place(folder, config_path, text, joined)
+    except OSError as error:
+        raise EnrolError(f"{error.filename}: {error.strerror}; run it with sudo") from None
+    print(f"{node} has joined {url}")
+    print(f"wrote {config_path}, ca.crt and secret beside it; the code is used up")
+    print("next: `sudo systemctl restart gb-agent`, or `gb-agent check` to try everything first")
+
+
+def _broker(url: str, node: str) -> Broker:
+    try:
+        broker = Broker.parse(url, username=wire.valid_node(node), client_id=node, keepalive=10)
+    except (BrokerError, wire.WireError) as error:
+        raise EnrolError(str(error)) from None
+    if not broker.tls:
+        raise EnrolError("joining needs TLS: give the address as mqtts://HOST:8883")
+    return broker
+
+
+# ── the authority ─────────────────────────────────────────────────────────────────────────────────
+
+
+def fetch_authority(host: str, port: int, fingerprint: str) -> str:
+    """Return the PEM of the authority that the server shows, if it has that fingerprint."""
+    wanted = fingerprint.lower().replace(":", "")
+    if not re.fullmatch(r"[0-9a-f]{64}", wanted):
+        raise EnrolError("the fingerprint must have 64 hexadecimal digits; copy the whole line again")
+    shown = _chain(host, port)
+    for certificate in shown:
+        if secrets.compare_digest(sha256(certificate).hexdigest(), wanted):
+            return ssl.DER_cert_to_PEM_cert(certificate)
+    raise EnrolError(
+        f"{host}:{port} is not the centre of this line: its fingerprint is {sha256(shown[-1]).hexdigest()}; "
+        "nothing was sent to it. Check the address, or add the node again for a new line"
+    )
+
+
+def _chain(host: str, port: int) -> list[bytes]:
+    """Return the certificates that a server shows, its own first, without believing them."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE  # what it shows is compared with the fingerprint, nothing is sent
+    try:
+        with (
+            socket.create_connection((host, port), timeout=_CONNECT_SECONDS) as raw,
+            context.wrap_socket(raw, server_hostname=host) as tls,
+        ):
+            if hasattr(tls, "get_unverified_chain"):  # Python 3.13
+                return list(tls.get_unverified_chain())
+            inner = tls._sslobj  # type: ignore[attr-defined]
+            return [one.public_bytes(_DER) for one in inner.get_unverified_chain()]
+    except ssl.SSLError:
+        raise EnrolError(f"{host}:{port} does not speak TLS; give the broker's TLS port (8883)") from None
+    except socket.gaierror:
+        raise EnrolError(f"the name {host!r} is not known here; give the centre's address instead") from None
+    except OSError as error:
+        why = error.strerror or "no answer"
+        raise EnrolError(f"{host}:{port}: {why}; check the address, the network and the firewall") from None
+
+
+# ── the exchange ──────────────────────────────────────────────────────────────────────────────────
+
+
+async def _join(broker: Broker, code: str, secret: str, present: str) -> str:
+    """Exchange the code for `secret`; return the secret that the centre knows now."""
+    try:
+        await _say(msgspec.structs.replace(broker, password=code), secret)
+    except BrokerError as error:
+        if _REFUSED not in str(error):
+            raise EnrolError(str(error)) from None
+        for known in (secret, present):
+            if known and await _admitted(broker, known):
+                return known
+        raise EnrolError(
+            "the centre does not accept the code: it was used, has expired or is mistyped; "
+            f"on the centre run `remove-node {broker.username}`, then `add-node {broker.username}`"
+        ) from None
+    await _wait_until_admitted(broker, code, secret)
+    return secret
+
+
+async def _say(broker: Broker, secret: str) -> None:
+    """Tell the centre the secret. It cuts this connection when it has changed our rights."""
+    said = False
+    try:
+        async with connect(broker) as client:
+            said = True
+            await client.publish(wire.topic(broker.username, "join"), json.dumps({"secret": secret}).encode())
+    except BrokerError:
+        if not said:
+            raise
+
+
+async def _wait_until_admitted(broker: Broker, code: str, secret: str) -> None:
+    end = time.monotonic() + _ADMIT_SECONDS
+    while time.monotonic() < end:
+        await asyncio.sleep(0.3)
+        code_is_good = await _admitted(broker, code)
+        if await _admitted(broker, secret):
+            return
+        if code_is_good is False:
+            raise EnrolError("the code has expired; run `add-node` on the centre again and use the new line")
+    raise EnrolError("the centre's aggregator did not answer; start it and run the same line again")
+
+
+async def _admitted(broker: Broker, password: str) -> bool | None:
+    """Return whether the broker takes this password; None if it cannot be asked."""
+    try:
+        async with connect(msgspec.structs.replace(broker, password=password)):
+            return True
+    except BrokerError as error:
+        return False if _REFUSED in str(error) else None
+
+
+# ── files ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _with_centre(path: Path, url: str, node: str) -> str:
+    """Return the config with this centre in it, checked; the packaged sample where there is none."""
+    text = (path if path.exists() else configuration.SAMPLE).read_text()
+    text = set_keys(text, "", {"node": node})
+    files = {"password_file": str(path.parent / "secret"), "ca_file": str(path.parent / "ca.crt")}
+    text = set_keys(text, "broker", {"url": url, "username": "", **files})
+    trial = path.with_name(path.name + ".new")
+    _write(trial, text, 0o640)
+    try:
+        configuration.load(trial)
+    except configuration.ConfigError as error:
+        trial.unlink()
+        raise EnrolError(f"the config has to be right before the box can join: {error}") from None
+    return text
+
+
+def set_keys(text: str, section: str, values: dict[str, str]) -> str:
+    """Set string keys of one TOML table in its text; everything else stays, comments too."""
+    lines = text.splitlines()
+    heads = [number for number, line in enumerate(lines) if re.match(r"\s*\[", line)]
+    start = next((n for n in heads if re.match(rf"\s*\[\s*{section}\s*\]", lines[n])), -1) if section else -1
+    if section and start < 0:
+        start = len(lines) + 1
+        lines += ["", f"[{section}]"]
+    end = next((number for number in heads if number > start), len(lines))
+    for key, value in values.items():
+        fresh = f"{key} = {json.dumps(value)}"
+        for number in range(start + 1, end):
+            found = re.match(rf"\s*{key}\s*=\s*(?:\"[^\"]*\"|'[^']*'|[^#]*?)(\s*#.*)?$", lines[number])
+            if found:
+                lines[number] = fresh + (found.group(1) or "")
+                break
+        else:
+            lines.insert(start + 1, fresh)
+            end += 1
+    return "\n".join(lines) + "\n"
+
+
+def _put_in_place(folder: Path, config_path: Path, text: str, secret: str) -> None:
+    """Put the joined box's files where the agent looks, each at one stroke."""
+    _write(folder / "secret.new", secret, 0o600)
+    state = Path(configuration.load(config_path.with_name(config_path.name + ".new")).state_dir)
+    if os.geteuid() == 0 and state.exists():  # who owns the agent's state is who runs it
+        os.chown(folder / "secret.new", state.stat().st_uid, state.stat().st_gid)
+    mode, owner = 0o640, folder.stat()
+    if config_path.exists():
+        mode, owner = config_path.stat().st_mode & 0o777, config_path.stat()
+    _write(config_path.with_name(config_path.name + ".new"), text, mode)
+    if os.geteuid() == 0:
+        os.chown(config_path.with_name(config_path.name + ".new"), owner.st_uid, owner.st_gid)
+    for name in ("ca.crt", "secret", config_path.name):
+        (folder / f"{name}.new").replace(folder / name)
+
+
+def _fresh_secret(path: Path) -> str:
+    """Return a secret that lies on disk; one left by a cut run is used again."""
+    if not _read(path):
+        _write(path, secrets.token_hex(32), 0o600)
+    return _read(path)
+
+
+def _read(path: Path) -> str:
+    return path.read_text().strip() if path.exists() else ""
+
+
+def _write(path: Path, text: str, mode: int) -> None:
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
+        os.fchmod(file.fileno(), mode)
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
