@@ -1,0 +1,103 @@
+"""Paint figures with OpenCV: the same strokes for the picture, for masks and for the exact outlines.
+
+What always holds: the outline of a figure is computed from the very points that are painted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.street.figures import FACE, RING, Figure
+from agent.street.view import View
+
+Float = NDArray[np.float64]
+Image = NDArray[np.uint8]
+
+SHIFT = 4  # bits below the pixel in OpenCV's coordinates
+FINE = 14  # pixels; smaller figures are painted without their small parts
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ink:
+    """Hold a figure's parts ready to paint under one light: what each part looks like and where it faces."""
+
+    colours: Float  # (P,3)
+    normals: Float  # (P,3) in the street, zero = seen from everywhere
+    from_ahead: tuple[int, ...]  # painting order for who stands ahead of the figure
+    from_behind: tuple[int, ...]
+
+
+def ink(figure: Figure, forward: Float, sun: Float) -> Ink:
+    """Return the figure's colours under the sun's direction (3,), for its heading `forward` (2,)."""
+    normals = np.array([part.normal for part in figure.parts])
+    fx, fy = forward
+    x = normals[:, 0] * fy + normals[:, 1] * fx
+    y = -normals[:, 0] * fx + normals[:, 1] * fy
+    world = np.stack([x, y, normals[:, 2]], axis=1)
+    flat = (np.abs(world).sum(axis=1) > 0).astype(np.float64)
+    bright = 0.66 + 0.34 * np.maximum(0, world @ sun) + 0.1 * world[:, 2]
+    factor = np.where(flat > 0, bright, 0.95)
+    colours = np.array([part.colour for part in figure.parts]) * factor[:, None]
+    groups = [part.group for part in figure.parts]
+    ahead = sorted(range(len(groups)), key=lambda i: groups[i])
+    behind = sorted(range(len(groups)), key=lambda i: -groups[i])
+    return Ink(colours, world, tuple(ahead), tuple(behind))
+
+
+def bounds(pixels: Float, depth: Float, radii: Float, focal: float) -> Float:
+    """Return the boxes (...,4) round projected points (...,V,2): left, top, right, bottom in pixels."""
+    reach = (radii * focal / depth)[..., None]
+    low, high = (pixels - reach).min(axis=-2), (pixels + reach).max(axis=-2)
+    return np.concatenate([low, high], axis=-1)
+
+
+def paint(
+    image: Image,
+    view: View,
+    figure: Figure,
+    world: Float,
+    pixels: Float,
+    depth: Float,
+    inked: Ink,
+    haze: tuple[Float, float] | None = None,
+    flat: int | None = None,
+    zoom: float = 1.0,
+) -> None:
+    """Paint the figure whose points are `world` (V,3); `flat` paints everything in that one value."""
+    places = np.round(pixels * (zoom * (1 << SHIFT))).astype(np.int32)
+    widths = np.maximum(1, np.round(2 * zoom * view.focal * figure.radii / depth)).astype(np.int32).tolist()
+    firsts = world[[part.points[0] for part in figure.parts]]
+    seen = (((view.position - firsts) * inked.normals).sum(axis=1) > 0) | (~inked.normals.any(axis=1))
+    colours = inked.colours
+    if haze is not None:
+        colours = colours * (1 - haze[1]) + haze[0] * haze[1]
+    inks = np.clip(colours, 0, 255).tolist()
+    stroke = cv2.LINE_AA if flat is None else cv2.LINE_8
+    ahead = _from_ahead(view, world, inked)
+    tall = (pixels[:, 1].max() - pixels[:, 1].min()) * zoom
+    for i in inked.from_ahead if ahead else inked.from_behind:
+        part = figure.parts[i]
+        if not seen[i]:
+            continue
+        colour = inks[i] if flat is None else (flat,)
+        if part.kind == FACE:
+            corners = places[part.points]
+            if tall < FINE and np.ptp(corners[:, 0]) < 24 and np.ptp(corners[:, 1]) < 24:
+                continue
+            cv2.fillConvexPoly(image, corners, colour, stroke, SHIFT)
+        elif part.kind == RING:
+            cv2.polylines(image, [places[part.points]], True, colour, widths[part.points[0]], stroke, SHIFT)
+        else:
+            a, b = places[part.points].tolist()
+            cv2.line(image, a, b, colour, widths[part.points[0]], stroke, SHIFT)
+
+
+def _from_ahead(view: View, world: Float, inked: Ink) -> bool:
+    """Tell whether the camera sees the figure from ahead, where the order of its parts depends on it."""
+    if inked.from_ahead == inked.from_behind:
+        return True
+    return bool(world[-1, 1] < world[0, 1]) == bool(view.position[1] < world[0, 1])

@@ -1,0 +1,65 @@
+"""The pinhole camera of the built-in scene: from metres in the street to pixels in the picture.
+
+World: x to the right across the road, y along the road away from the camera, z up; metres.
+Picture: u to the right, v down; pixels. Nothing here has a state, so a frame stays a pure function of its number.
+
+            z ^   y (away)
+              |  /                 the camera stands at (x, 0, height),
+              | /                  turned by `yaw` to the right and by `pitch` down
+              +------> x
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float = NDArray[np.float64]
+
+NEAREST = 0.8  # metres; what is nearer than this, or behind, is drawn as if it were here
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """Project points of the street into a picture of `width` x `height` pixels."""
+
+    position: Float  # (3,)
+    axes: Float  # (3,3): rows are right, down, forward
+    focal: float  # pixels
+    width: int
+    height: int
+
+    @classmethod
+    def looking(
+        cls, position: tuple[float, float, float], yaw: float, pitch: float, focal: float, width: int, height: int
+    ) -> View:
+        """Return the view from `position`, turned `yaw` to the right and `pitch` down (radians)."""
+        forward = np.array([np.sin(yaw) * np.cos(pitch), np.cos(yaw) * np.cos(pitch), -np.sin(pitch)])
+        right = np.array([np.cos(yaw), -np.sin(yaw), 0.0])
+        axes = np.stack([right, np.cross(forward, right), forward])
+        return cls(np.asarray(position, np.float64), axes, focal, width, height)
+
+    def project(self, points: Float) -> tuple[Float, Float]:
+        """Return pixels (...,2) and depths (...) of world points (...,3)."""
+        local = (points - self.position) @ self.axes.T
+        depth = np.maximum(local[..., 2], NEAREST)
+        scale = self.focal / depth
+        u = local[..., 0] * scale + self.width / 2
+        v = local[..., 1] * scale + self.height / 2
+        return np.stack([u, v], axis=-1), depth
+
+    def ground(self, factor: int) -> tuple[Float, Float, Float]:
+        """Return the street's x and y (H*factor, W*factor) under each pixel, and the depth; inf above the horizon."""
+        u = (np.arange(self.width * factor) + 0.5) / factor - self.width / 2
+        v = (np.arange(self.height * factor) + 0.5) / factor - self.height / 2
+        ray = u[None, :, None] * self.axes[0] + v[:, None, None] * self.axes[1] + self.focal * self.axes[2]
+        falls = np.minimum(ray[..., 2], -1e-6)
+        reach = np.where(ray[..., 2] < -1e-6, -self.position[2] / falls, np.inf)
+        with np.errstate(invalid="ignore"):
+            return (
+                self.position[0] + ray[..., 0] * reach,
+                self.position[1] + ray[..., 1] * reach,
+                self.focal * reach,
+            )
