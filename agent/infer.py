@@ -1,8 +1,8 @@
 """From a picture to detections, by an .onnx file that says itself what it is.
 
-What always holds: normalisation, decoding and suppression are inside the graph, so the camera's bytes go in and
-boxes come out; a file that is not one of ours is refused before it sees a picture; nothing that is not a finite
-number leaves this module.
+What always holds: normalisation, decoding and suppression are inside the graph, so the camera's bytes go in
+and boxes come out; a file that is not one of ours is refused before it sees a picture; nothing that is not a
+finite number leaves this module.
 
     picture (H,W,3) BGR ─ letterbox ─▶ (1,h,w,3) uint8 ─ session ─▶ boxes (N,4), scores (N,), classes (N,)
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import tomllib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -31,13 +32,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.boxes import GREY, Float32, Uint8
+from export.errors import DataError
 
 Bool = NDArray[np.bool_]
+RECIPES = Path(__file__).parent / "recipes"
 LONGEST = 640  # pictures are kept at most this long: no training canvas shows more
-
-
-class DataError(Exception):
-    """Say what is wrong with a data folder, naming the file and the line."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,7 +54,7 @@ class Picture:
 class Batch:
     """Hold what one step needs: pictures (B,S,S,3) RGB uint8 and what is in each.
 
-    `boxes[i]` (n,4), `allowed[i]` (n,C); `regions[i]` (r,4), `unlabelled[i]` (r,C): where which class is unknown.
+    `boxes[i]` (n,4), `allowed[i]` (n,C); `regions[i]` (r,4), `unlabelled[i]` (r,C): where a class is unknown.
     """
 
     pictures: Uint8
@@ -172,6 +171,18 @@ def read_scene(seeds: range, frames: Sequence[int], names: Sequence[str]) -> lis
     return pictures
 
 
+def load_recipe(name: str) -> dict[str, Any]:
+    """Read a recipe by its name (`traffic`, `mask`) or its path."""
+    path = Path(name) if name.endswith(".toml") else RECIPES / f"{name}.toml"
+    if not path.exists():
+        known = ", ".join(sorted(p.stem for p in RECIPES.glob("*.toml")))
+        raise DataError(f"no recipe {name!r}: give one of {known}, or the path of a .toml file")
+    try:
+        return tomllib.loads(path.read_text())
+    except tomllib.TOMLDecodeError as error:
+        raise DataError(f"{path}: {error}") from None
+
+
 def read_machine_labels(
     frames: Path,
     table: Path,
@@ -206,14 +217,13 @@ def read_recipe(recipe: dict[str, Any], data: Path, split: str) -> list[Picture]
         if "folder" in source:
             folder = data / source["folder"]
             read = read_folder(folder, split, names, source["classes"], source.get("unlabelled", {}))
-        elif split != "train":
-            continue
         elif "frames" in source:
+            if split != "train":
+                continue
             frames, table = data / source["frames"], data / source["json"]
             read = read_machine_labels(frames, table, source["every"], names, source["meaning"])
         else:
-            first, last = source["scene_seeds"]
-            read = read_scene(range(first, last), source["scene_frames"], names)
+            read = read_scene(range(*source["scene_seeds"][split]), source["scene_frames"], names)
         repeat = source.get("repeat", {}) if split == "train" else {}
         for picture in read:
             pictures.extend([picture] * int(repeat.get(picture.source, 1)))

@@ -2,7 +2,7 @@
 
 The graph is written node by node from the folded modules, so it holds nothing but what runs: convolutions,
 ReLUs, sums, pools, and at the end decoding and suppression. What always holds: the written file has been
-compared with PyTorch on a picture that nothing in it was made from, and it names its classes, data licence and
+compared with PyTorch on a picture that nothing in it was made from, and names its classes, data licence and
 recipe.
 
     picture uint8 (1,h,w,3) BGR ┐
@@ -28,6 +28,7 @@ from torch import nn
 
 from agent.boxes import nms
 from agent.infer import FORMAT
+from export.errors import TrainError
 from export.model import (
     STRIDES,
     BiFPN,
@@ -41,7 +42,6 @@ from export.model import (
     cells,
     fold,
 )
-from export.train import TrainError
 
 OPSET, IR_VERSION = 17, 8
 IOU, LIMIT = 0.6, 300
@@ -233,6 +233,15 @@ def describe(recipe: dict[str, Any], size: tuple[int, int], pictures: int, versi
     }
 
 
+def reference(model: GBYolo, picture: NDArray[np.uint8]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Ask PyTorch about all cells of a picture (h,w,3) BGR: boxes (A,4), best scores (A,), classes (A,)."""
+    rgb = torch.from_numpy(np.ascontiguousarray(picture[None, :, :, ::-1].transpose(0, 3, 1, 2)))
+    with torch.no_grad():
+        raw = model.eval()(rgb.float() / 255)
+    best = raw.logits[0].sigmoid().max(1)
+    return raw.xyxy[0].numpy(), best.values.numpy(), best.indices.numpy()
+
+
 def noise(size: tuple[int, int], seed: int) -> NDArray[np.uint8]:
     """Return a picture (h,w,3) of coarse patches under fine noise."""
     rng = np.random.default_rng(seed)
@@ -263,15 +272,11 @@ def check_parity(model: GBYolo, path: Path, size: tuple[int, int], seed: int = 1
     All cells are compared with PyTorch, and the suppression with ours on the file's own cells.
     """
     picture = noise(size, seed)
-    rgb = (
-        torch.from_numpy(np.ascontiguousarray(picture[None, :, :, ::-1].transpose(0, 3, 1, 2))).float() / 255
-    )
-    with torch.no_grad():
-        raw = model.eval()(rgb)
+    true_boxes, true_scores, _ = reference(model, picture)
     said = run_whole(path, picture, 0.001)
     boxes, scores = said["all_boxes"][0], said["all_scores"][0, 0]
-    by_pixels = float(np.abs(boxes - raw.xyxy[0].numpy()).max())
-    by_score = float(np.abs(scores - raw.logits[0].sigmoid().max(1).values.numpy()).max())
+    by_pixels = float(np.abs(boxes - true_boxes).max())
+    by_score = float(np.abs(scores - true_scores).max())
     if by_pixels > 0.05 or by_score > 1e-3:
         raise TrainError(
             f"{path}: differs from PyTorch by {by_pixels:.3g} pixels, {by_score:.3g} score; do not use it"
@@ -284,7 +289,7 @@ def check_parity(model: GBYolo, path: Path, size: tuple[int, int], seed: int = 1
 
 
 def export(model: GBYolo, path: Path, size: tuple[int, int], metadata: dict[str, str]) -> tuple[float, float]:
-    """Write a network to a file, return its differences from PyTorch; the old file stays until it is right."""
+    """Write a network, return its differences from PyTorch; an old file stays until the new one is right."""
     path.parent.mkdir(parents=True, exist_ok=True)
     half = path.with_suffix(".new.onnx")
     onnx.save(build(model, size, metadata), half)

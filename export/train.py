@@ -16,7 +16,6 @@ import os
 import signal
 import sys
 import time
-import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,18 +25,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from export.data import Augmentation, Batch, DataError, Picture, batches, read_recipe
+from export.data import Augmentation, Batch, Picture, batches, read_recipe
+from export.errors import DataError, TrainError
 from export.loss import Loss, detection_loss
 from export.model import GBYolo, parameters
 
-RECIPES = Path(__file__).parent / "recipes"
 EMA_DECAY = 0.9995
 SAVE_EVERY = 120.0  # seconds
 PLAIN_TAIL = 0.12  # the last share of a training sees no mosaics
-
-
-class TrainError(Exception):
-    """Say in one line why training cannot go on, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +44,6 @@ class Plan:
     learning_rate: float | None = None
     weights: Path | None = None
     threads: int = field(default_factory=lambda: os.cpu_count() or 1)
-
-
-def load_recipe(name: str) -> dict[str, Any]:
-    """Read a recipe by its name (`traffic`, `mask`) or its path."""
-    path = Path(name) if name.endswith(".toml") else RECIPES / f"{name}.toml"
-    if not path.exists():
-        known = ", ".join(sorted(p.stem for p in RECIPES.glob("*.toml")))
-        raise TrainError(f"no recipe {name!r}: give one of {known}, or the path of a .toml file")
-    try:
-        return tomllib.loads(path.read_text())
-    except tomllib.TOMLDecodeError as error:
-        raise TrainError(f"{path}: {error}") from None
 
 
 def cache_folder(recipe: dict[str, Any]) -> Path:

@@ -1,0 +1,138 @@
+"""Reading labelled pictures and making batches of them."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from export.data import (
+    RECIPES,
+    Augmentation,
+    Picture,
+    batches,
+    load_recipe,
+    make_batch,
+    one_hot,
+    read_folder,
+    read_labels,
+)
+from export.errors import DataError
+
+NAMES = ["person", "car", "bus"]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("0 .5 .5 .2 .2\n0 .5 .5 x .2", "a.txt:2: not five numbers"),
+        ("0 .5 .5 .2", "a.txt:1: a label is five numbers"),
+        ("\n0 .5 .5 .2 nan", "a.txt:2: a label is five numbers"),
+        ("3 .5 .5 .2 .2", r"a.txt:1: class 3 is not one of 0\.\.2"),
+        ("1.5 .5 .5 .2 .2", "a.txt:1: class 1.5 is not"),
+        ("0 .5 .5 .2 .2\n\n0 5 .5 .2 .2", "a.txt:3: coordinates are fractions"),
+    ],
+)
+def test_a_wrong_label_is_named(tmp_path: Path, text: str, reason: str) -> None:
+    """The reason names the file and the line."""
+    path = tmp_path / "a.txt"
+    path.write_text(text)
+    with pytest.raises(DataError, match=reason):
+        read_labels(path, 3)
+
+
+def folder(root: Path) -> Path:
+    """Write a data folder of two pictures from two sources."""
+    for name in ("images", "labels"):
+        (root / "train" / name).mkdir(parents=True)
+    for name in ("a", "b"):
+        cv2.imwrite(str(root / "train" / "images" / f"{name}.png"), np.full((40, 80, 3), 90, np.uint8))
+    (root / "train" / "labels" / "a.txt").write_text("1 0.5 0.5 0.25 0.5\n")
+    (root / "sources.csv").write_text("split,file,source\ntrain,a.png,alpha\ntrain,b.png,beta\n")
+    return root
+
+
+def test_a_folder_is_read(tmp_path: Path) -> None:
+    """Boxes become pixels, file classes become sets of names, sources keep what they do not label."""
+    read = read_folder(folder(tmp_path), "train", NAMES, [["person"], ["car", "bus"]], {"beta": ["person"]})
+    assert [picture.source for picture in read] == ["alpha", "beta"]
+    assert read[0].boxes.tolist() == [[30, 10, 50, 30]]
+    assert read[0].allowed.tolist() == [[False, True, True]]
+    assert read[1].boxes.shape == (0, 4)
+    assert read[1].unlabelled.tolist() == [True, False, False]
+
+
+def test_bad_folders_are_named(tmp_path: Path) -> None:
+    """A missing folder, a broken picture and an unknown class each say which."""
+    with pytest.raises(DataError, match="no such folder"):
+        read_folder(tmp_path, "train", NAMES, [["car"]], {})
+    (folder(tmp_path) / "train" / "images" / "c.png").write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"c\.png: cannot be read as a picture"):
+        read_folder(tmp_path, "train", NAMES, [["car"], ["car"]], {})
+    with pytest.raises(DataError, match="unknown class 'tram'"):
+        one_hot(NAMES, ["tram"])
+
+
+def scene() -> list[Picture]:
+    """Return pictures in which every box is one filled rectangle of its own colour."""
+    rng = np.random.default_rng(3)
+    pictures = []
+    for index in range(6):
+        image = np.full((120, 200, 3), 40, np.uint8)
+        boxes = np.asarray([(20, 20, 60, 50), (120, 60, 180, 110)], np.float32)
+        for left, top, right, bottom in boxes.astype(int):
+            image[top:bottom, left:right] = (30, 220, 240)
+        hidden = np.asarray((index % 2 == 0, False, False))
+        allowed = np.eye(3, dtype=bool)[rng.integers(0, 3, 2)]
+        pictures.append(Picture(image, boxes, allowed, hidden, "s"))
+    return pictures
+
+
+@pytest.mark.parametrize("mosaic", [0.0, 1.0])
+def test_boxes_follow_the_pixels(mosaic: float) -> None:
+    """After scaling, cutting, mirroring and mixing, every box still lies on its bright rectangle."""
+    how = Augmentation(128, (128, 128), (0.7, 1.3), mosaic, hue=0, saturation=0, value=0)
+    batch = make_batch(scene(), how, 24, (5, 0))
+    shares = []
+    for picture, boxes in zip(batch.pictures, batch.boxes, strict=True):
+        bright = picture[:, :, :2].min(2) > 90
+        for left, top, right, bottom in boxes.round().astype(int):
+            shares.append(bright[top + 1 : bottom - 1, left + 1 : right - 1].mean())
+    assert len(shares) > 20
+    assert np.nanmin(shares) > 0.8
+
+
+def test_batches_depend_on_seed_and_step_only() -> None:
+    """A training that starts again at batch 2 sees what it would have seen."""
+    how = Augmentation(96, (96, 96))
+    whole, later = batches(scene(), how, 4, 7), batches(scene(), how, 4, 7, first=2)
+    first, second, third = (next(whole) for _ in range(3))
+    np.testing.assert_array_equal(third.pictures, next(later).pictures)
+    assert not np.array_equal(first.pictures, second.pictures)
+
+
+def test_a_mosaic_keeps_what_is_unlabelled_where() -> None:
+    """Each part of a mosaic carries its own source's unlabelled classes, and parts fill the canvas."""
+    batch = make_batch(scene(), Augmentation(96, (96, 96), mosaic=1.0), 8, (1, 1))
+    for regions, unlabelled in zip(batch.regions, batch.unlabelled, strict=True):
+        parts = regions[:4]
+        assert (parts[:, 2:] - parts[:, :2]).prod(1).sum() == 96 * 96
+        assert unlabelled[:4, 1:].any() == False  # noqa: E712  a numpy truth value
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
+def test_recipes_are_complete(path: Path) -> None:
+    """Every recipe that comes along loads, and its classes have names."""
+    recipe = load_recipe(path.stem)
+    assert recipe["input"][0] % 32 == recipe["input"][1] % 32 == 0
+    for source in recipe["source"]:
+        for chosen in source.get("classes", []):
+            assert one_hot(recipe["names"], chosen).any()
+        for first, last in source.get("scene_seeds", {}).values():
+            assert 1000 <= first < last
+
+
+def test_an_unknown_recipe_says_which_there_are() -> None:
+    """The reason lists the recipes."""
+    with pytest.raises(DataError, match="give one of mask, traffic"):
+        load_recipe("nothing")

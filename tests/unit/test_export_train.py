@@ -1,0 +1,169 @@
+"""The loss and the loop: what is assigned, what is ignored, and that it learns and resumes."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="PyTorch is only in the `export` extra")
+
+import export.train as loop  # noqa: E402  after the check for PyTorch
+from agent.boxes import iou  # noqa: E402
+from export.data import Augmentation, Batch, Picture, make_batch  # noqa: E402
+from export.errors import TrainError  # noqa: E402
+from export.loss import assign, ciou, detection_loss, pair_iou  # noqa: E402
+from export.model import Raw, cells  # noqa: E402
+
+RECIPE = {
+    "name": "small",
+    "names": ["a", "b", "c"],
+    "seed": 1,
+    "size": 64,
+    "fit": [64, 64],
+    "scale": [0.8, 1.2],
+    "mosaic": 0.5,
+    "batch": 2,
+    "learning_rate": 2e-3,
+    "weight_decay": 0.0,
+    "images": 8,
+    "source": [],
+}
+
+
+def one_batch(allowed: list[list[bool]], unlabelled: list[bool]) -> Batch:
+    """Return two pictures with one bright box each."""
+    image = np.full((64, 64, 3), 60, np.uint8)
+    image[16:48, 16:48] = 230
+    picture = Picture(
+        image, np.asarray([[16, 16, 48, 48]], np.float32), np.asarray(allowed), np.asarray(unlabelled), "s"
+    )
+    how = Augmentation(64, (64, 64), (1, 1), 0.0, 0, 0, 0)
+    return make_batch([picture], how, 2, (1, 0))
+
+
+def test_overlaps_agree_with_the_plain_ones() -> None:
+    """The loss's IoU is the agent's, and CIoU is 1 for equal boxes and less than IoU for others."""
+    rng = np.random.default_rng(0)
+    corner = rng.uniform(0, 50, (8, 2))
+    boxes = np.concatenate((corner, corner + rng.uniform(4, 40, (8, 2))), 1).astype(np.float32)
+    a, b = torch.from_numpy(boxes[:4]), torch.from_numpy(boxes[4:])
+    np.testing.assert_allclose(pair_iou(a, b).numpy(), iou(boxes[:4], boxes[4:]), atol=1e-6)
+    assert ciou(a, a).tolist() == pytest.approx([1] * 4, abs=1e-4)
+    assert (ciou(a, b) <= torch.diag(pair_iou(a, b)) + 1e-6).all()
+    far = ciou(torch.tensor([[0.0, 0, 1, 1]]), torch.tensor([[50.0, 50, 51, 51]]))
+    assert far.item() < -0.9
+
+
+def test_cells_inside_a_box_take_it() -> None:
+    """At most ten cells, all inside, learn a box; the best one learns its own overlap."""
+    centres, strides = cells(64, 64)
+    xyxy = torch.cat((centres - strides[:, None] * 2, centres + strides[:, None] * 2), 1)
+    scores = torch.full((len(centres), 2), 0.1)
+    box = torch.tensor([[16.0, 16, 48, 48]])
+    given = assign(scores, xyxy, centres, box, torch.tensor([[False, True]]))
+    rows = (given.owner == 0).nonzero()[:, 0]
+    assert 1 <= len(rows) <= 10
+    assert ((centres[rows] > 16) & (centres[rows] < 48)).all()
+    assert given.target[:, 0].sum() == 0
+    assert given.target.max().item() == pytest.approx(pair_iou(box, xyxy)[0, rows].max().item())
+    assert (given.weight == 1).all()
+
+
+def test_a_group_is_never_punished_within() -> None:
+    """A "vehicle" teaches the best class of the group; the group's others carry no weight there."""
+    centres, strides = cells(64, 64)
+    xyxy = torch.cat((centres - strides[:, None] * 2, centres + strides[:, None] * 2), 1)
+    scores = torch.full((len(centres), 3), 0.1)
+    scores[:, 2] = 0.3
+    given = assign(
+        scores, xyxy, centres, torch.tensor([[16.0, 16, 48, 48]]), torch.tensor([[False, True, True]])
+    )
+    taken = given.owner == 0
+    assert (given.target[taken][:, 2] > 0).all()
+    assert given.target[:, :2].sum() == 0
+    assert (given.weight[taken] == torch.tensor([1.0, 0.0, 1.0])).all()
+
+
+def test_a_tiny_box_is_still_learned() -> None:
+    """A box between all cell centres is given to the cells round it."""
+    centres, strides = cells(64, 64)
+    xyxy = torch.cat((centres - strides[:, None] / 4, centres + strides[:, None] / 4), 1)
+    tiny = torch.tensor([[14.5, 14.5, 17.5, 17.5]])
+    given = assign(torch.full((len(centres), 1), 0.1), xyxy, centres, tiny, torch.tensor([[True]]))
+    assert (given.owner == 0).any()
+
+
+def test_unlabelled_classes_are_not_background() -> None:
+    """Saying an unlabelled class loudly costs nothing; saying a labelled one costs."""
+    batch = one_batch([[True, False, False]], [False, True, False])
+    centres, strides = cells(64, 64)
+    xyxy = torch.cat((centres - strides[:, None], centres + strides[:, None]), 1)[None].repeat(2, 1, 1)
+    costs = []
+    for loud in (None, 1, 2):
+        logits = torch.full((2, len(centres), 3), -5.0)
+        if loud is not None:
+            logits[..., loud] = 5.0
+        costs.append(detection_loss(Raw(logits, xyxy), batch).classes.item())
+    taught = 30  # cells that own a box still learn that it is not the unlabelled class
+    assert costs[1] < costs[0] + taught * 5
+    assert costs[2] > 3 * costs[1]
+
+
+def test_it_learns_two_pictures(tmp_path: Path) -> None:
+    """Thirty steps on one batch bring the loss down by more than half."""
+    torch.set_num_threads(1)
+    run = loop.Run(RECIPE, loop.Plan(threads=1), tmp_path)
+    batch = one_batch([[True, False, False]], [False] * 3)
+    losses = [loop.step(run.model, run.optimizer, batch).total.item() for _ in range(30)]
+    assert losses[-1] < 0.5 * losses[0]
+
+
+def test_it_resumes_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four steps at once and two and two end in the same weights."""
+    batch = one_batch([[True, False, False]], [False] * 3)
+    pictures = [
+        Picture(batch.pictures[0], batch.boxes[0], batch.allowed[0], np.zeros(3, np.bool_), "s")
+        for _ in range(3)
+    ]
+    monkeypatch.setattr(loop, "read_recipe", lambda *_: pictures)
+    monkeypatch.setattr(loop, "Stop", lambda: type("Never", (), {"asked": False})())
+    whole = loop.load_checkpoint(loop.train(RECIPE, tmp_path, loop.Plan(threads=1), tmp_path / "whole"))
+
+    class Once:
+        """Ask to stop after two steps."""
+
+        count = 0
+
+        @property
+        def asked(self) -> bool:
+            self.count += 1
+            return self.count > 2
+
+    monkeypatch.setattr(loop, "Stop", Once)
+    loop.train(RECIPE, tmp_path, loop.Plan(threads=1), tmp_path / "parts")
+    monkeypatch.setattr(loop, "Stop", lambda: type("Never", (), {"asked": False})())
+    parts = loop.load_checkpoint(loop.train(RECIPE, tmp_path, loop.Plan(threads=1), tmp_path / "parts"))
+    assert whole["done"] == parts["done"] == 4
+    for name, value in whole["model"].items():
+        assert torch.allclose(value, parts["model"][name], atol=1e-5), name
+
+
+def test_a_loss_that_is_not_finite_stops_it(tmp_path: Path) -> None:
+    """Not-a-number ends the training with one line, before the weights are touched."""
+    run = loop.Run(RECIPE, loop.Plan(threads=1), tmp_path)
+    run.model.heads[0].box_out.bias.data[0] = math.nan
+    with pytest.raises(TrainError, match="not finite"):
+        loop.step(run.model, run.optimizer, one_batch([[True, False, False]], [False] * 3))
+
+
+def test_the_schedule_rises_and_falls() -> None:
+    """The rate ramps up, peaks, and ends at one hundredth."""
+    rates = [loop.rate_at(p, 1.0) for p in (0.0, 0.01, 0.02, 0.5, 1.0)]
+    assert rates == pytest.approx([0.01, 0.5, 1.0, 0.52, 0.01], abs=0.03)
+
+
+def test_a_missing_checkpoint_is_named(tmp_path: Path) -> None:
+    """The reason names the path and what to do."""
+    with pytest.raises(TrainError, match="no such checkpoint; train first"):
+        loop.load_checkpoint(tmp_path / "last.pt")
