@@ -1,0 +1,102 @@
+// Requests to /api/v1. Every failure is an ApiError whose message can be shown as it is.
+import type {
+  Anchor,
+  Bucket,
+  CountRow,
+  Fact,
+  Fleet,
+  Me,
+  NodeConfig,
+  NodeEntry,
+  Point,
+  ResourceRow,
+  TallyRow,
+} from "./types";
+
+export const ROOT = "/api/v1";
+
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+async function reasonOf(response: Response): Promise<ApiError> {
+  let code = `http_${response.status}`;
+  let message = `The centre answered ${response.status}.`;
+  if (response.headers.get("content-type")?.includes("json")) {
+    const body = (await response.json()) as { error?: { code?: string; message?: string } };
+    code = body.error?.code ?? code;
+    message = body.error?.message ?? message;
+  }
+  return new ApiError(response.status, code, message);
+}
+
+async function request<T>(method: string, path: string, body?: unknown): Promise<T> {
+  const init: RequestInit = { method, headers: { Accept: "application/json" }, cache: "no-store" };
+  if (body !== undefined) {
+    init.headers = { Accept: "application/json", "Content-Type": "application/json" };
+    init.body = JSON.stringify(body);
+  }
+  let response: Response;
+  try {
+    response = await fetch(ROOT + path, init);
+  } catch {
+    throw new ApiError(
+      0,
+      "unreachable",
+      "The centre cannot be reached. Try again when the connection is back.",
+    );
+  }
+  if (!response.ok) throw await reasonOf(response);
+  const text = await response.text();
+  return (text ? JSON.parse(text) : {}) as T;
+}
+
+function query(values: Record<string, string | number | undefined>): string {
+  const search = new URLSearchParams();
+  for (const [key, value] of Object.entries(values)) if (value !== undefined) search.set(key, String(value));
+  const text = search.toString();
+  return text ? `?${text}` : "";
+}
+
+export interface Range {
+  from: number;
+  to?: number;
+}
+
+const node = (name: string): string => `/nodes/${encodeURIComponent(name)}`;
+const camera = (name: string, cam: string): string => `${node(name)}/cameras/${encodeURIComponent(cam)}`;
+
+export const api = {
+  login: (secret: { token: string } | { user: string; password: string }) =>
+    request<{ role: string }>("POST", "/login", secret),
+  logout: () => request<unknown>("POST", "/logout", {}),
+  me: () => request<Me>("GET", "/me"),
+  fleet: () => request<Fleet>("GET", "/fleet"),
+  node: (name: string) => request<NodeEntry & { config?: NodeConfig }>("GET", node(name)),
+  counts: (name: string, cam: string, bucket: Bucket, range: Range) =>
+    request<{ rows: CountRow[] }>("GET", `${node(name)}/counts${query({ camera: cam, bucket, ...range })}`),
+  countsCsv: (name: string, cam: string, bucket: Bucket, range: Range) =>
+    `${ROOT}${node(name)}/counts${query({ camera: cam, bucket, ...range, format: "csv" })}`,
+  tallies: (name: string, cam: string, bucket: Bucket, range: Range) =>
+    request<{ rows: TallyRow[] }>("GET", `${node(name)}/tallies${query({ camera: cam, bucket, ...range })}`),
+  resources: (name: string, range: Range) =>
+    request<{ rows: ResourceRow[] }>("GET", `${node(name)}/resources${query({ ...range })}`),
+  events: (name: string, type: string, limit: number) =>
+    request<{ events: Fact[] }>("GET", `${node(name)}/events${query({ type, limit })}`),
+  putLine: (
+    name: string,
+    cam: string,
+    line: string,
+    body: { points: Point[]; anchor: Anchor; labels?: string[] },
+  ) => request<{ version: number }>("PUT", `${camera(name, cam)}/lines/${encodeURIComponent(line)}`, body),
+  deleteLine: (name: string, cam: string, line: string) =>
+    request<{ version: number }>("DELETE", `${camera(name, cam)}/lines/${encodeURIComponent(line)}`),
+  preview: (name: string, cam: string, turn: number) => `${ROOT}${camera(name, cam)}/preview?turn=${turn}`,
+  stream: (name?: string, cam?: string) => `${ROOT}/stream${query({ node: name, camera: cam })}`,
+};

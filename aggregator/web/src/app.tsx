@@ -1,0 +1,101 @@
+// The frame around both pages: the bar at the top, the banner about the connection, the login.
+import { useEffect, useState } from "preact/hooks";
+import { api } from "./api";
+import { useCell } from "./cell";
+import { FleetPage } from "./fleet-page";
+import { span } from "./format";
+import { LoginForm } from "./login";
+import { NodePage } from "./node-page";
+import { follow, route } from "./router";
+import { link, loggedOut, login, now } from "./session";
+
+function ThemeButton() {
+  const [theme, setTheme] = useState(document.documentElement.dataset.theme ?? "auto");
+  const next = theme === "auto" ? "dark" : theme === "dark" ? "light" : "auto";
+  const change = () => {
+    if (next === "auto") {
+      localStorage.removeItem("theme");
+      delete document.documentElement.dataset.theme;
+    } else {
+      localStorage.setItem("theme", next);
+      document.documentElement.dataset.theme = next;
+    }
+    setTheme(next);
+  };
+  const sign = theme === "auto" ? "◐" : theme === "dark" ? "●" : "○";
+  return (
+    <button class="quiet" type="button" onClick={change} title={`Theme: ${theme}. Change to ${next}`}>
+      <span aria-hidden="true">{sign}</span>
+      <span class="sr">
+        Theme: {theme}. Change to {next}
+      </span>
+    </button>
+  );
+}
+
+/** Says that the centre is away and how old the numbers are; nothing while all is well. */
+function ConnectionBanner() {
+  const current = useCell(link);
+  useCell(now);
+  const away = Date.now() - current.since;
+  if (current.state === "live" || (current.state === "opening" && away < 3000) || away < 1500) return null;
+  const age = span(Date.now() - current.heard);
+  return (
+    <div class="banner" role="status" data-testid="connection-lost">
+      <strong>Connection to the centre lost.</strong> What you see is {age} old. Trying to reconnect.
+    </div>
+  );
+}
+
+function LiveDot() {
+  const { state } = useCell(link);
+  const text = { live: "Live", opening: "Connecting", lost: "Not connected" }[state];
+  return (
+    <span class="live-dot" data-link={state} data-testid="link">
+      {text}
+    </span>
+  );
+}
+
+function Bar() {
+  const who = useCell(login);
+  const leave = () => void api.logout().then(loggedOut, loggedOut);
+  return (
+    <header class="bar">
+      <a class="brand" href="/">
+        <img src="/static/icon.svg" width="24" height="24" alt="" />
+        GB-Fleet
+      </a>
+      <span class="grow" />
+      {typeof who === "object" && <LiveDot />}
+      <ThemeButton />
+      {typeof who === "object" && (
+        <button class="quiet" type="button" onClick={leave} title={`Logged in as ${who.user} (${who.role})`}>
+          Log out
+        </button>
+      )}
+    </header>
+  );
+}
+
+function Page() {
+  const where = useCell(route);
+  if (where.page === "node") return <NodePage key={where.node} node={where.node} camera={where.camera} />;
+  return <FleetPage />;
+}
+
+export function App() {
+  const who = useCell(login);
+  const lost = useCell(link).state === "lost";
+  useEffect(() => {
+    document.addEventListener("click", follow);
+    return () => document.removeEventListener("click", follow);
+  }, []);
+  return (
+    <div class={lost && who !== "out" ? "app stale-link" : "app"}>
+      <Bar />
+      {who !== "out" && <ConnectionBanner />}
+      <main>{who === "out" ? <LoginForm /> : <Page />}</main>
+    </div>
+  );
+}

@@ -1,0 +1,186 @@
+// All nodes at a glance, those with a problem first.
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useCell } from "./cell";
+import { blindCameras, byLine, worstFirst } from "./counts";
+import { bytes, count, percent, rate } from "./format";
+import { Age, CameraBadge, isFresh, LineCounts, NodeBadge, Warnings } from "./parts";
+import { nodeHref } from "./router";
+import { configs, joinLine, link, nodes, watch } from "./session";
+import type { CameraEntry, NodeEntry } from "./types";
+
+const SEARCH_FROM = 9;
+
+function CameraRow({ node, camera }: { node: NodeEntry; camera: CameraEntry }) {
+  const document = useCell(configs).get(node.node)?.document;
+  const lines = document?.cameras?.[camera.camera]?.lines;
+  const sums = byLine(node.counts_today.filter((row) => row.camera === camera.camera));
+  return (
+    <li class="camera-row">
+      <div class="row">
+        <span class="camera-name">{camera.camera}</span>
+        <CameraBadge node={node} camera={camera} />
+        <span class="grow" />
+        <span class="figure">
+          {rate(camera.fps)} <small>fps</small>
+        </span>
+      </div>
+      {camera.state !== "ok" && camera.reason && <p class="reason">{camera.reason}</p>}
+      {sums.length === 0 && <p class="faint">No line has counted today.</p>}
+      {sums.map((sum) => (
+        <div class="row line-row" key={sum.line}>
+          <span class="line-name">{sum.line}</span>
+          <LineCounts sum={sum} line={lines?.[sum.line]} size={camera.size} />
+        </div>
+      ))}
+    </li>
+  );
+}
+
+function NodeCard({ node }: { node: NodeEntry }) {
+  useCell(link);
+  return (
+    <article
+      class={isFresh(node) ? "panel card" : "panel card old"}
+      data-testid="node-card"
+      data-node={node.node}
+      data-state={node.state}
+    >
+      <header class="row">
+        <h2>
+          <a href={nodeHref(node.node)}>{node.node}</a>
+        </h2>
+        <NodeBadge node={node} />
+      </header>
+      <Warnings items={node.warnings} />
+      <ul class="cameras">
+        {node.cameras.map((camera) => (
+          <CameraRow key={camera.camera} node={node} camera={camera} />
+        ))}
+        {node.cameras.length === 0 && <li class="faint">This node has not named a camera yet.</li>}
+      </ul>
+      <footer class="row">
+        <span class="figure">
+          <small>CPU</small> {percent(node.cpu_percent)}
+        </span>
+        <span class="figure">
+          <small>Memory</small> {bytes(node.memory_bytes)}
+        </span>
+        <span class="grow" />
+        <Age node={node} />
+      </footer>
+    </article>
+  );
+}
+
+function Summary({ all }: { all: NodeEntry[] }) {
+  const online = all.filter((node) => node.state === "online").length;
+  const blind = all.reduce((sum, node) => sum + blindCameras(node), 0);
+  const crossings = all.flatMap((node) => node.counts_today).reduce((sum, row) => sum + row.count, 0);
+  return (
+    <dl class="summary" data-testid="summary">
+      <div data-bad={online < all.length}>
+        <dd>
+          {online}
+          <small> of {all.length}</small>
+        </dd>
+        <dt>nodes online</dt>
+      </div>
+      <div data-bad={blind > 0}>
+        <dd>{blind}</dd>
+        <dt>{blind === 1 ? "camera blind" : "cameras blind"}</dt>
+      </div>
+      <div>
+        <dd>{count(crossings)}</dd>
+        <dt>crossings today</dt>
+      </div>
+    </dl>
+  );
+}
+
+function JoinLine({ empty }: { empty: boolean }) {
+  const text = useCell(joinLine);
+  const [copied, setCopied] = useState(false);
+  const code = useRef<HTMLElement>(null);
+  if (!text) return null;
+  const copy = async () => {
+    try {
+      await navigator.clipboard.writeText(text);
+      setCopied(true);
+      window.setTimeout(() => setCopied(false), 2000);
+    } catch {
+      if (code.current) getSelection()?.selectAllChildren(code.current);
+    }
+  };
+  const body = (
+    <div class="copy">
+      <code ref={code} data-testid="join">
+        {text}
+      </code>
+      <button type="button" onClick={() => void copy()}>
+        {copied ? "Copied" : "Copy"}
+      </button>
+    </div>
+  );
+  if (!empty)
+    return (
+      <details class="join">
+        <summary>Add a node</summary>
+        {body}
+      </details>
+    );
+  return (
+    <section class="panel empty">
+      <h2>No node has joined yet</h2>
+      <p>Run this at the centre. It prints the one line to run on the box.</p>
+      {body}
+    </section>
+  );
+}
+
+function Skeleton() {
+  return (
+    <div class="cards" aria-hidden="true">
+      {[1, 2, 3].map((i) => (
+        <div key={i} class="panel card skeleton" />
+      ))}
+    </div>
+  );
+}
+
+export function FleetPage() {
+  const known = useCell(nodes);
+  const [search, setSearch] = useState("");
+  useEffect(() => watch(), []);
+  useEffect(() => {
+    document.title = "GB-Fleet";
+  }, []);
+  const all = useMemo(() => worstFirst(known?.values() ?? []), [known]);
+  const wanted = search.trim().toLowerCase();
+  const shown = all.filter((node) => node.node.includes(wanted));
+  if (!known) return <Skeleton />;
+  return (
+    <>
+      <div class="head">
+        <h1 class="sr">Fleet</h1>
+        <Summary all={all} />
+        {all.length >= SEARCH_FROM && (
+          <input
+            type="search"
+            placeholder="Find a node"
+            aria-label="Find a node"
+            value={search}
+            onInput={(event) => setSearch(event.currentTarget.value)}
+          />
+        )}
+      </div>
+      {all.length === 0 && <JoinLine empty />}
+      <div class="cards">
+        {shown.map((node) => (
+          <NodeCard key={node.node} node={node} />
+        ))}
+      </div>
+      {all.length > 0 && shown.length === 0 && <p class="faint">No node's name contains “{search}”.</p>}
+      {all.length > 0 && <JoinLine empty={false} />}
+    </>
+  );
+}

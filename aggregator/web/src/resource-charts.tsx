@@ -1,0 +1,167 @@
+// How the box is doing: four small charts of the last hour.
+import { useEffect, useMemo, useState } from "preact/hooks";
+import uPlot from "uplot";
+import { api } from "./api";
+import { useCell } from "./cell";
+import { bytes, Clock, NONE, percent, rate } from "./format";
+import { axis, colour, Plot } from "./plot";
+import { login, onFact, returns, serverNow } from "./session";
+import type { Fact, ResourceRow } from "./types";
+
+const REACH_MS = 3_600_000;
+const MOST_ROWS = 1_000;
+/** Samples come each 10 s; a longer gap is a gap, not a straight line. */
+const GAP_MS = 45_000;
+
+interface Chart {
+  title: string;
+  read: ((row: ResourceRow) => number | null)[];
+  show: (value: number | null) => string;
+  range: uPlot.Range.MinMax | ((low: number, high: number) => uPlot.Range.MinMax);
+}
+
+function charts(cameras: string[]): Chart[] {
+  const upward =
+    (least: number) =>
+    (_low: number, high: number): uPlot.Range.MinMax => [0, Math.max(least, high * 1.15)];
+  return [
+    { title: "CPU", read: [(row) => row.cpu_percent], show: percent, range: [0, 100] },
+    { title: "Memory of the agent", read: [(row) => row.memory_bytes], show: bytes, range: upward(1e8) },
+    {
+      title: "Temperature",
+      read: [(row) => row.temperature],
+      show: (value) => (value == null ? NONE : `${Math.round(value)} °C`),
+      range: (low, high) => [Math.min(20, low ?? 20), Math.max(80, high ?? 80)],
+    },
+    {
+      title: cameras.length > 1 ? "Frames a second, all cameras" : "Frames a second",
+      read: cameras.map((name) => (row: ResourceRow) => row.fps[name] ?? null),
+      show: rate,
+      range: upward(10),
+    },
+  ];
+}
+
+function toRow(fact: Fact): ResourceRow {
+  return { fps: {}, ...fact } as unknown as ResourceRow;
+}
+
+function useResources(node: string): ResourceRow[] {
+  const [rows, setRows] = useState<ResourceRow[]>([]);
+  const turn = useCell(returns);
+  useEffect(() => {
+    let gone = false;
+    const join = (more: ResourceRow[]) =>
+      setRows((old) => {
+        const from = serverNow() - REACH_MS;
+        const byTime = new Map([...old, ...more].map((row) => [row.at, row]));
+        return [...byTime.values()]
+          .filter((row) => row.at > from)
+          .sort((a, b) => a.at - b.at)
+          .slice(-MOST_ROWS);
+      });
+    api.resources(node, { from: serverNow() - REACH_MS }).then(
+      ({ rows: more }) => !gone && join(more),
+      () => undefined,
+    );
+    const stop = onFact((fact) => fact.type === "resources" && fact.node === node && join([toRow(fact)]));
+    return () => {
+      gone = true;
+      stop();
+    };
+  }, [node, turn]);
+  return rows;
+}
+
+/** Rows with a hole (nulls) wherever samples are missing. */
+function withGaps(rows: ResourceRow[], read: Chart["read"]): uPlot.AlignedData {
+  const times: number[] = [];
+  const values: (number | null)[][] = read.map(() => []);
+  rows.forEach((row, i) => {
+    if (i && row.at - rows[i - 1]!.at > GAP_MS) {
+      times.push(rows[i - 1]!.at + 1);
+      values.forEach((list) => list.push(null));
+    }
+    times.push(row.at);
+    read.forEach((one, k) => values[k]!.push(one(row)));
+  });
+  return [times, ...values];
+}
+
+function SmallChart({ chart, rows, clock }: { chart: Chart; rows: ResourceRow[]; clock: Clock }) {
+  const options = useMemo((): Omit<uPlot.Options, "width" | "height"> => {
+    const inks = ["--accent", "--ba", "--warn", "--faint"];
+    return {
+      ms: 1,
+      padding: [6, 2, 0, 0],
+      legend: { show: false },
+      cursor: { show: false },
+      scales: {
+        x: { time: true, range: () => [serverNow() - REACH_MS, serverNow()] },
+        y: {
+          range:
+            typeof chart.range === "function"
+              ? (_plot, low, high) => (chart.range as (l: number, h: number) => uPlot.Range.MinMax)(low, high)
+              : chart.range,
+        },
+      },
+      axes: [
+        axis({ size: 22, space: 70, values: (_plot, ticks) => ticks.map((at) => clock.minute(at)) }),
+        axis({ size: 50, space: 28, values: (_plot, ticks) => ticks.map((value) => chart.show(value)) }),
+      ],
+      series: [
+        {},
+        ...chart.read.map((_, i): uPlot.Series => ({
+          stroke: () => colour(inks[i % inks.length]!),
+          width: 1.5,
+          points: { show: false },
+        })),
+      ],
+    };
+  }, [chart, clock]);
+  const data = useMemo(() => withGaps(rows, chart.read), [rows, chart]);
+  const last = rows[rows.length - 1];
+  const nothing =
+    rows.length > 0 && data.slice(1).every((list) => (list as (number | null)[]).every((v) => v == null));
+  const latest = last ? chart.read.map((read) => chart.show(read(last))).join(" · ") : NONE;
+  return (
+    <section class="small-chart">
+      <header class="row">
+        <h3>{chart.title}</h3>
+        <span class="grow" />
+        <b class="figure">{nothing ? "" : latest}</b>
+      </header>
+      {nothing ? (
+        <p class="nothing">This box does not tell.</p>
+      ) : (
+        <Plot
+          options={options}
+          data={data}
+          height={120}
+          label={`${chart.title} in the last hour, now ${latest}`}
+        />
+      )}
+    </section>
+  );
+}
+
+export function ResourceCharts({ node, cameras }: { node: string; cameras: string[] }) {
+  const rows = useResources(node);
+  const who = useCell(login);
+  const clock = useMemo(() => new Clock(typeof who === "object" ? who.site?.timezone : undefined), [who]);
+  const key = cameras.join("\n");
+  const all = useMemo(() => charts(cameras), [key]);
+  return (
+    <section class="panel" data-testid="resources">
+      <header class="row">
+        <h2>The box</h2>
+        <span class="faint">last hour</span>
+      </header>
+      <div class="small-charts">
+        {all.map((chart) => (
+          <SmallChart key={chart.title} chart={chart} rows={rows} clock={clock} />
+        ))}
+      </div>
+    </section>
+  );
+}

@@ -1,0 +1,36 @@
+// Two pages: "/" is the fleet, "/nodes/NAME?camera=CAM" one node.
+import { Cell } from "./cell";
+
+export type Route = { page: "fleet" } | { page: "node"; node: string; camera: string | null };
+
+function read(): Route {
+  const match = /^\/nodes\/([^/]+)\/?$/.exec(location.pathname);
+  if (!match) return { page: "fleet" };
+  return {
+    page: "node",
+    node: decodeURIComponent(match[1]!),
+    camera: new URLSearchParams(location.search).get("camera"),
+  };
+}
+
+export const route = new Cell<Route>(read());
+
+window.addEventListener("popstate", () => route.set(read()));
+
+export function nodeHref(node: string, camera?: string): string {
+  const path = `/nodes/${encodeURIComponent(node)}`;
+  return camera ? `${path}?camera=${encodeURIComponent(camera)}` : path;
+}
+
+/** Follow a link inside the page; leave the click alone where the browser should act on it. */
+export function follow(event: MouseEvent): void {
+  if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey)
+    return;
+  const link = (event.target as Element).closest("a");
+  if (!link || link.origin !== location.origin || link.dataset.outside !== undefined || link.target) return;
+  event.preventDefault();
+  const stays = link.pathname === location.pathname;
+  history.pushState(null, "", link.href);
+  route.set(read());
+  if (!stays) window.scrollTo(0, 0);
+}

@@ -1,0 +1,124 @@
+// What this page knows: who is logged in, the nodes as last heard, and how fresh that is.
+// One stream feeds it; pages choose what the stream is about with `watch`.
+import { api, ApiError } from "./api";
+import { Cell } from "./cell";
+import { Stream, type Link } from "./stream";
+import type { Fact, LiveFrame, Me, NodeConfig, NodeEntry } from "./types";
+
+export type Login = Me | "unknown" | "out";
+
+export const login = new Cell<Login>("unknown");
+export const nodes = new Cell<ReadonlyMap<string, NodeEntry> | null>(null);
+export const configs = new Cell<ReadonlyMap<string, NodeConfig>>(new Map());
+export const joinLine = new Cell("");
+export const link = new Cell<Link>({ state: "opening", since: Date.now(), heard: Date.now() });
+/** The centre's clock, once a second. */
+export const now = new Cell(Date.now());
+/** Grows each time that the stream is back after a break. */
+export const returns = new Cell(0);
+
+const facts = new Set<(fact: Fact) => void>();
+const frames = new Set<(frame: LiveFrame) => void>();
+
+let clockOffset = 0;
+let stream: Stream | undefined;
+let refreshTimer: number | undefined;
+
+const REFRESH_MS = 30_000;
+
+export function onFact(reader: (fact: Fact) => void): () => void {
+  facts.add(reader);
+  return () => facts.delete(reader);
+}
+
+export function onFrame(reader: (frame: LiveFrame) => void): () => void {
+  frames.add(reader);
+  return () => frames.delete(reader);
+}
+
+export function serverNow(): number {
+  return Date.now() + clockOffset;
+}
+
+window.setInterval(() => now.set(serverNow()), 1000);
+
+export function mayEdit(who: Login): boolean {
+  return typeof who === "object" && who.role !== "viewer";
+}
+
+export function putNode(entry: NodeEntry): void {
+  nodes.set(new Map(nodes.value ?? []).set(entry.node, entry));
+}
+
+export function putConfig(node: string, config: NodeConfig): void {
+  configs.set(new Map(configs.value).set(node, config));
+}
+
+export async function whoAmI(): Promise<void> {
+  try {
+    login.set(await api.me());
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 401) loggedOut();
+    else if (login.value === "unknown") window.setTimeout(() => void whoAmI(), 1000);
+  }
+}
+
+/** Read the whole fleet: the centre's clock, the line that joins a node, and which nodes are gone. */
+export async function refresh(): Promise<void> {
+  window.clearTimeout(refreshTimer);
+  refreshTimer = window.setTimeout(() => void refresh(), REFRESH_MS);
+  if (document.hidden) return;
+  try {
+    const asked = Date.now();
+    const fleet = await api.fleet();
+    clockOffset = Math.round(fleet.at - (asked + Date.now()) / 2);
+    now.set(serverNow());
+    joinLine.set(fleet.join ?? "");
+    nodes.set(new Map(fleet.nodes.map((entry) => [entry.node, entry])));
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 401) loggedOut();
+  }
+}
+
+export function loggedOut(): void {
+  stream?.close();
+  stream = undefined;
+  window.clearTimeout(refreshTimer);
+  nodes.set(null);
+  login.set("out");
+}
+
+function take(name: string, data: string): void {
+  const value: unknown = JSON.parse(data);
+  if (name === "node") putNode(value as NodeEntry);
+  else if (name === "live") for (const reader of frames) reader(value as LiveFrame);
+  else if (name === "fact") for (const reader of facts) reader(value as Fact);
+  else if (name === "config") {
+    const config = value as NodeConfig & { node: string };
+    putConfig(config.node, config);
+  }
+}
+
+/** Open the one stream about a node and camera, or about the whole fleet; returns how to close it. */
+export function watch(node?: string, camera?: string): () => void {
+  stream?.close();
+  const mine = new Stream(api.stream(node, camera), {
+    event: take,
+    link: (next) => {
+      const back = next.state === "live" && link.value.state === "lost";
+      link.set(next);
+      if (back) {
+        returns.set(returns.value + 1);
+        void refresh();
+      }
+    },
+    refused: (status) => {
+      if (status === 401) loggedOut();
+    },
+  });
+  stream = mine;
+  return () => {
+    mine.close();
+    if (stream === mine) stream = undefined;
+  };
+}

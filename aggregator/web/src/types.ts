@@ -1,0 +1,138 @@
+// What the API sends. Times are Unix milliseconds; coordinates are fractions of the frame.
+
+export type NodeState = "online" | "offline" | "stale";
+export type CameraStatus = "ok" | "absent" | "stalled" | "frozen" | "ended";
+export type Direction = "AB" | "BA";
+export type Anchor = "bottom" | "center";
+export type Point = [number, number];
+export type Bucket = "minute" | "hour" | "day";
+
+export interface CameraEntry {
+  camera: string;
+  state: CameraStatus;
+  fps: number | null;
+  watched_seconds_today: number;
+  blind_seconds_today: number;
+  reason?: string;
+  since?: number;
+  labels?: string[];
+  model?: string;
+  size?: [number, number];
+  preview?: boolean;
+  objects_today?: Record<string, number>;
+  p95_ms?: number | null;
+}
+
+export interface CountToday {
+  camera: string;
+  line: string;
+  direction: Direction;
+  label: string;
+  count: number;
+}
+
+export interface NodeEntry {
+  node: string;
+  state: NodeState;
+  since: number | null;
+  last_seen?: number | null;
+  version?: string;
+  cameras: CameraEntry[];
+  cpu_percent: number | null;
+  memory_bytes: number | null;
+  memory_percent?: number | null;
+  disk_percent?: number | null;
+  temperature?: number | null;
+  counts_today: CountToday[];
+  warnings: string[];
+}
+
+export interface Fleet {
+  at: number;
+  nodes: NodeEntry[];
+  join?: string;
+}
+
+export interface Line {
+  points: Point[];
+  anchor?: Anchor;
+  labels?: string[];
+  version?: number;
+}
+
+export interface CameraSettings {
+  confidence?: number;
+  labels?: string[];
+  lines?: Record<string, Line>;
+}
+
+export interface NodeConfig {
+  wanted: number | null;
+  applied: number | null;
+  error: string | null;
+  document: { version?: number; cameras?: Record<string, CameraSettings> } | null;
+}
+
+export interface CountRow {
+  start: number;
+  camera: string;
+  line: string;
+  version: number;
+  direction: Direction;
+  label: string;
+  count: number;
+  watched_seconds: number;
+  blind_seconds?: number;
+}
+
+export interface TallyRow {
+  start: number;
+  camera: string;
+  watched_seconds: number;
+  blind: Record<string, number>;
+  objects: Record<string, number>;
+  captured: number;
+  inferred: number;
+  dropped: number;
+  p50_ms: number | null;
+  p95_ms: number | null;
+}
+
+export interface ResourceRow {
+  at: number;
+  cpu_percent: number;
+  agent_cpu_percent: number;
+  memory_bytes: number;
+  memory_percent: number;
+  disk_percent: number;
+  temperature: number | null;
+  throttled?: boolean;
+  fps: Record<string, number>;
+}
+
+/** Any stored event in its readable form; which fields it has depends on `type`. */
+export interface Fact {
+  id: string;
+  type: string;
+  at: number;
+  camera: string;
+  node?: string;
+  [field: string]: unknown;
+}
+
+/** track, x1, y1, x2, y2, class, score in percent */
+export type LiveRow = [number, number, number, number, number, number, number];
+
+export interface LiveFrame {
+  node: string;
+  camera: string;
+  at: number;
+  labels: string[];
+  rows: LiveRow[];
+}
+
+export interface Me {
+  user: string;
+  role: "viewer" | "operator" | "admin";
+  site?: { timezone?: string };
+}
