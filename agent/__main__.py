@@ -8,7 +8,7 @@ import json
 import logging
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 
 from agent import config as configuration
@@ -73,9 +73,9 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-async def _until_signal(work: object) -> None:
+async def _until_signal(work: Coroutine[None, None, None]) -> None:
     """Run a coroutine; SIGTERM and SIGINT cancel it once, and that is a good end."""
-    task = asyncio.ensure_future(work)  # type: ignore[arg-type]
+    task = asyncio.get_running_loop().create_task(work, name="node")
     asked = asyncio.Event()
 
     def stop() -> None:

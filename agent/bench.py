@@ -67,7 +67,7 @@ def _one(
     clock.append(time.perf_counter())
     tracks = tracker.update(found, frame.seconds, size)
     clock.append(time.perf_counter())
-    analyst.update(tracks, size, frame.seconds, round(frame.wall * 1000))
+    analyst.update(tracks, tracks.ended, size, frame.seconds, round(frame.wall * 1000))
     clock.append(time.perf_counter())
     return list(np.diff(clock))
 

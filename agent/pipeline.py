@@ -131,7 +131,7 @@ class Pipeline:
         self._minute = Minute(self._minute_start())
         self._changes: deque[StateChange] = deque(maxlen=1000)
         self._pass = 0
-        self._seen = self._captured = self._dropped = 0
+        self.seen = self._captured = self._dropped = 0
         self._size = (0, 0)
         self._tick = monotonic()
         self._rate = (self._tick, 0)
@@ -205,7 +205,7 @@ class Pipeline:
         if frame is None:
             self._idle()
         else:
-            tracks, seen = self._look(frame)
+            tracks, seen = self.look(frame)
             events += seen
             live = self._live(frame, tracks)
         events += self._minute_events()
@@ -216,7 +216,7 @@ class Pipeline:
         events = self._camera_events() + self._analyst.close(self._now_ms())
         return [*events, self._tally()]
 
-    def _look(self, frame: Frame) -> tuple[Tracks | None, list[wire.AnyEvent]]:
+    def look(self, frame: Frame) -> tuple[Tracks | None, list[wire.AnyEvent]]:
         """Judge one frame."""
         events = self._seam(frame)
         self._watch.frame(frame.seconds)
@@ -229,9 +229,10 @@ class Pipeline:
             self._minute.dropped += 1
             return None, events
         tracks = self._tracker.update(found[self._wanted(found.class_id)], frame.seconds, self._size)
-        events += self._analyst.update(tracks, self._size, frame.seconds, round(frame.wall * 1000))
+        wall_ms = round(frame.wall * 1000)
+        events += self._analyst.update(tracks, tracks.ended, self._size, frame.seconds, wall_ms)
         self._minute.inferred += 1
-        self._seen += 1
+        self.seen += 1
         self._minute.latencies.append(max(self._wall() - frame.wall, 0.0))
         return tracks, events
 
@@ -289,7 +290,7 @@ class Pipeline:
         self._tick = now
         since, seen = self._rate
         if now - since >= 2.0:
-            self.fps, self._rate = (self._seen - seen) / (now - since), (now, self._seen)
+            self.fps, self._rate = (self.seen - seen) / (now - since), (now, self.seen)
         return [self._tally()] if self._minute_start() != self._minute.start_ms else []
 
     def _tally(self) -> wire.Tally:
@@ -331,9 +332,11 @@ def rows(tracks: Tracks, size: tuple[int, int]) -> bytes:
     """Pack tracks into the 12-byte rows of a live frame. `size`: width, height in pixels."""
     scaled = tracks.xyxy / np.array([*size, *size], dtype=np.float32)  # (N, 4) fractions
     scores = np.clip(np.rint(tracks.confidence * 100), 0, 100).astype(int)
-    columns = zip(tracks.track_id, scaled, tracks.class_id, scores, strict=True)
+    columns = zip(
+        tracks.track_id.tolist(), scaled.tolist(), tracks.class_id.tolist(), scores.tolist(), strict=True
+    )
     return wire.pack_rows(
-        (int(t), *map(float, box), int(kind), int(score)) for t, box, kind, score in columns
+        (track, x1, y1, x2, y2, kind, score) for track, (x1, y1, x2, y2), kind, score in columns
     )
 
 

@@ -1,0 +1,132 @@
+"""How fast the agent looks at a file, beside bare onnxruntime sessions on frames that are already decoded.
+
+Rounds of the two are interleaved, so a machine that drifts drifts for both; the ratio is what counts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnxruntime
+
+from agent.analyse import Totals
+from agent.boxes import letterbox
+from agent.capture import Frame
+from agent.config import CameraConfig
+from agent.infer import Detector
+from agent.pipeline import Pipeline
+from agent.scene import Scene
+from agent.spool import Spool, SpoolWorker
+
+FRAMES = 200
+ROUNDS = 5
+
+
+def video(folder: Path) -> Path:
+    """Return a real video where there is one, else the built-in street as a file."""
+    real = Path(os.environ.get("GB_DATA", "")) / "videos" / "ahmetozlu_input_video.mp4"
+    if os.environ.get("GB_DATA") and real.exists():
+        return real
+    path, scene = folder / "street.mp4", Scene(seed=7)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 15.0, (960, 540))
+    for number in range(FRAMES):
+        writer.write(scene.frame(number))
+    writer.release()
+    return path
+
+
+def decoded(path: Path) -> list[np.ndarray]:
+    """Return the first frames of a video."""
+    capture, frames = cv2.VideoCapture(str(path)), []
+    while len(frames) < FRAMES:
+        ok, image = capture.read()
+        if not ok:
+            break
+        frames.append(image)
+    capture.release()
+    return frames
+
+
+def bare_round(detector: Detector, path: Path, frames: list[np.ndarray]) -> Callable[[], float]:
+    """Return a round of `session.run` alone, on prepared input; it gives seconds a frame."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    inputs = [letterbox(frame, detector.input_size)[0][None] for frame in frames]
+
+    def once() -> float:
+        started = time.perf_counter()
+        for each in inputs:
+            session.run(None, {name: each})
+        return (time.perf_counter() - started) / len(inputs)
+
+    return once
+
+
+def pipeline(source: str, model: str) -> Pipeline:
+    """Return a camera's loop with default settings and one line."""
+    camera = CameraConfig(source=source, model=model, pace="fast")
+    detector = Detector(camera.model_path, confidence=0.1)
+    return Pipeline("cam0", camera, detector, camera.settings(), Totals())
+
+
+def memory_round(model: str, frames: list[np.ndarray]) -> float:
+    """Return the agent's seconds a frame without decoding: infer, track, analyse."""
+    looker = pipeline("scene:", model)
+    started = time.perf_counter()
+    for number, image in enumerate(frames):
+        looker.look(Frame(image, number, number / 25, 1.7e9 + number / 25, 0))
+    return (time.perf_counter() - started) / len(frames)
+
+
+async def file_round(source: Path, model: str, cameras: int = 1) -> float:
+    """Return frames a second of the whole loop from a file, decoding and the spool on disk included."""
+    with tempfile.TemporaryDirectory() as folder:
+        async with SpoolWorker(Spool.open(Path(folder) / "spool.db", 64 << 20)) as spool:
+            loops = [pipeline(str(source), model) for _ in range(cameras)]
+            started = time.perf_counter()
+            seen = await asyncio.gather(*(_run_to_end(loop, spool) for loop in loops))
+            return sum(seen) / (time.perf_counter() - started)
+
+
+async def _run_to_end(looker: Pipeline, spool: SpoolWorker) -> int:
+    frames = 0
+    with looker.camera:
+        while looker.camera.state != "ended":
+            step = await asyncio.to_thread(looker.step)
+            if step.events:
+                await spool.append(step.events, state={"totals cam0": looker.totals()})
+            frames = looker.seen
+    return frames
+
+
+def measure(model: str = "traffic") -> dict[str, float]:
+    """Measure in interleaved rounds; return medians."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = video(Path(folder))
+        frames = decoded(path)
+        looker = pipeline(str(path), model)
+        bare = bare_round(looker.detector, looker.config.model_path, frames)
+        bare_s, agent_s, file_fps = [], [], []
+        for _ in range(ROUNDS):
+            bare_s.append(bare())
+            agent_s.append(memory_round(model, frames))
+            file_fps.append(asyncio.run(file_round(path, model)))
+    bare_ms, agent_ms = statistics.median(bare_s) * 1000, statistics.median(agent_s) * 1000
+    return {
+        "bare_session_ms": bare_ms,
+        "agent_ms_without_decode": agent_ms,
+        "overhead_ms_a_frame": statistics.median(a - b for a, b in zip(agent_s, bare_s, strict=True)) * 1000,
+        "agent_fps_from_file": statistics.median(file_fps),
+        "bare_fps": 1000 / bare_ms,
+        "file_over_bare": statistics.median(f * b for f, b in zip(file_fps, bare_s, strict=True)),
+    }

@@ -1,0 +1,137 @@
+"""`make demo`'s runner, as a person uses it: one process group, a ready line, Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from deploy.stack import free_port
+
+ROOT = Path(__file__).parents[2]
+TOKEN = "a-token-of-the-test"
+
+
+class Demo:
+    """A running demo and what its API says."""
+
+    def __init__(self, folder: Path, **parameters: str) -> None:
+        self.folder, self.port = folder, free_port()
+        env = os.environ | {"DIR": str(folder), "PORT": str(self.port), "TOKEN": TOKEN} | parameters
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "deploy.demo"], env=env, cwd=ROOT, stdout=subprocess.PIPE, text=True,
+            start_new_session=True,
+        )  # fmt: skip
+        assert self.process.stdout is not None
+        self.ready = self.process.stdout.readline().strip()
+
+    def get(self, path: str) -> Any:
+        return self.ask("GET", path, None)
+
+    def ask(self, method: str, path: str, body: Any) -> Any:
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}/api/v1{path}", method=method,
+            headers={"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"},
+            data=None if body is None else json.dumps(body).encode(),
+        )  # fmt: skip
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.load(answer)
+
+    def until(self, condition: Callable[[], Any], seconds: float = 30.0) -> Any:
+        deadline = time.monotonic() + seconds
+        while not (value := condition()):
+            assert time.monotonic() < deadline, "it did not happen in time"
+            time.sleep(0.2)
+        return value
+
+    def stop(self) -> int:
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGINT)
+        return self.process.wait(40)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """One demo on the built-in street for the tests of this module."""
+    running = Demo(tmp_path_factory.mktemp("demo"))
+    yield running
+    running.stop()
+    running.process.stdout.close()  # type: ignore[union-attr]
+
+
+def crossings(demo: Demo, line: str) -> int:
+    rows = demo.get("/nodes/demo-1")["counts_today"]
+    return sum(row["count"] for row in rows if row["line"] == line)
+
+
+def test_ready_line_is_the_address(demo: Demo) -> None:
+    """The last word of the start is the address that logs a person in."""
+    assert demo.ready == f"ready http://127.0.0.1:{demo.port}/#token={TOKEN}"
+    described = json.loads((demo.folder / "demo.json").read_text())
+    assert set(described["spools"]) == {"demo-1", "demo-2"}
+    assert {"aggregator", "demo-1", "demo-2", "mosquitto"} <= set(described["processes"])
+
+
+def test_counts_move(demo: Demo) -> None:
+    """Both cameras are watched and the default line counts on the street."""
+    demo.until(lambda: crossings(demo, "main") >= 3, 60)
+    for node in demo.get("/fleet")["nodes"]:
+        assert node["state"] == "online"
+        assert node["cameras"][0]["state"] == "ok"
+
+
+def test_a_line_reaches_the_node_and_nothing_is_zeroed(demo: Demo) -> None:
+    """A line that is drawn is applied within five seconds, counts, and the other line's counts stay."""
+    before = demo.until(lambda: crossings(demo, "main"), 60)
+    wanted = demo.ask("PUT", "/nodes/demo-1/cameras/cam0/lines/north", {"points": [[0.1, 0.55], [0.9, 0.55]]})
+    demo.until(lambda: demo.get("/nodes/demo-1")["config"]["applied"] == wanted["version"], 5)
+    demo.until(lambda: crossings(demo, "north"), 60)
+    assert crossings(demo, "main") >= before
+
+
+def test_bad_line_is_refused_in_words(demo: Demo) -> None:
+    """A line of one point is refused by the API with a reason."""
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        demo.ask("PUT", "/nodes/demo-1/cameras/cam0/lines/bad", {"points": [[0.1, 0.55]]})
+    assert refused.value.code in (400, 422)
+    assert "points" in json.load(refused.value)["error"]["message"]
+
+
+def test_interrupt_ends_everything(tmp_path: Path) -> None:
+    """SIGINT to the process group: exit 0 and no process left."""
+    demo = Demo(tmp_path / "demo")
+    assert demo.ready.startswith("ready")
+    pids = json.loads((demo.folder / "demo.json").read_text())["processes"].values()
+    assert demo.stop() == 0
+    demo.process.stdout.close()  # type: ignore[union-attr]
+    assert not [pid for pid in pids if psutil.pid_exists(pid)]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"PACE": "slow"}, "PACE=slow"),
+        ({"LINE": "main:0,0.6"}, "LINE=main:0,0.6: write it as name:x1,y1,x2,y2"),
+        ({"PORT": "http"}, "PORT=http"),
+        ({"MODEL": "no-such-model"}, "no-such-model"),
+    ],
+)
+def test_bad_parameter_is_named(tmp_path: Path, parameters: dict[str, str], message: str) -> None:
+    """A wrong parameter ends the demo with one line that names it."""
+    env = os.environ | {"DIR": str(tmp_path / "demo"), "PORT": "0"} | parameters
+    done = subprocess.run(
+        [sys.executable, "-m", "deploy.demo"], env=env, cwd=ROOT, capture_output=True, text=True, timeout=90
+    )
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
