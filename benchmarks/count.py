@@ -10,7 +10,7 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -126,7 +126,7 @@ def count(
     return events + analyst.close(wall)
 
 
-def match(true: list[tuple[float, str]], told: list[tuple[float, str]], slack: float) -> int:
+def match(true: Sequence[tuple[float, str]], told: Sequence[tuple[float, str]], slack: float) -> int:
     """Return how many (seconds, direction) of two lists belong together, one to one."""
     if not true or not told:
         return 0
