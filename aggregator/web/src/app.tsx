@@ -61,7 +61,7 @@ function Bar() {
   const who = useCell(login);
   const leave = () => void api.logout().then(loggedOut, loggedOut);
   return (
-    <header class="bar">
+    <header class="topbar">
       <a class="brand" href="/">
         <img src="/static/icon.svg" width="24" height="24" alt="" />
         GB-Fleet

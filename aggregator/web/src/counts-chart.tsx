@@ -138,7 +138,7 @@ function chartOptions(
   const lowest = made.reduce((low, slot) => Math.max(low, slot.BA), 3);
   const options: Omit<uPlot.Options, "width" | "height"> = {
     ms: 1,
-    padding: [8, 4, 0, 0],
+    padding: [8, 16, 0, 0],
     legend: { show: false },
     cursor: { y: false, points: { show: false }, drag: { x: false, y: false } },
     scales: { x: { time: true, range: [from, to] }, y: { range: [-lowest * 1.12, highest * 1.12] } },

@@ -24,7 +24,9 @@ function CameraRow({ node, camera }: { node: NodeEntry; camera: CameraEntry }) {
           {rate(camera.fps)} <small>fps</small>
         </span>
       </div>
-      {camera.state !== "ok" && camera.reason && <p class="reason">{camera.reason}</p>}
+      {camera.state !== "ok" &&
+        camera.reason &&
+        !node.warnings.some((text) => text.includes(camera.reason!)) && <p class="reason">{camera.reason}</p>}
       {sums.length === 0 && <p class="faint">No line has counted today.</p>}
       {sums.map((sum) => (
         <div class="row line-row" key={sum.line}>

@@ -129,6 +129,7 @@ function CameraView({ node, camera }: { node: NodeEntry; camera: CameraEntry }) 
             node={node}
             camera={camera}
             lines={lines}
+            applied={config?.applied ?? 0}
             editable={editable}
             fresh={fresh}
             draft={draft}

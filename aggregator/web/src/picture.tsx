@@ -91,7 +91,7 @@ interface LineShapeProps {
   name: string;
   points: Point[];
   size: Size;
-  mood: "saved" | "draft" | "faint";
+  mood: "saved" | "waiting" | "draft" | "faint";
   pulse?: number;
 }
 
@@ -210,13 +210,15 @@ interface PictureProps {
   node: NodeEntry;
   camera: CameraEntry;
   lines: Record<string, Line>;
+  /** The version that runs on the node: newer lines are drawn as waiting. */
+  applied: number;
   editable: boolean;
   fresh: boolean;
   draft: Draft | null;
   onDraft: (draft: Draft | null) => void;
 }
 
-export function Picture({ node, camera, lines, editable, fresh, draft, onDraft }: PictureProps) {
+export function Picture({ node, camera, lines, applied, editable, fresh, draft, onDraft }: PictureProps) {
   const frame = useRef<HTMLDivElement>(null);
   const overlay = useRef<SVGSVGElement>(null);
   const size = useSize(frame);
@@ -304,7 +306,7 @@ export function Picture({ node, camera, lines, editable, fresh, draft, onDraft }
               name={name}
               points={line.points}
               size={size}
-              mood={draft ? "faint" : "saved"}
+              mood={draft ? "faint" : (line.version ?? 0) > applied ? "waiting" : "saved"}
               pulse={pulses[name] ?? 0}
             />
           ),

@@ -93,7 +93,7 @@ function SmallChart({ chart, rows, clock }: { chart: Chart; rows: ResourceRow[];
     const inks = ["--accent", "--ba", "--warn", "--faint"];
     return {
       ms: 1,
-      padding: [6, 2, 0, 0],
+      padding: [6, 16, 0, 0],
       legend: { show: false },
       cursor: { show: false },
       scales: {
@@ -107,7 +107,7 @@ function SmallChart({ chart, rows, clock }: { chart: Chart; rows: ResourceRow[];
       },
       axes: [
         axis({ size: 22, space: 70, values: (_plot, ticks) => ticks.map((at) => clock.minute(at)) }),
-        axis({ size: 50, space: 28, values: (_plot, ticks) => ticks.map((value) => chart.show(value)) }),
+        axis({ size: 54, space: 28, values: (_plot, ticks) => ticks.map((value) => chart.show(value)) }),
       ],
       series: [
         {},
