@@ -48,12 +48,12 @@ def joining_rights(node: str) -> list[Right]:
 
 def aggregator_rights() -> list[Right]:
     """Return what an aggregator may do: share the events, hear the rest, tell the nodes."""
-    heard = [wire.topic("+", kind) for kind in ("state", "rsp", "live")]
+    heard = [wire.topic("+", kind) for kind in ("ev", "state", "rsp", "live")]
     told = [wire.topic("+", kind) for kind in ("ack", "want", "cmd")]
     return [
         _right("subscribeLiteral", EVENT_FILTER),
         *(_right("subscribePattern", topic) for topic in heard),
-        *(_right("publishClientReceive", topic) for topic in [*heard, wire.topic("+", "ev")]),
+        *(_right("publishClientReceive", topic) for topic in heard),
         *(_right("publishClientSend", topic) for topic in told),
     ]
 

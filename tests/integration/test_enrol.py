@@ -208,9 +208,10 @@ KINDS = ("ev", "state", "rsp", "live", "ack", "want", "cmd", "join")
 NODE_SENDS = {"ev", "state", "rsp", "live"}
 NODE_READS = {"ack", "want", "cmd"}
 ODD_FILTERS = (
-    "#", "+/#", "gb/#", "gb/1/+/ev", "gb/1/+/want", "gb/1/demo-1/#", "gb/1/demo-1/+", "$SYS/#",
+    "#", "+/#", "gb/#", "gb/1/demo-1/#", "gb/1/demo-1/+", "$SYS/#", "$CONTROL/#", rights.ANSWER,
+    *(f"gb/1/+/{kind}" for kind in KINDS),
     "$share/gb/gb/1/+/ev", "$share/gb/gb/1/demo-1/ev", "$share/gb/gb/1/demo-1/want", "$share/x/#",
-    "$share/gb-join/gb/1/+/join", "$CONTROL/#", rights.ANSWER,
+    "$share/gb-join/gb/1/+/join",
 )  # fmt: skip
 
 
@@ -249,7 +250,7 @@ async def test_every_cell_of_role_topic_and_verb(centre: Centre) -> None:
     joining = await _matrix(centre.broker("gate-06", code, "gate-06"), nodes)
     assert joining == {("publish", "gb/1/gate-06/join")}
     told = {("publish", f"gb/1/{node}/{kind}") for node in nodes for kind in NODE_READS}
-    heard = {("subscribe", f"gb/1/{node}/{kind}") for node in nodes for kind in NODE_SENDS - {"ev"}}
+    heard = {("subscribe", f"gb/1/{node}/{kind}") for node in (*nodes, "+") for kind in NODE_SENDS}
     assert await _matrix(centre.own(rights.AGGREGATOR), nodes) == {
         *told, *heard, ("subscribe", rights.EVENT_FILTER)
     }  # fmt: skip
