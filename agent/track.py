@@ -70,7 +70,8 @@ class _State:
     number: Int  # (T,) 0: not confirmed yet
     born: Float  # (T,) seconds
     seen: Float  # (T,) seconds of the last match
-    hits: Int  # (T,)
+    frames: Int  # (T,) updates since it began, itself included
+    hits: Int  # (T,) in how many of them it was seen
     evidence: Float  # (T,) sum of the confidences
     kind: Int  # (T,) class of the last match
     origin: Float32  # (T,4) first box
@@ -193,6 +194,7 @@ class Tracker:
     def _predict(self, step: float) -> None:
         state = self._state
         wander = (self.agility * self._scale(state.mean)) ** 2  # (T,4)
+        state.frames += 1
         state.mean = state.mean + step * state.speed
         state.var = state.var + 2 * step * state.cov + step**2 * state.speed_var + wander * step**3 / 3
         state.cov = state.cov + step * state.speed_var + wander * step**2 / 2
@@ -244,6 +246,7 @@ class Tracker:
         """Give numbers to what was seen often, long and surely enough."""
         state = self._state
         often = (state.hits >= 3) | ((state.hits >= 2) & (state.seen - state.born >= 0.2 - 1e-6))
+        often &= 2 * state.hits >= state.frames
         new = np.flatnonzero((state.number == 0) & often & (state.evidence >= 0.75))
         state.number[new] = self._next + np.arange(len(new))
         self._next += len(new)
@@ -274,6 +277,7 @@ class Tracker:
             number=np.zeros(count, np.int64),
             born=np.full(count, now),
             seen=np.full(count, now),
+            frames=np.ones(count, np.int64),
             hits=np.ones(count, np.int64),
             evidence=found.confidence.astype(np.float64),
             kind=found.class_id.copy(),

@@ -67,8 +67,27 @@ def street(seed: int, seconds: float = 60.0) -> Street:
     return Street(
         (scene.width, scene.height),
         [(truth.xyxy, truth.track_id, truth.class_id, truth.visible) for truth in truths],
-        {name: scene.crossings(line.points, 1, count - 1, line.anchor) for name, line in LINES.items()},
+        {
+            name: _lasting(scene.crossings(line.points, 1, count - 1, line.anchor))
+            for name, line in LINES.items()
+        },
     )
+
+
+def _lasting(crossings: list[TrueCrossing]) -> list[TrueCrossing]:
+    """Drop what the same object undoes within half a second: a leg that swings over the line."""
+    kept: list[TrueCrossing] = []
+    for crossing in crossings:
+        back = [
+            other
+            for other in kept
+            if other.track_id == crossing.track_id and crossing.at_seconds - other.at_seconds < 0.5
+        ]
+        if back:
+            kept.remove(back[-1])
+        else:
+            kept.append(crossing)
+    return kept
 
 
 def seen(street: Street, rate: float, noise: Noise, seed: int = 0) -> Iterator[tuple[float, Detections]]:
@@ -114,7 +133,7 @@ def count(
     frames: Iterable[tuple[float, Detections]], size: tuple[int, int], tracker: Tracker | None = None
 ) -> list[wire.AnyEvent]:
     """Return the events that tracker and analyst make of detections."""
-    tracker = tracker or Tracker()
+    tracker = Tracker() if tracker is None else tracker
     names = dict(enumerate(CLASSES))
     analyst = Analyst("cam0", wire.CameraSettings(lines=LINES), names, Totals())
     events: list[wire.AnyEvent] = []
@@ -228,7 +247,7 @@ def follow(sequence: Path, keep_every: int = 1, tracker: Tracker | None = None) 
     info = dict(line.split("=") for line in (sequence / "seqinfo.ini").read_text().split() if "=" in line)
     fps, size = float(info["frameRate"]), (int(info["imWidth"]), int(info["imHeight"]))
     rows = np.loadtxt(sequence / "det.txt", delimiter=",", ndmin=2, usecols=range(7))
-    truth, tracker = read_boxes(sequence / "gt.txt"), tracker or Tracker()
+    truth, tracker = read_boxes(sequence / "gt.txt"), Tracker() if tracker is None else tracker
     told: Boxes = {}
     frames = range(1, int(info["seqLength"]) + 1, keep_every)
     for frame in frames:
