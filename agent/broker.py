@@ -51,6 +51,10 @@ class BrokerError(Exception):
     """The broker cannot be used now; the text is one line: the reason and what to do."""
 
 
+class RefusedError(BrokerError):
+    """The broker refused this one request; the connection goes on."""
+
+
 class _TlsSocket(ssl.SSLSocket):
     """Closes itself when the handshake fails; paho would leave it open."""
 
@@ -183,7 +187,7 @@ class Client:
             code = (await self._answer("publish", info.mid))[0] if qos else None
         if code is not None and code.is_failure:
             self.refusals += 1
-            raise BrokerError(_refused(self.broker, code, f"publish on {topic}"))
+            raise RefusedError(_refused(self.broker, code, f"publish on {topic}"))
 
     def publish_now(self, topic: str, payload: bytes) -> bool:
         """Publish with QoS 0 if the socket keeps up; else drop it, count it, return False."""
@@ -205,7 +209,7 @@ class Client:
             raise self._over or BrokerError(f"subscribe to {filter_}: not connected")
         for code in await self._answer("subscribe", mid):
             if code.is_failure:
-                raise BrokerError(_refused(self.broker, code, f"subscribe to {filter_}"))
+                raise RefusedError(_refused(self.broker, code, f"subscribe to {filter_}"))
 
     @property
     def messages(self) -> AsyncIterator[Message]:
@@ -396,7 +400,7 @@ class Client:
         if self._over is not None:
             raise self._over
         if 0 < self._max_packet < size + 16:
-            raise BrokerError(f"a message of {size} bytes; {self.broker} takes {self._max_packet} at most")
+            raise RefusedError(f"a message of {size} bytes; {self.broker} takes {self._max_packet} at most")
 
     async def _iterate(self) -> AsyncIterator[Message]:
         while True:

@@ -1,0 +1,287 @@
+"""Spool -> broker: the node's one connection to the centre.
+
+What always holds:
+
+* A batch is forgotten only when the aggregator's `ack` names it; what the broker says decides nothing.
+  Until then it is sent again, the same bytes: after 10 s (then less often), and after each reconnect.
+* At most `window` batches are on their way. Everything else waits on disk.
+* The connection comes and goes and nothing else notices: reconnects back off with full jitter, so that a
+  fleet does not come back in step. A broker that refuses a publish is told in words (`problem`) and asked
+  again later.
+* The retained `state` says online while this runs; the broker's copy of our last will says the contrary.
+* Live frames are QoS 0 through the same connection, and are dropped and counted when it is away or slow.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import msgspec
+
+from agent import wire
+from agent.broker import Broker, BrokerError, Client, Message, RefusedError, connect
+from agent.spool import Sealed, SpoolWorker
+
+_log = logging.getLogger("gb.publish")
+
+WINDOW = 32  # batches; a sealed batch cannot be dropped, so this bounds what the spool must keep
+RESEND_SECONDS = 10.0
+_RESEND_CAP = 60.0
+_FIRST_DELAY = 0.5
+_STEADY_SECONDS = 10.0  # a connection that has lived this long was a good one
+_STATE_SECONDS = 0.2  # at least, between two states
+_GOODBYE_SECONDS = 3.0  # for the last acknowledgements when we are asked to stop
+
+Handler = Callable[[bytes], Awaitable[None]]
+
+
+@dataclass
+class _Flight:
+    """A batch on its way."""
+
+    batch: Sealed
+    due: float = 0.0  # monotonic seconds of the next send
+    sends: int = 0
+    sending: bool = False
+
+
+class _Finished(Exception):
+    """Asked to stop, and done with the goodbyes."""
+
+
+class Delivery:
+    """What joins a node to the centre; `run` is its life.
+
+    `state()` gives what is published as the node's state. `on_want`, `on_command` get the payloads of
+    `want` and `cmd`. `window`: batches on their way at most. `delay_cap`: seconds between two tries to
+    connect, at most; 30 suits a few hundred nodes, 60 suits thousands.
+    """
+
+    def __init__(
+        self,
+        spool: SpoolWorker,
+        broker: Broker,
+        node: str,
+        *,
+        state: Callable[[], wire.State],
+        on_want: Handler,
+        on_command: Handler,
+        window: int = WINDOW,
+        delay_cap: float = 30.0,
+        resend_seconds: float = RESEND_SECONDS,
+        chance: random.Random | None = None,
+    ) -> None:
+        self.problem = "not connected yet"  # one line for a person; empty while all is well
+        self.live_dropped = 0
+        self._spool = spool
+        self._broker = broker
+        self._node = node
+        self._state = state
+        self._on_want = on_want
+        self._on_command = on_command
+        self._window = window
+        self._delay_cap = delay_cap
+        self._resend_seconds = resend_seconds
+        self._chance = chance or random.Random()
+        self._client: Client | None = None
+        self._flights: dict[tuple[int, int], _Flight] = {}
+        self._position = 0
+        self._state_changed = asyncio.Event()
+        self._stop = asyncio.Event()
+
+    # ── what others call ──
+
+    @property
+    def connected(self) -> bool:
+        """True while the broker is there."""
+        return self._client is not None
+
+    def state_changed(self) -> None:
+        """Publish the state anew, soon."""
+        self._state_changed.set()
+
+    def publish_live(self, payload: bytes) -> bool:
+        """Send a live frame if the connection keeps up; else drop and count it."""
+        sent = self._client is not None and self._client.publish_now(wire.topic(self._node, "live"), payload)
+        self.live_dropped += not sent
+        return sent
+
+    async def respond(self, payload: bytes) -> None:
+        """Answer a command; an answer that cannot be sent now is of no use later."""
+        if self._client is not None:
+            try:
+                await self._client.publish(wire.topic(self._node, "rsp"), payload)
+            except BrokerError as error:
+                self._say(str(error))
+
+    def stop(self) -> None:
+        """Ask `run` to hand over what it can within seconds, and return. The rest stays on disk."""
+        self._stop.set()
+
+    # ── its life ──
+
+    async def run(self) -> None:
+        """Connect, deliver, reconnect, until asked to stop."""
+        tries = 0
+        while not self._stop.is_set():
+            began = time.monotonic()
+            try:
+                await self._connect_and_serve()
+            except BrokerError as error:
+                self._say(str(error))
+            tries = 0 if time.monotonic() - began > _STEADY_SECONDS else tries + 1
+            await self._pause(tries)
+        await self._spool.close_batch()
+
+    async def _pause(self, tries: int) -> None:
+        """Wait a random time up to a bound that doubles (full jitter); stop cuts it short."""
+        bound = min(self._delay_cap, _FIRST_DELAY * 2 ** min(tries, 20))
+        try:
+            async with asyncio.timeout(self._chance.uniform(0, bound)):
+                await self._stop.wait()
+        except TimeoutError:
+            return
+
+    async def _connect_and_serve(self) -> None:
+        will = self._state_message(online=False)
+        async with connect(self._broker, will) as client:
+            for kind in ("ack", "want", "cmd"):
+                await client.subscribe(wire.topic(self._node, kind))
+            for flight in self._flights.values():
+                flight.due, flight.sending = 0.0, False
+            self._client = client
+            self._say("")
+            try:
+                await self._serve(client)
+            finally:
+                self._client = None
+
+    async def _serve(self, client: Client) -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._announce(client), name="publish-state")
+                group.create_task(self._receive(client), name="publish-receive")
+                group.create_task(self._send(client, group), name="publish-send")
+                group.create_task(self._say_goodbye(client), name="publish-goodbye")
+        except* _Finished:
+            pass
+        except* BrokerError as errors:
+            raise _first(errors) from None
+
+    # ── out ──
+
+    async def _send(self, client: Client, group: asyncio.TaskGroup) -> None:
+        """Keep the window full, and send what is due."""
+        while True:
+            self._spool.ready.clear()
+            wait = await self._spool.close_due()
+            room = self._window - len(self._flights)
+            for batch in await self._spool.take(self._position, room) if room > 0 else []:
+                self._flights[batch.epoch, batch.seq] = _Flight(batch)
+                self._position = batch.position
+            now = time.monotonic()
+            for flight in self._flights.values():
+                if flight.due <= now and not flight.sending:
+                    flight.sending = True
+                    group.create_task(self._send_one(client, flight), name="publish-batch")
+            resend = min(
+                (flight.due - now for flight in self._flights.values() if not flight.sending), default=60.0
+            )
+            await _either(self._spool.ready, min(resend, 60.0 if wait is None else wait))
+
+    async def _send_one(self, client: Client, flight: _Flight) -> None:
+        pause = min(self._resend_seconds * 2**flight.sends, max(_RESEND_CAP, self._resend_seconds))
+        flight.due = time.monotonic() + pause * self._chance.uniform(1.0, 1.2)
+        flight.sends = min(flight.sends + 1, 10)
+        try:
+            await client.publish(wire.topic(self._node, "ev"), flight.batch.payload)
+            self._say("")
+        except RefusedError as error:
+            self._say(str(error))
+        flight.sending = False
+        self._spool.ready.set()
+
+    async def _announce(self, client: Client) -> None:
+        """Publish the state now, and again whenever it has changed."""
+        while True:
+            self._state_changed.clear()
+            await self._publish_state(client, online=True)
+            await self._state_changed.wait()
+            await asyncio.sleep(_STATE_SECONDS)
+
+    async def _publish_state(self, client: Client, *, online: bool) -> None:
+        message = self._state_message(online=online)
+        try:
+            await client.publish(message.topic, message.payload, qos=1, retain=True)
+        except RefusedError as error:
+            self._say(str(error))
+
+    def _state_message(self, *, online: bool) -> Message:
+        state = msgspec.structs.replace(self._state(), online=online)
+        return Message(wire.topic(self._node, "state"), msgspec.json.encode(state), qos=1, retain=True)
+
+    # ── in ──
+
+    async def _receive(self, client: Client) -> None:
+        async for message in client.messages:
+            match message.topic.rpartition("/")[2]:
+                case "ack":
+                    await self._acknowledged(message.payload)
+                case "want":
+                    await self._on_want(message.payload)
+                case "cmd" if not message.retain:  # an order is for now; a kept one is nobody's
+                    await self._on_command(message.payload)
+
+    async def _acknowledged(self, payload: bytes) -> None:
+        try:
+            ack = wire.decode_ack(payload)
+        except wire.WireError as error:
+            self._say(f"the centre sent an acknowledgement that cannot be read: {error}")
+            return
+        for epoch, ranges in ack.stored.items():
+            await self._spool.acknowledge(epoch, ranges)
+            for name in [n for n in self._flights if n[0] == epoch and _within(n[1], ranges)]:
+                del self._flights[name]
+        self._spool.ready.set()
+
+    # ── the end ──
+
+    async def _say_goodbye(self, client: Client) -> None:
+        """When asked to stop: send what is open, wait a little for the acknowledgements, go offline."""
+        await self._stop.wait()
+        await self._spool.close_batch()
+        deadline = time.monotonic() + _GOODBYE_SECONDS
+        # The account is on disk, and nothing tells when it changes: hence the polling.
+        while time.monotonic() < deadline and (await self._spool.status())["pending"]:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        await self._publish_state(client, online=False)
+        raise _Finished
+
+    def _say(self, problem: str) -> None:
+        """Keep the problem for whoever asks; log it when it is news."""
+        if problem != self.problem:
+            _log.log(logging.WARNING if problem else logging.INFO, problem or f"connected to {self._broker}")
+        self.problem = problem
+
+
+async def _either(event: asyncio.Event, seconds: float) -> None:
+    """Wait for an event, at most some seconds."""
+    try:
+        async with asyncio.timeout(max(seconds, 0.0)):
+            await event.wait()
+    except TimeoutError:
+        return
+
+
+def _within(number: int, ranges: list[tuple[int, int]]) -> bool:
+    return any(one <= number <= two for one, two in ranges)
+
+
+def _first(errors: BaseExceptionGroup[BrokerError]) -> BrokerError:
+    error = errors.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error
