@@ -63,7 +63,7 @@ function Bar() {
   return (
     <header class="topbar">
       <a class="brand" href="/">
-        <img src="/static/icon.svg" width="24" height="24" alt="" />
+        <img src="/icon.svg" width="24" height="24" alt="" />
         GB-Fleet
       </a>
       <span class="grow" />

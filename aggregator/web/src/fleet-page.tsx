@@ -5,14 +5,12 @@ import { blindCameras, byLine, worstFirst } from "./counts";
 import { bytes, count, percent, rate } from "./format";
 import { Age, CameraBadge, isFresh, LineCounts, NodeBadge, Warnings } from "./parts";
 import { nodeHref } from "./router";
-import { configs, joinLine, link, nodes, watch } from "./session";
+import { joinLine, link, nodes, watch } from "./session";
 import type { CameraEntry, NodeEntry } from "./types";
 
 const SEARCH_FROM = 9;
 
 function CameraRow({ node, camera }: { node: NodeEntry; camera: CameraEntry }) {
-  const document = useCell(configs).get(node.node)?.document;
-  const lines = document?.cameras?.[camera.camera]?.lines;
   const sums = byLine(node.counts_today.filter((row) => row.camera === camera.camera));
   return (
     <li class="camera-row">
@@ -31,7 +29,7 @@ function CameraRow({ node, camera }: { node: NodeEntry; camera: CameraEntry }) {
       {sums.map((sum) => (
         <div class="row line-row" key={sum.line}>
           <span class="line-name">{sum.line}</span>
-          <LineCounts sum={sum} line={lines?.[sum.line]} size={camera.size} />
+          <LineCounts sum={sum} />
         </div>
       ))}
     </li>

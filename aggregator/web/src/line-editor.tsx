@@ -59,7 +59,7 @@ export function DraftForm({ node, camera, draft, taken, onDraft, onSaved }: Draf
   const name = useRef<HTMLInputElement>(null);
   const ready = draft.points.length >= 2;
   useEffect(() => {
-    if (ready && draft.original === null && matchMedia("(pointer: fine)").matches) name.current?.select();
+    if (ready && draft.original === null && !matchMedia("(pointer: coarse)").matches) name.current?.select();
   }, [ready]);
 
   if (!ready)

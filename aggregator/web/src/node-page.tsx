@@ -131,6 +131,7 @@ function CameraView({ node, camera }: { node: NodeEntry; camera: CameraEntry }) 
             lines={lines}
             applied={config?.applied ?? 0}
             editable={editable}
+            pictures={editable && camera.preview === true}
             fresh={fresh}
             draft={draft}
             onDraft={setDraft}

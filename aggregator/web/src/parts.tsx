@@ -23,10 +23,10 @@ export function NodeBadge({ node }: { node: NodeEntry }) {
 
 export function Age({ node }: { node: NodeEntry }) {
   const at = useCell(now);
-  const text = ago(node.last_seen ?? node.since, at);
+  const seen = node.last_seen || node.since;
   return (
     <span class="age" data-testid="age" title="The age of the newest data of this node">
-      {isFresh(node) ? text : `as of ${text}`}
+      {isFresh(node) || !seen ? ago(seen, at) : `${span(at - seen)} old`}
     </span>
   );
 }
@@ -49,12 +49,12 @@ export function Arrow({
   direction,
   size,
 }: {
-  line?: Line | undefined;
+  line: Line;
   direction: Direction;
   size?: [number, number] | undefined;
 }) {
   const [width, height] = size?.[0] ? size : [16, 9];
-  const turn = line ? angle(line.points, direction, width, height) : direction === "AB" ? 90 : -90;
+  const turn = angle(line.points, direction, width, height);
   return (
     <svg class="arrow" viewBox="-8 -8 16 16" aria-hidden="true" data-direction={direction}>
       <path transform={`rotate(${turn.toFixed(1)})`} d="M-6 0H5M1-4.5 5.5 0 1 4.5" />
@@ -76,7 +76,7 @@ export function LineCount({ sum, direction, line, size }: LineCountProps) {
   const title = `${sum.line}, ${from} to ${to}, today: ${value}${details ? ` (${details})` : ""}`;
   return (
     <span class="line-count" title={title}>
-      <Arrow line={line} direction={direction} size={size} />
+      {line && <Arrow line={line} direction={direction} size={size} />}
       <span class="way" aria-hidden="true">
         {from}→{to}
       </span>

@@ -1,5 +1,5 @@
 // The camera's picture, or a blank plane; live boxes over it; lines to see, draw and drag.
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { api } from "./api";
 import { drawFrame, Trails } from "./boxes";
 import { useCell } from "./cell";
@@ -213,12 +213,24 @@ interface PictureProps {
   /** The version that runs on the node: newer lines are drawn as waiting. */
   applied: number;
   editable: boolean;
+  /** Whether the node gives pictures of this camera to who looks. */
+  pictures: boolean;
   fresh: boolean;
   draft: Draft | null;
   onDraft: (draft: Draft | null) => void;
 }
 
-export function Picture({ node, camera, lines, applied, editable, fresh, draft, onDraft }: PictureProps) {
+export function Picture({
+  node,
+  camera,
+  lines,
+  applied,
+  editable,
+  pictures,
+  fresh,
+  draft,
+  onDraft,
+}: PictureProps) {
   const frame = useRef<HTMLDivElement>(null);
   const overlay = useRef<SVGSVGElement>(null);
   const size = useSize(frame);
@@ -228,7 +240,7 @@ export function Picture({ node, camera, lines, applied, editable, fresh, draft, 
   const [wide, high] = camera.size?.[0] ? camera.size : [16, 9];
   const placing = draft?.placing ?? false;
 
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (placing) overlay.current?.focus({ preventScroll: true });
     else setCross(null);
   }, [placing]);
@@ -278,7 +290,7 @@ export function Picture({ node, camera, lines, applied, editable, fresh, draft, 
       data-live={live}
       data-testid="picture"
     >
-      {camera.preview && fresh && camera.state === "ok" ? (
+      {pictures && fresh && camera.state === "ok" ? (
         <Preview key={camera.camera} node={node.node} camera={camera.camera} />
       ) : (
         <div class="plane" />
@@ -321,7 +333,7 @@ export function Picture({ node, camera, lines, applied, editable, fresh, draft, 
           <Handles key={key} name={name} points={points} size={size} onMove={(i, p) => move(name, i, p)} />
         ))}
       </svg>
-      <Notice node={node} camera={camera} fresh={fresh} live={live} />
+      <Notice node={node} camera={camera} fresh={fresh} live={live} pictures={pictures} />
     </div>
   );
 }
@@ -331,11 +343,13 @@ function Notice({
   camera,
   fresh,
   live,
+  pictures,
 }: {
   node: NodeEntry;
   camera: CameraEntry;
   fresh: boolean;
   live: boolean;
+  pictures: boolean;
 }) {
   const text =
     node.state !== "online"
@@ -347,7 +361,7 @@ function Notice({
           : live
             ? ""
             : "Waiting for the first boxes…";
-  if (!text) return camera.preview ? null : <p class="notice corner">No pictures leave this camera</p>;
+  if (!text) return pictures ? null : <p class="notice corner">No pictures leave this camera</p>;
   return (
     <p class="notice" role="status">
       {text}

@@ -34,7 +34,7 @@ function charts(cameras: string[]): Chart[] {
       range: (low, high) => [Math.min(20, low ?? 20), Math.max(80, high ?? 80)],
     },
     {
-      title: cameras.length > 1 ? "Frames a second, all cameras" : "Frames a second",
+      title: "Frames a second",
       read: cameras.map((name) => (row: ResourceRow) => row.fps[name] ?? null),
       show: rate,
       range: upward(10),
