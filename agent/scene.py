@@ -1,12 +1,12 @@
 """The built-in street: a drawn road with exact truth, a source like any other and the oracle of the tests.
 
-What always holds: a frame is a pure function of (seed, number), in any order, for ever and without a seam; the truth
-of a frame comes from the very points that were painted; two scenes of one seed are equal to the last byte.
+What always holds: a frame is a pure function of (seed, number), in any order, for ever and without a seam;
+the truth of a frame comes from the very points that were painted; two scenes of a seed are equal to the byte.
 
-Seeds below 1000 give calm streets that look good in a demonstration and in which DEFAULT_LINE lies across the road.
+Seeds below 1000 give calm streets that look good in a demonstration, with DEFAULT_LINE across the road.
 Seeds from 1000 on vary everything more (camera, lanes, light) and are for training.
 
-A rider and the bicycle or motorcycle below are one object of the vehicle's class. A person is somebody on foot.
+A rider and the bicycle or motorcycle below are one object of the vehicle's class. A person is on foot.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cmp_to_key
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -29,7 +30,7 @@ Float = NDArray[np.float64]
 Image = NDArray[np.uint8]
 
 CLASSES = ("person", "bicycle", "car", "motorcycle", "bus", "truck")
-DEFAULT_LINE: tuple[tuple[float, float], tuple[float, float]] = ((0.12, 0.62), (0.88, 0.62))
+DEFAULT_LINE: tuple[tuple[float, float], tuple[float, float]] = ((0.15, 0.62), (0.85, 0.62))
 
 CALM = 1000  # the first seed of the training streets
 WARM = 4 * CYCLE  # frame 0 is this many seconds after the traffic's own beginning
@@ -40,7 +41,7 @@ INKS = 600  # figures whose colours are remembered
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Truth:
-    """Hold what is really there: xyxy (N,4) pixels inside the frame, track_id (N,), class_id (N,), visible (N,)."""
+    """Hold what is there: xyxy (N,4) pixels inside the frame, track_id (N,), class_id (N,), visible (N,)."""
 
     xyxy: NDArray[np.float32]
     track_id: NDArray[np.int64]
@@ -99,7 +100,9 @@ class Scene:
 
     def __init__(self, seed: int = 7, width: int = 960, height: int = 540, fps: float = 15.0) -> None:
         if seed < 0 or width < 64 or height < 64 or not fps > 0:
-            raise ValueError("a scene needs a seed >= 0, at least 64 x 64 pixels and more than 0 frames a second")
+            raise ValueError(
+                "a scene needs a seed >= 0, at least 64 x 64 pixels and more than 0 frames a second"
+            )
         self.seed, self.width, self.height, self.fps = seed, width, height, fps
         rng = np.random.default_rng([seed, 1])
         calm = seed < CALM
@@ -143,10 +146,10 @@ class Scene:
     def crossings(
         self, points: Sequence[tuple[float, float]], first: int, last: int, anchor: str = "bottom"
     ) -> list[TrueCrossing]:
-        """Return who crosses the line (fractions of the frame) with the step into a frame of first..last, in order.
+        """Return who crosses the line (fractions of the frame) with a step into a frame of first..last.
 
-        The anchor is the middle of the box's lower edge, or of the box, as in the truth. Somebody who walks along
-        the line has AB from the left to the right hand.
+        The anchor is the middle of the box's lower edge ("bottom") or of the box ("center"), as in the truth.
+        Somebody who walks along the line sees AB go from the left hand to the right.
         """
         line = np.asarray(points, np.float64) * (self.width, self.height)
         start, end = self._time(first - 1), self._time(last)
@@ -158,7 +161,9 @@ class Scene:
                 found += self._crossings_of(mover, line, np.arange(low, high + 1), anchor)
         return sorted(found, key=lambda crossing: (crossing.at_seconds, crossing.track_id))
 
-    def _crossings_of(self, mover: Mover, line: Float, frames: NDArray[np.int64], anchor: str) -> list[TrueCrossing]:
+    def _crossings_of(
+        self, mover: Mover, line: Float, frames: NDArray[np.int64], anchor: str
+    ) -> list[TrueCrossing]:
         times = WARM + frames / self.fps
         pixels, depth = self.view.project(mover.points(times))
         boxes = self._clip(brush.bounds(pixels, depth, mover.figure.radii, self.view.focal))
@@ -185,7 +190,7 @@ class Scene:
     def _casts(self, number: int) -> list[Cast]:
         """Return who is inside the frame, the furthest first."""
         time = self._time(number)
-        casts = []
+        casts: list[Cast] = []
         for mover in self.traffic.at(time):
             world = mover.points(np.array([time]))[0]
             pixels, depth = self.view.project(world)
@@ -235,7 +240,9 @@ class Scene:
         under = float(np.clip((cast.near - FAR + 7) / 7, 0, 0.92))
         air = (self._still.haze * (1 - under) + 52.0 * under, max(far, under))
         mover = cast.mover
-        brush.paint(image, self.view, mover.figure, cast.world, cast.pixels, cast.depth, self._ink(mover), air)
+        brush.paint(
+            image, self.view, mover.figure, cast.world, cast.pixels, cast.depth, self._ink(mover), air
+        )
 
     def _ink(self, mover: Mover) -> brush.Ink:
         """Return the mover's colours, remembered for the next frames."""
@@ -254,7 +261,11 @@ class Scene:
             figure = cast.mover.figure
             reach = min(figure.height, 2.4) / sun[2]
             base = _footprint(cast.mover, cast.world)
-            fallen = base * (0.86, 0.94, 0) + base.mean(axis=0) * (0.14, 0.06, 0) - (sun[0] * reach, sun[1] * reach, 0)
+            fallen = (
+                base * (0.86, 0.94, 0)
+                + base.mean(axis=0) * (0.14, 0.06, 0)
+                - (sun[0] * reach, sun[1] * reach, 0)
+            )
             pixels, depth = self.view.project(np.concatenate([base, fallen]))
             if depth.min() < 2:
                 continue
@@ -265,7 +276,11 @@ class Scene:
     def _signals(self, image: Image, number: int) -> None:
         """Light the lamps of the crossing."""
         colour = self.traffic.light(self._time(number))
-        shown = {"red": (3.42, (60, 60, 235)), "amber": (3.1, (60, 190, 250)), "green": (2.78, (110, 220, 90))}
+        shown = {
+            "red": (3.42, (60, 60, 235)),
+            "amber": (3.1, (60, 190, 250)),
+            "green": (2.78, (110, 220, 90)),
+        }
         height, paint = shown[colour]
         for x, y, _ in self._still.lamps:
             at, depth = self.view.project(np.array([x, y - 0.15, height]))
@@ -275,7 +290,10 @@ class Scene:
     def _expose(self, image: Image, number: int) -> Image:
         """Add the slow change of the light and the noise of the sensor."""
         time = self._time(number)
-        slow, quick = np.sin(time * 2 * np.pi / 240 + self._light[0]), np.sin(time * 2 * np.pi / 47 + self._light[1])
+        slow, quick = (
+            np.sin(time * 2 * np.pi / 240 + self._light[0]),
+            np.sin(time * 2 * np.pi / 47 + self._light[1]),
+        )
         level = float(self._level * (1.0 + 0.07 * slow + 0.025 * quick))
         dy, dx = np.random.default_rng([self.seed, 3, number]).integers(0, 64, 2)
         noise = self._noise[dy : dy + self.height, dx : dx + self.width]
@@ -292,10 +310,10 @@ class Scene:
                 patch[mask > 0] = 0
         seen = np.bincount(names.ravel(), minlength=256)
         alone = np.array([self._alone(cast) for cast in casts])
-        return np.array([seen[cast.order] for cast in casts], np.float64) / np.maximum(alone, 1)
+        return np.asarray(seen[[cast.order for cast in casts]] / np.maximum(alone, 1))
 
     def _alone(self, cast: Cast) -> int:
-        """Return how many pixels the mover would have with nothing before it, inside the frame and outside."""
+        """Return how many pixels the mover has with nothing before it, inside the frame and outside."""
         left, top, right, bottom = cast.box
         size = np.array([right - left, bottom - top])
         if (size > 4 * max(self.width, self.height)).any():
@@ -316,7 +334,10 @@ def _footprint(mover: Mover, world: Float) -> Float:
     """Return the corners (4,3) of the ground below a mover."""
     low, high = world.min(axis=0), world.max(axis=0)
     if mover.figure.length < 3:
-        low, high = (low + high) / 2 - (high - low) * (0.25, 0.35, 0), (low + high) / 2 + (high - low) * (0.25, 0.35, 0)
+        low, high = (
+            (low + high) / 2 - (high - low) * (0.25, 0.35, 0),
+            (low + high) / 2 + (high - low) * (0.25, 0.35, 0),
+        )
     x0, y0, x1, y1 = low[0], low[1], high[0], high[1]
     return np.array([(x0, y0, 0.0), (x1, y0, 0.0), (x1, y1, 0.0), (x0, y1, 0.0)])
 
@@ -326,7 +347,7 @@ def _large(box: Float) -> bool:
 
 
 def _calm_view(rng: np.random.Generator, width: int, height: int) -> View:
-    """Return a camera above the road for which the default line crosses all lanes about twenty metres away."""
+    """Return a camera above the road; the default line crosses all lanes some twenty metres away."""
     stand = (float(rng.choice([-1, 1]) * rng.uniform(0.3, 1.0)), 0.0, float(rng.uniform(6.8, 7.4)))
     focal = width * rng.uniform(0.72, 0.76)
     below = (0.62 - 0.5) * height
@@ -349,11 +370,11 @@ def _wide_view(rng: np.random.Generator, width: int, height: int) -> View:
 def _meetings(path: Float, line: Float) -> list[tuple[int, float, str]]:
     """Return (step, share of the step, direction) wherever the path (F,2) meets the line (P,2).
 
-    A point on the line belongs to the left hand. In a picture y grows downwards, so the right hand of somebody who
-    walks along `along` is where along x (point - start) > 0.
+    A point on the line belongs to the left hand. In a picture y grows downwards, so the right hand of who
+    walks along the line is where the cross product along x (point - start) is above zero.
     """
     found = []
-    for a, b in zip(line[:-1], line[1:], strict=True):
+    for a, b in pairwise(line):
         along, steps = b - a, np.diff(path, axis=0)
         side = along[0] * (path[:, 1] - a[1]) - along[1] * (path[:, 0] - a[0])
         for step in np.flatnonzero((side[:-1] > 0) != (side[1:] > 0)).tolist():

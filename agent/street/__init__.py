@@ -1,1 +1,1 @@
-"""The parts of the built-in scene: the view, the figures, the traffic and the backdrop. `agent.scene` joins them."""
+"""The parts of the built-in scene: view, figures, traffic, backdrop and brush; `agent.scene` joins them."""

@@ -1,7 +1,7 @@
 """The still part of the built-in scene: sky, ground, houses, trees, lamps, painted once at twice the size.
 
-Still things that can hide a mover are kept as occluders: their mask, and where they stand. Putting one back over
-what was painted behind it is a copy from the backdrop under its mask.
+Still things that can hide a mover are kept as occluders: their mask, and where they stand. Putting one back
+over what was painted behind it is a copy from the backdrop under its mask.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def build(view: View, layout: Layout, rng: np.random.Generator) -> Backdrop:
 
 def _place(canvas: Image, view: View, still: Still, sun: Float, haze: Float) -> Occluder | None:
     """Paint one still thing and return its mask, or None where it is outside the picture."""
-    world = still.figure.points + (still.x, still.y, 0.0)
+    world = still.figure.points + np.array([still.x, still.y, 0.0])
     pixels, depth = view.project(world)
     if depth.max() < 1.0:
         return None
@@ -148,7 +148,10 @@ def _ground(canvas: Image, view: View, layout: Layout, rng: np.random.Generator,
     colour = _surfaces(x, y, layout, rng)
     tile = _grain(rng)
     with np.errstate(invalid="ignore"):
-        ix, iy = (np.clip(x, -4000, 4000) * 14).astype(np.int64), (np.clip(y, -4000, 4000) * 14).astype(np.int64)
+        ix, iy = (
+            (np.clip(x, -4000, 4000) * 14).astype(np.int64),
+            (np.clip(y, -4000, 4000) * 14).astype(np.int64),
+        )
     colour += (tile[iy % 512, ix % 512] * np.clip(26 / depth, 0, 1) * 4.5)[..., None]
     far = np.clip((depth - 30) / 190, 0, 0.8)[..., None]
     canvas[top:] = np.clip(colour * (1 - far) + haze * far, 0, 255).astype(np.uint8)
@@ -242,7 +245,7 @@ def _greenery(layout: Layout, rng: np.random.Generator) -> list[Still]:
 
 
 def _house(rng: np.random.Generator, depth: float, side: int) -> Figure:
-    """Build a house of `depth` metres along the street; its front is at x = 0, the street at the other side."""
+    """Build a house of `depth` metres along the street; its front is at x = 0 and it lies on that side."""
     wall, roof = pick(rng, WALLS), pick(rng, ROOFS)
     floors = int(rng.integers(2, 5))
     height = 3.4 + 2.9 * (floors - 1)
@@ -259,7 +262,13 @@ def _house(rng: np.random.Generator, depth: float, side: int) -> Figure:
 
 
 def _facade(
-    b: Builder, wall_face: Float, rng: np.random.Generator, floors: int, depth: float, height: float, wall: Colour
+    b: Builder,
+    wall_face: Float,
+    rng: np.random.Generator,
+    floors: int,
+    depth: float,
+    height: float,
+    wall: Colour,
 ) -> None:
     """Add a shop or a door on the ground floor and rows of windows above."""
     count = max(2, int(depth / 2.4))
@@ -288,7 +297,12 @@ def _tree(rng: np.random.Generator, height: float) -> Figure:
         spread = height * 0.2 * np.sqrt(max(0.05, 1 - (1.7 * rise - 0.75) ** 2))
         turn, reach = rng.uniform(0, 6.28), rng.uniform(0.3, 1.0) * spread
         at = (reach * np.cos(turn), reach * np.sin(turn), height * (0.46 + 0.44 * rise))
-        b.stick(at, at, height * float(rng.uniform(0.06, 0.1)), tone(leaf, 0.72 + 0.55 * rise + float(rng.normal(0, 0.05))))
+        b.stick(
+            at,
+            at,
+            height * float(rng.uniform(0.06, 0.1)),
+            tone(leaf, 0.72 + 0.55 * rise + float(rng.normal(0, 0.05))),
+        )
     return b.done(-1)
 
 
@@ -328,7 +342,7 @@ def _still_shadows(canvas: Image, view: View, stills: list[Still], sun: Float) -
     for still in stills:
         if still.figure.width > 4.5:
             continue
-        crown = still.figure.points + (still.x, still.y, 0.0)
+        crown = still.figure.points + np.array([still.x, still.y, 0.0])
         fallen = crown.copy()
         fallen[:, :2] -= sun[:2] / sun[2] * crown[:, 2:]
         fallen[:, 2] = 0

@@ -11,14 +11,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.street.figures import FACE, RING, Figure
+from agent.street.figures import FACE, FIRST, LAST, RING, Figure
 from agent.street.view import View
 
 Float = NDArray[np.float64]
 Image = NDArray[np.uint8]
 
 SHIFT = 4  # bits below the pixel in OpenCV's coordinates
-FINE = 14  # pixels; smaller figures are painted without their small parts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,6 +26,10 @@ class Ink:
 
     colours: Float  # (P,3)
     normals: Float  # (P,3) in the street, zero = seen from everywhere
+    forward: Float  # (2,)
+    corners: NDArray[np.int64]  # (P,): the first point of each part
+    radii: Float  # (P,)
+    round: NDArray[np.bool_]  # (P,): seen from everywhere
     from_ahead: tuple[int, ...]  # painting order for who stands ahead of the figure
     from_behind: tuple[int, ...]
 
@@ -43,9 +46,16 @@ def ink(figure: Figure, forward: Float, sun: Float) -> Ink:
     factor = np.where(flat > 0, bright, 0.95)
     colours = np.array([part.colour for part in figure.parts]) * factor[:, None]
     groups = [part.group for part in figure.parts]
-    ahead = sorted(range(len(groups)), key=lambda i: groups[i])
-    behind = sorted(range(len(groups)), key=lambda i: -groups[i])
-    return Ink(colours, world, tuple(ahead), tuple(behind))
+    ahead = sorted(range(len(groups)), key=lambda i: _rank(groups[i], 1))
+    behind = sorted(range(len(groups)), key=lambda i: _rank(groups[i], -1))
+    corners = np.array([part.points[0] for part in figure.parts])
+    radii = np.array([part.radius for part in figure.parts])
+    return Ink(colours, world, forward, corners, radii, flat == 0, tuple(ahead), tuple(behind))
+
+
+def _rank(group: float, sign: int) -> tuple[int, float]:
+    """Return the place of a group of parts, from below all others to above all others."""
+    return (0 if group == FIRST else 2 if group == LAST else 1, sign * group)
 
 
 def bounds(pixels: Float, depth: Float, radii: Float, focal: float) -> Float:
@@ -69,16 +79,19 @@ def paint(
 ) -> None:
     """Paint the figure whose points are `world` (V,3); `flat` paints everything in that one value."""
     places = np.round(pixels * (zoom * (1 << SHIFT))).astype(np.int32)
-    widths = np.maximum(1, np.round(2 * zoom * view.focal * figure.radii / depth)).astype(np.int32).tolist()
-    firsts = world[[part.points[0] for part in figure.parts]]
-    seen = (((view.position - firsts) * inked.normals).sum(axis=1) > 0) | (~inked.normals.any(axis=1))
+    widths = (
+        np.maximum(1, np.round(2 * zoom * view.focal * inked.radii / depth[inked.corners]))
+        .astype(np.int32)
+        .tolist()
+    )
+    towards = view.position - world[inked.corners]
+    seen = ((np.einsum("pi,pi->p", towards, inked.normals) > 0) | inked.round).tolist()
     colours = inked.colours
     if haze is not None:
         colours = colours * (1 - haze[1]) + haze[0] * haze[1]
     inks = np.clip(colours, 0, 255).tolist()
     stroke = cv2.LINE_AA if flat is None else cv2.LINE_8
     ahead = _from_ahead(view, world, inked)
-    tall = (pixels[:, 1].max() - pixels[:, 1].min()) * zoom
     for i in inked.from_ahead if ahead else inked.from_behind:
         part = figure.parts[i]
         if not seen[i]:
@@ -86,18 +99,14 @@ def paint(
         colour = inks[i] if flat is None else (flat,)
         if part.kind == FACE:
             corners = places[part.points]
-            if tall < FINE and np.ptp(corners[:, 0]) < 24 and np.ptp(corners[:, 1]) < 24:
-                continue
             cv2.fillConvexPoly(image, corners, colour, stroke, SHIFT)
         elif part.kind == RING:
-            cv2.polylines(image, [places[part.points]], True, colour, widths[part.points[0]], stroke, SHIFT)
+            cv2.polylines(image, [places[part.points]], True, colour, widths[i], stroke, SHIFT)
         else:
             a, b = places[part.points].tolist()
-            cv2.line(image, a, b, colour, widths[part.points[0]], stroke, SHIFT)
+            cv2.line(image, a, b, colour, widths[i], stroke, SHIFT)
 
 
 def _from_ahead(view: View, world: Float, inked: Ink) -> bool:
     """Tell whether the camera sees the figure from ahead, where the order of its parts depends on it."""
-    if inked.from_ahead == inked.from_behind:
-        return True
-    return bool(world[-1, 1] < world[0, 1]) == bool(view.position[1] < world[0, 1])
+    return bool((view.position[:2] - world[:, :2].mean(axis=0)) @ inked.forward > 0)

@@ -1,7 +1,7 @@
 """The figures of the built-in scene: vehicles from flat faces, people and riders from rounded limbs.
 
-A figure stands at the origin: x to its right, y ahead, z up; metres. Its parts are painted in order, so what lies
-on top comes later. A face has its corners as seen from outside:
+A figure stands at the origin: x to its right, y ahead, z up; metres. Its parts are painted in order, so what
+lies on top comes later. A face has its corners as seen from outside:
 
       top-left ---- top-right
           |   face   |            the normal points to who sees it so;
@@ -25,6 +25,8 @@ Box = tuple[float, float, float, float, float]  # x0, x1, y0, y1 and the height 
 PERSON, BICYCLE, CAR, MOTORCYCLE, BUS, TRUCK = range(6)
 
 FACE, LIMB, RING = range(3)
+
+FIRST, LAST = 0.0, 9.0  # groups of parts: below all others, above all others; between: where along the figure
 
 GLASS: Colour = (92, 78, 62)
 TYRE: Colour = (38, 36, 36)
@@ -69,14 +71,14 @@ HAIR: tuple[Colour, ...] = ((34, 38, 48), (36, 60, 92), (70, 120, 168), (60, 60,
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
-    """Name the points of one painted part; `group` orders parts along the figure."""
+    """Name the points of one painted part; `group` says whether it lies ahead of others or behind."""
 
     kind: int
     points: NDArray[np.int64]
     colour: Colour
     group: float
     normal: Float  # (3,), zero for what is seen from everywhere
-    centre: Float  # (3,)
+    radius: float = 0.0  # metres, of limbs and rings
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,11 +107,12 @@ class Builder:
 
     def __init__(self) -> None:
         self.points: list[Float] = []
-        self.radii: list[float] = []
+        self.radii: list[float] = []  # of the limb that begins at the point
+        self.reach: list[float] = []  # of the thickest limb that touches it
         self.sway: list[tuple[float, float, float]] = []
         self.shift: list[tuple[float, float, float]] = []
         self.parts: list[Part] = []
-        self.group = 0.0
+        self.group = FIRST
 
     def point(
         self,
@@ -121,6 +124,7 @@ class Builder:
         """Add a point and return its number."""
         self.points.append(np.asarray(at, np.float64))
         self.radii.append(radius)
+        self.reach.append(radius)
         self.sway.append(sway)
         self.shift.append(shift)
         return len(self.points) - 1
@@ -130,7 +134,7 @@ class Builder:
         index = np.array([self.point(corner) for corner in corners])
         normal = np.cross(corners[1] - corners[0], corners[-1] - corners[0])
         normal = normal / max(float(np.linalg.norm(normal)), 1e-9)
-        self.parts.append(Part(FACE, index, colour, self.group, normal, corners.mean(axis=0)))
+        self.parts.append(Part(FACE, index, colour, self.group, normal))
 
     def block(self, low: Box, high: Box, colour: Colour) -> dict[str, Float]:
         """Add a block between two rectangles; return its five faces by name."""
@@ -161,7 +165,9 @@ class Builder:
         for i in range(count):
             self.pane(quad, (i * step + gap, (i + 1) * step - gap), up, colour)
 
-    def disc(self, centre: tuple[float, float, float], radius: float, colour: Colour, corners: int = 12) -> None:
+    def disc(
+        self, centre: tuple[float, float, float], radius: float, colour: Colour, corners: int = 12
+    ) -> None:
         """Add a round face at the left or right side of the figure, by the sign of x."""
         side = 1.0 if centre[0] > 0 else -1.0
         angle = np.arange(corners) * (2 * np.pi / corners) - np.pi / 2
@@ -185,9 +191,10 @@ class Builder:
 
     def limb(self, first: int, second: int, colour: Colour) -> None:
         """Add a line with round ends between two points, as thick as the first one's radius."""
-        self.parts.append(
-            Part(LIMB, np.array([first, second]), colour, self.group, np.zeros(3), self.points[first])
-        )
+        radius = self.radii[first]
+        self.reach[second] = max(self.reach[second], radius)
+        ends = np.array([first, second])
+        self.parts.append(Part(LIMB, ends, colour, self.group, np.zeros(3), radius))
 
     def stick(
         self, a: tuple[float, float, float], b: tuple[float, float, float], radius: float, colour: Colour
@@ -202,12 +209,11 @@ class Builder:
             self.point((0.0, y + radius * np.cos(a), radius + thickness + radius * np.sin(a)), thickness)
             for a in angle
         ]
-        centre = np.array([0.0, y, radius])
-        self.parts.append(Part(RING, np.array(index), colour, self.group, np.zeros(3), centre))
+        self.parts.append(Part(RING, np.array(index), colour, self.group, np.zeros(3), thickness))
 
     def done(self, class_id: int) -> Figure:
         """Return the finished figure."""
-        points, radii = np.array(self.points), np.array(self.radii)
+        points, radii = np.array(self.points), np.array(self.reach)
         low = (points - radii[:, None]).min(axis=0)
         high = (points + radii[:, None]).max(axis=0)
         size = high - low
@@ -265,7 +271,12 @@ def car(rng: np.random.Generator) -> Figure:
 
 
 def _car_details(
-    b: Builder, skirt: dict[str, Float], upper: dict[str, Float], cabin: dict[str, Float], taxi: bool, paint: Colour
+    b: Builder,
+    skirt: dict[str, Float],
+    upper: dict[str, Float],
+    cabin: dict[str, Float],
+    taxi: bool,
+    paint: Colour,
 ) -> None:
     """Add windows, lamps, grille and plates."""
     b.pane(upper["front"], (0.02, 0.24), (0.3, 0.85), LAMP)
@@ -324,10 +335,14 @@ def truck(rng: np.random.Generator) -> Figure:
     front, kind = length / 2, int(rng.integers(3))
     b = Builder()
     axles = (front - 1.0, -front + 1.2, -front + 2.3) if length > 7.5 else (front - 1.0, -front + 1.3)
-    b.group = -5.0
+    b.group = FIRST
     b.wheels(half - 0.02, axles, 0.46)
-    b.block((-half * 0.8, half * 0.8, -front, front - 0.2, 0.5), (-half * 0.8, half * 0.8, -front, front - 0.2, 0.85), DARK)
-    b.group = -front / 2
+    b.block(
+        (-half * 0.8, half * 0.8, -front, front - 0.2, 0.5),
+        (-half * 0.8, half * 0.8, -front, front - 0.2, 0.85),
+        DARK,
+    )
+    b.group = -1.0
     bed = (-half, half, -front, front - cab - 0.2)
     load = b.block((*bed, 0.85), (*bed, roof if kind == 0 else 1.6), box_paint)
     if kind == 0:
@@ -337,13 +352,18 @@ def truck(rng: np.random.Generator) -> Figure:
         b.pane(load["rear"], (0.515, 0.94), (0.06, 0.94), tone(box_paint, 0.9))
     else:
         heap = (bed[0] * 0.6, bed[1] * 0.6, bed[2] * 0.55, bed[3] * 0.6)
-        b.block((*(v * 0.95 for v in bed), 1.6), (*heap, roof - 0.4), pick(rng, ((70, 110, 150), (90, 120, 96))))
+        b.block(
+            (bed[0] * 0.95, bed[1] * 0.95, bed[2] * 0.95, bed[3] * 0.95, 1.6),
+            (*heap, roof - 0.4),
+            pick(rng, ((70, 110, 150), (90, 120, 96))),
+        )
         for side in ("left", "right"):
             b.panes(load[side], 4, 0.02, (0.1, 0.9), tone(box_paint, 0.88))
     for u in ((0.02, 0.14), (0.86, 0.98)):
         b.pane(load["rear"], u, (0.01, 0.07 if kind == 0 else 0.18), TAIL)
-    b.group = front
+    b.group = 1.0
     _cab(b, half, front, cab, 2.35 if kind else min(roof, 2.6), cab_paint)
+    b.group = LAST
     b.hubs(half, axles, 0.46)
     return b.done(TRUCK)
 
@@ -377,7 +397,12 @@ def _rider(b: Builder, rng: np.random.Generator, seat: float, lean: float, pedal
     shoulder = (0.0, -0.2 + lean, seat + 0.5)
     b.stick((0.0, -0.2, seat + 0.08), shoulder, 0.19, coat)
     for side in (-1.0, 1.0):
-        b.stick((side * 0.2, shoulder[1], shoulder[2] - 0.02), (side * 0.24, 0.42, seat + 0.12), 0.06, tone(coat, 0.9))
+        b.stick(
+            (side * 0.2, shoulder[1], shoulder[2] - 0.02),
+            (side * 0.24, 0.42, seat + 0.12),
+            0.06,
+            tone(coat, 0.9),
+        )
     head = (0.0, shoulder[1] + 0.06, shoulder[2] + 0.3)
     b.stick(head, head, 0.13, skin)
     cap = pick(rng, CLOTH if pedals and rng.random() < 0.5 else HAIR) if pedals else pick(rng, PAINT)

@@ -1,9 +1,9 @@
 """Who is where in the built-in scene, and when: lanes, a pedestrian light, and people on the pavements.
 
-Time runs in cycles of the light. All that arrives in one cycle is made from (seed, cycle) alone, so any moment can
-be computed without the ones before it. Vehicles follow Newell's simplified car-following model
-(Transportation Research B 36, 2002): who follows is where its leader was TAU seconds ago, less the length and the
-gap, or where it would be on a free road, whichever is further back:
+Time runs in cycles of the light. All that arrives in a cycle is made from (seed, cycle) alone, so any moment
+can be computed without the ones before it. Vehicles follow Newell's simplified car-following model
+(Transportation Research B 36, 2002): who follows is where its leader was TAU seconds ago, less the length and
+the gap, or where it would be on a free road, whichever is further back:
 
     s ^        leader /        / free follower
       |         ___--/    ___-/          never closer than the gap, never past a red light;
@@ -39,7 +39,7 @@ LONGEST = 3  # cycles that the slowest walker needs
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """Describe one stream of vehicles: its place, its direction (+1 away from the camera) and what drives there."""
+    """Describe a stream of vehicles: place, direction (+1 away from the camera) and what drives there."""
 
     x: float
     direction: int
@@ -144,7 +144,7 @@ class Traffic:
         )
 
     def _tall(self, lane: Lane, number: int) -> bool:
-        """Tell whether buses and lorries drive on that side in this cycle; else cyclists do, never hidden by them."""
+        """Tell whether buses and lorries drive there in this cycle; else cyclists do, hidden by nobody."""
         side = 0 if lane.direction > 0 else 1
         return bool(np.random.default_rng([self.seed, 12, side, number]).random() < 0.5)
 
@@ -173,7 +173,9 @@ class Traffic:
             movers.append(self._vehicle(lane, start, figure, leader, phase, wobble))
         return movers
 
-    def _vehicle(self, lane: Lane, start: float, figure: Figure, path: Float, phase: float, wobble: float) -> Mover:
+    def _vehicle(
+        self, lane: Lane, start: float, figure: Figure, path: Float, phase: float, wobble: float
+    ) -> Mover:
         """Return a mover from the path of its front bumper."""
         smooth = np.convolve(path, KERNEL, mode="valid")
         knots = start + GRID[len(KERNEL) // 2 : len(GRID) - len(KERNEL) // 2]
@@ -217,7 +219,9 @@ class Traffic:
             leaves = start + rng.uniform(1.2, RED - 1.5 - 2 * kerb / speed)
             waits, y = rng.uniform(0, 14.0), self.layout.crossing + rng.uniform(-1.3, 1.3)
             way = house - kerb
-            knots = leaves + np.array([-waits - way / 1.4, -waits, 0.0, 2 * kerb / speed, 2 * kerb / speed + way / 1.4])
+            knots = leaves + np.array(
+                [-waits - way / 1.4, -waits, 0.0, 2 * kerb / speed, 2 * kerb / speed + way / 1.4]
+            )
             along = np.array([0.0, way, way, way + 2 * kerb, 2 * way + 2 * kerb])
             movers.append(_walker(rng, (-side * house, y), (side, 0.0), knots, along))
         return movers
@@ -234,19 +238,30 @@ def _follow(arrives: float, speed: float, leader: Float | None, length: float) -
     held = np.maximum(0.0, speed * (GRID - RED - 0.8))
     path = np.minimum(free, held)
     if leader is not None:
-        lag = int(round(TAU / STEP))
+        lag = round(TAU / STEP)
         before = leader[0] - (leader[1] - leader[0]) * np.arange(lag, 0, -1)
         path = np.minimum(path, np.concatenate([before, leader[:-lag]]) - length - GAP)
     return path
 
 
 def _walker(
-    rng: np.random.Generator, origin: tuple[float, float], forward: tuple[float, float], knots: Float, along: Float
+    rng: np.random.Generator,
+    origin: tuple[float, float],
+    forward: tuple[float, float],
+    knots: Float,
+    along: Float,
 ) -> Mover:
     """Return somebody on foot."""
     figure = figures.BUILDERS[PERSON](rng)
     return Mover(
-        0, figure, np.array(origin), np.array(forward), knots, along, 4.3 / figure.height * 1.7, rng.uniform(0, 6.28)
+        0,
+        figure,
+        np.array(origin),
+        np.array(forward),
+        knots,
+        along,
+        4.3 / figure.height * 1.7,
+        rng.uniform(0, 6.28),
     )
 
 

@@ -1,7 +1,7 @@
 """The pinhole camera of the built-in scene: from metres in the street to pixels in the picture.
 
 World: x to the right across the road, y along the road away from the camera, z up; metres.
-Picture: u to the right, v down; pixels. Nothing here has a state, so a frame stays a pure function of its number.
+Picture: u to the right, v down; pixels. Nothing here has a state: a frame stays a function of its number.
 
             z ^   y (away)
               |  /                 the camera stands at (x, 0, height),
@@ -33,7 +33,13 @@ class View:
 
     @classmethod
     def looking(
-        cls, position: tuple[float, float, float], yaw: float, pitch: float, focal: float, width: int, height: int
+        cls,
+        position: tuple[float, float, float],
+        yaw: float,
+        pitch: float,
+        focal: float,
+        width: int,
+        height: int,
     ) -> View:
         """Return the view from `position`, turned `yaw` to the right and `pitch` down (radians)."""
         forward = np.array([np.sin(yaw) * np.cos(pitch), np.cos(yaw) * np.cos(pitch), -np.sin(pitch)])
@@ -51,7 +57,7 @@ class View:
         return np.stack([u, v], axis=-1), depth
 
     def ground(self, factor: int) -> tuple[Float, Float, Float]:
-        """Return the street's x and y (H*factor, W*factor) under each pixel, and the depth; inf above the horizon."""
+        """Return the street's x, y and depth under each pixel (H*factor, W*factor); inf above the horizon."""
         u = (np.arange(self.width * factor) + 0.5) / factor - self.width / 2
         v = (np.arange(self.height * factor) + 0.5) / factor - self.height / 2
         ray = u[None, :, None] * self.axes[0] + v[:, None, None] * self.axes[1] + self.focal * self.axes[2]
