@@ -160,7 +160,7 @@ function Handles({ name, points, size: [width, height], onMove }: HandlesProps) 
           cx={x * width}
           cy={y * height}
           r={8}
-          tabIndex={0}
+          tabindex={0}
           role="button"
           aria-label={`Line ${name}, point ${index + 1} of ${points.length}, at ${Math.round(x * 100)} % from the left and ${Math.round(y * 100)} % from the top. Arrow keys move it.`}
           data-testid="line-handle"
@@ -300,7 +300,7 @@ export function Picture({
         ref={overlay}
         class="overlay"
         viewBox={`0 0 ${size[0] || 1} ${size[1] || 1}`}
-        tabIndex={placing ? 0 : -1}
+        tabindex={placing ? 0 : -1}
         role={placing ? "application" : "group"}
         aria-label={
           placing
