@@ -81,7 +81,7 @@ def test_identities_are_unique_and_keep_their_class(minute: list[Truth]) -> None
 
 
 def test_movers_move_smoothly(street: Scene) -> None:
-    """From one frame to the next nothing inside the picture jumps, over the seams of the light's cycles too."""
+    """Nothing inside the picture jumps between two frames, over the seam of the light's cycles too."""
     before = street.truth(540)
     for number in range(541, 680):
         now = street.truth(number)
