@@ -62,11 +62,11 @@ class Place:
 
 
 CONTAINERS = Place(
-    mosquitto="/mosquitto/config",
+    mosquitto="/broker",  # not where the image has a config of its own: Docker would copy that in first
     mosquitto_data="/mosquitto/data",
     centre="/centre",
-    demo="/config",
-    demo_data="/data",
+    demo="/etc/gb-agent",
+    demo_data="/var/lib/gb-agent",
     plugin="/tmp/dynamic_security.so",  # a link in the container's own tmpfs
     broker="mosquitto",
     broker_port=8883,

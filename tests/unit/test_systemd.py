@@ -1,0 +1,90 @@
+"""The unit and the install script, as far as they can be judged without a box."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+UNIT = ROOT / "systemd" / "gb-agent.service"
+INSTALL = ROOT / "systemd" / "install.sh"
+EXPOSURE = 1.5
+
+needs_systemd = pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd-analyze")
+
+
+def analyze(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["systemd-analyze", *words], capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"}
+    )
+
+
+@needs_systemd
+def test_the_unit_is_hardened() -> None:
+    """systemd's own judgement of the sandbox is 1.5 or better (10 = none)."""
+    done = analyze("security", "--offline=true", "--no-pager", str(UNIT))
+    found = re.search(r"exposure level for \S+: ([0-9.]+)", done.stdout)
+    assert found, done.stdout + done.stderr
+    assert float(found.group(1)) <= EXPOSURE
+
+
+@needs_systemd
+def test_the_unit_is_valid(tmp_path: Path) -> None:
+    """systemd reads the unit without a word, once the program that it starts exists."""
+    copy = tmp_path / UNIT.name
+    copy.write_text(re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", UNIT.read_text(), flags=re.M))
+    done = analyze("verify", str(copy))
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+def test_the_unit_never_gives_up() -> None:
+    """It restarts always, without a limit, and within the watchdog's time."""
+    lines = UNIT.read_text().splitlines()
+    for line in ("Type=notify", "WatchdogSec=30", "Restart=always", "StartLimitIntervalSec=0"):
+        assert line in lines
+
+
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["sh", str(INSTALL), *words], capture_output=True, text=True, cwd="/")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--frobnicate"], "unknown argument --frobnicate"),
+        (["--join"], "--join needs a value"),
+        (["--join", "mqtts://centre:8883", "--node", "gate-07"], "--join needs --code"),
+        (["--code", "abc"], "need --join"),
+        (["--from", "/no/such/place"], "no such file or folder"),
+        (["--from", "/etc"], "no pyproject.toml"),
+        (["--wheels", "/no/such/place"], "no such folder"),
+    ],
+)
+def test_wrong_arguments_change_nothing_and_say_so_in_one_line(words: list[str], says: str) -> None:
+    """Each mistake on the command line ends with code 2 and one sentence, before anything is touched."""
+    done = run(*words)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+
+
+def test_help_names_every_option() -> None:
+    """Each option that the script reads is explained by --help."""
+    done = run("--help")
+    assert done.returncode == 0
+    for option in re.findall(r"^        (--[a-z]+)\)", INSTALL.read_text(), re.M):
+        assert option in done.stdout
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may install")
+def test_only_root_may_install() -> None:
+    """Anybody else is told to use sudo."""
+    done = run()
+    assert done.returncode == 1
+    assert "sudo" in done.stderr
