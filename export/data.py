@@ -152,23 +152,29 @@ def _nothing() -> tuple[NDArray[np.int64], Float32]:
     return np.zeros(0, np.int64), np.zeros((0, 4), np.float32)
 
 
-def read_scene(seeds: range, frames: Sequence[int], names: Sequence[str]) -> list[Picture]:
-    """Draw pictures of the built-in scene; boxes that hardly show are hidden, not taught."""
+def draw_scene(seed: int, frames: Sequence[int], names: Sequence[str]) -> list[Picture]:
+    """Draw some pictures of one built-in street; what hardly shows or is tiny is hidden, not taught."""
     from agent.scene import CLASSES, Scene
 
-    meaning = np.stack([one_hot(names, [name]) for name in CLASSES])
+    scene, meaning = Scene(seed), np.stack([one_hot(names, [name]) for name in CLASSES])
+    method = (cv2.INTER_AREA, cv2.INTER_LINEAR)[seed % 2]  # as files and as the agent make it small
     pictures = []
-    for seed in seeds:
-        scene = Scene(seed)
-        for number in frames:
-            image, truth = scene.frame(number), scene.truth(number)
-            scale = LONGEST / image.shape[1]
-            small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-            allowed = meaning[truth.class_id] & (truth.visible >= 0.35)[:, None]
-            boxes = np.asarray(truth.xyxy * scale, np.float32)
-            nothing = np.zeros(len(names), np.bool_)
-            pictures.append(Picture(np.asarray(small, np.uint8), boxes, allowed, nothing, "scene"))
+    for number in frames:
+        image, truth = scene.frame(number), scene.truth(number)
+        scale = LONGEST / image.shape[1]
+        small = np.asarray(cv2.resize(image, None, fx=scale, fy=scale, interpolation=method), np.uint8)
+        boxes = np.asarray(truth.xyxy * scale, np.float32)
+        clear = (truth.visible >= 0.35) & ((boxes[:, 2:] - boxes[:, :2]).prod(1) >= 50)
+        allowed = meaning[truth.class_id] & clear[:, None]
+        pictures.append(Picture(small, boxes, allowed, np.zeros(len(names), np.bool_), "scene"))
     return pictures
+
+
+def read_scene(seeds: Sequence[int], frames: Sequence[int], names: Sequence[str]) -> list[Picture]:
+    """Draw pictures of many streets, one street a thread."""
+    with ThreadPoolExecutor(2, "draw") as pool:
+        drawn = pool.map(lambda seed: draw_scene(seed, frames, names), seeds)
+        return [picture for pictures in drawn for picture in pictures]
 
 
 def load_recipe(name: str) -> dict[str, Any]:
