@@ -1,7 +1,8 @@
 """How fast the models are on this machine: ratios from rounds that take turns, so that noise hits all alike.
 
-Each finished model runs on its own input size, as float and as an int8 copy made here from noise (its speed does
-not depend on what it is calibrated on), through `Detector.detect` on a 720p picture and through the bare session.
+Each finished model runs on its own input size, as float and as an int8 copy made here from noise (its speed
+does not depend on what it is calibrated on), through `Detector.detect` on a 720p picture and through the bare
+session.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ from agent.boxes import letterbox
 from agent.infer import Detector
 from export.data import Picture
 
-QUANTIZED = ("Conv", "Add", "Concat", "MaxPool", "Resize")
+QUANTIZED = ("Conv", "Relu", "Add", "Concat", "MaxPool", "Resize")
 
 
 class Calibration(CalibrationDataReader):  # type: ignore[misc]
