@@ -35,7 +35,7 @@ UNKNOWN = "unknown"
 SETTLE_SECONDS = 1.0  # an object is told at most so long after its first sight
 SETTLE_FRAMES, SETTLE_SHARE = 3, 0.75  # or sooner, when so many sightings agree so well
 CHANGE_SHARE = 0.6  # of the votes for another label to take over
-MASK_SHARE = 0.65  # below: nobody knows whether a mask is worn
+MASK_SHARE, MASK_DOUBT = 0.65, 0.55  # to say whether a mask is worn; below: to say no more that one knows
 FADE_SECONDS = 20.0  # after which a vote weighs half
 COUNT_SECONDS = 5.0  # after which a living object is counted among the objects
 PART_SECONDS = 60.0  # a long life is told in parts
@@ -311,7 +311,7 @@ class Analyst:
         things.weight[rows] = things.weight[rows] * fade + size
         things.votes[rows, kinds] += confidence * size
         best, share = self._best(rows)
-        held = things.held[rows]
+        held = np.where((self._need[best] > 0) & (share < MASK_DOUBT), -1, things.held[rows])
         need = np.where(held >= 0, CHANGE_SHARE, self._need[best])
         things.held[rows] = np.where(share >= need, best, held)
 
