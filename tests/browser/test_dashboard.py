@@ -1,0 +1,264 @@
+"""The dashboard in a real browser, against a real centre and nodes on a real broker."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from agent import wire
+from tests.browser.conftest import Centre
+from tests.browser.scripted import ScriptedNode, now_ms
+
+HOSTILE = "<img src=x onerror=document.title='broken'>"
+
+
+def card(page: Page, node: ScriptedNode) -> Locator:
+    """Return the node's card on the fleet page."""
+    return page.locator(f"[data-testid=node-card][data-node={node.name}]")
+
+
+def count(place: Page | Locator, direction: str = "AB", line: str = "main") -> Locator:
+    """Return the number that a line shows for one direction."""
+    return place.locator(f'[data-testid=line-count][data-line="{line}"][data-direction={direction}]')
+
+
+def open_node(page: Page, node: ScriptedNode) -> None:
+    """Follow the link on the node's card."""
+    card(page, node).get_by_role("link", name=node.name).click()
+    expect(page.get_by_role("heading", name=node.name)).to_be_visible()
+
+
+def mark(page: Page) -> None:
+    """Remember this very page: a reload would forget the mark."""
+    page.evaluate("window.neverReloaded = true")
+
+
+def assert_never_reloaded(page: Page) -> None:
+    """Assert that the page is still the marked one."""
+    assert page.evaluate("window.neverReloaded") is True
+
+
+def keep_alive(page: Page, act: Callable[[], None], done: Callable[[], bool], seconds: float = 10) -> None:
+    """Repeat `act` until `done`, as a node does that sends live frames."""
+    deadline = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < deadline, "it did not happen"
+        act()
+        page.wait_for_timeout(100)
+
+
+def test_token_in_the_address_logs_in_and_disappears(page: Page, centre: Centre) -> None:
+    """The token works once, leaves the address bar, and a reload stays logged in by the cookie."""
+    assert page.url == f"{centre.url}/"
+    page.reload()
+    expect(page.get_by_test_id("link")).to_have_text("Live")
+
+
+def test_login_form_says_no_and_yes(browser: Browser, centre: Centre) -> None:
+    """Without a token there is a form; a wrong token is refused in words, the right one opens the fleet."""
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(centre.url)
+    page.get_by_label("Token").fill("wrong")
+    page.get_by_role("button", name="Log in", exact=True).click()
+    expect(page.get_by_role("alert")).to_contain_text("not right")
+    page.get_by_label("Token").fill(centre.options.token)
+    page.get_by_role("button", name="Log in", exact=True).click()
+    expect(page.get_by_test_id("link")).to_have_text("Live")
+    context.close()
+
+
+def test_fleet_is_live(page: Page, node: ScriptedNode) -> None:
+    """A node comes, counts, loses its camera and goes; the card follows each time without a reload."""
+    mark(page)
+    node.camera()
+    expect(card(page, node)).to_have_attribute("data-state", "online")
+    expect(card(page, node).get_by_test_id("camera-state")).to_have_text("ok")
+    node.cross(1)
+    expect(count(card(page, node))).to_have_text("1")
+    node.cross(2)
+    node.cross(1, "BA")
+    expect(count(card(page, node))).to_have_text("2")
+    expect(count(card(page, node), "BA")).to_have_text("1")
+    node.camera(state="stalled", reason="no frame for 3 s")
+    expect(card(page, node).get_by_test_id("camera-state")).to_have_text("stalled")
+    expect(card(page, node)).to_contain_text("no frame for 3 s")
+    node.camera()
+    expect(card(page, node).get_by_test_id("camera-state")).to_have_text("ok")
+    node.vanish()
+    expect(card(page, node)).to_have_attribute("data-state", "offline")
+    expect(card(page, node)).to_have_class(re.compile("old"))
+    expect(card(page, node).get_by_test_id("age")).to_contain_text("old")
+    expect(count(card(page, node))).to_have_text("2")
+    assert_never_reloaded(page)
+
+
+def test_boxes_are_live_over_a_blank_plane(page: Page, node: ScriptedNode) -> None:
+    """The node page draws the boxes of a camera whose pictures do not leave the node."""
+    node.camera()
+    open_node(page, node)
+    boxes = page.get_by_test_id("boxes")
+    row = (7, 0.2, 0.3, 0.4, 0.6, 1, 88)
+    keep_alive(
+        page, lambda: node.live([row], ["person", "car"]), lambda: boxes.get_attribute("data-boxes") == "1"
+    )
+    drawn = (
+        "canvas => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some(v => v)"
+    )
+    assert boxes.evaluate(drawn)
+    assert page.locator("img.preview").count() == 0
+
+
+def test_line_is_drawn_moved_counted_and_deleted(page: Page, node: ScriptedNode) -> None:
+    """Two clicks, a name and Save reach the node; its version is shown; dragging and deleting do too."""
+    node.camera()
+    open_node(page, node)
+    page.get_by_test_id("draw-line").click()
+    frame = page.get_by_test_id("picture").bounding_box()
+    assert frame
+    for x, y in ((0.25, 0.2), (0.25, 0.8)):
+        page.mouse.click(frame["x"] + x * frame["width"], frame["y"] + y * frame["height"])
+    page.get_by_test_id("line-name").fill("gate")
+    page.get_by_test_id("save-line").click()
+    expect(page.get_by_test_id("config-state")).to_have_text("The node runs version 1.")
+    drawn = node.config.document.cameras["cam0"].lines["gate"]
+    assert drawn.points == [pytest.approx((0.25, 0.2), abs=0.01), pytest.approx((0.25, 0.8), abs=0.01)]
+    node.cross(1, "BA", "gate")
+    expect(count(page, "BA", "gate")).to_have_text("1")
+
+    handle = page.locator("[data-testid=line-handle][data-line=gate][data-index='1']")
+    at = handle.bounding_box()
+    assert at
+    page.mouse.move(at["x"] + at["width"] / 2, at["y"] + at["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(frame["x"] + 0.5 * frame["width"], frame["y"] + 0.7 * frame["height"], steps=5)
+    page.mouse.up()
+    page.get_by_test_id("save-line").click()
+    expect(page.get_by_test_id("config-state")).to_have_text("The node runs version 2.")
+    moved = node.config.document.cameras["cam0"].lines["gate"].points
+    assert moved[1] == pytest.approx((0.5, 0.7), abs=0.01)
+
+    page.get_by_role("button", name="Delete line gate").click()
+    page.get_by_test_id("confirm-delete").click()
+    expect(page.get_by_test_id("config-state")).to_have_text("The node runs version 3.")
+    assert set(node.config.document.cameras["cam0"].lines) == {"main"}
+    expect(count(page, "BA", "gate")).to_have_text("1")
+
+
+def test_line_can_be_drawn_with_keys_alone(page: Page, node: ScriptedNode) -> None:
+    """The keyboard reaches everything that drawing a line needs."""
+    node.camera()
+    open_node(page, node)
+    page.get_by_test_id("draw-line").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".overlay")).to_be_focused()
+    page.keyboard.press("Shift+ArrowLeft")
+    page.keyboard.press("Space")
+    for _ in range(4):
+        page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("Space")
+    expect(page.get_by_test_id("line-name")).to_be_focused()
+    page.keyboard.type("keys")
+    page.keyboard.press("Enter")
+    expect(page.get_by_test_id("config-state")).to_have_text("The node runs version 1.")
+    assert "keys" in node.config.document.cameras["cam0"].lines
+
+
+def test_refused_configuration_says_why(page: Page, node: ScriptedNode) -> None:
+    """A node that cannot take a line says its reason, and the page shows it with both versions."""
+    node.camera()
+    node.refuses = "the line leaves the picture"
+    open_node(page, node)
+    page.get_by_test_id("draw-line").click()
+    frame = page.get_by_test_id("picture").bounding_box()
+    assert frame
+    for x in (0.2, 0.6):
+        page.mouse.click(frame["x"] + x * frame["width"], frame["y"] + 0.3 * frame["height"])
+    page.get_by_test_id("save-line").click()
+    expect(page.get_by_test_id("config-state")).to_contain_text(
+        "refused version 1: the line leaves the picture"
+    )
+
+
+def test_share_of_masks_keeps_the_unknown_apart(page: Page, node: ScriptedNode) -> None:
+    """Three of four judged faces wear a mask; the two that nobody could judge change nothing."""
+    node.camera(labels=["with_mask", "without_mask"])
+    minute = now_ms() // 60_000 * 60_000
+    objects = {"with_mask": 3, "without_mask": 1, "unknown": 2}
+    for at, seen in ((minute - 60_000, {}), (minute, objects)):
+        node.send(wire.Tally(at, "cam0", 60_000, {}, [], seen, 600, 600, 0, 20, 40))
+    open_node(page, node)
+    expect(page.get_by_test_id("mask-share")).to_contain_text("75.0 %")
+    expect(page.get_by_test_id("mask-unknown")).to_have_text("2")
+
+
+def test_centre_restarts_and_nobody_reloads(page: Page, centre: Centre, node: ScriptedNode) -> None:
+    """While the centre is away the page says so and greys what is old; then it is live again by itself."""
+    mark(page)
+    node.camera()
+    node.cross(1)
+    open_node(page, node)
+    expect(count(page)).to_have_text("1")
+    centre.kill()
+    expect(page.get_by_test_id("connection-lost")).to_be_visible()
+    expect(page.locator(".node-page")).to_have_class(re.compile("old"))
+    node.cross(2)
+    centre.start()
+    expect(page.get_by_test_id("connection-lost")).to_be_hidden(timeout=10_000)
+    expect(count(page)).to_have_text(re.compile("[12]"))
+    node.cross(3)
+    expect(count(page)).to_have_text("3", timeout=10_000)
+    assert_never_reloaded(page)
+
+
+def test_hostile_text_is_only_text(page: Page, node: ScriptedNode) -> None:
+    """Markup in labels, line names, reasons and versions is shown as it is and never runs."""
+    node.camera(state="absent", reason=HOSTILE, labels=[HOSTILE, "car"])
+    node.cross(1, "AB", HOSTILE, HOSTILE[:48])
+    node.send(
+        wire.CameraState(now_ms(), "cam0", "absent", HOSTILE),
+        wire.Lost(now_ms(), "cam0", HOSTILE, 3, HOSTILE),
+    )
+    expect(card(page, node)).to_contain_text(HOSTILE)
+    open_node(page, node)
+    page.get_by_role("button", name="Box").click()
+    expect(page.get_by_test_id("events")).to_contain_text(HOSTILE)
+    node.camera(labels=[HOSTILE, "car"])
+    boxes = page.get_by_test_id("boxes")
+    row = (7, 0.2, 0.3, 0.4, 0.6, 0, 88)
+    keep_alive(
+        page, lambda: node.live([row], [HOSTILE, "car"]), lambda: boxes.get_attribute("data-boxes") == "1"
+    )
+    assert page.locator("img[src=x]").count() == 0
+    assert page.title() != "broken"
+
+
+@pytest.mark.parametrize("width", [360, 390, 1280])
+def test_nothing_sticks_out(browser: Browser, centre: Centre, node: ScriptedNode, width: int) -> None:
+    """Neither page scrolls sideways, on a narrow phone or on a desk."""
+    node.camera("a-camera-with-quite-a-long-name-for-its-place")
+    node.camera("cam0", "stalled", "no frame for 12 s from rtsp://camera.example/stream; it is tried again")
+    context = browser.new_context(viewport={"width": width, "height": 740})
+    page = context.new_page()
+    page.goto(f"{centre.url}/#token={centre.options.token}")
+    expect(card(page, node)).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    open_node(page, node)
+    expect(page.get_by_test_id("resources")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    context.close()
+
+
+def test_first_live_data_within_a_second(page: Page, centre: Centre, node: ScriptedNode) -> None:
+    """From opening the page to live data on it: at most a second (twice that here, on a shared machine)."""
+    node.camera()
+    expect(card(page, node)).to_be_visible()
+    started = time.monotonic()
+    page.goto(centre.url)
+    card(page, node).wait_for()
+    expect(page.get_by_test_id("link")).to_have_text("Live")
+    assert time.monotonic() - started < 2.0
