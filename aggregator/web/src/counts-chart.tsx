@@ -8,6 +8,7 @@ import { byLine } from "./counts";
 import { Clock, count, span } from "./format";
 import { axis, colour, Plot } from "./plot";
 import { login, onFact, returns, serverNow } from "./session";
+import { bucketStarts, slots, type Slot } from "./slots";
 import type { Bucket, CountRow, TallyRow } from "./types";
 
 const HOUR = 3_600_000;
@@ -16,70 +17,8 @@ const VIEWS: { bucket: Bucket; name: string; reach: number; step: number }[] = [
   { bucket: "hour", name: "Day", reach: 24 * HOUR, step: HOUR },
   { bucket: "day", name: "Month", reach: 30 * 24 * HOUR, step: 24 * HOUR },
 ];
-/** A minute's tally comes with the node's next batch: until then its watched time is not known. */
-const LATE_MS = 150_000;
 const REFRESH_MS = 15_000;
 const SOON_MS = 700;
-
-export interface Slot {
-  start: number;
-  end: number;
-  AB: number;
-  BA: number;
-  watched: number;
-  blind: Record<string, number>;
-  /** The share of the slot, as far as it is known, in which nobody watched. */
-  unwatched: number;
-}
-
-/** Lay counts and tallies on one row of equal slots; a slot that nobody reported is unwatched. */
-export function slots(
-  counts: CountRow[],
-  tallies: TallyRow[],
-  starts: number[],
-  step: number,
-  now: number,
-): Slot[] {
-  const made = starts.map((start): Slot => ({
-    start,
-    end: start + step,
-    AB: 0,
-    BA: 0,
-    watched: 0,
-    blind: {},
-    unwatched: 0,
-  }));
-  const at = new Map(made.map((slot) => [slot.start, slot]));
-  for (const row of counts) {
-    const slot = at.get(row.start);
-    if (slot) slot[row.direction] += row.count;
-  }
-  for (const row of tallies) {
-    const slot = at.get(row.start);
-    if (!slot) continue;
-    slot.watched += row.watched_seconds;
-    for (const [why, seconds] of Object.entries(row.blind))
-      slot.blind[why] = (slot.blind[why] ?? 0) + seconds;
-  }
-  for (const slot of made) {
-    const known = (Math.min(slot.end, now - LATE_MS) - slot.start) / 1000;
-    const blind = Object.values(slot.blind).reduce((sum, seconds) => sum + seconds, 0);
-    const due = Math.max(known, slot.watched + blind);
-    slot.unwatched = due > 0 ? Math.max(0, 1 - slot.watched / due) : 0;
-  }
-  return made;
-}
-
-/** The starts of the buckets from `from` to `to`: those that the rows name, and equal steps between. */
-export function bucketStarts(known: number[], from: number, to: number, step: number): number[] {
-  const base = known.length ? Math.min(...known) : Math.floor(from / step) * step;
-  const first = base - Math.floor((base - from) / step) * step;
-  const starts = new Set(known);
-  for (let at = first; at <= to; at += step) {
-    if (![-1, 0, 1].some((hour) => starts.has(at + hour * (step > HOUR ? HOUR : 0)))) starts.add(at);
-  }
-  return [...starts].filter((at) => at > from - step && at <= to).sort((a, b) => a - b);
-}
 
 function hatch(pen: CanvasRenderingContext2D): CanvasPattern | null {
   const ratio = window.devicePixelRatio || 1;

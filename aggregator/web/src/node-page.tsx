@@ -205,8 +205,12 @@ export function NodePage({ node: name, camera: wanted }: { node: string; camera:
           <h1>{name}</h1>
           {node && <NodeBadge node={node} />}
           <span class="grow" />
-          {node?.version && <span class="faint">version {node.version}</span>}
-          {node && <Age node={node} />}
+          {node && (
+            <span class="meta">
+              {node.version && <span>version {node.version}</span>}
+              <Age node={node} />
+            </span>
+          )}
         </div>
         {node && <Warnings items={node.warnings} />}
       </header>

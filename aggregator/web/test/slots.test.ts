@@ -1,0 +1,74 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { bucketStarts, LATE_MS, slots } from "../src/slots";
+import type { CountRow, TallyRow } from "../src/types";
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+const NOW = 100 * HOUR;
+
+const crossing = (start: number, direction: "AB" | "BA", count: number): CountRow => ({
+  start,
+  camera: "cam0",
+  line: "main",
+  version: 1,
+  direction,
+  label: "car",
+  count,
+  watched_seconds: 60,
+});
+
+const tally = (start: number, watched: number, blind: Record<string, number> = {}): TallyRow => ({
+  start,
+  camera: "cam0",
+  watched_seconds: watched,
+  blind,
+  objects: {},
+  captured: 0,
+  inferred: 0,
+  dropped: 0,
+  p50_ms: 0,
+  p95_ms: 0,
+});
+
+test("a minute that was watched and had no traffic is not a minute that nobody watched", () => {
+  const start = NOW - HOUR;
+  const made = slots([], [tally(start, 60)], [start, start + MINUTE], MINUTE, NOW);
+  assert.equal(made[0]!.unwatched, 0);
+  assert.equal(made[1]!.unwatched, 1);
+});
+
+test("blind seconds are a share of the bucket, with their reason", () => {
+  const start = NOW - HOUR;
+  const [slot] = slots([], [tally(start, 45, { stalled: 15 })], [start], MINUTE, NOW);
+  assert.equal(slot!.unwatched, 0.25);
+  assert.deepEqual(slot!.blind, { stalled: 15 });
+});
+
+test("the newest minutes are not called unwatched before their tally can have come", () => {
+  const start = NOW - LATE_MS;
+  assert.equal(slots([], [], [start], MINUTE, NOW)[0]!.unwatched, 0);
+});
+
+test("counts of both directions and all versions are added up in their bucket", () => {
+  const start = NOW - HOUR;
+  const rows = [crossing(start, "AB", 2), crossing(start, "AB", 3), crossing(start, "BA", 1)];
+  const [slot] = slots(rows, [], [start], MINUTE, NOW);
+  assert.deepEqual([slot!.AB, slot!.BA], [5, 1]);
+});
+
+test("buckets follow those that the centre names and fill the gaps between them", () => {
+  assert.deepEqual(bucketStarts([NOW - 2 * MINUTE], NOW - 4 * MINUTE, NOW, MINUTE), [
+    NOW - 4 * MINUTE,
+    NOW - 3 * MINUTE,
+    NOW - 2 * MINUTE,
+    NOW - MINUTE,
+    NOW,
+  ]);
+});
+
+test("a day of 23 hours does not make two buckets of one day", () => {
+  const day = 24 * HOUR;
+  const known = [10 * day, 11 * day - HOUR, 12 * day - HOUR];
+  assert.deepEqual(bucketStarts(known, 10 * day, 12 * day, day), known);
+});
