@@ -1,0 +1,181 @@
+"""The command `gb-aggregator`. Exit codes: 2 = bad config or arguments, 1 = failed, 0 = stopped as asked."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import errno
+import getpass
+import logging
+import re
+import signal
+import sys
+from collections.abc import Coroutine
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from agent import wire
+from agent.broker import BrokerError, connect
+from aggregator import auth
+from aggregator.centre import open_centre
+from aggregator.config import Config, ConfigError, load
+from aggregator.enrol import EnrolError
+from aggregator.init import InitError
+from aggregator.serve import ServeError, make_app
+from aggregator.store import StoreError
+
+_PATIENCE = 30.0
+_EXPECTED = (StoreError, BrokerError, ServeError, EnrolError, InitError)
+
+
+async def run(config: Config) -> None:
+    """Run one aggregator until it is asked to stop."""
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with open_centre(config, _PATIENCE) as centre:
+        runner = web.AppRunner(make_app(centre), access_log=None, shutdown_timeout=1.0)
+        await runner.setup()
+        try:
+            address = await _listen(runner, config)
+            async with centre.running():
+                await centre.link.tried()
+                print(f"ready http://{address}", flush=True)
+                await stop.wait()
+        finally:
+            await runner.cleanup()
+
+
+async def _listen(runner: web.AppRunner, config: Config) -> str:
+    host, port = config.http.host, config.http.port
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise ServeError(
+                f"port {port} of {host} is in use: end what uses it, or change [http] port"
+            ) from None
+        raise ServeError(f"cannot listen on {host} port {port}: {error.strerror}") from None
+    found: Any = runner.addresses[0]
+    return f"[{found[0]}]:{found[1]}" if ":" in found[0] else f"{found[0]}:{found[1]}"
+
+
+async def tail(config: Config, node: str) -> None:
+    """Print events as they arrive. A listener of its own: it takes nothing from the aggregators."""
+    async with connect(config.broker_settings()) as client:
+        for kind in ("ev", "state"):
+            await client.subscribe(wire.topic(node or "+", kind), qos=0)
+        async for message in client.messages:
+            for line in _readable(message.topic, message.payload):
+                print(line, flush=True)
+
+
+def _readable(topic: str, payload: bytes) -> list[str]:
+    try:
+        node, kind = wire.parse_topic(topic)
+        if kind == "state":
+            state: wire.State = wire.decode_json(payload, wire.State)
+            return [_line(state.at, node, "online" if state.online else "offline", "")]
+        batch = wire.decode_batch(payload)
+        lines = []
+        for raw in wire.batch_events(batch):
+            fields = wire.event_dict(wire.decode_event(raw, batch.base))
+            at, name, camera = fields.pop("at"), fields.pop("type"), fields.pop("camera")
+            rest = " ".join(f"{key}={value}" for key, value in fields.items() if key != "path")
+            lines.append(_line(at, node, f"{camera} {name}".strip(), rest))
+        return lines
+    except wire.WireError as error:
+        return [f"{topic}: {error}"]
+
+
+def _line(at: int, node: str, what: str, rest: str) -> str:
+    return f"{datetime.fromtimestamp(at / 1000):%H:%M:%S} {node} {what} {rest}".rstrip()
+
+
+async def add_user(config: Config, name: str, role: str) -> None:
+    """Add a user, or change one; the password comes from the terminal or from standard input."""
+    password = getpass.getpass() if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
+    if len(password) < 8:
+        raise ConfigError("a password has at least 8 characters")
+    async with open_centre(config) as centre:
+        await auth.add_user(centre.store, name, password, role)
+
+
+def _arguments(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="gb-aggregator", description="The centre of a GB-Fleet.")
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    config = argparse.ArgumentParser(add_help=False)
+    config.add_argument("--config", type=Path, default=Path("aggregator.toml"), metavar="FILE")
+    verbs.add_parser("run", parents=[config], help="take events, keep them, serve the page")
+    verbs.add_parser("token", parents=[config], help="print the administrator's token, to log in with")
+    tailing = verbs.add_parser("tail", parents=[config], help="print events as they arrive")
+    tailing.add_argument("--node", default="", help="only this node")
+    for verb, text in (("add-node", "let a box join"), ("remove-node", "take a box's rights")):
+        verbs.add_parser(verb, parents=[config], help=text).add_argument("name")
+    user = verbs.add_parser("add-user", parents=[config], help="let a person in")
+    user.add_argument("name")
+    user.add_argument("--role", choices=auth.ROLES, default="viewer")
+    init = verbs.add_parser("init", help="make certificates, secrets and the broker's rights")
+    init.add_argument("--dir", type=Path, required=True)
+    init.add_argument("--host", action="append", default=[], help="how boxes reach this centre")
+    init.add_argument("--containers", action="store_true", help="for docker-compose.yml: its paths and users")
+    return parser.parse_args(argv)
+
+
+def _work(arguments: argparse.Namespace) -> Coroutine[Any, Any, None] | None:
+    """Do what was asked; a coroutine is run by the caller."""
+    if arguments.verb == "init":
+        from aggregator.init import CONTAINERS, prepare
+
+        prepare(arguments.dir, arguments.host, CONTAINERS if arguments.containers else None)
+        return None
+    config = load(arguments.config)
+    match arguments.verb:
+        case "run":
+            return run(config)
+        case "token":
+            print(config.token() or "this centre has no token: set http.token_file")
+        case "tail":
+            return tail(config, wire.valid_node(arguments.node) if arguments.node else "")
+        case "add-user":
+            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}", arguments.name):
+                raise ConfigError("a user's name has 1 to 64 letters, digits and ._@-")
+            return add_user(config, arguments.name, arguments.role)
+        case "add-node":
+            from aggregator.enrol import add_node
+
+            print(add_node(config, arguments.name))
+        case "remove-node":
+            from aggregator.enrol import remove_node
+
+            remove_node(config, arguments.name)
+    return None
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; return its exit code."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    arguments = _arguments(argv)
+    try:
+        work = _work(arguments)
+        if work is not None:
+            asyncio.run(work)
+    except (ConfigError, wire.WireError) as error:
+        return _fail(error, 2)
+    except _EXPECTED as error:
+        return _fail(error, 1)
+    except KeyboardInterrupt:
+        return 0
+    return 0
+
+
+def _fail(error: Exception, code: int) -> int:
+    print(f"gb-aggregator: {error}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,155 @@
+"""Who may come in, and what they may do there.
+
+What always holds: no secret is stored. Passwords are kept as scrypt keys, sessions under the hash of their
+cookie; every login makes a new session. Guessing is slowed down by address. A write that a cookie carries
+must come from our own page (`Origin`), so that another site cannot make a browser do it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from aggregator.store import Store, now
+
+ROLES = ("viewer", "operator", "admin")
+COOKIE = "gb_session"
+_FAILURES = 10
+_WINDOW_SECONDS = 60.0
+_ADDRESSES = 10_000
+_READ_ONLY = ("GET", "HEAD", "OPTIONS")
+
+
+class Refused(Exception):
+    """A request that is not let in: HTTP status, code and a sentence."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+class Identity(NamedTuple):
+    """Who asks, and what they may do."""
+
+    user: str
+    role: str
+
+    def may(self, role: str) -> bool:
+        """True if this one's role is at least `role`."""
+        return ROLES.index(self.role) >= ROLES.index(role)
+
+
+def hash_password(password: str, salt: bytes) -> bytes:
+    """Return the scrypt key of a password (RFC 7914; 32 MB, about 0.1 s)."""
+    return hashlib.scrypt(password.encode(), salt=salt, n=2**15, r=8, p=1, maxmem=2**26)
+
+
+async def add_user(store: Store, name: str, password: str, role: str) -> None:
+    """Add a user, or change their password and role."""
+    salt = secrets.token_bytes(16)
+    key = await asyncio.to_thread(hash_password, password, salt)
+    await store.save_user(name, {"role": role, "salt": salt, "key": key})
+
+
+class Limiter:
+    """Failed logins of each address within a minute; the oldest addresses are forgotten first."""
+
+    def __init__(self) -> None:
+        self._failures: OrderedDict[str, list[float]] = OrderedDict()
+
+    def check(self, address: str, at: float) -> None:
+        """Raise Refused if this address has failed too often."""
+        recent = [moment for moment in self._failures.get(address, []) if at - moment < _WINDOW_SECONDS]
+        if len(recent) >= _FAILURES:
+            raise Refused(429, "too_many_attempts", "Too many failed logins; wait a minute")
+
+    def fail(self, address: str, at: float) -> None:
+        """Note a failure."""
+        recent = [moment for moment in self._failures.pop(address, []) if at - moment < _WINDOW_SECONDS]
+        self._failures[address] = [*recent[-_FAILURES:], at]
+        while len(self._failures) > _ADDRESSES:
+            self._failures.popitem(last=False)
+
+
+class Auth:
+    """The door of one aggregator."""
+
+    def __init__(self, store: Store, token: str, session_hours: int) -> None:
+        self._store = store
+        self._token = token
+        self._session = timedelta(hours=session_hours)
+        self._limiter = Limiter()
+        self._scrypts = asyncio.Semaphore(2)  # each takes 32 MB
+
+    async def login(
+        self, token: str, user: str, password: str, address: str, old: str = ""
+    ) -> tuple[Identity, str]:
+        """Check a token or a password; return who it is and the new session's secret."""
+        self._limiter.check(address, time.monotonic())
+        identity = self._by_token(token) if token else await self._by_password(user, password)
+        if identity is None:
+            self._limiter.fail(address, time.monotonic())
+            raise Refused(401, "wrong_login", "That token or that name and password is not right")
+        if old:
+            await self._store.end_session(_hash(old))
+        secret = secrets.token_urlsafe(32)
+        fields = {"user": identity.user, "role": identity.role, "expires": now() + self._session}
+        await self._store.add_session(_hash(secret), fields)
+        return identity, secret
+
+    async def logout(self, secret: str) -> None:
+        """End a session."""
+        await self._store.end_session(_hash(secret))
+
+    async def identify(self, method: str, headers: Mapping[str, str], cookies: Mapping[str, str]) -> Identity:
+        """Return who asks; raise Refused if nobody is logged in or the write comes from elsewhere."""
+        bearer = headers.get("Authorization", "")
+        if bearer:
+            scheme, _, token = bearer.partition(" ")
+            identity = self._by_token(token.strip()) if scheme.lower() == "bearer" else None
+            if identity is None:
+                raise Refused(401, "wrong_token", "That token is not right")
+            return identity
+        secret = cookies.get(COOKIE, "")
+        session = await self._store.session(_hash(secret)) if secret else None
+        if session is None:
+            raise Refused(401, "login_needed", "Log in first")
+        if method not in _READ_ONLY:
+            check_origin(headers, required=True)
+        return Identity(session["user"], session["role"])
+
+    def _by_token(self, token: str) -> Identity | None:
+        if self._token and hmac.compare_digest(token.encode(), self._token.encode()):
+            return Identity("token", "admin")
+        return None
+
+    async def _by_password(self, name: str, password: str) -> Identity | None:
+        found = await self._store.user(name) if name else None
+        salt = found["salt"] if found else b"\0" * 16  # an unknown name takes as long as a known one
+        async with self._scrypts:
+            key = await asyncio.to_thread(hash_password, password, salt)
+        if found is None or not hmac.compare_digest(key, found["key"]):
+            return None
+        return Identity(name, found["role"])
+
+
+def check_origin(headers: Mapping[str, str], *, required: bool) -> None:
+    """Raise Refused if a browser says that the request comes from another site."""
+    origin = headers.get("Origin", "")
+    if not origin and not required:
+        return
+    if urlsplit(origin).netloc.lower() != headers.get("Host", "").lower() or not origin:
+        raise Refused(403, "wrong_origin", "This may only be asked from the centre's own page")
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()

@@ -1,0 +1,127 @@
+"""One aggregator, whole: store, ingest, fleet, live and the link to the broker, joined.
+
+The life of it: what takes things in starts last and stops first. Every task has a name and one owner.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from agent import wire
+from agent.broker import Message
+from aggregator.auth import Auth
+from aggregator.config import Config
+from aggregator.fleet import Fleet
+from aggregator.ingest import Fact, Ingest
+from aggregator.link import Link
+from aggregator.live import Hub, Watches
+from aggregator.metrics import Metrics
+from aggregator.store import Store, StoreError, connect
+from aggregator.wanted import Wants
+
+_LOG = logging.getLogger(__name__)
+
+
+class Centre:
+    """The parts of one aggregator."""
+
+    def __init__(self, config: Config, store: Store) -> None:
+        self.config = config
+        self.store = store
+        self.metrics = Metrics()
+        self.hub = Hub(self.metrics)
+        self.fleet = Fleet(store, self.hub, self.metrics, config.zone)
+        self.link = Link(config)
+        self.wants = Wants(store, self.fleet, self.hub, self.link.want)
+        self.watches = Watches(self.link.command)
+        self.auth = Auth(store, config.token(), config.http.session_hours)
+        self.ingest = Ingest(
+            store,
+            self.metrics,
+            self.link.acknowledge,
+            self._on_stored,
+            queue_batches=config.ingest.queue_batches,
+            group_batches=config.ingest.group_batches,
+            linger=config.ingest.linger_ms / 1000,
+        )
+        self._changed: asyncio.Queue[str] = asyncio.Queue()
+        self.fleet.on_config = self._changed.put_nowait
+
+    def _on_stored(self, facts: Sequence[Fact]) -> None:
+        self.fleet.on_stored(facts)
+        self.hub.facts(facts)
+
+    async def take(self, message: Message) -> None:
+        """Take a state, an answer or a live frame; what is malformed goes to quarantine."""
+        try:
+            node, kind = wire.parse_topic(message.topic)
+            if kind == "state":
+                self.fleet.on_state(node, message.payload, message.retain)
+            elif kind == "live":
+                self.hub.live(node, wire.decode_live(message.payload))
+            elif kind == "rsp":
+                response: wire.Response = wire.decode_json(message.payload, wire.Response)
+                if not response.ok:
+                    _LOG.info("%s refused an order: %s", node, response.error[:200])
+        except wire.WireError as error:
+            self.ingest.refuse(message, str(error))
+
+    async def show_configs(self) -> None:
+        """Tell watchers whose configuration has changed, for ever."""
+        while True:
+            node = await self._changed.get()
+            try:
+                self.hub.config(node, await self.wants.config(node))
+            except StoreError as error:
+                _LOG.debug("the configuration of %s is shown later: %s", node, error)
+
+    async def unhealthy(self) -> list[str]:
+        """Return why this aggregator makes no progress; empty if it does."""
+        reasons = [reason for reason in (self.link.trouble, self.ingest.stuck()) if reason]
+        try:
+            await self.store.ping()
+        except StoreError as error:
+            reasons.append(str(error))
+        return list(dict.fromkeys(reasons))
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[asyncio.TaskGroup]:
+        """Run all tasks while this is open."""
+        from aggregator.enrol import take_joins
+
+        await self.fleet.load()
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(self.ingest.run(), name="ingest"),
+                group.create_task(self.fleet.run(), name="fleet"),
+                group.create_task(self.watches.run(), name="watches"),
+                group.create_task(self.show_configs(), name="configs"),
+                group.create_task(take_joins(self.config), name="joins"),
+                group.create_task(self.link.take_rest(self.take, self.wants.publish_all), name="rest"),
+                group.create_task(self.link.take_events(self.ingest.put), name="events"),
+            ]
+            try:
+                yield group
+            finally:
+                self.hub.close()
+                for task in reversed(tasks):
+                    task.cancel()
+
+
+@asynccontextmanager
+async def open_centre(config: Config, patience: float = 0.0) -> AsyncIterator[Centre]:
+    """Open the database and join the parts; raise StoreError or ConfigError."""
+    section = config.mongodb
+    async with connect(
+        config.mongodb_uri(),
+        section.database,
+        ca_file=str(config.path(section.ca_file)) if section.ca_file else "",
+        detail_days=section.detail_days,
+        tally_days=section.tally_days,
+        batch_days=section.batch_days,
+        patience=patience,
+    ) as store:
+        yield Centre(config, store)

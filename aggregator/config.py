@@ -1,0 +1,187 @@
+"""The centre's TOML: typed and strict. An unknown key is refused with its path.
+
+`aggregator.toml` beside this file is the reference: it shows every option with its default. Relative paths
+in a config file are relative to that file's folder. Secrets are named by files; those files are read here.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import quote, urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+from msgspec import Meta, Struct
+
+from agent.broker import Broker, BrokerError
+
+SAMPLE = Path(__file__).parent / "aggregator.toml"
+
+Days = Annotated[int, Meta(ge=1, le=36_500)]
+
+
+class ConfigError(Exception):
+    """A configuration that cannot be used; the text names the file, the key and the remedy."""
+
+
+class BrokerSection(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the events come from."""
+
+    url: str = "mqtt://127.0.0.1:1883"
+    username: str = ""
+    password_file: str = ""
+    ca_file: str = ""
+    client_id: str = ""  # empty: a new one at each start
+
+
+class MongoSection(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where they are kept, and how long."""
+
+    uri: str = "mongodb://127.0.0.1:27017"
+    username: str = ""
+    password_file: str = ""
+    ca_file: str = ""
+    database: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,38}$")] = "gb_fleet"
+    detail_days: Days = 30
+    tally_days: Days = 730
+    batch_days: Days = 90
+
+
+class HttpSection(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the page and the API are served."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535)] = 8080
+    token: str = ""
+    token_file: str = ""
+    secure_cookie: bool = False
+    session_hours: Annotated[int, Meta(ge=1, le=8760)] = 168
+
+
+class IngestSection(Struct, frozen=True, forbid_unknown_fields=True):
+    """How much may wait in memory between the broker and the database."""
+
+    queue_batches: Annotated[int, Meta(ge=1, le=100_000)] = 500
+    group_batches: Annotated[int, Meta(ge=1, le=10_000)] = 250
+    linger_ms: Annotated[int, Meta(ge=0, le=1000)] = 20
+
+
+class SiteSection(Struct, frozen=True, forbid_unknown_fields=True):
+    """What belongs to the place."""
+
+    timezone: str = "UTC"
+    join: str = "gb-aggregator add-node gate-07"
+
+
+class EnrolSection(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a new box is told, and where the secrets of `gb-aggregator init` lie."""
+
+    dir: str = ""
+    hosts: list[str] = []
+    broker_port: Annotated[int, Meta(ge=1, le=65535)] = 8883
+    code_minutes: Annotated[int, Meta(ge=1, le=10_080)] = 60
+
+
+class Config(Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole file. `folder`: where it lies; every relative path starts there."""
+
+    broker: BrokerSection = BrokerSection()
+    mongodb: MongoSection = MongoSection()
+    http: HttpSection = HttpSection()
+    ingest: IngestSection = IngestSection()
+    site: SiteSection = SiteSection()
+    enrol: EnrolSection = EnrolSection()
+    folder: str = "."
+
+    def path(self, name: str) -> Path:
+        """Return a path of the config, resolved against the file's folder."""
+        return Path(self.folder) / name
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The site's time zone."""
+        return ZoneInfo(self.site.timezone)
+
+    def broker_settings(self, client_id: str = "") -> Broker:
+        """Return what `agent.broker.connect` takes."""
+        section = self.broker
+        return Broker.parse(
+            section.url,
+            username=section.username,
+            password_file=str(self.path(section.password_file)) if section.password_file else "",
+            ca_file=str(self.path(section.ca_file)) if section.ca_file else "",
+            client_id=client_id,
+        )
+
+    def mongodb_uri(self) -> str:
+        """Return the database's address with the name and the password in it; raise ConfigError."""
+        section = self.mongodb
+        if not section.username:
+            return section.uri
+        who = f"{quote(section.username, safe='')}:{quote(self.secret(section.password_file), safe='')}"
+        scheme, _, rest = section.uri.partition("://")
+        return f"{scheme}://{who}@{rest.rpartition('@')[2]}"
+
+    def token(self) -> str:
+        """Return the administrator's token, empty if there is none; raise ConfigError."""
+        return self.secret(self.http.token_file) if self.http.token_file else self.http.token
+
+    def secret(self, name: str) -> str:
+        """Read a file of one secret; raise ConfigError."""
+        try:
+            return self.path(name).read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            why = getattr(error, "strerror", None) or "is no text"
+            raise ConfigError(f"{self.path(name)}: {why}. It must hold a secret and nothing else") from None
+
+
+def load(path: Path) -> Config:
+    """Read and check a config file; raise ConfigError."""
+    try:
+        tree = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}. Name the file with --config FILE") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from None
+    if "folder" in tree:
+        raise ConfigError(f"{path}: folder: unknown key")
+    try:
+        config = msgspec.convert(tree, Config)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{path}: {_explain(str(error))}") from None
+    config = msgspec.structs.replace(config, folder=str(path.resolve().parent))
+    _check(config, path)
+    return config
+
+
+def _explain(message: str) -> str:
+    """Turn msgspec's message into `section.key: what is wrong`."""
+    text, _, place = message.partition(" - at `$")
+    where = place.strip("`.")
+    if "unknown field `" in text:
+        return f"{where}.{text.split('`')[1]}".strip(".") + ": unknown key"
+    return f"{where}: {text}" if where else text
+
+
+def _check(config: Config, path: Path) -> None:
+    try:
+        _ = config.zone
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        name = config.site.timezone
+        raise ConfigError(
+            f"{path}: site.timezone: no zone {name!r}; write a name like Europe/Berlin"
+        ) from None
+    try:
+        config.broker_settings()
+    except BrokerError as error:
+        raise ConfigError(f"{path}: broker.url: {error}") from None
+    if urlsplit(config.mongodb.uri).scheme not in ("mongodb", "mongodb+srv"):
+        raise ConfigError(f"{path}: mongodb.uri: it must look like mongodb://HOST:27017")
+    if config.http.token and config.http.token_file:
+        raise ConfigError(f"{path}: http.token: give a token or a token_file, not both")
+    if config.mongodb.username and not config.mongodb.password_file:
+        raise ConfigError(f"{path}: mongodb.password_file: a username needs it")
+    if config.token() and len(config.token()) < 16:
+        raise ConfigError(f"{path}: http.token: at least 16 characters, please")

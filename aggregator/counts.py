@@ -1,0 +1,150 @@
+"""Counts out of running totals: idempotent, free of order, right over lost events and restarts.
+
+For each row (node, epoch, camera, line, version, direction, label) and minute the store keeps the smallest
+total before and the largest total after it. Crossings and tallies only ever lower the one and raise the
+other, so nothing that comes twice, late or in any order changes the result:
+
+    crossing, total 7, at 10:03     10:03 -> start <= 6, end >= 7
+    tally of 10:03, total 7         10:03 -> start <= 7, end >= 7
+
+Within an epoch a total only grows. Minutes are therefore read in the order of their totals, and each counts
+what it adds to the largest total before it: a lost crossing shows as a gap and is counted with the next that
+is known. An epoch goes on where the one before it ended, if its totals do (a wiped node begins again at 0).
+
+Three kinds of row share this: crossings of a line; objects per label (`line` is empty); and the mark that a
+tally came at all (line and label are empty), which tells an absent row (total 0) from an unknown one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import msgspec
+
+from agent import wire
+
+MINUTE = 60_000
+HOUR = 3_600_000
+REACH = 25 * HOUR  # how far back the total before a window is looked for
+
+
+class Key(NamedTuple):
+    """One document: a row's hour."""
+
+    node: str
+    epoch: int
+    camera: str
+    line: str
+    version: int
+    direction: str
+    label: str
+    hour: int  # Unix ms
+
+
+class Row(NamedTuple):
+    """What is counted, over all epochs."""
+
+    camera: str
+    line: str
+    version: int
+    direction: str
+    label: str
+
+
+class Increment(NamedTuple):
+    """How often a row was counted in a minute."""
+
+    row: Row
+    minute: int  # Unix ms of its start
+    amount: int
+
+
+class _Span(NamedTuple):
+    end: int
+    minute: int
+    start: int
+
+
+class Marks:
+    """The bounds of a group of events, folded before they are written."""
+
+    def __init__(self) -> None:
+        self.hours: dict[Key, dict[int, list[int]]] = {}
+
+    def add(self, node: str, epoch: int, event: wire.AnyEvent) -> None:
+        """Take one event; those that carry no totals change nothing."""
+        if isinstance(event, wire.Crossing):
+            row = Row(event.camera, event.line, event.version, event.direction, event.label)
+            self._bound(node, epoch, row, event.at, max(0, event.total - 1), event.total)
+        elif isinstance(event, wire.Tally):
+            self._bound(node, epoch, Row(event.camera, "", 0, "", ""), event.at, 0, 0)
+            for total in event.totals:
+                row = Row(event.camera, total.line, total.version, total.direction, total.label)
+                self._bound(node, epoch, row, event.at, total.total, total.total)
+            for label, count in event.objects.items():
+                self._bound(node, epoch, Row(event.camera, "", 0, "", label), event.at, count, count)
+
+    def _bound(self, node: str, epoch: int, row: Row, at: int, start: int, end: int) -> None:
+        hour = at // HOUR * HOUR
+        minutes = self.hours.setdefault(Key(node, epoch, *row, hour), {})
+        bounds = minutes.setdefault((at - hour) // MINUTE, [start, end])
+        bounds[0] = min(bounds[0], start)
+        bounds[1] = max(bounds[1], end)
+
+    def updates(self, stored_at: datetime) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+        """Return (filter, update) for each document."""
+        for key, minutes in self.hours.items():
+            fixed = {"n": key.node, "h": key.hour, "y": key.epoch, "c": key.camera, "i": key.line}
+            fixed |= {"r": key.version, "d": key.direction, "l": key.label, "stored_at": stored_at}
+            yield (
+                {"_id": _digest(key)},
+                {
+                    "$setOnInsert": fixed,
+                    "$min": {f"s.{minute}": start for minute, (start, _) in minutes.items()},
+                    "$max": {f"e.{minute}": end for minute, (_, end) in minutes.items()},
+                },
+            )
+
+
+def _digest(key: Key) -> bytes:
+    return hashlib.blake2b(msgspec.msgpack.encode(key), digest_size=12).digest()
+
+
+def increments(documents: Iterable[Mapping[str, Any]]) -> Iterator[Increment]:
+    """Return what each minute counted, from the documents of one node (any order)."""
+    spans: dict[Row, dict[int, list[_Span]]] = defaultdict(lambda: defaultdict(list))
+    tallied: dict[tuple[str, int], int] = {}  # (camera, epoch) -> first minute with a tally
+    for document in documents:
+        row = Row(document["c"], document["i"], int(document["r"]), document["d"], document["l"])
+        for minute, start in document["s"].items():
+            at = int(document["h"]) + int(minute) * MINUTE
+            if not row.line and not row.label:
+                place = (row.camera, document["y"])
+                tallied[place] = min(tallied.get(place, at), at)
+            else:
+                spans[row][document["y"]].append(_Span(document["e"][minute], at, start))
+    for row, epochs in spans.items():
+        yield from _row_increments(row, epochs, tallied)
+
+
+def _row_increments(
+    row: Row, epochs: Mapping[int, list[_Span]], tallied: Mapping[tuple[str, int], int]
+) -> Iterator[Increment]:
+    before: _Span | None = None  # the last span of the epoch before
+    for epoch, spans in sorted(epochs.items(), key=lambda item: min(span.minute for span in item[1])):
+        spans.sort()
+        first = min(span.minute for span in spans)
+        reached = min(span.start for span in spans)
+        if before is not None:
+            if before.end <= reached and first - before.minute <= REACH:
+                reached = before.end
+        elif tallied.get((row.camera, epoch), first) < first:
+            reached = 0
+        for span in spans:
+            yield Increment(row, span.minute, max(0, span.end - reached))
+            reached = max(reached, span.end)
+        before = max(spans, key=lambda span: span.minute)._replace(end=reached)

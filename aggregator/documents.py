@@ -1,0 +1,133 @@
+"""Events as documents of the database, and back.
+
+What always holds: `_id` is the event's id `node:epoch:seq:i`; `n` its node, `t` its wire tag, `a` its time in
+Unix milliseconds, `stored_at` the server's time (the field that expires it). The other names are short,
+because each is stored with every document; `_KEYS` is their list. Resource samples share one document a
+batch, one array a field.
+
+Everything is encoded to BSON here, event by event, so what BSON cannot hold is found before any write.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import bson
+import msgspec
+from bson.errors import InvalidDocument
+from bson.int64 import Int64
+from bson.raw_bson import RawBSONDocument
+
+from agent import wire
+
+_KEYS: dict[type, tuple[str, ...]] = {
+    wire.Detection: ("a", "c", "k", "l", "s", "b"),
+    wire.Track: ("a", "c", "k", "l", "s", "g", "f", "p", "e", "v"),
+    wire.Crossing: ("a", "c", "i", "r", "d", "l", "k", "o", "s"),
+    wire.Stay: ("a", "c", "z", "r", "l", "k", "w"),
+    wire.Tally: ("a", "c", "w", "x", "o", "q", "f", "g", "h", "p", "u"),
+    wire.CameraState: ("a", "c", "y", "m"),
+    wire.Lost: ("a", "c", "y", "o", "m"),
+}
+_SAMPLE = ("at", "cpu", "own", "mem", "memp", "disk", "temp", "sent", "recv", "thr", "fps", "lvl")
+
+
+def _tag(kind: type) -> int:
+    """Return an event's number on the wire."""
+    info = msgspec.inspect.type_info(kind)
+    assert isinstance(info, msgspec.inspect.StructType)
+    return int(info.tag or 0)
+
+
+TAGS: dict[type, int] = {kind: _tag(kind) for kind in wire.EVENT_NAMES}
+TYPES: dict[int, type] = {tag: kind for kind, tag in TAGS.items()}
+NAMED: dict[str, type] = {name: kind for kind, name in wire.EVENT_NAMES.items()}
+
+EVENTS, TALLIES, LOSSES, RESOURCES = "events", "tallies", "losses", "resources"
+HOME: dict[type, str] = {
+    wire.Tally: TALLIES,
+    wire.Lost: LOSSES,
+    wire.Resources: RESOURCES,
+}  # every other kind lives in `events`
+
+
+class Unstorable(ValueError):
+    """An event that the database cannot hold; the text says why."""
+
+
+def batch_id(node: str, epoch: int, seq: int) -> str:
+    """Return the id of a batch."""
+    return f"{node}:{epoch}:{seq}"
+
+
+def split_id(text: str) -> tuple[str, int, int, int]:
+    """Split an event's id into node, epoch, seq and i; raise ValueError for anything else."""
+    node, epoch, seq, i = text.split(":")
+    return wire.valid_node(node), int(epoch), int(seq), int(i)
+
+
+def encode(node: str, id_: str, event: wire.AnyEvent, stored_at: datetime) -> RawBSONDocument:
+    """Return the document of one event (not of a resource sample); raise Unstorable."""
+    kind = type(event)
+    document: dict[str, Any] = {"_id": id_, "n": node, "t": TAGS[kind]}
+    document.update(zip(_KEYS[kind], msgspec.structs.astuple(event), strict=True))
+    if kind is wire.Tally:
+        document["o"] = [msgspec.structs.astuple(row) for row in document["o"]]
+    document["stored_at"] = stored_at
+    return _pack(document)
+
+
+def decode(document: dict[str, Any]) -> tuple[str, wire.AnyEvent]:
+    """Return the id and the event of a document."""
+    kind = TYPES[document["t"]]
+    fields = [_plain(document[key]) for key in _KEYS[kind]]
+    if kind is wire.Tally:
+        fields[4] = [wire.LineTotal(*row) for row in fields[4]]
+    return document["_id"], kind(*fields)
+
+
+def encode_samples(
+    node: str, id_: str, samples: list[tuple[int, wire.Resources]], stored_at: datetime
+) -> RawBSONDocument:
+    """Return the one document of a batch's resource samples; raise Unstorable."""
+    rows = [(at, *rest) for at, _camera, *rest in (msgspec.structs.astuple(sample) for _, sample in samples)]
+    document: dict[str, Any] = {"_id": id_, "n": node, "a": rows[0][0], "i": [i for i, _ in samples]}
+    document.update((key, [row[place] for row in rows]) for place, key in enumerate(_SAMPLE))
+    document["stored_at"] = stored_at
+    return _pack(document)
+
+
+def decode_samples(document: dict[str, Any]) -> list[tuple[str, wire.Resources]]:
+    """Return the ids and samples of one batch."""
+    columns = [_plain(document[key]) for key in _SAMPLE]
+    samples = [wire.Resources(at, "", *rest) for at, *rest in zip(*columns, strict=True)]
+    return [(f"{document['_id']}:{i}", sample) for i, sample in zip(document["i"], samples, strict=True)]
+
+
+def fact(node: str, id_: str, event: wire.AnyEvent) -> dict[str, Any]:
+    """Return the readable form that the API and the live stream show."""
+    return {"node": node, "id": id_, **wire.event_dict(event)}
+
+
+def _plain(value: Any) -> Any:
+    """Turn BSON's own numbers into Python's."""
+    if isinstance(value, Int64):
+        return int(value)
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return value
+
+
+def check_sample(sample: wire.Resources) -> None:
+    """Raise Unstorable if the database cannot hold a resource sample."""
+    _pack(msgspec.structs.asdict(sample))
+
+
+def _pack(document: dict[str, Any]) -> RawBSONDocument:
+    try:
+        return RawBSONDocument(bson.encode(document))
+    except (OverflowError, InvalidDocument) as error:
+        raise Unstorable(f"not storable: {str(error)[:200]}") from None

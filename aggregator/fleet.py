@@ -1,0 +1,318 @@
+"""The fleet as it stands: each node's state, its cameras, its day, and what needs a person.
+
+What always holds: a node's state comes from its retained `state` (the broker's last will says offline), and
+from silence: online, but nothing heard for 150 s, is stale. "Today" is the site's day. Counts of the day are
+read from the store, never added up here, so several aggregators show the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from agent import wire
+from aggregator import answers, calendar, documents
+from aggregator.counts import REACH, increments
+from aggregator.ingest import Fact
+from aggregator.live import Hub
+from aggregator.metrics import Metrics
+from aggregator.store import Store, StoreError
+
+_LOG = logging.getLogger(__name__)
+STALE_MS = 150_000
+_CLOCK_OFF_MS = 60_000
+_SAVE_MS = 30_000
+_TROUBLES_SECONDS = 30.0
+
+
+class Day:
+    """What a node's day looks like so far."""
+
+    def __init__(self) -> None:
+        self.start = 0
+        self.counts: list[answers.CountToday] = []
+        self.objects: dict[str, dict[str, int]] = {}
+        self.watched: dict[str, float] = {}
+        self.blind: dict[str, float] = {}
+        self.p95: dict[str, int] = {}
+
+
+class NodeView:
+    """What is known of one node. Times are Unix milliseconds of the server."""
+
+    def __init__(self, name: str, known_since: int) -> None:
+        self.name = name
+        self.state: wire.State | None = None
+        self.since = known_since
+        self.heard = 0
+        self.listening_since = known_since  # silence counts from here
+        self.online = False
+        self.clock_off = 0
+        self.resources: wire.Resources | None = None
+        self.day = Day()
+        self.troubles: dict[str, int] = {}
+        self.changed = True  # its entry has to be shown again
+        self.counted = False  # its day is up to date
+        self.saved = 0
+        self.shown: answers.NodeState | None = None
+
+    def standing(self, at: int) -> answers.NodeState:
+        """Return online, offline or stale."""
+        if not self.online:
+            return "offline"
+        return "stale" if at - max(self.heard, self.listening_since) > STALE_MS else "online"
+
+    def hear(self, at: int) -> None:
+        """Note that something came from the node just now."""
+        self.heard = max(self.heard, at)
+        self.changed = True
+
+    def entry(self, at: int) -> answers.Node:
+        """Return the node as the API shows it."""
+        state, standing = self.state, self.standing(at)
+        sample = self.resources if standing == "online" else None
+        return answers.Node(
+            node=self.name,
+            state=standing,
+            since=self.since if standing != "stale" else max(self.heard, self.listening_since) + STALE_MS,
+            cameras=[self._camera(report, standing) for report in state.cameras] if state else [],
+            cpu_percent=sample.cpu_percent if sample else None,
+            memory_bytes=sample.memory_bytes if sample else None,
+            counts_today=self.day.counts,
+            warnings=self._warnings(standing),
+            last_seen=self.heard,
+            version=state.version if state else "",
+            temperature=sample.temperature if sample else None,
+            memory_percent=sample.memory_percent if sample else None,
+            disk_percent=sample.disk_percent if sample else None,
+        )
+
+    def _camera(self, report: wire.CameraReport, standing: str) -> answers.Camera:
+        name, day, fps = report.camera, self.day, None
+        if self.resources and standing == "online" and name in self.resources.fps_tenths:
+            fps = self.resources.fps_tenths[name] / 10
+        return answers.Camera(
+            camera=name, state=report.state, fps=fps, reason=report.reason, since=report.since,
+            watched_seconds_today=day.watched.get(name, 0.0), blind_seconds_today=day.blind.get(name, 0.0),
+            labels=report.labels, model=report.model, size=report.size, preview=report.preview,
+            objects_today=day.objects.get(name, {}), p95_ms=day.p95.get(name),
+        )  # fmt: skip
+
+    def _warnings(self, standing: str) -> list[str]:
+        found = []
+        if standing == "offline":
+            found.append("The node is offline")
+        elif standing == "stale":
+            found.append("Nothing has been heard of the node for a while")
+        for report in self.state.cameras if self.state else []:
+            if report.state != "ok":
+                found.append(
+                    f"Camera {report.camera} is {report.state}: {report.reason or 'no reason given'}"
+                )
+        if self.state and self.state.config.error:
+            found.append(f"The configuration was refused: {self.state.config.error}")
+        if self.clock_off:
+            found.append(f"The node's clock is off by {self.clock_off / 1000:.0f} s")
+        if amount := self.troubles.get("conflicts"):
+            found.append(f"{amount} batches came twice with different contents: is this box a copy?")
+        if amount := self.troubles.get("quarantine"):
+            found.append(f"{amount} messages or events were refused and lie in quarantine")
+        if amount := self.troubles.get(documents.LOSSES):
+            found.append(f"{amount} events were lost on the node")
+        return found
+
+
+class Fleet:
+    """All nodes that were ever heard."""
+
+    def __init__(self, store: Store, hub: Hub, metrics: Metrics, zone: ZoneInfo) -> None:
+        self._store = store
+        self._hub = hub
+        self._metrics = metrics
+        self._zone = zone
+        self._views: dict[str, NodeView] = {}
+        self._counting: dict[str, asyncio.Lock] = {}
+        self._troubles_at = 0.0
+        self.on_config: Callable[[str], None] = lambda node: None
+
+    # ── what comes in ──
+
+    async def load(self) -> None:
+        """Take over what the store knows."""
+        for row in await self._store.nodes():
+            view = self._views[row["_id"]] = NodeView(row["_id"], _now_ms())
+            view.state = wire.decode_json(row["state"].encode(), wire.State)
+            view.online, view.since, view.heard = row["online"], int(row["since"]), int(row["heard"])
+            samples = await self._store.resources(view.name, 0, _now_ms(), 1)
+            if samples:
+                view.resources = documents.decode_samples(samples[0])[-1][1]
+
+    def on_state(self, node: str, payload: bytes, retained: bool) -> None:
+        """Take a node's `state`; raise WireError if it is malformed or says another's name."""
+        state: wire.State = wire.decode_json(payload, wire.State)
+        if state.node != node:
+            raise wire.WireError(f"the state of {state.node[:40]!r} came from {node}")
+        at = _now_ms()
+        view = self._view(node)
+        if view.state is None or state.online != view.online:
+            view.since = at
+        config_changed = view.state is None or view.state.config != state.config
+        view.state, view.online, view.changed, view.saved = state, state.online, True, 0
+        if not retained and state.online:
+            view.hear(at)
+            off = state.at - at
+            view.clock_off = off if abs(off) > _CLOCK_OFF_MS else 0
+        elif retained:
+            view.listening_since = at
+        if config_changed:
+            self.on_config(node)
+
+    def on_heard(self, node: str) -> None:
+        """Note a sign of life that changes nothing else."""
+        self._view(node).hear(_now_ms())
+
+    def on_stored(self, facts: Sequence[Fact]) -> None:
+        """Take what was stored just now."""
+        at = _now_ms()
+        for fact in facts:
+            view = self._view(fact.node)
+            if isinstance(fact.event, wire.Resources):
+                if view.resources is None or fact.event.at >= view.resources.at:
+                    view.resources = fact.event
+            elif isinstance(fact.event, wire.Crossing | wire.Tally):
+                view.counted = False
+            elif isinstance(fact.event, wire.Lost):
+                self._troubles_at = 0.0
+            view.hear(at)
+
+    def forget_troubles(self) -> None:
+        """Have conflicts and quarantine read again."""
+        self._troubles_at = 0.0
+
+    def _view(self, node: str) -> NodeView:
+        view = self._views.get(node)
+        if view is None:
+            view = self._views[node] = NodeView(node, _now_ms())
+        return view
+
+    # ── what is asked ──
+
+    @property
+    def names(self) -> list[str]:
+        """All nodes by name."""
+        return sorted(self._views)
+
+    def known(self, node: str) -> bool:
+        """True if something was ever heard of this node."""
+        return node in self._views
+
+    def state(self, node: str) -> wire.State | None:
+        """Return the last state that a node reported."""
+        return self._views[node].state if node in self._views else None
+
+    async def entry(self, node: str) -> answers.Node:
+        """Return a node's entry with its day up to date."""
+        view = self._views[node]
+        await self._refresh_troubles()
+        await self._refresh_day(view)
+        return view.entry(_now_ms())
+
+    async def _refresh_day(self, view: NodeView) -> None:
+        start = calendar.day_start(_now_ms(), self._zone)
+        async with self._counting.setdefault(view.name, asyncio.Lock()):
+            if view.counted and view.day.start == start:
+                return
+            view.counted = True
+            try:
+                view.day = await read_day(self._store, view.name, start)
+            except StoreError:
+                view.counted = False
+                raise
+
+    async def _refresh_troubles(self) -> None:
+        if time.monotonic() - self._troubles_at < _TROUBLES_SECONDS:
+            return
+        self._troubles_at = time.monotonic()
+        found = await self._store.troubles()
+        for view in self._views.values():
+            troubles = found.get(view.name, {})
+            if troubles != view.troubles:
+                view.troubles, view.changed = troubles, True
+
+    # ── the pulse ──
+
+    async def run(self) -> None:
+        """Show and save what has changed, once a second, for ever."""
+        while True:
+            await asyncio.sleep(1.0)
+            try:
+                await self._pulse()
+            except StoreError as error:
+                _LOG.debug("the fleet is shown later: %s", error)
+
+    async def _pulse(self) -> None:
+        at = _now_ms()
+        amounts = {"online": 0, "offline": 0, "stale": 0}
+        for view in list(self._views.values()):
+            standing = view.standing(at)
+            amounts[standing] += 1
+            if standing != view.shown:
+                view.shown, view.changed = standing, True
+            if view.day.start != calendar.day_start(at, self._zone):
+                view.changed = True
+            if view.changed and self._hub.watched:
+                view.changed = False
+                self._hub.node(view.name, await self.entry(view.name))
+            if view.state and at - view.saved > _SAVE_MS:
+                await self._save(view, at)
+        for state, amount in amounts.items():
+            self._metrics.nodes.labels(state).set(amount)
+
+    async def _save(self, view: NodeView, at: int) -> None:
+        fields: dict[str, Any] = {
+            "state": msgspec.json.encode(view.state).decode(),
+            "online": view.online, "since": view.since, "heard": view.heard,
+        }  # fmt: skip
+        view.saved = at
+        await self._store.save_node(view.name, fields)
+
+
+async def read_day(store: Store, node: str, start: int) -> Day:
+    """Read a node's day from the store."""
+    day = Day()
+    day.start = start
+    until = start + 2 * REACH
+    counts: dict[tuple[str, str, str, str], int] = {}
+    for step in increments(await store.hours(node, start - REACH, until)):
+        row = step.row
+        if step.minute < start:
+            continue
+        if row.line:
+            key = (row.camera, row.line, row.direction, row.label)
+            counts[key] = counts.get(key, 0) + step.amount
+        else:
+            objects = day.objects.setdefault(row.camera, {})
+            objects[row.label] = objects.get(row.label, 0) + step.amount
+    day.counts = [answers.CountToday(*key, count) for key, count in sorted(counts.items())]
+    for document in await store.tallies(node, start, until):
+        tally = documents.decode(document)[1]
+        if isinstance(tally, wire.Tally):
+            _add_tally(day, tally)
+    return day
+
+
+def _add_tally(day: Day, tally: wire.Tally) -> None:
+    day.watched[tally.camera] = day.watched.get(tally.camera, 0.0) + tally.watched / 1000
+    day.blind[tally.camera] = day.blind.get(tally.camera, 0.0) + sum(tally.blind.values()) / 1000
+    if tally.inferred:
+        day.p95[tally.camera] = tally.p95
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)

@@ -1,0 +1,125 @@
+"""The centre's two connections to the broker: one for events, one for everything else.
+
+What always holds: events come by the shared subscription, so several aggregators divide them; states,
+answers and live frames come to each. They have a connection of their own, so that events held back while
+the database is away hold back nothing else. A lost connection is tried again for ever, with full jitter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import msgspec
+
+from agent import wire
+from agent.broker import BrokerError, Client, Message, connect
+from aggregator.config import Config
+from aggregator.store import StoreError
+
+_LOG = logging.getLogger(__name__)
+_LONGEST_PAUSE = 2.0
+_HELD_BACK = 500
+
+EVENTS = f"$share/gb/{wire.topic('+', 'ev')}"
+HEARD = ("state", "rsp", "live")
+
+Take = Callable[[Message], Awaitable[None]]
+
+
+class Link:
+    """Connects, subscribes, hands on, and tries again."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._name = config.broker.client_id or f"gb-aggregator-{secrets.token_hex(4)}"
+        self._control: Client | None = None
+        self._events: Client | None = None
+        self.trouble = "the broker was not reached yet"
+        self._tried = {"events": asyncio.Event(), "rest": asyncio.Event()}
+
+    async def tried(self) -> None:
+        """Wait until both connections stand, or have failed once."""
+        for event in self._tried.values():
+            await event.wait()
+
+    # ── to the nodes ──
+
+    async def acknowledge(self, node: str, payload: bytes) -> None:
+        """Tell a node what is stored. QoS 0: a lost answer is asked for again by a resend."""
+        client = self._events or self._control
+        if client is not None:
+            client.publish_now(wire.topic(node, "ack"), payload)
+
+    async def want(self, node: str, document: bytes) -> None:
+        """Publish a desired document, retained; raise BrokerError."""
+        await self._connected().publish(wire.topic(node, "want"), document, qos=1, retain=True)
+
+    async def command(self, node: str, command: wire.Command) -> None:
+        """Send a one-shot order; raise BrokerError."""
+        payload = msgspec.json.encode(command)
+        await self._connected().publish(wire.topic(node, "cmd"), payload, qos=1)
+
+    def _connected(self) -> Client:
+        if self._control is None:
+            raise BrokerError("the broker is away; it is sent later")
+        return self._control
+
+    # ── from the nodes ──
+
+    async def take_events(self, take: Take) -> None:
+        """Hand on batches, for ever. The message is taken for good only when `take` returns."""
+        while True:
+            try:
+                async with self._connection("ev") as client:
+                    await client.subscribe(EVENTS)
+                    self._events = client
+                    self._tried["events"].set()
+                    async for message in client.messages:
+                        await take(message)
+            except BrokerError as error:
+                self._events = None
+                self._tried["events"].set()
+                await self._pause(error)
+
+    async def take_rest(self, take: Take, on_connect: Callable[[], Awaitable[None]]) -> None:
+        """Hand on states, answers and live frames, for ever."""
+        while True:
+            try:
+                async with self._connection("") as client:
+                    for kind in HEARD:
+                        await client.subscribe(wire.topic("+", kind), qos=0 if kind == "live" else 1)
+                    self._control, self.trouble = client, ""
+                    _LOG.info("connected to %s", client.broker)
+                    self._tried["rest"].set()
+                    await self._greet(on_connect)
+                    async for message in client.messages:
+                        await take(message)
+            except BrokerError as error:
+                self._control = None
+                self._tried["rest"].set()
+                if str(error) != self.trouble:
+                    _LOG.warning("%s", error)
+                self.trouble = str(error)
+                await self._pause(error)
+
+    @staticmethod
+    async def _greet(on_connect: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await on_connect()
+        except StoreError as error:
+            _LOG.warning("desired documents are not published again now: %s", error)
+
+    @asynccontextmanager
+    async def _connection(self, suffix: str) -> AsyncIterator[Client]:
+        settings = self._config.broker_settings(f"{self._name}{'-' if suffix else ''}{suffix}")
+        async with connect(settings, receive_maximum=_HELD_BACK) as client:
+            yield client
+
+    async def _pause(self, error: BrokerError) -> None:
+        _LOG.debug("a pause after: %s", error)
+        await asyncio.sleep(random.uniform(0.1, _LONGEST_PAUSE))

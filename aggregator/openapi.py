@@ -1,0 +1,100 @@
+"""OpenAPI 3.1, made from the routes and from the types that the handlers really use."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from aggregator import answers
+
+_REF = "#/components/schemas/{name}"
+_QUERY: dict[str, tuple[dict[str, Any], str]] = {
+    "camera": ({"type": "string"}, "only this camera"),
+    "line": ({"type": "string"}, "only this line"),
+    "from": ({"type": "string"}, "Unix milliseconds or ISO 8601; included"),
+    "to": ({"type": "string"}, "Unix milliseconds or ISO 8601; not included"),
+    "bucket": ({"type": "string", "enum": ["minute", "hour", "day"]}, "of the site's clock"),
+    "format": ({"type": "string", "enum": ["json", "csv"]}, "or by the Accept header"),
+    "type": ({"type": "string"}, "kinds of events, separated by commas"),
+    "types": ({"type": "string"}, "kinds of events, separated by commas"),
+    "after": ({"type": "string"}, "an event's id: what was stored after it, oldest first"),
+    "limit": ({"type": "integer"}, "at most this many"),
+    "node": ({"type": "string"}, "only this node"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One operation. `role`: empty where nobody needs to be logged in."""
+
+    method: str
+    path: str
+    handler: Handler
+    summary: str
+    role: str = "viewer"
+    answer: type | None = None
+    body: type | None = None
+    query: tuple[str, ...] = ()
+    status: int = 200
+    media: str = "application/json"
+
+
+def describe(routes: Sequence[Route], prefix: str, version: str) -> dict[str, Any]:
+    """Return the whole description."""
+    kinds = {kind for route in routes for kind in (route.answer, route.body) if kind} | {answers.Error}
+    ordered = sorted(kinds, key=lambda kind: kind.__name__)
+    schemas, components = msgspec.json.schema_components(ordered, ref_template=_REF)
+    by_kind = dict(zip(ordered, schemas, strict=True))
+    paths: dict[str, Any] = {}
+    for route in routes:
+        paths.setdefault(prefix + route.path, {})[route.method.lower()] = _operation(route, by_kind)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "GB-Fleet", "version": version},
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer"},
+                "session": {"type": "apiKey", "in": "cookie", "name": "gb_session"},
+            },
+        },
+    }
+
+
+def _operation(route: Route, schemas: dict[type, Any]) -> dict[str, Any]:
+    content = {"schema": schemas[route.answer]} if route.answer else {"schema": {"type": "string"}}
+    refusal = {"description": "why not", "content": {"application/json": {"schema": schemas[answers.Error]}}}
+    operation: dict[str, Any] = {
+        "summary": route.summary,
+        "parameters": [
+            *({"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+              for name in re.findall(r"{(\w+)}", route.path)),
+            *({"name": name, "in": "query", "schema": _QUERY[name][0], "description": _QUERY[name][1]}
+              for name in route.query),
+        ],
+        "responses": {
+            str(route.status): {"description": "done", "content": {route.media: content}},
+            "4XX": refusal,
+            "503": refusal,
+        },
+        "security": [{"token": []}, {"session": []}] if route.role else [],
+        "x-role": route.role or "anybody",
+    }  # fmt: skip
+    if route.body:
+        operation["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": schemas[route.body]}},
+        }
+    return operation
+
+
+def answer(value: Any, status: int = 200) -> web.Response:
+    """Return a value as JSON."""
+    return web.Response(body=msgspec.json.encode(value), status=status, content_type="application/json")

@@ -1,0 +1,137 @@
+"""What the API answers to questions about the past: counts, tallies, events and samples by time."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from agent import wire
+from aggregator import answers, calendar, documents
+from aggregator.counts import HOUR, REACH, increments
+from aggregator.ingest import Fact
+from aggregator.store import Store
+
+LONGEST = {"minute": 8 * 24 * HOUR, "hour": 100 * 24 * HOUR, "day": 800 * 24 * HOUR}
+ALL_KINDS = tuple(kind for kind in wire.EVENT_NAMES if kind is not wire.Resources)
+
+
+class Window(msgspec.Struct, frozen=True):
+    """A span of time in buckets: [since, until)."""
+
+    since: int
+    until: int
+    bucket: str
+    zone: ZoneInfo
+
+    def start(self, at: int) -> int:
+        """Return the start of the bucket that a moment lies in."""
+        return calendar.bucket_start(at, self.bucket, self.zone)
+
+    def holds(self, at: int) -> bool:
+        """True if a moment lies inside."""
+        return self.since <= at < self.until
+
+
+async def _read_tallies(store: Store, node: str, window: Window, camera: str) -> list[wire.Tally]:
+    rows = await store.tallies(node, window.since, window.until)
+    tallies = [event for _, event in map(documents.decode, rows) if isinstance(event, wire.Tally)]
+    return [tally for tally in tallies if camera in ("", tally.camera)]
+
+
+async def counts(store: Store, node: str, camera: str, line: str, window: Window) -> list[answers.CountRow]:
+    """Count by bucket and row; an empty `camera` or `line` means all."""
+    hours = await store.hours(node, window.since - REACH - HOUR, window.until)
+    counted: dict[tuple[int, str, str, int, str, str], int] = {}
+    for step in increments(hours):
+        row = step.row
+        wanted = row.line and camera in ("", row.camera) and line in ("", row.line)
+        if wanted and window.holds(step.minute):
+            key = (window.start(step.minute), *row)
+            counted[key] = counted.get(key, 0) + step.amount
+    seen: dict[tuple[int, str], list[float]] = {}
+    for tally in await _read_tallies(store, node, window, camera):
+        times = seen.setdefault((window.start(tally.at), tally.camera), [0.0, 0.0])
+        times[0] += tally.watched / 1000
+        times[1] += sum(tally.blind.values()) / 1000
+    return [
+        answers.CountRow(*key, count, *seen.get(key[:2], (0.0, 0.0)))
+        for key, count in sorted(counted.items())
+    ]
+
+
+async def tallies(store: Store, node: str, camera: str, window: Window) -> list[answers.TallyRow]:
+    """Sum tallies by bucket and camera; latencies are the worst minute's."""
+    rows: dict[tuple[int, str], answers.TallyRow] = {}
+    for tally in await _read_tallies(store, node, window, camera):
+        key = (window.start(tally.at), tally.camera)
+        row = rows.setdefault(key, answers.TallyRow(*key, 0.0, {}, {}, 0, 0, 0, 0, 0))
+        row.watched_seconds += tally.watched / 1000
+        for reason, blind in tally.blind.items():
+            row.blind[reason] = row.blind.get(reason, 0.0) + blind / 1000
+        row.captured += tally.captured
+        row.inferred += tally.inferred
+        row.dropped += tally.dropped
+        row.p50_ms = max(row.p50_ms, tally.p50)
+        row.p95_ms = max(row.p95_ms, tally.p95)
+    hours = await store.hours(node, window.since - REACH - HOUR, window.until)
+    for step in increments(hours):
+        found = rows.get((window.start(step.minute), step.row.camera))
+        if found is not None and not step.row.line and window.holds(step.minute):
+            label = step.row.label
+            found.objects[label] = found.objects.get(label, 0) + step.amount
+    return [rows[key] for key in sorted(rows)]
+
+
+async def resources(store: Store, node: str, since: int, until: int, limit: int) -> list[dict[str, object]]:
+    """Return the newest samples in [since, until), oldest first."""
+    found = []
+    for row in await store.resources(node, since, until, limit):
+        found += [wire.event_dict(e) for _, e in documents.decode_samples(row) if since <= e.at < until]
+    found.sort(key=lambda sample: sample["at"])
+    return found[-limit:]
+
+
+async def events(
+    store: Store, node: str, kinds: Sequence[type], since: int, until: int, limit: int
+) -> list[dict[str, object]]:
+    """Return a node's events in [since, until), newest first."""
+    found = [
+        documents.fact(node, *documents.decode(row))
+        for row in await store.newest(node, kinds, since, until, limit)
+    ]
+    if wire.Resources in kinds:
+        for row in await store.resources(node, since, until, limit):
+            found += [
+                documents.fact(node, id_, sample)
+                for id_, sample in documents.decode_samples(row)
+                if since <= sample.at < until
+            ]
+        found.sort(key=lambda fact: (fact["at"], fact["id"]), reverse=True)
+    return found[:limit]
+
+
+async def events_after(store: Store, id_: str, kinds: Iterable[type], node: str, limit: int) -> list[Fact]:
+    """Return what was stored after an event, in that order."""
+    rows = await store.after(id_, kinds, node, limit)
+    return [Fact(row["n"], *documents.decode(row)) for row in rows]
+
+
+def to_csv(kind: type[msgspec.Struct], rows: Iterable[msgspec.Struct]) -> str:
+    """Return rows as CSV with a header line (RFC 4180)."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(field.encode_name for field in msgspec.structs.fields(kind))
+    for row in rows:
+        writer.writerow(_harmless(value) for value in msgspec.structs.astuple(row))
+    return text.getvalue()
+
+
+def _harmless(value: object) -> object:
+    """Keep a spreadsheet from taking a name for a formula."""
+    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
+        return "'" + value
+    return value

@@ -1,0 +1,126 @@
+"""The web server: the API's routes, the page's files, and what every answer has in common.
+
+What always holds: nothing but the login, the health check and the page's own files is given to somebody who
+is not logged in; an error is one shape and never a traceback; the page may run only its own scripts.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import msgspec
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from aggregator import answers
+from aggregator.api import CENTRE, IDENTITY, OUTSIDE, PREFIX, ROUTES
+from aggregator.auth import Refused
+from aggregator.centre import Centre
+from aggregator.openapi import Route, answer
+from aggregator.store import StoreError
+
+_LOG = logging.getLogger(__name__)
+STATIC = Path(__file__).parent / "static"
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; "
+        "frame-ancestors 'none'; form-action 'self'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+_BODY_BYTES = 64 * 1024
+_CODES = {404: "not_found", 405: "wrong_method", 413: "too_large"}
+
+
+class ServeError(Exception):
+    """The page cannot be served; the text says what to do."""
+
+
+def make_app(centre: Centre) -> web.Application:
+    """Return the application, ready to be served."""
+    app = web.Application(middlewares=[_errors], client_max_size=_BODY_BYTES)
+    app[CENTRE] = centre
+    app.on_response_prepare.append(_dress)
+    for prefix, routes in ((PREFIX, ROUTES), ("", OUTSIDE)):
+        for route in routes:
+            app.router.add_route(route.method, prefix + route.path, _guarded(route))
+    app.router.add_get("/{path:.*}", _page)
+    return app
+
+
+def _guarded(route: Route) -> Handler:
+    """Let only those in who have the route's role."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        if route.role:
+            identity = await request.app[CENTRE].auth.identify(
+                request.method, request.headers, request.cookies
+            )
+            if not identity.may(route.role):
+                raise Refused(403, "not_allowed", f"this needs the role {route.role}")
+            request[IDENTITY] = identity
+        return await route.handler(request)
+
+    return handle
+
+
+@web.middleware
+async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Give every refusal the one shape."""
+    try:
+        return await handler(request)
+    except Refused as error:
+        response = _error(error.status, error.code, str(error))
+        if error.status == 429:
+            response.headers["Retry-After"] = "60"
+        return response
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        return _error(error.status, _CODES.get(error.status, "refused"), error.reason)
+    except StoreError as error:
+        _LOG.warning("%s %s: %s", request.method, request.path, error)
+        return _error(503, "database_away", "The database does not answer now; try again in a moment")
+    except ConnectionError:
+        raise  # the client has gone
+    except Exception:  # the log gets the traceback, the client the one shape
+        _LOG.exception("%s %s", request.method, request.path)
+        raise _internal() from None
+
+
+def _error(status: int, code: str, message: str) -> web.Response:
+    return answer(answers.Error(answers.Reason(code, message)), status)
+
+
+def _internal() -> web.HTTPException:
+    body = answers.Error(answers.Reason("internal", "Something went wrong here; the log says more"))
+    text = msgspec.json.encode(body).decode()
+    return web.HTTPInternalServerError(text=text, content_type="application/json")
+
+
+async def _dress(_request: web.Request, response: web.StreamResponse) -> None:
+    for name, value in _HEADERS.items():
+        response.headers[name] = value
+    response.headers.setdefault("Cache-Control", "no-cache")
+
+
+async def _page(request: web.Request) -> web.StreamResponse:
+    """Serve the page: a file of the bundle, or the one page for every path that it routes itself."""
+    path = request.match_info["path"]
+    if path.startswith(("api/", ".")):
+        raise web.HTTPNotFound
+    index = STATIC / "index.html"
+    if path == "" or path.startswith("nodes/"):
+        if not index.exists():
+            raise Refused(503, "no_page", "The page is not built: run `make setup`, then start again")
+        return web.FileResponse(index)
+    try:
+        file = (STATIC / path).resolve()
+        if file.is_relative_to(STATIC.resolve()) and file.is_file():
+            return web.FileResponse(file)
+    except (ValueError, OSError):
+        pass
+    raise web.HTTPNotFound

@@ -1,0 +1,121 @@
+"""What each node is wanted to do: one document per node, kept in the store and retained at the broker.
+
+What always holds: a document is always whole, and its version is higher than every one before it, wanted or
+applied. Two people who change it at once both get through, one after the other. A line's `version` is the
+document's version at which it changed; the others keep theirs. Every change is in the audit log. After each
+connect the wanted documents are published again, so a broker that lost its memory loses none of them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from agent import wire
+from agent.broker import BrokerError
+from aggregator import answers
+from aggregator.fleet import Fleet
+from aggregator.live import Hub
+from aggregator.store import Store
+
+_ATTEMPTS = 10
+
+Publish = Callable[[str, bytes], Awaitable[None]]
+Change = Callable[[wire.Document, int], wire.Document]
+
+
+class NotWanted(Exception):
+    """A change that makes no sense here: code and sentence."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def set_line(camera: str, name: str, body: answers.LineBody) -> Change:
+    """Return the change that draws or moves a line."""
+
+    def change(document: wire.Document, version: int) -> wire.Document:
+        settings = document.cameras.get(camera)
+        if settings is None:
+            raise NotWanted("no_camera", f"the node has no camera {camera!r}")
+        line = wire.Line(body.points, body.anchor, body.labels, version)
+        return _with_lines(document, version, camera, {**settings.lines, name: line})
+
+    return change
+
+
+def drop_line(camera: str, name: str) -> Change:
+    """Return the change that deletes a line."""
+
+    def change(document: wire.Document, version: int) -> wire.Document:
+        settings = document.cameras.get(camera)
+        if settings is None or name not in settings.lines:
+            raise NotWanted("no_line", f"camera {camera!r} has no line {name!r}")
+        rest = {other: line for other, line in settings.lines.items() if other != name}
+        return _with_lines(document, version, camera, rest)
+
+    return change
+
+
+def _with_lines(
+    document: wire.Document, version: int, camera: str, lines: dict[str, wire.Line]
+) -> wire.Document:
+    settings = msgspec.structs.replace(document.cameras[camera], lines=lines)
+    return wire.Document(version, {**document.cameras, camera: settings})
+
+
+class Wants:
+    """The desired documents of the fleet."""
+
+    def __init__(self, store: Store, fleet: Fleet, hub: Hub, publish: Publish) -> None:
+        self._store = store
+        self._fleet = fleet
+        self._hub = hub
+        self._publish = publish
+
+    async def change(self, node: str, user: str, action: str, change: Change) -> int:
+        """Change a node's document and send it; return its version. Raise NotWanted."""
+        for _ in range(_ATTEMPTS):
+            found = await self._store.want(node)
+            current, wanted = self._current(node, found)
+            version = max(wanted, current.version, self._report(node).applied) + 1
+            document = change(current, version)
+            text = msgspec.json.encode(document)
+            if await self._store.put_want(node, found["version"] if found else None, version, text):
+                break
+        else:
+            raise NotWanted("busy", "too many changes at once; try again")
+        await self._store.write_audit({"user": user, "action": action, "node": node, "version": version})
+        with contextlib.suppress(BrokerError):  # it is published at the next connect
+            await self._publish(node, text)
+        self._hub.config(node, await self.config(node))
+        return version
+
+    async def config(self, node: str) -> answers.ConfigState:
+        """Return what is wanted of a node and what it does."""
+        found = await self._store.want(node)
+        current, wanted = self._current(node, found)
+        report = self._report(node)
+        return answers.ConfigState(max(wanted, report.applied), report.applied, report.error, current)
+
+    async def publish_all(self) -> None:
+        """Publish every wanted document; raise BrokerError."""
+        for row in await self._store.wants():
+            await self._publish(row["_id"], row["document"].encode())
+
+    def _report(self, node: str) -> wire.ConfigReport:
+        state = self._fleet.state(node)
+        return state.config if state else wire.ConfigReport()
+
+    def _current(self, node: str, found: dict[str, object] | None) -> tuple[wire.Document, int]:
+        """Return the newest document, wanted or applied, and the wanted version."""
+        report = self._report(node)
+        applied = report.document
+        if found is None:
+            return applied, 0
+        document = wire.decode_document(str(found["document"]).encode())
+        newest = applied if report.applied > document.version else document
+        return newest, document.version
