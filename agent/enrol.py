@@ -192,6 +192,7 @@ def set_keys(text: str, section: str, values: dict[str, str]) -> str:
         start = len(lines) + 1
         lines += ["", f"[{section}]"]
     end = next((number for number in heads if number > start), len(lines))
+    added = start + 1
     for key, value in values.items():
         fresh = f"{key} = {json.dumps(value)}"
         for number in range(start + 1, end):
@@ -200,8 +201,8 @@ def set_keys(text: str, section: str, values: dict[str, str]) -> str:
                 lines[number] = fresh + (found.group(1) or "")
                 break
         else:
-            lines.insert(start + 1, fresh)
-            end += 1
+            lines.insert(added, fresh)
+            added, end = added + 1, end + 1
     return "\n".join(lines) + "\n"
 
 

@@ -1,0 +1,37 @@
+"""Changing a TOML file in its place."""
+
+from __future__ import annotations
+
+import tomllib
+
+from agent.config import SAMPLE
+from agent.enrol import set_keys
+
+
+def test_the_sample_keeps_its_comments_and_takes_the_values() -> None:
+    """Each key is changed where it stands; every other line stays as it was."""
+    before = SAMPLE.read_text()
+    after = set_keys(
+        set_keys(before, "", {"node": "a-b"}), "broker", {"url": "mqtts://h:1", "ca_file": 'a"b\\c'}
+    )
+    tree = tomllib.loads(after)
+    assert tree["node"] == "a-b"
+    assert (tree["broker"]["url"], tree["broker"]["ca_file"]) == ("mqtts://h:1", 'a"b\\c')
+    changed = [
+        (old, new) for old, new in zip(before.splitlines(), after.splitlines(), strict=True) if old != new
+    ]
+    assert len(changed) == 3
+    assert all(new.partition("#")[2] == old.partition("#")[2] for old, new in changed)
+
+
+def test_what_is_missing_is_added_to_its_table() -> None:
+    """A table or a key that is not there is added, in order, and nothing of another table is touched."""
+    text = '[spool]\nlimit_mb = 8\nurl = "not mine"\n'
+    tree = tomllib.loads(set_keys(set_keys(text, "", {"node": "n"}), "broker", {"url": "u", "username": ""}))
+    assert tree == {
+        "node": "n",
+        "spool": {"limit_mb": 8, "url": "not mine"},
+        "broker": {"url": "u", "username": ""},
+    }
+    again = set_keys("[broker]\n# a note\n[spool]\nlimit_mb = 8\n", "broker", {"b": "1", "a": "2"})
+    assert again == '[broker]\nb = "1"\na = "2"\n# a note\n[spool]\nlimit_mb = 8\n'
