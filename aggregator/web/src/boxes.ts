@@ -10,6 +10,7 @@ export function colourOf(label: string, index: number): string {
   return NAMED[label] ?? PALETTE[index % PALETTE.length]!;
 }
 
+type Size = [number, number];
 type Foot = { at: number; x: number; y: number };
 
 /** Where each object's feet were in the last moments, by track. */
@@ -54,23 +55,29 @@ function drawTrail(
   pen.globalAlpha = 1;
 }
 
-function drawRow(
-  pen: CanvasRenderingContext2D,
-  row: LiveRow,
-  text: string,
-  width: number,
-  height: number,
-): void {
+type Chip = { x: number; y: number; width: number };
+const CHIP_HIGH = 16;
+
+/** The place of a box's label: above it, inside the picture; null if another label is there already. */
+function placeChip(left: number, top: number, width: number, room: Size, taken: Chip[]): Chip | null {
+  const x = Math.min(Math.max(0, left - 1), Math.max(0, room[0] - width));
+  const y = top >= CHIP_HIGH + 1 ? top - CHIP_HIGH - 1 : Math.min(top, room[1] - CHIP_HIGH);
+  const hidden = taken.some(
+    (other) => x < other.x + other.width && other.x < x + width && Math.abs(y - other.y) < CHIP_HIGH,
+  );
+  return hidden ? null : { x, y, width };
+}
+
+function drawRow(pen: CanvasRenderingContext2D, row: LiveRow, text: string, room: Size, taken: Chip[]): void {
   const [, x1, y1, x2, y2] = row;
-  const [left, top] = [x1 * width, y1 * height];
-  const [wide, high] = [(x2 - x1) * width, (y2 - y1) * height];
-  pen.strokeRect(left, top, wide, high);
-  const room = pen.measureText(text).width + 8;
-  const x = Math.min(Math.max(0, left - 1), Math.max(0, width - room));
-  const y = top >= 17 ? top - 17 : Math.min(top, height - 17);
-  pen.fillRect(x, y, room, 16);
+  const [left, top] = [x1 * room[0], y1 * room[1]];
+  pen.strokeRect(left, top, (x2 - x1) * room[0], (y2 - y1) * room[1]);
+  const chip = placeChip(left, top, pen.measureText(text).width + 8, room, taken);
+  if (!chip) return;
+  taken.push(chip);
+  pen.fillRect(chip.x, chip.y, chip.width, CHIP_HIGH);
   pen.fillStyle = INK;
-  pen.fillText(text, x + 4, y + 8.5);
+  pen.fillText(text, chip.x + 4, chip.y + CHIP_HIGH / 2 + 0.5);
 }
 
 export function drawFrame(canvas: HTMLCanvasElement, frame: LiveFrame | null, trails: Trails): void {
@@ -90,10 +97,12 @@ export function drawFrame(canvas: HTMLCanvasElement, frame: LiveFrame | null, tr
   pen.textBaseline = "middle";
   pen.lineWidth = 2;
   pen.lineJoin = "round";
-  for (const row of frame.rows) {
+  const taken: Chip[] = [];
+  const nearestFirst = [...frame.rows].sort((a, b) => b[4] - a[4]);
+  for (const row of nearestFirst) {
     const label = frame.labels[row[5]] ?? `class ${row[5]}`;
     pen.strokeStyle = pen.fillStyle = colourOf(label, row[5]);
     drawTrail(pen, trails.of(row[0]), width, height);
-    drawRow(pen, row, `${label} ${row[6]}`, width, height);
+    drawRow(pen, row, `${label} ${row[6]}`, [width, height], taken);
   }
 }
