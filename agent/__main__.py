@@ -8,7 +8,7 @@ import json
 import logging
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from pathlib import Path
 
 from agent import config as configuration
@@ -66,30 +66,21 @@ def run(options: argparse.Namespace) -> int:
     logging.basicConfig(format="%(levelname)s %(message)s", level=logging.INFO, stream=sys.stderr)
     config = configuration.load(options.config)
     try:
-        asyncio.run(_until_signal(node.run(config)))
+        asyncio.run(_until_signal(config))
     except node.NodeError as error:
         print(f"gb-agent: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-async def _until_signal(work: Coroutine[None, None, None]) -> None:
-    """Run a coroutine; SIGTERM and SIGINT cancel it once, and that is a good end."""
-    task = asyncio.get_running_loop().create_task(work, name="node")
-    asked = asyncio.Event()
+async def _until_signal(config: Config) -> None:
+    """Run the node; SIGTERM and SIGINT ask it to stop."""
+    from agent import node
 
-    def stop() -> None:
-        if not asked.is_set():
-            asked.set()
-            task.cancel()
-
+    stop = asyncio.Event()
     for each in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(each, stop)
-    try:
-        await task
-    except asyncio.CancelledError:
-        if not asked.is_set():
-            raise
+        asyncio.get_running_loop().add_signal_handler(each, stop.set)
+    await node.run(config, stop)
 
 
 def check(options: argparse.Namespace) -> int:
@@ -152,7 +143,7 @@ def _check_camera(name: str, camera: CameraConfig) -> bool:
 
 def show_status(options: argparse.Namespace) -> int:
     """Show the spool's account."""
-    from agent.spool import SpoolError, read_status
+    from agent.spoolfile import SpoolError, read_status
 
     config = configuration.load(options.config)
     try:

@@ -99,7 +99,7 @@ class Step:
 
 
 class Pipeline:
-    """One camera's loop. `run` until cancelled; `close` afterwards gives the last events."""
+    """One camera's loop: `run` lasts until `end`."""
 
     def __init__(
         self,
@@ -130,6 +130,7 @@ class Pipeline:
         self._watch = Watch()
         self._minute = Minute(self._minute_start())
         self._changes: deque[StateChange] = deque(maxlen=1000)
+        self._ending = False
         self._pass = 0
         self.seen = self._captured = self._dropped = 0
         self._size = (0, 0)
@@ -147,6 +148,11 @@ class Pipeline:
         self.viewing.until = self._monotonic() + seconds
         self.viewing.picture = picture and self.config.pictures_may_leave
 
+    @property
+    def watched(self) -> bool:
+        """True while somebody watches."""
+        return self._monotonic() < self.viewing.until
+
     def report(self) -> wire.CameraReport:
         """Return the camera as the node's state shows it."""
         return wire.CameraReport(
@@ -161,6 +167,10 @@ class Pipeline:
             preview=self.config.pictures_may_leave,
         )
 
+    def end(self) -> None:
+        """Ask `run` to finish the frame at hand, close, and return."""
+        self._ending = True
+
     def totals(self) -> bytes:
         """Return the running totals as they are to be remembered."""
         return self._totals.snapshot()
@@ -174,11 +184,11 @@ class Pipeline:
         show: Callable[[wire.Live], None],
         changed: Callable[[], None],
     ) -> None:
-        """Look at frames until cancelled; on the way out, close what is open and store it."""
+        """Look at frames until `end`; then close what is open and store it."""
         loop = asyncio.get_running_loop()
-        with ThreadPoolExecutor(1, f"infer {self.name}") as worker, self.camera:
-            try:
-                while True:
+        with ThreadPoolExecutor(1, f"infer {self.name}") as worker:
+            with self.camera:
+                while not self._ending:
                     step = await loop.run_in_executor(worker, self.step)
                     watchdog.progress(f"infer {self.name}")
                     await self._store(spool, step.events)
@@ -186,10 +196,8 @@ class Pipeline:
                         show(step.live)
                     if any(isinstance(event, wire.CameraState) for event in step.events):
                         changed()
-            finally:
-                watchdog.forget(f"infer {self.name}")
-                self.camera.stop()
-                await self._store(spool, await loop.run_in_executor(worker, self.close))
+            watchdog.forget(f"infer {self.name}")
+            await self._store(spool, await loop.run_in_executor(worker, self.close))
 
     async def _store(self, spool: SpoolWorker, events: Sequence[wire.AnyEvent]) -> None:
         """Put events and the totals that they imply on disk, in one transaction."""
@@ -317,7 +325,7 @@ class Pipeline:
     def _live(self, frame: Frame, tracks: Tracks | None) -> wire.Live | None:
         """Return this frame's boxes (and picture) if somebody watches and it is time for some."""
         now = self._monotonic()
-        if tracks is None or now >= self.viewing.until or now < self.viewing.next_boxes:
+        if tracks is None or not self.watched or now < self.viewing.next_boxes:
             return None
         self.viewing.next_boxes = now + BOXES_INTERVAL
         jpeg = b""

@@ -58,7 +58,7 @@ def temperature() -> int | None:
     sensors = psutil.sensors_temperatures()
     for name in (*_SENSORS, *sensors):
         if sensors.get(name):
-            return round(max(reading.current for reading in sensors[name]))
+            return int(max(reading.current for reading in sensors[name]))
     return None
 
 

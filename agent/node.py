@@ -1,0 +1,211 @@
+"""A box's life: start what is downstream first, run, and stop what is upstream first.
+
+    start:  models -> spool -> delivery -> cameras        stop:  cameras -> delivery -> spool
+
+What always holds: a model that cannot be used ends the start before anything is opened; a camera that is not
+there does not. When asked to stop, every open track and minute is on disk before the connection goes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import msgspec
+
+from agent import wire
+from agent.analyse import Totals
+from agent.broker import Broker, BrokerError
+from agent.command import Commands, Desired
+from agent.config import Config, ConfigError
+from agent.infer import Detector, ModelError
+from agent.pipeline import Pipeline
+from agent.publish import Delivery
+from agent.resources import Sampler
+from agent.spool import Spool, SpoolError, SpoolWorker
+from agent.watchdog import Watchdog, notify
+
+log = logging.getLogger("gb-agent")
+
+SAMPLE_SECONDS = 10.0
+WEAK = 0.1  # the tracker goes on with boxes as weak as this; none begins with them
+
+
+class NodeError(Exception):
+    """What keeps a box from starting; the text says why and what to do."""
+
+
+class _Stopped(Exception):
+    """Asked to stop."""
+
+
+def broker(config: Config) -> Broker:
+    """Return the connection settings of a config; raise ConfigError."""
+    settings = config.broker
+    try:
+        parsed = Broker.parse(
+            settings.url,
+            username=settings.username,
+            password_file=settings.password_file,
+            ca_file=settings.ca_file,
+            client_id=config.node,
+        )
+    except BrokerError as error:
+        raise ConfigError(f"broker.url: {error}") from None
+    return parsed if parsed.username else msgspec.structs.replace(parsed, username=config.node)
+
+
+def load_models(config: Config) -> dict[str, Detector]:
+    """Return camera -> detector; raise NodeError."""
+    try:
+        return {
+            name: Detector(camera.model_path, confidence=min(WEAK, camera.confidence), threads=camera.threads)
+            for name, camera in config.camera.items()
+        }
+    except ModelError as error:
+        raise NodeError(str(error)) from None
+
+
+def open_spool(config: Config) -> Spool:
+    """Open the spool, a new epoch; raise NodeError."""
+    try:
+        return Spool.open(config.spool_path, config.spool.limit_mb << 20)
+    except SpoolError as error:
+        raise NodeError(str(error)) from None
+
+
+async def run(config: Config, stop: asyncio.Event) -> None:
+    """Run until `stop` is set; raise NodeError or ConfigError if the box cannot start."""
+    broker_settings = broker(config)
+    detectors = load_models(config)
+    async with SpoolWorker(open_spool(config)) as spool:
+        node = await Node.restore(config, detectors, spool)
+        await node.serve(broker_settings, stop)
+
+
+class Node:
+    """What runs between the spool and the cameras."""
+
+    def __init__(
+        self, config: Config, spool: SpoolWorker, desired: Desired, pipelines: dict[str, Pipeline]
+    ) -> None:
+        self._config = config
+        self._spool = spool
+        self._desired = desired
+        self._pipelines = pipelines
+        self._watchdog = Watchdog()
+        pictures = {name: camera.pictures_may_leave for name, camera in config.camera.items()}
+        self._commands = Commands(pictures, lambda camera, s, picture: pipelines[camera].watch(s, picture))
+
+    @classmethod
+    async def restore(cls, config: Config, detectors: dict[str, Detector], spool: SpoolWorker) -> Node:
+        """Make a node that goes on where the last one stopped: its document and its totals."""
+        labels = {name: list(detector.names.values()) for name, detector in detectors.items()}
+        desired = Desired(config.document(), await spool.recall("document"), labels)
+        await spool.remember("document", desired.remember())
+        pipelines = {
+            name: Pipeline(name, camera, detectors[name], desired.settings(name), await _totals(spool, name))
+            for name, camera in config.camera.items()
+        }
+        return cls(config, spool, desired, pipelines)
+
+    async def serve(self, broker_settings: Broker, stop: asyncio.Event) -> None:
+        """Deliver, watch the cameras, and end in the other order."""
+        delivery = Delivery(
+            self._spool,
+            broker_settings,
+            self._config.node,
+            state=self._state,
+            on_want=lambda payload: self._want(payload, delivery),
+            on_command=lambda payload: self._command(payload, delivery),
+        )
+        async with asyncio.TaskGroup() as downstream:
+            downstream.create_task(delivery.run(), name="delivery")
+            try:
+                await self._watch_cameras(delivery, stop)
+            finally:
+                notify("STOPPING=1")
+                delivery.stop()
+
+    async def _watch_cameras(self, delivery: Delivery, stop: asyncio.Event) -> None:
+        try:
+            async with asyncio.TaskGroup() as upstream:
+                cameras = [
+                    upstream.create_task(self._watch_one(pipeline, delivery), name=f"camera {name}")
+                    for name, pipeline in self._pipelines.items()
+                ]
+                upstream.create_task(self._sample(), name="resources")
+                upstream.create_task(self._watchdog.run(), name="watchdog")
+                notify("READY=1")
+                log.info("watching %s", ", ".join(self._pipelines))
+                await stop.wait()
+                for pipeline in self._pipelines.values():
+                    pipeline.end()
+                await asyncio.wait(cameras)
+                raise _Stopped
+        except* _Stopped:
+            log.info("the cameras are closed; sending what waits")
+
+    async def _watch_one(self, pipeline: Pipeline, delivery: Delivery) -> None:
+        def show(live: wire.Live) -> None:
+            delivery.publish_live(wire.encode_live(live))
+
+        await pipeline.run(self._spool, self._watchdog, show, delivery.state_changed)
+
+    async def _sample(self) -> None:
+        """Put a resource sample on disk every ten seconds; at once on the wire while somebody watches."""
+        sampler = Sampler(Path(self._config.state_dir))
+        while True:
+            await asyncio.sleep(SAMPLE_SECONDS)
+            fps = {name: pipeline.fps for name, pipeline in self._pipelines.items()}
+            await self._spool.append([sampler.sample(round(time.time() * 1000), fps)])
+            self._watchdog.progress("spool")
+            if any(pipeline.watched for pipeline in self._pipelines.values()):
+                await self._spool.close_batch()
+
+    async def _want(self, payload: bytes, delivery: Delivery) -> None:
+        """Apply a desired document: on disk first, then on the cameras."""
+        if self._desired.want(payload):
+            await self._spool.remember("document", self._desired.remember())
+            for name, pipeline in self._pipelines.items():
+                pipeline.apply(self._desired.settings(name))
+            log.info("applied document %d", self._desired.document.version)
+        elif self._desired.error:
+            log.warning("refused a document: %s", self._desired.error)
+        delivery.state_changed()
+
+    async def _command(self, payload: bytes, delivery: Delivery) -> None:
+        response = self._commands.execute(payload, round(time.time() * 1000))
+        if response is not None:
+            await delivery.respond(msgspec.json.encode(response))
+
+    def _state(self) -> wire.State:
+        return wire.State(
+            node=self._config.node,
+            online=True,
+            at=round(time.time() * 1000),
+            mono=round(time.monotonic() * 1000),
+            epoch=self._spool.epoch,
+            version=_version(),
+            cameras=[pipeline.report() for pipeline in self._pipelines.values()],
+            config=self._desired.report(),
+        )
+
+
+async def _totals(spool: SpoolWorker, camera: str) -> Totals:
+    """Return a camera's running totals as they were."""
+    try:
+        return Totals.restore(await spool.recall(f"totals {camera}"))
+    except msgspec.DecodeError as error:
+        log.warning("%s: its totals cannot be read and begin anew: %s", camera, error)
+        return Totals()
+
+
+def _version() -> str:
+    try:
+        return version("gb-fleet")
+    except PackageNotFoundError:
+        return "unknown"
