@@ -43,6 +43,7 @@ from agent import spoolfile, wire
 from agent.spoolfile import (
     BATCH_COST,
     EVENT_COST,
+    FAILURES,
     SpoolError,
     batch_crc,
     event_crc,
@@ -151,14 +152,14 @@ class Spool:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             return cls(path, limit_bytes, now or this_moment(), new_epoch)
-        except sqlite3.Error as error:
+        except FAILURES as error:
             raise SpoolError(f"{path}: {error}; free some space there, and let this user write") from None
         except OSError as error:
             raise SpoolError(f"{path}: {error.strerror}; let this user write there") from None
 
     def close(self) -> None:
         """Close the file."""
-        with contextlib.suppress(sqlite3.Error):
+        with contextlib.suppress(*FAILURES):
             self._db.close()
         self._lock.close()
 
@@ -189,7 +190,7 @@ class Spool:
     def _wrote(self, now: Now) -> bool:
         try:
             self._guarded(lambda: self._write(now), now)
-        except sqlite3.Error as error:
+        except FAILURES as error:
             if not is_stuck(error):
                 raise
             if not self._guarded(lambda: self._relieved(now), now):
@@ -267,7 +268,7 @@ class Spool:
         """Return up to `limit` closed batches behind position `after`, oldest first, each sealed."""
         try:
             return self._guarded(lambda: self._take(after, limit, now), now)
-        except sqlite3.Error as error:
+        except FAILURES as error:
             if is_stuck(error):
                 return []  # no number can be written now; the batches wait
             raise
@@ -321,7 +322,7 @@ class Spool:
             return 0
         try:
             return self._guarded(lambda: self._forget(epoch, known), now)
-        except sqlite3.Error as error:
+        except FAILURES as error:
             if is_stuck(error):
                 return 0  # it is sent again, and acknowledged again
             raise
@@ -378,7 +379,7 @@ class Spool:
             goal = self._limit - self._slack
             try:
                 self._guarded(lambda: self._shrink(goal, "the spool has reached its limit", now), now)
-            except sqlite3.Error as error:
+            except FAILURES as error:
                 if not is_stuck(error):  # if it is, the next write sees to it
                     raise
 
@@ -432,7 +433,7 @@ class Spool:
     def _tried(self, work: Callable[[], bool]) -> bool:
         try:
             return work()
-        except sqlite3.Error as error:
+        except FAILURES as error:
             if is_stuck(error):
                 return False
             raise
@@ -460,7 +461,7 @@ class Spool:
         try:
             spoolfile.prepare(self._db, self.path)
             self._start(now, None)
-        except sqlite3.DatabaseError as error:
+        except FAILURES as error:
             if not is_damage(error):
                 raise
             self._replace(now)
@@ -468,7 +469,7 @@ class Spool:
 
     def _replace(self, now: Now) -> None:
         """Set a damaged file aside, move what is readable to a new one, count the rest."""
-        with contextlib.suppress(sqlite3.Error):
+        with contextlib.suppress(*FAILURES):
             self._db.close()
         aside = spoolfile.set_aside(self.path)
         self.damaged += 1
@@ -496,7 +497,7 @@ class Spool:
         """Do `work`; if the file turns out to be damaged, replace it and do it again."""
         try:
             return work()
-        except sqlite3.DatabaseError as error:
+        except FAILURES as error:
             if not is_damage(error):
                 raise
         self._replace(now)
@@ -525,7 +526,7 @@ class Spool:
             yield
             self._db.execute("COMMIT")
         except BaseException:
-            with contextlib.suppress(sqlite3.Error):
+            with contextlib.suppress(*FAILURES):
                 self._db.execute("ROLLBACK")
             self._open, self._used, self._last_batch = before
             raise

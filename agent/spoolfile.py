@@ -50,6 +50,10 @@ _STUCK = {
 }  # fmt: skip
 
 
+# A damaged file can give even SQLite's own messages bytes that are no text.
+FAILURES = (sqlite3.Error, UnicodeDecodeError)
+
+
 class SpoolError(Exception):
     """The spool cannot be used; the text says why and what to do."""
 
@@ -58,12 +62,12 @@ class _DamageError(sqlite3.DatabaseError):
     """What `quick_check` found."""
 
 
-def is_stuck(error: sqlite3.Error) -> bool:
+def is_stuck(error: Exception) -> bool:
     """True if the disk is full, read-only or failing: the same may work later."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in _STUCK
 
 
-def is_damage(error: sqlite3.Error) -> bool:
+def is_damage(error: Exception) -> bool:
     """True if the file's content is to blame."""
     ours = isinstance(error, sqlite3.ProgrammingError | sqlite3.InterfaceError)
     return not ours and not is_stuck(error)
@@ -168,7 +172,7 @@ def read_status(path: Path) -> dict[str, Any]:
                 sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, timeout=2)
             ) as db:
                 return account(db)
-        except sqlite3.Error as error:
+        except FAILURES as error:
             problem = str(error)
     raise SpoolError(f"{path}: {problem}; run this as the agent's user or as root")
 
@@ -250,7 +254,7 @@ def _rescue_batch(old: sqlite3.Connection, db: sqlite3.Connection, row: tuple[An
 
 def _rescued_events(old: sqlite3.Connection, batch: int) -> list[tuple[Any, ...]]:
     found = []
-    with contextlib.suppress(sqlite3.Error):
+    with contextlib.suppress(*FAILURES):
         query = "SELECT batch, i, kind, crc, body FROM events WHERE batch = ? ORDER BY i"
         for row in old.execute(query, (batch,)):
             if row[3] == event_crc(row[0], row[1], row[2], row[4]):
@@ -270,7 +274,7 @@ def _readable(db: sqlite3.Connection, table: str, columns: str) -> Iterable[tupl
     """Return what can be read of a small table, from both ends."""
     rows: dict[Any, tuple[Any, ...]] = {}
     for order in ("ASC", "DESC"):
-        with contextlib.suppress(sqlite3.Error):
+        with contextlib.suppress(*FAILURES):
             for row in db.execute(f"SELECT {columns} FROM {table} ORDER BY 1 {order}"):
                 rows.setdefault(row[0], row)
     return rows.values()
