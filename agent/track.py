@@ -36,6 +36,9 @@ Bool = NDArray[np.bool_]
 
 _NONE = np.zeros(0, np.int64)
 _NEVER = 1e9  # the cost of a pair that must not be
+FLOW_NOTES = 1000
+FLOW_DOUBT = 0.5  # how many notes "anything may come" is worth
+FLOW_SURE = 4  # sightings before a track's speed is worth a note
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,6 +78,7 @@ class _State:
     evidence: Float  # (T,) sum of the confidences
     kind: Int  # (T,) class of the last match
     origin: Float32  # (T,4) first box
+    noted: Float  # (T,2) centre when the flow last took note of it
 
     def take(self, rows: Int | Bool) -> _State:
         """Return a copy of some rows."""
@@ -86,19 +90,51 @@ class _State:
 
 
 @dataclass(slots=True)
+class _Flow:
+    """Where things went that passed here: what to expect of the speed of a new one.
+
+    A ring of the last notes, each a centre, a speed in sizes/s and a log size. At a low frame rate a queue
+    moves by its own spacing from frame to frame; only the flow tells that from standing still.
+    """
+
+    place: Float = field(default_factory=lambda: np.zeros((0, 2)))
+    speed: Float = field(default_factory=lambda: np.zeros((0, 2)))
+    size: Float = field(default_factory=lambda: np.zeros(0))
+
+    def note(self, place: Float, speed: Float, size: Float) -> None:
+        """Remember some (N,2), (N,2), (N,); forget the oldest."""
+        self.place = np.concatenate([self.place, place])[-FLOW_NOTES:]
+        self.speed = np.concatenate([self.speed, speed])[-FLOW_NOTES:]
+        self.size = np.concatenate([self.size, size])[-FLOW_NOTES:]
+
+    def expect(self, place: Float, size: Float, fastest: float) -> tuple[Float, Float]:
+        """Return mean and variance (N,2) of the speed in sizes/s of what begins at a place (N,2)."""
+        far = (place[:, None] - self.place) / np.exp(size)[:, None, None]  # (N,F,2)
+        like = (far * far).sum(axis=2) + ((size[:, None] - self.size) / 0.5) ** 2
+        weight = np.exp(-like / 2)[..., None]  # (N,F,1)
+        total = weight.sum(axis=1) + FLOW_DOUBT  # (N,1)
+        mean = (weight * self.speed).sum(axis=1) / total
+        spread = (weight * (self.speed - mean[:, None]) ** 2).sum(axis=1)
+        return mean, (spread + FLOW_DOUBT * (fastest**2 + mean**2)) / total
+
+
+@dataclass(slots=True)
 class Tracker:
     """Follow objects over time. `confident` and `weak` are confidences; the rest is in sizes and seconds."""
 
     confident: float = 0.25  # at least this to begin a track
     weak: float = 0.1  # at least this to go on with one
     keep: float = 2.0  # seconds that an unseen confirmed track is remembered
-    doubt: float = 0.6  # the same for one that is not confirmed
+    doubt: float = 0.6  # the same for one that is not confirmed, but for two frames at least
+    evidence: float = 0.7  # sum of confidences that confirms
     jitter: float = 0.05  # how far a detection is off: share of the size
     agility: float = 1.0  # how fast speed wanders: sizes/s per square root of a second
     fastest: float = 4.0  # what a new object's speed may be, one sigma: sizes/s
     gate: float = 5.0  # sigmas
     _state: _State = field(init=False, repr=False)
+    _flow: _Flow = field(default_factory=_Flow, init=False, repr=False)
     _now: float = field(default=-np.inf, init=False)
+    _step: float = field(default=0.0, init=False)
     _next: int = field(default=1, init=False)
     _size: tuple[int, int] | None = field(default=None, init=False)
     _ended: Int = field(default_factory=lambda: _NONE, init=False, repr=False)
@@ -121,6 +157,7 @@ class Tracker:
         if not at_seconds > self._now:
             raise ValueError(f"time must grow: {at_seconds} after {self._now}")
         step, self._now = at_seconds - self._now, at_seconds
+        self._step += 0.2 * (min(step, 0.5) - self._step) if np.isfinite(step) else 0.0
         self._resize(frame_size)
         found = self._usable(detections)
         ended = self._expire()
@@ -129,6 +166,7 @@ class Tracker:
             ended = np.concatenate([ended, self._leave()])
         rows, columns = self._associate(found)
         self._correct(rows, found[columns])
+        self._note(rows)
         fresh = np.setdiff1d(np.flatnonzero(found.confidence >= self.confident), columns)
         self._confirm()
         self._ended = np.sort(ended)
@@ -158,6 +196,8 @@ class Tracker:
             for each in (state.var, state.cov, state.speed_var):
                 each[:, :2] *= scale**2
             state.origin *= np.tile(scale, 2).astype(np.float32)
+            state.noted *= scale
+            self._flow = _Flow()
         self._size = size or self._size
 
     def _usable(self, detections: Detections) -> Detections:
@@ -173,8 +213,11 @@ class Tracker:
     def _expire(self) -> Int:
         """End what was not seen for too long; return the confirmed numbers among it."""
         state = self._state
-        limit = np.where(state.number > 0, self.keep, self.doubt)
+        limit = np.where(state.number > 0, self.keep, self._patience())
         return self._end(self._now - state.seen > limit)
+
+    def _patience(self) -> float:
+        return max(self.doubt, 2.2 * self._step)
 
     def _leave(self) -> Int:
         """End what has left the picture by its own motion."""
@@ -207,7 +250,7 @@ class Tracker:
         cost = self._cost(found)
         strong = found.confidence >= self.confident
         rows, columns = _assign(cost, np.arange(len(self)), np.flatnonzero(strong))
-        recent = (self._state.number > 0) & (self._now - self._state.seen < self.doubt)
+        recent = (self._state.number > 0) & (self._now - self._state.seen < self._patience())
         recent[rows] = False
         more_rows, more_columns = _assign(cost, np.flatnonzero(recent), np.flatnonzero(~strong))
         return np.concatenate([rows, more_rows]), np.concatenate([columns, more_columns])
@@ -242,12 +285,23 @@ class Tracker:
         state.evidence[rows] += found.confidence
         state.kind[rows] = found.class_id
 
+    def _note(self, rows: Int) -> None:
+        """Let the flow know of the sure tracks that have gone on by their own size."""
+        state = self._state
+        rows = rows[state.hits[rows] >= FLOW_SURE]
+        unit = self._scale(state.mean[rows])[:, :2]  # (N,2)
+        gone = np.linalg.norm((state.mean[rows, :2] - state.noted[rows]) / unit, axis=1)
+        rows, unit = rows[gone >= 1], unit[gone >= 1]
+        place = state.mean[rows, :2]
+        self._flow.note(place, state.speed[rows, :2] / unit, np.log(unit[:, 0]))
+        state.noted[rows] = place
+
     def _confirm(self) -> None:
         """Give numbers to what was seen often, long and surely enough."""
         state = self._state
         often = (state.hits >= 3) | ((state.hits >= 2) & (state.seen - state.born >= 0.2 - 1e-6))
         often &= 2 * state.hits >= state.frames
-        new = np.flatnonzero((state.number == 0) & often & (state.evidence >= 0.75))
+        new = np.flatnonzero((state.number == 0) & often & (state.evidence >= self.evidence))
         state.number[new] = self._next + np.arange(len(new))
         self._next += len(new)
 
@@ -268,12 +322,16 @@ class Tracker:
     def _born(self, found: Detections, now: float) -> _State:
         seen, count = _channels(found.xyxy), len(found)
         scale = self._scale(seen)
+        speed = np.zeros((count, 4))
+        speed_var = (self.fastest * scale * 0.15) ** 2
+        mean, var = self._flow.expect(seen[:, :2], np.log(scale[:, 0]), self.fastest)
+        speed[:, :2], speed_var[:, :2] = mean * scale[:, :2], var * scale[:, :2] ** 2
         return _State(
             mean=seen,
-            speed=np.zeros((count, 4)),
+            speed=speed,
             var=(self.jitter * scale * _NOISE) ** 2,
             cov=np.zeros((count, 4)),
-            speed_var=(self.fastest * scale * [1.0, 1.0, 0.15, 0.15]) ** 2,
+            speed_var=speed_var,
             number=np.zeros(count, np.int64),
             born=np.full(count, now),
             seen=np.full(count, now),
@@ -282,6 +340,7 @@ class Tracker:
             evidence=found.confidence.astype(np.float64),
             kind=found.class_id.copy(),
             origin=found.xyxy.copy(),
+            noted=seen[:, :2].copy(),
         )
 
     @staticmethod
