@@ -162,6 +162,7 @@ class Delivery:
                 self._client = None
 
     async def _serve(self, client: Client) -> None:
+        lost: BrokerError | None = None  # raised below: what is raised in `except*` becomes a group again
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._announce(client), name="publish-state")
@@ -171,7 +172,9 @@ class Delivery:
         except* _Finished:
             pass
         except* BrokerError as errors:
-            raise _first(errors) from None
+            lost = _first(errors)
+        if lost is not None:
+            raise lost
 
     # ── out ──
 
