@@ -35,7 +35,7 @@ state=/var/lib/gb-agent
 unit=/etc/systemd/system/gb-agent.service
 join='' node='' code='' fingerprint='' source='' model='' from='' wheels='' action=install purge=no
 
-need() { [ "$#" -ge 2 ] && [ -n "$2" ] || wrong "$1 needs a value"; }
+need() { [ -n "${2:-}" ] || wrong "$1 needs a value"; }
 while [ "$#" -gt 0 ]; do
     case $1 in
         --join) need "$@"; join=$2; shift ;;
@@ -106,9 +106,11 @@ packages() {
 }
 
 prepare_python() {
-    find_python || { packages python3 || true; } && find_python \
-        || { packages python3.11 || true; } && find_python \
-        || fail "needs Python 3.11 or newer; this system has none to install"
+    for package in python3 python3.11; do # Ubuntu 22.04 has 3.11 beside its own
+        if find_python; then break; fi
+        packages "$package" || true
+    done
+    find_python || fail "needs Python 3.11 or newer; this system has none to install"
     version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
     if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
         packages "python$version-venv" || fail "apt-get could not install python$version-venv"
@@ -133,9 +135,12 @@ install_release() {
     trap 'rm -rf "$work"; [ "$(readlink "$opt/current" 2>/dev/null)" = "$release" ] || rm -rf "$release"' EXIT
     mkdir -p "$opt"
     say "installing into $release (some minutes on a small box)"
-    if [ -d "$from" ]; then copy_source; fi
-    "$python" -m venv "$release"
     set -- --quiet --no-cache-dir --disable-pip-version-check
+    if [ -d "$from" ]; then
+        if [ -f "$from/requirements.lock" ]; then set -- "$@" --constraint "$from/requirements.lock"; fi
+        copy_source
+    fi
+    "$python" -m venv "$release"
     if [ -n "$wheels" ]; then set -- "$@" --no-index --find-links "$wheels"; fi
     "$release/bin/pip" install "$@" "${from}[agent]" || fail "pip could not install the agent; nothing was changed"
     "$release/bin/gb-agent" --help >/dev/null || fail "the new version does not start; nothing was changed"
@@ -199,6 +204,10 @@ activate() {
     mv -T "$opt/current.new" "$opt/current"
     ln -sf "$opt/current/bin/gb-agent" /usr/local/bin/gb-agent
     install -m 0644 "$here/gb-agent.service" "$unit"
+}
+
+# Only after the restart: the agent that ran may still load parts of its own version.
+remove_old_releases() {
     for old in "$opt"/2*; do
         [ "$old" = "$release" ] || rm -rf "$old"
     done
@@ -237,5 +246,6 @@ activate
 joined=yes
 if [ -n "$join" ]; then (join_centre) || joined=no; fi
 start
+remove_old_releases
 [ -n "$join" ] || grep -q '^url' "$etc/agent.toml" || say "not joined yet: run the line that 'gb-aggregator add-node' prints on the centre"
 [ "$joined" = yes ] || exit 1

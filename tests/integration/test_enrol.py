@@ -29,13 +29,23 @@ from aggregator.init import CONTAINERS, DEMO_NODE, InitError, here, prepare
 from deploy.stack import Service, find_mongod, find_mosquitto, free_port
 
 
+def database(folder: Path, port: int) -> Service:
+    """Return a mongod that asks for a password."""
+    (folder / "db").mkdir()
+    command = [find_mongod(), "--dbpath", str(folder / "db"), "--port", str(port), "--bind_ip", "127.0.0.1"]
+    settings = ["--auth", "--quiet", "--wiredTigerCacheSizeGB", "0.25"]
+    return Service("mongod", command + settings, port, folder / "mongod.log")
+
+
 class Centre:
     """A prepared folder and the broker that runs on it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, with_database: bool = False) -> None:
         self.folder = folder
         self.port = free_port()
-        prepare(folder, ["127.0.0.1"], here(folder, self.port))
+        self.mongod = database(folder, free_port()) if with_database else None
+        mongodb = f"127.0.0.1:{self.mongod.port if self.mongod else 27017}"
+        prepare(folder, ["127.0.0.1"], here(folder, self.port, mongodb, free_port()))
         settings = folder / "mosquitto" / "mosquitto.conf"
         if os.geteuid() == 0:  # else it would give up the right to read its own key
             settings.write_text(settings.read_text() + "user root\n")
@@ -346,13 +356,10 @@ def test_the_database_user_has_its_own_database_only(tmp_path: Path) -> None:
     """A real mongod with the user that init wrote: it can use gb_fleet and nothing else, others nothing."""
     port = free_port()
     prepare(tmp_path, (), here(tmp_path, mongodb=f"127.0.0.1:{port}"))
-    (tmp_path / "db").mkdir()
-    command = [find_mongod(), "--dbpath", str(tmp_path / "db"), "--port", str(port), "--bind_ip", "127.0.0.1"]
-    settings = ["--auth", "--quiet", "--wiredTigerCacheSizeGB", "0.25"]
-    service = Service("mongod", command + settings, port, tmp_path / "mongod.log")
+    service = database(tmp_path, port)
     service.start()
     try:
-        _make_users(tmp_path, port)
+        make_database_users(tmp_path, port)
         config = load(tmp_path / "centre" / "aggregator.toml")
         with pymongo.MongoClient(config.mongodb_uri()) as client:
             client["gb_fleet"]["try"].insert_one({"_id": 1})
@@ -365,7 +372,7 @@ def test_the_database_user_has_its_own_database_only(tmp_path: Path) -> None:
         service.kill(signal.SIGTERM)
 
 
-def _make_users(folder: Path, port: int) -> None:
+def make_database_users(folder: Path, port: int) -> None:
     """Do what the database's image does at its first start, without its shell."""
     text = (folder / "mongodb" / "user.js").read_text()
     order = json.loads(text[text.index("runCommand(") + 11 : text.rindex(")")])
