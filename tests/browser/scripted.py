@@ -34,8 +34,6 @@ class ScriptedNode:
         self._seq = 0
         self._epoch = secrets.randbits(48)
         self._client = paho.Client(CallbackAPIVersion.VERSION2, name, protocol=paho.MQTTv5)
-        will = wire.State(name, False, now_ms())
-        self._client.will_set(wire.topic(name, "state"), msgspec.json.encode(will), 1, True)
         self._client.on_message = self._on_want
         self._connected = threading.Event()
         self._client.on_connect = lambda *_: self._connected.set()
@@ -54,13 +52,10 @@ class ScriptedNode:
         self.vanish()
 
     def vanish(self) -> None:
-        """Break the connection; the broker publishes the last will."""
-        if sock := self._client.socket():
-            self._say(
-                "state", wire.State(self.name, False, now_ms(), cameras=self.cameras, config=self.config)
-            )
+        """Be gone: say what the last will of a node says, and leave."""
+        if self._client.is_connected():
+            self._publish_state(online=False).wait_for_publish(10)
             self._client.disconnect()
-            sock.close()
         self._client.loop_stop()
 
     def camera(
@@ -86,7 +81,13 @@ class ScriptedNode:
 
     def report(self) -> None:
         """Publish the retained state."""
-        self._say("state", wire.State(self.name, True, now_ms(), cameras=self.cameras, config=self.config))
+        self._publish_state(online=True).wait_for_publish(10)
+
+    def _publish_state(self, online: bool) -> paho.MQTTMessageInfo:
+        state = wire.State(self.name, online, now_ms(), cameras=self.cameras, config=self.config)
+        return self._client.publish(
+            wire.topic(self.name, "state"), msgspec.json.encode(state), 1, retain=True
+        )
 
     def send(self, *events: wire.AnyEvent) -> None:
         """Publish one batch."""
@@ -109,13 +110,10 @@ class ScriptedNode:
         frame = wire.Live(now_ms(), "cam0", wire.pack_rows(rows), labels)
         self._client.publish(wire.topic(self.name, "live"), wire.encode_live(frame), 0)
 
-    def _say(self, kind: str, message: msgspec.Struct) -> None:
-        self._client.publish(wire.topic(self.name, kind), msgspec.json.encode(message), 1, retain=True)
-
     def _on_want(self, _client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
         document = wire.decode_document(message.payload)
         if self.refuses:
             self.config = msgspec.structs.replace(self.config, error=self.refuses)
         else:
             self.config = wire.ConfigReport(document.version, "", document)
-        self.report()
+        self._publish_state(online=True)

@@ -51,7 +51,7 @@ function drawUnwatched(plot: uPlot, made: Slot[]): void {
     if (slot.unwatched < 0.02) continue;
     const from = Math.round(plot.valToPos(slot.start, "x", true));
     const to = Math.round(plot.valToPos(slot.end, "x", true));
-    pen.globalAlpha = 0.35 + 0.65 * slot.unwatched;
+    pen.globalAlpha = slot.told ? 0.35 + 0.65 * slot.unwatched : 0.5;
     pen.fillRect(from, top, to - from, height);
   }
   pen.restore();

@@ -38,6 +38,8 @@ function CameraRow({ node, camera }: { node: NodeEntry; camera: CameraEntry }) {
 
 function NodeCard({ node }: { node: NodeEntry }) {
   useCell(link);
+  const named = new Set(node.cameras.map((camera) => camera.camera));
+  const silent = byLine(node.counts_today.filter((row) => !named.has(row.camera)));
   return (
     <article
       class={isFresh(node) ? "panel card" : "panel card old"}
@@ -56,7 +58,17 @@ function NodeCard({ node }: { node: NodeEntry }) {
         {node.cameras.map((camera) => (
           <CameraRow key={camera.camera} node={node} camera={camera} />
         ))}
-        {node.cameras.length === 0 && <li class="faint">This node has not named a camera yet.</li>}
+        {silent.map((sum) => (
+          <li class="row line-row" key={`${sum.camera} ${sum.line}`}>
+            <span class="line-name">
+              {sum.camera} {sum.line}
+            </span>
+            <LineCounts sum={sum} />
+          </li>
+        ))}
+        {node.cameras.length + silent.length === 0 && (
+          <li class="faint">This node has not named a camera yet.</li>
+        )}
       </ul>
       <footer class="row">
         <span class="figure">

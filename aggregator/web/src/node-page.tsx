@@ -12,10 +12,12 @@ import { Age, CameraBadge, isFresh, NodeBadge, Warnings } from "./parts";
 import { Picture, type Draft } from "./picture";
 import { ResourceCharts } from "./resource-charts";
 import { nodeHref } from "./router";
-import { configs, link, login, mayEdit, nodes, putConfig, putNode, returns, watch } from "./session";
+import { configs, link, login, mayEdit, nodes, putFirst, returns, watch } from "./session";
 import type { CameraEntry, Line, NodeEntry } from "./types";
 
 const EMPTY: Record<string, Line> = {};
+/** A saved draft stays until the stream shows the line, but not longer than this. */
+const SHOWN_LATEST_MS = 2000;
 
 /** Read the node once at the start and after each break; false when there is no such node. */
 function useNode(name: string): boolean {
@@ -26,8 +28,7 @@ function useNode(name: string): boolean {
     api.node(name).then(
       (entry) => {
         if (gone) return;
-        putNode(entry);
-        if (entry.config) putConfig(name, entry.config);
+        putFirst(entry, entry.config);
         setExists(true);
       },
       (error: unknown) => !gone && error instanceof ApiError && error.status === 404 && setExists(false),
@@ -111,16 +112,14 @@ function CameraView({ node, camera }: { node: NodeEntry; camera: CameraEntry }) 
   const editable = mayEdit(who);
   const fresh = isFresh(node);
   useEffect(() => watch(node.node, camera.camera), [node.node, camera.camera]);
-  const onSaved = (version: number) => {
-    setSaved(version);
-    void api.node(node.node).then(
-      (entry) => {
-        if (entry.config) putConfig(node.node, entry.config);
-        setDraft(null);
-      },
-      () => setDraft(null),
-    );
-  };
+  const shown = (config?.wanted ?? 0) >= saved;
+  useEffect(() => {
+    if (saved === 0) return;
+    const forget = () => setDraft(null);
+    if (shown) return forget();
+    const timer = window.setTimeout(forget, SHOWN_LATEST_MS);
+    return () => window.clearTimeout(timer);
+  }, [saved, shown]);
   return (
     <>
       <div class="split-view">
@@ -143,7 +142,7 @@ function CameraView({ node, camera }: { node: NodeEntry; camera: CameraEntry }) 
               draft={draft}
               taken={names}
               onDraft={setDraft}
-              onSaved={onSaved}
+              onSaved={setSaved}
             />
           )}
         </section>
@@ -156,7 +155,7 @@ function CameraView({ node, camera }: { node: NodeEntry; camera: CameraEntry }) 
             draft={draft}
             saved={saved}
             onDraft={setDraft}
-            onSaved={onSaved}
+            onSaved={setSaved}
           />
           <Objects camera={camera} />
         </div>

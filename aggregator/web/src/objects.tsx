@@ -8,7 +8,7 @@ function Bars({ objects, labels }: { objects: Record<string, number>; labels: st
   const rows = Object.entries(objects).filter(([, seen]) => seen > 0);
   rows.sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0]));
   const most = Math.max(1, ...rows.map(([, seen]) => seen));
-  if (!rows.length) return <p class="faint">No object has been seen today.</p>;
+  if (!rows.length) return <p class="faint">Nothing yet. Objects are counted once a minute.</p>;
   return (
     <ul class="bars">
       {rows.map(([label, seen]) => {

@@ -114,7 +114,7 @@ function SmallChart({ chart, rows, clock }: { chart: Chart; rows: ResourceRow[];
         ...chart.read.map((_, i): uPlot.Series => ({
           stroke: () => colour(inks[i % inks.length]!),
           width: 1.5,
-          points: { show: false },
+          points: { size: 4, width: 0, fill: () => colour(inks[i % inks.length]!) },
         })),
       ],
     };

@@ -46,12 +46,22 @@ export function mayEdit(who: Login): boolean {
   return typeof who === "object" && who.role !== "viewer";
 }
 
-export function putNode(entry: NodeEntry): void {
+/** When the stream last told of a node: an answer to an older question must not overwrite it. */
+const told = new Map<string, number>();
+
+function putNode(entry: NodeEntry): void {
+  told.set(entry.node, Date.now());
   nodes.set(new Map(nodes.value ?? []).set(entry.node, entry));
 }
 
-export function putConfig(node: string, config: NodeConfig): void {
+function putConfig(node: string, config: NodeConfig): void {
   configs.set(new Map(configs.value).set(node, config));
+}
+
+/** Take what a request said of a node and its configuration, where the stream has said nothing yet. */
+export function putFirst(entry: NodeEntry, config: NodeConfig | undefined): void {
+  if (!nodes.value?.has(entry.node)) nodes.set(new Map(nodes.value ?? []).set(entry.node, entry));
+  if (config && !configs.value.has(entry.node)) putConfig(entry.node, config);
 }
 
 export async function whoAmI(): Promise<void> {
@@ -74,7 +84,9 @@ export async function refresh(): Promise<void> {
     clockOffset = Math.round(fleet.at - (asked + Date.now()) / 2);
     now.set(serverNow());
     joinLine.set(fleet.join ?? "");
-    nodes.set(new Map(fleet.nodes.map((entry) => [entry.node, entry])));
+    const newest = (entry: NodeEntry): NodeEntry =>
+      ((told.get(entry.node) ?? 0) >= asked && nodes.value?.get(entry.node)) || entry;
+    nodes.set(new Map(fleet.nodes.map((entry) => [entry.node, newest(entry)])));
   } catch (error) {
     if (error instanceof ApiError && error.status === 401) loggedOut();
   }

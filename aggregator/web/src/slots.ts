@@ -14,6 +14,8 @@ export interface Slot {
   blind: Record<string, number>;
   /** The share of the slot, as far as it is known, in which nobody watched. */
   unwatched: number;
+  /** Whether the node said anything about this slot. */
+  told: boolean;
 }
 
 /** Lay counts and tallies on one row of equal slots; a slot that nobody reported is unwatched. */
@@ -32,15 +34,19 @@ export function slots(
     watched: 0,
     blind: {},
     unwatched: 0,
+    told: false,
   }));
   const at = new Map(made.map((slot) => [slot.start, slot]));
   for (const row of counts) {
     const slot = at.get(row.start);
-    if (slot) slot[row.direction] += row.count;
+    if (!slot) continue;
+    slot.told = true;
+    slot[row.direction] += row.count;
   }
   for (const row of tallies) {
     const slot = at.get(row.start);
     if (!slot) continue;
+    slot.told = true;
     slot.watched += row.watched_seconds;
     for (const [why, seconds] of Object.entries(row.blind))
       slot.blind[why] = (slot.blind[why] ?? 0) + seconds;
