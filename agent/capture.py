@@ -290,7 +290,7 @@ def probe(url: str, timeout: float = 10.0) -> tuple[int, int, float]:
 
 
 def _rate(source: Source) -> float:
-    """Measure for a second: a stream of JPEGs does not say its rate. What was waiting comes first and fast."""
+    """Measure for a second: a stream of JPEGs does not say its rate. What was waiting comes first."""
     begun, moments = time.monotonic(), [0.0]
     while moments[-1] < 1.5:
         source.read()

@@ -6,6 +6,7 @@ to do. A password or token in an address never appears in such a line.
 
 OpenCV cannot tell why it failed, and a failed capture never recovers. So the network is tried first with a
 plain connection, the reason is asked from the server itself, and who loses a source opens a new one.
+Where a stream changes its size, OpenCV scales it to the first one until then: fractions keep their place.
 """
 
 from __future__ import annotations
