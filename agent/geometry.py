@@ -42,7 +42,7 @@ Bool = NDArray[np.bool_]
 Direction = Literal["AB", "BA"]
 Points = Sequence[tuple[float, float]]
 
-MARGIN = 0.01  # frame heights: the margin where the size of the object is not known
+MARGIN = 0.006  # frame heights: the margin where the size of the object is not known
 REACH = 0.002  # frame heights: ends belong to the line, also for a box that the frame's edge cuts off
 
 

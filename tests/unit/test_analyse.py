@@ -16,6 +16,7 @@ from agent.analyse import Analyst, Totals
 from agent.boxes import Detections
 from agent.geometry import crossings_of_path
 from agent.track import Tracker, Tracks
+from benchmarks.count import LINES, NOISES, Score, count, match, seen, street
 
 SIZE = (1280, 720)
 WALL = 1_700_000_000_000
@@ -567,3 +568,25 @@ def tally(street: Street) -> wire.Tally:
         p50=20,
         p95=40,
     )
+
+
+def test_the_street_is_counted_as_it_is() -> None:
+    """Exact boxes of the street at 15 frames a second give its true crossings, live and afterwards."""
+    place = street(250, seconds=30.0)
+    events = count(seen(place, 15.0, NOISES["exact"]), place.size)
+    score = Score()
+    score.add(place, events, 15.0)
+    assert score.hits == score.true == score.told > 10
+    for name, line in LINES.items():
+        live = [
+            (event.at / 1000, event.direction)
+            for event in events
+            if isinstance(event, wire.Crossing) and event.line == name
+        ]
+        later = []
+        for track in (event for event in events if isinstance(event, wire.Track)):
+            path = np.array(wire.unpack_path(track.path))
+            start = track.at / 1000 - path[-1, 0]
+            for at, direction in crossings_of_path(path, line.points, aspect=16 / 9):
+                later.append((start + at, direction))
+        assert match(live, later, 1.0) == len(live) == len(later)
