@@ -49,6 +49,7 @@ KEPT_POISON = 1000  # quarantined messages and conflicts kept of one node; beyon
 _RAW_KEPT = 64 * 1024
 _DUPLICATE = 11000
 _ZSTD = {"wiredTiger": {"configString": "block_compressor=zstd"}}
+_NAMESPACE_EXISTS = 48
 _DAY = 86_400
 
 Document = dict[str, Any]
@@ -122,8 +123,7 @@ class Store:
                 self._database = self._journaled  # a replica set: only the majority's word counts
             await self._check_schema()
             for name in (EVENTS, TALLIES, LOSSES, RESOURCES, "counts", "batches", "quarantine", "conflicts"):
-                with contextlib.suppress(CollectionInvalid):
-                    await self._database.create_collection(name, storageEngine=_ZSTD)
+                await self._make(name)
             await self._database[EVENTS].create_index([("n", 1), ("t", 1), ("a", 1)])
             for name in (TALLIES, RESOURCES):
                 await self._database[name].create_index([("n", 1), ("a", 1)])
@@ -137,6 +137,16 @@ class Store:
                 await self._expire(name, tally_days)
             await self._expire("batches", batch_days)
             await self._database.sessions.create_index("expires", expireAfterSeconds=0)
+
+    async def _make(self, name: str) -> None:
+        """Make a collection that may be there, or be made by another aggregator at this moment."""
+        try:
+            await self._database.create_collection(name, storageEngine=_ZSTD)
+        except CollectionInvalid:
+            pass
+        except OperationFailure as error:
+            if error.code != _NAMESPACE_EXISTS:
+                raise
 
     async def _check_schema(self) -> None:
         meta = self._database.meta
