@@ -33,6 +33,7 @@ class Wiretap:
         self._target = port
         self.bytes = 0
         self.port = 0
+        self._idle = asyncio.Event()
 
     @contextlib.asynccontextmanager
     async def listen(self) -> AsyncIterator[Wiretap]:
@@ -41,12 +42,14 @@ class Wiretap:
         self.port = server.sockets[0].getsockname()[1]
         async with server:
             yield self
+            await self._idle.wait()
 
     async def _join(self, near: asyncio.StreamReader, near_out: asyncio.StreamWriter) -> None:
         far, far_out = await asyncio.open_connection("127.0.0.1", self._target)
         async with asyncio.TaskGroup() as both:
             both.create_task(self._copy(near, far_out), name="up")
             both.create_task(self._copy(far, near_out), name="down")
+        self._idle.set()
 
     async def _copy(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         while data := await source.read(65536):
@@ -106,6 +109,7 @@ class Road:
 
     def __init__(self, spool: Spool, node: Client, centre: Client) -> None:
         self._spool, self._node, self._centre = spool, node, centre
+        self._acks, self._arrived = aiter(node.messages), aiter(centre.messages)
         self._position = 0
         self.batches = 0
 
@@ -119,11 +123,11 @@ class Road:
         self._position = sealed.position
         self.batches += 1
         await self._node.publish(wire.topic(NODE, "ev"), sealed.payload)
-        batch = wire.decode_batch((await anext(self._centre.messages)).payload)
+        batch = wire.decode_batch((await anext(self._arrived)).payload)
         await self._centre.publish(
             wire.topic(NODE, "ack"), wire.encode_ack({batch.epoch: [batch.seq]}), qos=0
         )
-        ack = wire.decode_ack((await anext(self._node.messages)).payload)
+        ack = wire.decode_ack((await anext(self._acks)).payload)
         for epoch, ranges in ack.stored.items():
             self._spool.acknowledge(epoch, ranges, Now(now, now))
 
