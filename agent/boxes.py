@@ -70,9 +70,11 @@ def iou(a: Float32, b: Float32) -> Float32:
     for name, boxes in (("a", a), ("b", b)):
         if boxes.ndim != 2 or boxes.shape[1] != 4:
             raise ValueError(f"{name} must have the shape (N, 4), not {boxes.shape}")
-    low = np.maximum(a[:, None, :2], b[None, :, :2])  # (N,M,2)
-    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    overlap = np.clip(high - low, 0, None).prod(axis=2)  # (N,M)
+    sides = [
+        np.clip(np.minimum(a[:, None, high], b[:, high]) - np.maximum(a[:, None, low], b[:, low]), 0, None)
+        for low, high in ((0, 2), (1, 3))
+    ]  # two planes (N,M): many times faster than one (N,M,2)
+    overlap = sides[0] * sides[1]
     union = area(a)[:, None] + area(b)[None, :] - overlap
     return np.asarray(np.divide(overlap, union, out=np.zeros_like(overlap), where=union > 0), np.float32)
 
