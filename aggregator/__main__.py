@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import errno
 import getpass
 import logging
 import re
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -31,11 +32,15 @@ _PATIENCE = 30.0
 _EXPECTED = (StoreError, BrokerError, ServeError, EnrolError, InitError)
 
 
+def _until_asked(stop: Callable[[], object]) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop)
+
+
 async def run(config: Config) -> None:
     """Run one aggregator until it is asked to stop."""
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    _until_asked(stop.set)
     async with open_centre(config, _PATIENCE) as centre:
         runner = web.AppRunner(make_app(centre), access_log=None, shutdown_timeout=1.0)
         await runner.setup()
@@ -64,13 +69,20 @@ async def _listen(runner: web.AppRunner, config: Config) -> str:
 
 
 async def tail(config: Config, node: str) -> None:
-    """Print events as they arrive. A listener of its own: it takes nothing from the aggregators."""
-    async with connect(config.broker_settings()) as client:
-        for kind in ("ev", "state"):
-            await client.subscribe(wire.topic(node or "+", kind), qos=0)
-        async for message in client.messages:
-            for line in _readable(message.topic, message.payload):
-                print(line, flush=True)
+    """Print events as they arrive, until asked to stop.
+
+    A listener of its own: it takes nothing from the aggregators.
+    """
+    task = asyncio.current_task()
+    assert task is not None
+    _until_asked(task.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        async with connect(config.broker_settings()) as client:
+            for kind in ("ev", "state"):
+                await client.subscribe(wire.topic(node or "+", kind), qos=0)
+            async for message in client.messages:
+                for line in _readable(message.topic, message.payload):
+                    print(line, flush=True)
 
 
 def _readable(topic: str, payload: bytes) -> list[str]:

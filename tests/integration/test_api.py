@@ -1,0 +1,510 @@
+"""The API over real HTTP, with the real broker and database behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import json
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from aiohttp import ClientSession, CookieJar, web
+
+from agent import wire
+from aggregator import auth
+from aggregator.api import OUTSIDE, PREFIX, ROUTES
+from aggregator.centre import Centre
+from aggregator.live import BUFFER_BYTES
+from aggregator.serve import make_app
+from deploy.stack import Stack
+
+from .box import DOCUMENT, TOKEN, Box, batch, box, centre, crossing, now_ms, settings, until
+
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+MINUTE = 60_000
+
+
+@asynccontextmanager
+async def served(running: Centre) -> AsyncIterator[str]:
+    """Serve a centre on a free port; give its address."""
+    runner = web.AppRunner(make_app(running), access_log=None, shutdown_timeout=0.5)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        host, port = runner.addresses[0][:2]  # type: ignore[misc]
+        yield f"http://{host}:{port}"
+    finally:
+        running.hub.close()
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def scene(
+    stack: Stack, name: str, timezone: str = "UTC"
+) -> AsyncIterator[tuple[Centre, Box, ClientSession]]:
+    """A centre, a node `name` that is online, and a client with the administrator's token."""
+    config = settings(stack.mqtt_url, stack.mongodb_uri, f"api_{name}".replace("-", "_"), timezone)
+    async with centre(config) as running, served(running) as address, box(stack.mqtt_url, name) as node:
+        await node.state()
+        await until(lambda: running.fleet.known(name))
+        async with ClientSession(address, headers=BEARER) as client:
+            yield running, node, client
+
+
+async def get(client: ClientSession, path: str, **query: str) -> Any:
+    """Return the JSON of a GET that succeeds."""
+    async with client.get(PREFIX + path, params=query) as response:
+        assert response.status == 200, await response.text()
+        return await response.json()
+
+
+class Reader:
+    """Reads server-sent events."""
+
+    def __init__(self, response: Any) -> None:
+        self._response = response
+
+    async def next(self, event: str, seconds: float = 5.0) -> tuple[str, Any]:
+        """Return (id, data) of the next event of that name."""
+        async with asyncio.timeout(seconds):
+            while True:
+                block: dict[str, str] = {}
+                while line := (await self._response.content.readline()).decode().rstrip("\n"):
+                    key, _, value = line.partition(": ")
+                    block[key] = value
+                if block.get("event") == event:
+                    return block.get("id", ""), json.loads(block["data"])
+                assert not self._response.content.at_eof(), "the stream has ended"
+
+
+# ── what is shown ─────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_fleet_shows_a_node_and_its_day(stack: Stack) -> None:
+    """State, cameras, counts, watched and blind time, resources and warnings of today are on one page."""
+    async with scene(stack, "fleet-1") as (_, node, client):
+        at = now_ms() // MINUTE * MINUTE
+        total = [wire.LineTotal("main", 0, "AB", "car", 3)]
+        sample = wire.Resources(now_ms(), "", 12, 40, 5_000_000, 30, 20, 51, 0, 0, False, {"cam0": 98})
+        before = wire.Tally(at - MINUTE, "cam0", 0, {}, [], {}, 0, 0, 0, 0, 0)
+        tally = wire.Tally(at, "cam0", 45_000, {"stalled": 15_000}, total, {"car": 4}, 900, 890, 10, 20, 35)
+        await node.send(batch(7, 1, [before, crossing(1, at), crossing(2, at), sample, tally]))
+        await until(lambda: node.acked)
+        await asyncio.sleep(0.1)
+        fleet = await get(client, "/fleet")
+        (entry,) = [one for one in fleet["nodes"] if one["node"] == "fleet-1"]
+        assert fleet["join"] == "gb-aggregator add-node gate-07"
+        assert entry["state"] == "online"
+        assert entry["cpu_percent"] == 12
+        assert entry["temperature"] == 51
+        assert entry["warnings"] == []
+        (camera,) = entry["cameras"]
+        assert camera["fps"] == 9.8
+        assert camera["objects_today"] == {"car": 4}
+        assert (camera["watched_seconds_today"], camera["blind_seconds_today"]) == (45.0, 15.0)
+        (count,) = entry["counts_today"]
+        assert count == {"camera": "cam0", "line": "main", "direction": "AB", "label": "car", "count": 3}
+        (row,) = (await get(client, "/nodes/fleet-1/tallies", bucket="minute"))["rows"][-1:]
+        assert (row["objects"], row["blind"], row["p95_ms"]) == ({"car": 4}, {"stalled": 15.0}, 35)
+        (row,) = (await get(client, "/nodes/fleet-1/resources"))["rows"]
+        assert (row["cpu_percent"], row["fps"]) == (12, {"cam0": 9.8})
+
+
+async def test_last_will_and_silence(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last will makes a node offline, silence makes it stale, and both are warned of."""
+    async with scene(stack, "will-1") as (running, node, client):
+        monkeypatch.setattr("aggregator.fleet.STALE_MS", 100)
+        await asyncio.sleep(0.3)
+        assert (await get(client, "/nodes/will-1"))["state"] == "stale"
+        await node.state(online=False)
+        await until(lambda: not running.fleet.state("will-1").online)  # type: ignore[union-attr]
+        entry = await get(client, "/nodes/will-1")
+        assert entry["state"] == "offline"
+        assert "The node is offline" in entry["warnings"]
+
+
+async def test_counts_by_bucket_and_as_csv(stack: Stack) -> None:
+    """Minutes, hours and days show the same sum; a day in autumn has its 25 hours; CSV has the same rows."""
+    async with scene(stack, "count-1", "Europe/Berlin") as (_, node, client):
+        first = 1_792_879_200_000  # 2026-10-25 00:00 in Berlin, the day of 25 hours
+        events = [crossing(n + 1, first + n * 30 * MINUTE) for n in range(50)]
+        await node.send(batch(7, 1, events, first))
+        await until(lambda: node.acked)
+        for bucket, rows in (("minute", 50), ("hour", 25), ("day", 1)):
+            query = {"bucket": bucket, "from": "2026-10-25", "to": "2026-10-26"}
+            found = (await get(client, "/nodes/count-1/counts", **query))["rows"]
+            assert len(found) == rows
+            assert sum(row["count"] for row in found) == 50
+            assert found[0]["start"] == first
+        async with client.get(
+            f"{PREFIX}/nodes/count-1/counts", params=query, headers={"Accept": "text/csv"}
+        ) as response:
+            (line,) = csv.DictReader(io.StringIO(await response.text()))
+        assert (line["start"], line["line"], line["count"]) == (str(first), "main", "50")
+
+
+async def test_events_page_through_everything_once(stack: Stack) -> None:
+    """Newest first by default; `after` walks through all that was stored, once, also within one moment."""
+    async with scene(stack, "page-1") as (_, node, client):
+        for seq in range(7):
+            await node.send(batch(7, seq, [crossing(seq * 100 + i) for i in range(100)]))
+        await until(lambda: len(node.acked) == 7)
+        newest = (await get(client, "/nodes/page-1/events", limit="5"))["events"]
+        assert [event["at"] for event in newest] == sorted((event["at"] for event in newest), reverse=True)
+        seen = ["page-1:7:0:0"]
+        while page := (await get(client, "/nodes/page-1/events", after=seen[-1], limit="64"))["events"]:
+            seen += [event["id"] for event in page]
+        assert len(seen) == len(set(seen)) == 700
+        assert (await get(client, "/nodes/page-1/events", type="tally,lost"))["events"] == []
+
+
+# ── lines ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_lines_are_wanted_and_reported(stack: Stack) -> None:
+    """Drawing, moving and deleting a line each send a whole document with a higher version, retained."""
+    async with scene(stack, "line-1") as (running, node, client):
+        line = f"{PREFIX}/nodes/line-1/cameras/cam0/lines"
+        for name, version in (("gate", 1), ("gate", 2), ("side", 3)):
+            body = {"points": [[0.1, 0.2], [0.9, 0.2 + version / 10]], "anchor": "center"}
+            async with client.put(f"{line}/{name}", json=body) as response:
+                assert (response.status, await response.json()) == (202, {"version": version})
+        async with client.delete(f"{line}/main") as response:
+            assert await response.json() == {"version": 4}
+        await until(lambda: len(node.wants) == 4)
+        lines = node.wants[-1].cameras["cam0"].lines
+        assert {name: one.version for name, one in lines.items()} == {"gate": 2, "side": 3}
+        config = (await get(client, "/nodes/line-1"))["config"]
+        assert (config["wanted"], config["applied"]) == (4, 0)
+        await node.state(config=wire.ConfigReport(9, "no camera", DOCUMENT))
+        await until(lambda: running.fleet.state("line-1").config.applied == 9)  # type: ignore[union-attr]
+        config = (await get(client, "/nodes/line-1"))["config"]
+        assert (config["wanted"], config["applied"], config["error"]) == (9, 9, "no camera")
+        async with client.put(f"{line}/main", json={"points": [[0, 0.5], [1, 0.5]]}) as response:
+            assert await response.json() == {"version": 10}
+        log = [row async for row in running.store._database.audit.find({"node": "line-1"})]
+        assert [(row["user"], row["version"]) for row in log] == [("token", v) for v in (1, 2, 3, 4, 10)]
+        async with box(stack.mqtt_url, "line-1", "line-1-again") as again:
+            await until(lambda: [document.version for document in again.wants] == [10])
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "code"),
+    [
+        ("cameras/cam0/lines/x", {"points": [[0, 0.5]]}, 400, "bad_request"),
+        ("cameras/cam0/lines/x", {"points": [[0, 0.5], [0, 0.5]]}, 400, "bad_request"),
+        ("cameras/cam0/lines/x", {"points": [[0, 0.5], [2, 0.5]]}, 400, "bad_request"),
+        ("cameras/cam0/lines/x", {"points": [[0, 0.5], [1, 0.5]], "colour": 1}, 400, "bad_request"),
+        ("cameras/cam0/lines/%3Cb%3E", {"points": [[0, 0.5], [1, 0.5]]}, 400, "bad_request"),
+        ("cameras/cam9/lines/x", {"points": [[0, 0.5], [1, 0.5]]}, 404, "no_camera"),
+    ],
+)
+async def test_bad_lines_are_refused(
+    stack: Stack, path: str, body: dict[str, Any], status: int, code: str
+) -> None:
+    """A line that makes no sense is refused with a code and a sentence, and nothing is sent."""
+    async with scene(stack, "bad-line") as (_, node, client):
+        async with client.put(f"{PREFIX}/nodes/bad-line/{path}", json=body) as response:
+            error = (await response.json())["error"]
+            assert (response.status, error["code"]) == (status, code)
+            assert error["message"]
+        assert node.wants == []
+
+
+# ── the live stream ───────────────────────────────────────────────────────────────────────────────
+
+
+async def test_stream_shows_and_resumes(stack: Stack) -> None:
+    """A stream starts with the node, shows facts as they are stored, and goes on where it was left."""
+    async with scene(stack, "sse-1") as (_, node, client):
+        url = f"{PREFIX}/stream?node=sse-1"
+        async with client.get(url) as response:
+            reader = Reader(response)
+            assert (await reader.next("node"))[1]["state"] == "online"
+            assert (await reader.next("config"))[1]["applied"] == 0
+            await node.send(batch(7, 1, [crossing(1), crossing(2)]))
+            id_, fact = await reader.next("fact")
+            assert (id_, fact["type"], fact["total"]) == ("sse-1:7:1:0", "crossing", 1)
+            assert (await reader.next("node"))[1]["counts_today"][0]["count"] == 2
+        await node.send(batch(7, 2, [crossing(3), wire.CameraState(now_ms(), "cam0", "absent", "gone")]))
+        await until(lambda: len(node.acked) == 2)
+        async with client.get(url, headers={"Last-Event-ID": "sse-1:7:1:0"}) as response:
+            reader = Reader(response)
+            ids = [(await reader.next("fact"))[0] for _ in range(3)]
+        assert ids == ["sse-1:7:1:1", "sse-1:7:2:0", "sse-1:7:2:1"]
+
+
+async def test_opening_a_camera_makes_the_node_publish(stack: Stack) -> None:
+    """A stream of a camera sends `watch`, shows its boxes, and sends `unwatch` when it is closed."""
+    async with scene(stack, "watch-1") as (_, node, client):
+        async with client.get(f"{PREFIX}/stream?node=watch-1&camera=cam0") as response:
+            await until(lambda: node.commands)
+            assert (node.commands[0].verb, node.commands[0].picture) == ("watch", False)
+            rows = wire.pack_rows([(5, 0.1, 0.2, 0.3, 0.4, 1, 80)])
+            frame = wire.Live(now_ms(), "cam0", rows, ["person", "car"], b"jpeg")
+            await node.client.publish(wire.topic("watch-1", "live"), wire.encode_live(frame), qos=0)
+            _, live = await Reader(response).next("live")
+            assert live["labels"] == ["person", "car"]
+            assert live["rows"][0] == pytest.approx([5, 0.1, 0.2, 0.3, 0.4, 1, 80], abs=1e-4)
+            assert "jpeg" not in live
+        await until(lambda: node.commands[-1].verb == "unwatch")
+        assert node.commands[-1].expires > now_ms()
+
+
+async def test_preview_relays_pictures_that_may_leave(stack: Stack) -> None:
+    """Pictures are relayed where the box allows them, asked for with the role, and logged; else 404."""
+    async with scene(stack, "show-1") as (running, node, client):
+        url = f"{PREFIX}/nodes/show-1/cameras/cam0/preview"
+        async with client.get(url) as response:
+            assert response.status == 404
+            assert (await response.json())["error"]["code"] == "no_picture"
+        await node.state(cameras=[wire.CameraReport("cam0", "ok", now_ms(), preview=True)])
+        await until(lambda: running.fleet.state("show-1").cameras[0].preview)  # type: ignore[union-attr]
+        async with client.get(url) as response:
+            await until(lambda: node.commands)
+            assert (node.commands[0].picture, node.commands[0].role) == (True, "admin")
+            frame = wire.encode_live(wire.Live(now_ms(), "cam0", b"", [], b"\xff\xd8picture"))
+            await node.client.publish(wire.topic("show-1", "live"), frame, qos=0)
+            got = await response.content.readuntil(b"picture")
+        assert b"Content-Type: image/jpeg" in got
+        log = [row async for row in running.store._database.audit.find({"node": "show-1"})]
+        assert log[0]["action"] == "watch pictures of cam0"
+
+
+async def test_slow_watcher_is_cut_off(stack: Stack) -> None:
+    """Who does not read is cut off at the bound; another watcher misses nothing."""
+    async with scene(stack, "slow-1") as (running, node, client):
+        async with client.get(f"{PREFIX}/stream") as slow, client.get(f"{PREFIX}/stream") as quick:
+            reader = Reader(quick)
+            await reader.next("node")
+            running.hub.node("filler", {"text": "x" * 1000})
+            await reader.next("node")
+            for _ in range(12 * BUFFER_BYTES // 100_000):
+                for _ in range(10):
+                    running.hub.node("filler", {"text": "x" * 10_000})
+                for _ in range(10):
+                    await reader.next("node")
+            await until(lambda: running.metrics.cut_off._value.get() == 1)
+            await node.send(batch(7, 1, [crossing(1)]))
+            assert (await reader.next("fact"))[0] == "slow-1:7:1:0"
+            assert slow.status == 200
+
+
+# ── who may come in ───────────────────────────────────────────────────────────────────────────────
+
+
+async def test_everything_needs_the_right_role(stack: Stack) -> None:
+    """Every operation but the named few refuses strangers with 401, and lower roles with 403."""
+    async with scene(stack, "role-1") as (running, _, client):
+        base = client._base_url
+        for role in auth.ROLES:
+            await auth.add_user(running.store, role, f"password of {role}", role)
+        async with ClientSession(base, cookie_jar=CookieJar(unsafe=True)) as stranger:
+            for prefix, route in [(PREFIX, one) for one in ROUTES] + [("", one) for one in OUTSIDE]:
+                path = prefix + route.path.format(node="role-1", camera="cam0", line="x")
+                async with stranger.request(route.method, path) as response:
+                    if route.role:
+                        assert response.status == 401, path
+                        assert (await response.json())["error"]["code"] == "login_needed"
+                    else:
+                        assert route.path in ("/login", "/healthz")
+            login = {"user": "viewer", "password": "password of viewer"}
+            async with stranger.post(f"{PREFIX}/login", json=login) as response:
+                assert await response.json() == {"role": "viewer"}
+            assert (await get(stranger, "/me"))["user"] == "viewer"
+            origin = {"Origin": str(base).rstrip("/")}
+            for route in [one for one in ROUTES if one.role == "operator"]:
+                path = PREFIX + route.path.format(node="role-1", camera="cam0", line="x")
+                async with stranger.request(route.method, path, json={}, headers=origin) as response:
+                    assert response.status == 403, path
+
+
+async def test_cookies_are_safe(stack: Stack) -> None:
+    """The cookie is HttpOnly and Strict, new at each login, dead after logout; other origins cannot use it."""
+    async with scene(stack, "cookie-1") as (running, _, client):
+        base = client._base_url
+        origin = {"Origin": str(base).rstrip("/")}
+        async with ClientSession(base, cookie_jar=CookieJar(unsafe=True)) as browser:
+            secrets = []
+            for _ in range(2):
+                async with browser.post(f"{PREFIX}/login", json={"token": TOKEN}, headers=origin) as response:
+                    cookie = response.cookies[auth.COOKIE]
+                    assert (cookie["httponly"], cookie["samesite"], cookie["path"]) == (True, "Strict", "/")
+                    secrets.append(cookie.value)
+            assert secrets[0] != secrets[1]
+            stale = {"Cookie": f"{auth.COOKIE}={secrets[0]}"}
+            async with ClientSession(base, headers=stale) as old, old.get(f"{PREFIX}/me") as response:
+                assert response.status == 401
+            line = f"{PREFIX}/nodes/cookie-1/cameras/cam0/lines/x"
+            body = {"points": [[0, 0.5], [1, 0.5]]}
+            for headers in ({}, {"Origin": "http://evil.example"}, {"Origin": "null"}):
+                async with browser.put(line, json=body, headers=headers) as response:
+                    assert (await response.json())["error"]["code"] == "wrong_origin"
+            async with browser.put(line, json=body, headers=origin) as response:
+                assert response.status == 202
+            evil = {"Origin": "http://evil.example"}
+            async with browser.post(f"{PREFIX}/login", json={"token": TOKEN}, headers=evil) as response:
+                assert response.status == 403
+            kept = [row async for row in running.store._database.sessions.find()]
+            assert all(secret not in str(kept) for secret in secrets)
+            async with browser.post(f"{PREFIX}/logout", headers=origin) as response:
+                assert response.status == 200
+            again = {"Cookie": f"{auth.COOKIE}={secrets[1]}"}
+            async with ClientSession(base, headers=again) as old, old.get(f"{PREFIX}/me") as response:
+                assert response.status == 401
+
+
+async def test_guessing_is_slowed_down(stack: Stack) -> None:
+    """After ten wrong passwords an address has to wait, also with the right one."""
+    async with scene(stack, "guess-1") as (running, _, client):
+        await auth.add_user(running.store, "anna", "the right password", "admin")
+        seen = []
+        for password in ["wrong"] * 10 + ["the right password"]:
+            async with client.post(
+                f"{PREFIX}/login", json={"user": "anna", "password": password}
+            ) as response:
+                seen.append((await response.json())["error"]["code"])
+        assert seen == ["wrong_login"] * 10 + ["too_many_attempts"]
+        assert response.headers["Retry-After"] == "60"
+
+
+async def test_every_answer_is_guarded(stack: Stack) -> None:
+    """Every answer has the CSP, errors have one shape, paths cannot escape, and no GET is a way to write."""
+    async with scene(stack, "guard-1") as (_, _, client):
+        paths = ["/api/v1/nothing", "/nothing.js", "/../config.py", "/%2e%2e/config.py", "/a%00b", "/.env"]
+        paths += ["/api/v1/nodes/guard-1/counts?from=x", "/api/v1/nodes/guard-1/counts?bucket=year"]
+        paths += ["/api/v1/nodes/guard-1/events?limit=0", "/api/v1/nodes/guard-1/events?type=x"]
+        paths += ["/api/v1/nodes/guard-1/counts?bucket=minute&from=0", "/api/v1/nodes/nobody/delivery"]
+        paths += ["/api/v1/nodes/guard-1/events?after=x", "/api/v1/nodes/guard-1/cameras/cam0/lines/main"]
+        for path in paths:
+            async with client.get(path) as response:
+                assert 400 <= response.status < 500, path
+                error = (await response.json())["error"]
+                assert error["code"], path
+                assert error["message"], path
+                assert "script-src" not in response.headers["Content-Security-Policy"]
+                assert "default-src 'self'" in response.headers["Content-Security-Policy"]
+        async with client.put(
+            f"{PREFIX}/nodes/guard-1/cameras/cam0/lines/x", data=b"x" * 100_000
+        ) as response:
+            assert response.status == 413
+            assert (await response.json())["error"]["code"] == "too_large"
+
+
+async def test_openapi_describes_every_route(stack: Stack) -> None:
+    """The description has every operation, and real answers fit its types."""
+    async with scene(stack, "open-1") as (_, _, client):
+        described = await get(client, "/openapi.json")
+        assert described["openapi"] == "3.1.0"
+        for route in ROUTES:
+            operation = described["paths"][PREFIX + route.path][route.method.lower()]
+            assert str(route.status) in operation["responses"]
+        for route in [one for one in ROUTES if one.method == "GET" and one.answer and one.path != "/stream"]:
+            path = PREFIX + route.path.format(node="open-1")
+            async with client.get(path) as response:
+                msgspec.json.decode(await response.read(), type=route.answer)
+
+
+async def test_health_says_what_is_wrong(own_stack: Stack) -> None:
+    """Healthy while all is there; 503 with the reason when the database is killed, and back again."""
+    async with scene(own_stack, "health-1") as (_, _, client):
+        async with client.get("/healthz", headers={"Authorization": ""}) as response:
+            assert await response.json() == {"ok": True, "reasons": []}
+        async with client.get("/metrics") as response:
+            assert "gb_events_stored_total" in await response.text()
+        assert own_stack.mongod
+        await asyncio.to_thread(own_stack.mongod.kill)
+        async with client.get("/healthz") as response:
+            assert response.status == 503
+            assert "MongoDB" in (await response.json())["reasons"][0]
+        async with client.get(f"{PREFIX}/nodes/health-1/delivery") as response:
+            assert (response.status, (await response.json())["error"]["code"]) == (503, "database_away")
+        await asyncio.to_thread(own_stack.mongod.start)
+        async with client.get("/healthz") as response:
+            assert response.status == 200
+
+
+# ── the command ───────────────────────────────────────────────────────────────────────────────────
+
+
+async def command(*arguments: str) -> asyncio.subprocess.Process:
+    """Start `gb-aggregator`."""
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "aggregator", *arguments, stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE, stdin=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+
+
+def config_file(folder: Path, stack: Stack, port: int, more: str = "") -> Path:
+    """Write a config file of a centre."""
+    path = folder / "aggregator.toml"
+    path.write_text(
+        f'[broker]\nurl = "{stack.mqtt_url}"\n[mongodb]\nuri = "{stack.mongodb_uri}"\n'
+        f'database = "api_command"\n[http]\nport = {port}\ntoken = "{TOKEN}"\n{more}'
+    )
+    return path
+
+
+@pytest.mark.parametrize("with_signal", [signal.SIGTERM, signal.SIGINT])
+async def test_run_is_ready_and_stops_as_asked(stack: Stack, tmp_path: Path, with_signal: int) -> None:
+    """`run` prints one line when it is ready, and ends with 0 while a stream is open."""
+    process = await command("run", "--config", str(config_file(tmp_path, stack, 0)))
+    assert process.stdout
+    line = (await process.stdout.readline()).decode().split()
+    assert line[0] == "ready"
+    async with ClientSession(line[1], headers=BEARER) as client, client.get(f"{PREFIX}/stream") as response:
+        assert response.status == 200
+        process.send_signal(with_signal)
+        assert await asyncio.wait_for(process.wait(), 10) == 0
+
+
+async def test_failures_are_one_line(stack: Stack, tmp_path: Path) -> None:
+    """A port in use is exit 1, a bad config exit 2; each says it in one line."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        path = config_file(tmp_path, stack, taken.getsockname()[1])
+        process = await command("run", "--config", str(path))
+        _, text = await process.communicate()
+        assert process.returncode == 1
+        assert b"is in use" in text.splitlines()[-1]
+        assert b"Traceback" not in text
+    path.write_text("[http]\nprot = 1\n")
+    process = await command("run", "--config", str(path))
+    _, text = await process.communicate()
+    assert (process.returncode, text.count(b"\n")) == (2, 1)
+    assert b"http.prot: unknown key" in text
+
+
+async def test_add_user_and_tail(stack: Stack, tmp_path: Path) -> None:
+    """A user added with the command can log in; `tail` prints events as sentences."""
+    path = str(config_file(tmp_path, stack, 0))
+    process = await command("add-user", "berta", "--role", "operator", "--config", path)
+    _, text = await process.communicate(b"a long password\n")
+    assert process.returncode == 0, text
+    config = settings(stack.mqtt_url, stack.mongodb_uri, "api_command")
+    async with centre(config) as running, served(running) as address, ClientSession(address) as client:
+        login = {"user": "berta", "password": "a long password"}
+        async with client.post(f"{PREFIX}/login", json=login) as response:
+            assert await response.json() == {"role": "operator"}
+        tail = await command("tail", "--node", "tail-1", "--config", path)
+        assert tail.stdout
+        async with box(stack.mqtt_url, "tail-1") as node:
+            line = b""
+            while b"crossing" not in line:
+                await node.send(batch(7, 1, [crossing(1)]))
+                try:
+                    line = await asyncio.wait_for(tail.stdout.readline(), 0.5)
+                except TimeoutError:
+                    continue
+        assert b"tail-1 cam0 crossing line=main version=0 direction=AB label=car" in line
+        tail.send_signal(signal.SIGTERM)
+        assert await tail.wait() == 0
