@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import signal
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -135,3 +137,31 @@ def test_the_broker_settings_for_the_containers_start_a_broker(tmp_path: Path) -
     service = Service("mosquitto", [find_mosquitto(), "-c", str(settings)], port, tmp_path / "log")
     service.start()
     service.kill(signal.SIGTERM)
+
+
+def readable_by_others(path: Path) -> bool:
+    """True if a container's user could come to this folder."""
+    return all(parent.stat().st_mode & 0o001 for parent in [path, *path.parents])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make namespaces and run as other users")
+@pytest.mark.skipif(not readable_by_others(ROOT), reason="other users may not read this checkout")
+def test_the_services_run_as_their_users(tmp_path: Path) -> None:
+    """With the file's own commands, users, capabilities, folders and health checks, all of it works together.
+
+    Init twice, mosquitto, mongod, aggregator, token, add-node, and the demo's box online through TLS.
+    """
+    view = tmp_path / "view"
+    view.mkdir()
+    command = [sys.executable, "-m", "tests.integration.as_containers", str(view)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=180)
+    assert done.returncode == 0, done.stderr[-3000:]
+    said = json.loads(done.stdout.splitlines()[-1])
+    assert said["mosquitto"]
+    assert said["aggregator"]
+    assert len(said["token"]) == 48
+    assert said["line"].startswith(
+        "sudo systemd/install.sh --join mqtts://centre.example:8883 --node gate-07"
+    )
+    assert said["demo"]["node"] == "demo-1"
+    assert list(view.iterdir()) == []

@@ -56,7 +56,8 @@ sleep 10; systemctl stop gb-agent
 echo "ended $(show Result)"
 gb-agent status --json >/io/status
 sh systemd/install.sh --uninstall
-echo "removed $(ls /etc/gb-agent /var/lib/gb-agent | wc -l) $(ls -d /opt/gb-agent /etc/systemd/system/gb-agent* 2>&-)"
+left=$(ls -d /opt/gb-agent /usr/local/bin/gb-agent /etc/systemd/system/gb-agent* 2>/dev/null)
+echo "removed $(ls /etc/gb-agent /var/lib/gb-agent | wc -l) $left"
 sh systemd/install.sh --uninstall --purge
 echo "purged $(ls -d /etc/gb-agent /var/lib/gb-agent 2>/dev/null) $(id gb-agent 2>/dev/null)"
 poweroff
