@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
@@ -32,6 +31,7 @@ _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 _BODY_BYTES = 64 * 1024
+_BEGUN: web.RequestKey[bool] = web.RequestKey("begun", bool)
 _CODES = {404: "not_found", 405: "wrong_method", 413: "too_large"}
 
 
@@ -86,22 +86,19 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         return _error(503, "database_away", "The database does not answer now; try again in a moment")
     except ConnectionError:
         raise  # the client has gone
-    except Exception:  # the log gets the traceback, the client the one shape
+    except Exception:  # what nobody expected: the log gets the traceback, the client the one shape
+        if request.get(_BEGUN):
+            raise  # half an answer cannot become an error
         _LOG.exception("%s %s", request.method, request.path)
-        raise _internal() from None
+        return _error(500, "internal", "Something went wrong here; the log says more")
 
 
 def _error(status: int, code: str, message: str) -> web.Response:
     return answer(answers.Error(answers.Reason(code, message)), status)
 
 
-def _internal() -> web.HTTPException:
-    body = answers.Error(answers.Reason("internal", "Something went wrong here; the log says more"))
-    text = msgspec.json.encode(body).decode()
-    return web.HTTPInternalServerError(text=text, content_type="application/json")
-
-
-async def _dress(_request: web.Request, response: web.StreamResponse) -> None:
+async def _dress(request: web.Request, response: web.StreamResponse) -> None:
+    request[_BEGUN] = True
     for name, value in _HEADERS.items():
         response.headers[name] = value
     response.headers.setdefault("Cache-Control", "no-cache")

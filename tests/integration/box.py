@@ -1,4 +1,4 @@
-"""A box as the centre sees it: states, batches and acknowledgements over the real broker, and nothing else."""
+"""A box as the centre sees it: states, batches and acknowledgements over the real broker."""
 
 from __future__ import annotations
 

@@ -142,7 +142,7 @@ async def test_quarantine_is_bounded(stack: Stack) -> None:
 
 
 async def test_survives_the_database_killed(own_stack: Stack) -> None:
-    """mongod is killed and started again while events come: all that is resent until acknowledged is stored once."""
+    """mongod is killed twice while events come: what is resent until acknowledged is stored once."""
     assert own_stack.mongod
     config = settings(own_stack.mqtt_url, own_stack.mongodb_uri, "ingest_killed")
     open_: dict[int, bytes] = {}
