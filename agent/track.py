@@ -22,7 +22,7 @@ the assignment of the greatest likelihood, exact (Jonker and Volgenant 1987).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -163,16 +163,15 @@ class Tracker:
         ended = self._expire()
         if len(self):
             self._predict(step)
-            ended = np.concatenate([ended, self._leave()])
         rows, columns = self._associate(found)
         self._correct(rows, found[columns])
         self._note(rows)
         fresh = np.setdiff1d(np.flatnonzero(found.confidence >= self.confident), columns)
         self._confirm()
-        self._ended = np.sort(ended)
         tracks = self._tracks(rows, found[columns])
+        self._ended = np.sort(np.concatenate([ended, self._leave()]))
         self._state = self._state.join(self._born(found[fresh], at_seconds))
-        return tracks
+        return replace(tracks, ended=self._ended)
 
     def ended(self) -> list[int]:
         """Return the numbers of the confirmed tracks that the last update ended."""
@@ -320,7 +319,6 @@ class Tracker:
             class_id=found.class_id,
             origin=state.origin,
             since=state.born,
-            ended=self._ended,
         )
 
     def _born(self, found: Detections, now: float) -> _State:
