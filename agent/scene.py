@@ -107,7 +107,9 @@ class Scene:
         rng = np.random.default_rng([seed, 1])
         calm = seed < CALM
         self.layout: Layout = layout_for(rng, calm)
-        self.view = _calm_view(rng, width, height) if calm else _wide_view(rng, width, height)
+        self.view = (
+            _calm_view(rng, width, height) if calm else _wide_view(rng, width, height, self.layout.half)
+        )
         self.traffic = Traffic(seed, self.layout)
         self._still = backdrop.build(self.view, self.layout, rng)
         self._light = rng.uniform(0, 6.28, 2)
@@ -357,9 +359,13 @@ def _calm_view(rng: np.random.Generator, width: int, height: int) -> View:
     return View.looking(stand, float(yaw), float(pitch), float(focal), width, height)
 
 
-def _wide_view(rng: np.random.Generator, width: int, height: int) -> View:
+def _wide_view(rng: np.random.Generator, width: int, height: int, half: float) -> View:
     """Return any camera that may watch a road."""
-    stand = (float(rng.uniform(-9, 9)), float(rng.uniform(-2, 6)), float(rng.uniform(4.0, 14.0)))
+    stand = (
+        float(rng.uniform(-1, 1) * min(9.0, half + 2)),
+        float(rng.uniform(-2, 6)),
+        float(rng.uniform(4.0, 14.0)),
+    )
     focal = width * rng.uniform(0.55, 1.35)
     distance = rng.uniform(14.0, 42.0)
     pitch = np.arctan2(stand[2], distance) - np.arctan2(rng.uniform(-0.1, 0.25) * height, focal)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from agent.street import brush
 from agent.street.figures import Builder, Colour, Figure, pick, tone
 from agent.street.traffic import FAR, Layout
-from agent.street.view import View
+from agent.street.view import Fast, View
 
 Float = NDArray[np.float64]
 Image = NDArray[np.uint8]
@@ -75,6 +75,11 @@ class Still:
     beyond: float = 0.0
 
 
+def _order(still: Still) -> tuple[bool, bool, float]:
+    """Order for painting: the bridge, then houses, then the rest; the far ones first in each."""
+    return (still.y < FAR, still.beyond == 0, -still.y)
+
+
 def build(view: View, layout: Layout, rng: np.random.Generator) -> Backdrop:
     """Paint the street that the seed's generator draws."""
     haze = np.array([222.0, 214.0, 204.0]) * rng.uniform(0.92, 1.04) + rng.normal(0, 4, 3)
@@ -82,7 +87,7 @@ def build(view: View, layout: Layout, rng: np.random.Generator) -> Backdrop:
     sun = np.array([np.cos(angle) * np.cos(rise), np.sin(angle) * np.cos(rise), np.sin(rise)])
     canvas = _sky(view, rng, haze)
     _ground(canvas, view, layout, rng, haze)
-    stills = sorted(_stills(layout, rng), key=lambda s: -s.y)
+    stills = sorted(_stills(layout, rng), key=_order)
     _still_shadows(canvas, view, stills, sun)
     occluders = []
     for still in stills:
@@ -93,6 +98,7 @@ def build(view: View, layout: Layout, rng: np.random.Generator) -> Backdrop:
     shade = cv2.convertScaleAbs(image, alpha=0.62, beta=2)
     kerb = layout.half + 0.55
     lamps = ((-kerb, layout.crossing + 2.2, 3.1), (kerb, layout.crossing - 2.2, 3.1))
+    occluders.sort(key=lambda occluder: -occluder.y)
     return Backdrop(image, shade, tuple(occluders), haze, sun, lamps)
 
 
@@ -131,12 +137,12 @@ def _sky(view: View, rng: np.random.Generator, haze: Float) -> Image:
     return np.ascontiguousarray(canvas * (1 - soft) + 246.0 * soft, np.uint8)
 
 
-def _grain(rng: np.random.Generator) -> Float:
+def _grain(rng: np.random.Generator) -> Fast:
     """Return a tile (512,512) of asphalt: fine grain and larger patches."""
-    fine = rng.normal(0, 1, (512, 512))
-    tiled = np.tile(rng.normal(0, 1, (512, 512)), (2, 2))
-    patches = cv2.GaussianBlur(tiled, (0, 0), 14)[256:768, 256:768]
-    return np.asarray(fine * 0.5 + patches / patches.std() * 1.1)
+    fine = rng.standard_normal((512, 512), np.float32)
+    coarse = np.pad(rng.standard_normal((16, 16), np.float32), 2, mode="wrap")
+    patches = cv2.resize(coarse, (640, 640), interpolation=cv2.INTER_CUBIC)[64:576, 64:576]
+    return np.asarray(fine * 0.5 + patches / patches.std() * 1.1, np.float32)
 
 
 def _ground(canvas: Image, view: View, layout: Layout, rng: np.random.Generator, haze: Float) -> None:
@@ -154,14 +160,15 @@ def _ground(canvas: Image, view: View, layout: Layout, rng: np.random.Generator,
         )
     colour += (tile[iy % 512, ix % 512] * np.clip(26 / depth, 0, 1) * 4.5)[..., None]
     far = np.clip((depth - 30) / 190, 0, 0.8)[..., None]
-    canvas[top:] = np.clip(colour * (1 - far) + haze * far, 0, 255).astype(np.uint8)
+    canvas[top:] = np.clip(colour + (haze.astype(np.float32) - colour) * far, 0, 255).astype(np.uint8)
 
 
-def _surfaces(x: Float, y: Float, layout: Layout, rng: np.random.Generator) -> Float:
+def _surfaces(x: Fast, y: Fast, layout: Layout, rng: np.random.Generator) -> Fast:
     """Return the colour (H,W,3) of the ground at (x, y)."""
     wide, half = np.abs(x), layout.half
     asphalt = np.array([96.0, 92.0, 90.0]) * rng.uniform(0.85, 1.2)
-    colour = np.broadcast_to(np.array(pick(rng, ((74, 138, 106), (80, 150, 122)))), (*x.shape, 3)).copy()
+    grass = np.array(pick(rng, ((74, 138, 106), (80, 150, 122))), np.float32)
+    colour = np.broadcast_to(grass, (*x.shape, 3)).copy()
     slabs = np.array([176.0, 184.0, 190.0]) * rng.uniform(0.88, 1.05)
     paved = (wide >= half) & (wide < layout.pavement + 2.2)
     colour[paved] = slabs
@@ -186,7 +193,7 @@ def _surfaces(x: Float, y: Float, layout: Layout, rng: np.random.Generator) -> F
     return colour
 
 
-def _markings(colour: Float, x: Float, y: Float, layout: Layout) -> None:
+def _markings(colour: Fast, x: Fast, y: Fast, layout: Layout) -> None:
     """Paint lines, the crossing and the stop lines on the road."""
     white = (226, 230, 232)
     clear = np.abs(y - layout.crossing) > 3.0

@@ -18,6 +18,7 @@ Float = NDArray[np.float64]
 Image = NDArray[np.uint8]
 
 SHIFT = 4  # bits below the pixel in OpenCV's coordinates
+SPECK = 1.6  # pixels; smaller parts are not painted
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,6 +30,7 @@ class Ink:
     forward: Float  # (2,)
     corners: NDArray[np.int64]  # (P,): the first point of each part
     radii: Float  # (P,)
+    sizes: Float  # (P,) metres
     round: NDArray[np.bool_]  # (P,): seen from everywhere
     from_ahead: tuple[int, ...]  # painting order for who stands ahead of the figure
     from_behind: tuple[int, ...]
@@ -50,7 +52,9 @@ def ink(figure: Figure, forward: Float, sun: Float) -> Ink:
     behind = sorted(range(len(groups)), key=lambda i: _rank(groups[i], -1))
     corners = np.array([part.points[0] for part in figure.parts])
     radii = np.array([part.radius for part in figure.parts])
-    return Ink(colours, world, forward, corners, radii, flat == 0, tuple(ahead), tuple(behind))
+    spans = [np.ptp(figure.points[part.points], axis=0) for part in figure.parts]
+    sizes = np.linalg.norm(spans, axis=1) + 2 * radii
+    return Ink(colours, world, forward, corners, radii, sizes, flat == 0, tuple(ahead), tuple(behind))
 
 
 def _rank(group: float, sign: int) -> tuple[int, float]:
@@ -85,7 +89,8 @@ def paint(
         .tolist()
     )
     towards = view.position - world[inked.corners]
-    seen = ((np.einsum("pi,pi->p", towards, inked.normals) > 0) | inked.round).tolist()
+    faces_us = (np.einsum("pi,pi->p", towards, inked.normals) > 0) | inked.round
+    seen = (faces_us & (inked.sizes * (zoom * view.focal / depth.min()) > SPECK)).tolist()
     colours = inked.colours
     if haze is not None:
         colours = colours * (1 - haze[1]) + haze[0] * haze[1]

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Float = NDArray[np.float64]
+Fast = NDArray[np.float32]
 
 NEAREST = 0.8  # metres; what is nearer than this, or behind, is drawn as if it were here
 
@@ -56,16 +57,19 @@ class View:
         v = local[..., 1] * scale + self.height / 2
         return np.stack([u, v], axis=-1), depth
 
-    def ground(self, factor: int) -> tuple[Float, Float, Float]:
+    def ground(self, factor: int) -> tuple[Fast, Fast, Fast]:
         """Return the street's x, y and depth under each pixel (H*factor, W*factor); inf above the horizon."""
-        u = (np.arange(self.width * factor) + 0.5) / factor - self.width / 2
-        v = (np.arange(self.height * factor) + 0.5) / factor - self.height / 2
-        ray = u[None, :, None] * self.axes[0] + v[:, None, None] * self.axes[1] + self.focal * self.axes[2]
-        falls = np.minimum(ray[..., 2], -1e-6)
-        reach = np.where(ray[..., 2] < -1e-6, -self.position[2] / falls, np.inf)
+        u = (np.arange(self.width * factor, dtype=np.float32)[None, :] + 0.5) / factor - self.width / 2
+        v = (np.arange(self.height * factor, dtype=np.float32)[:, None] + 0.5) / factor - self.height / 2
+        right, down, forward = self.axes.astype(np.float32)
+        fall = -(u * right[2] + v * down[2] + np.float32(self.focal) * forward[2])
+        reach = np.where(
+            fall > 1e-6, np.float32(self.position[2]) / np.maximum(fall, 1e-6), np.float32(np.inf)
+        )
+        x, y = (u * right[i] + v * down[i] + np.float32(self.focal) * forward[i] for i in (0, 1))
         with np.errstate(invalid="ignore"):
             return (
-                self.position[0] + ray[..., 0] * reach,
-                self.position[1] + ray[..., 1] * reach,
-                self.focal * reach,
+                np.float32(self.position[0]) + x * reach,
+                np.float32(self.position[1]) + y * reach,
+                np.float32(self.focal) * reach,
             )
