@@ -36,6 +36,7 @@ from export.errors import DataError
 
 Bool = NDArray[np.bool_]
 RECIPES = Path(__file__).parent / "recipes"
+SPECK = 5.0  # pixels: a smaller object is neither taught nor punished
 LONGEST = 640  # pictures are kept at most this long: no training canvas shows more
 
 
@@ -282,12 +283,13 @@ def _place(
 
 
 def _visible(moved: NDArray[Any], clipped: Float32, allowed: Bool) -> tuple[Float32, Bool]:
-    """Keep boxes of at least 2 pixels; of those cut to under 40 %, keep only the region, as hidden."""
+    """Keep boxes of at least 2 pixels; hide, not teach, what is cut to under 40 % or smaller than `SPECK`."""
     full = (moved[:, 2] - moved[:, 0]) * (moved[:, 3] - moved[:, 1])
     size = clipped[:, 2:] - clipped[:, :2]
     shown = size[:, 0] * size[:, 1] / np.maximum(full, 1e-6)
     keep = (size.min(axis=1) >= 2) & (shown > 0.05) if len(size) else np.zeros(0, np.bool_)
-    return clipped[keep], allowed[keep] & (shown[keep] >= 0.4)[:, None]
+    clear = (shown >= 0.4) & (size.prod(1) >= SPECK**2)
+    return clipped[keep], allowed[keep] & clear[keep, None]
 
 
 def _colour(canvas: Uint8, how: Augmentation, rng: np.random.Generator) -> Uint8:
