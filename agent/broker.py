@@ -164,6 +164,7 @@ class Client:
         self._receive_maximum = receive_maximum
         self._loop = asyncio.get_running_loop()
         self._arrived: asyncio.Queue[Message | None] = asyncio.Queue()
+        self._handed: Message | None = None  # what the reader is dealing with
         self._waiting_qos0 = 0
         self._answers: dict[tuple[str, int], asyncio.Future[list[Any]]] = {}
         self._unsent: dict[int, int] = {}
@@ -404,15 +405,17 @@ class Client:
 
     async def _iterate(self) -> AsyncIterator[Message]:
         while True:
+            if self._handed is not None and not self._manual_ack:
+                self._handed.acknowledge()
+            self._handed = None
             message = await self._arrived.get()
             if message is None:
                 self._arrived.put_nowait(None)
                 raise self._over or BrokerError("not connected")
             if message.qos == 0:
                 self._waiting_qos0 -= 1
+            self._handed = message
             yield message
-            if not self._manual_ack:
-                message.acknowledge()
 
     def _end(self, why: BrokerError) -> None:
         """Close the socket and wake everybody who waits, once."""

@@ -485,7 +485,8 @@ class Spool:
                 spoolfile.rescue(aside, self._db)
             spoolfile.start_epoch(self._db, self.epoch, now.wall)
             missing = spoolfile.reconcile(self._db) if aside or spoolfile.is_small(self.path) else 0
-            self._last_batch = self._db.execute("SELECT coalesce(max(id), 0) FROM batches").fetchone()[0]
+            highest = self._db.execute("SELECT coalesce(max(id), 0) FROM batches").fetchone()[0]
+            self._last_batch = max(self._last_batch, highest)  # a position, once handed out, is past
             self._used = spoolfile.used_bytes(self._db, self.path)
             if missing or aside:
                 where = f", set aside as {aside.name}" if aside else ""
@@ -561,6 +562,7 @@ class SpoolWorker:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self._call(lambda: self._spool.close_due(self._clock()))  # what waits in memory, if it can
         await self._call(self._spool.close)
         self._thread.shutdown(wait=True)
 

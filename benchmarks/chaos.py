@@ -343,7 +343,8 @@ def judge(world: World, database: Any) -> dict[str, int]:
     if wrong:
         raise ChaosError("; ".join(wrong))
     committed = sum(epoch["committed"] for account in accounts.values() for epoch in account["epochs"])
-    return {"committed": committed, "stored": sum(stored.values()), "lost": lost}
+    watched = sum(len(totals) for row, totals in rows.items() if row[0] == WATCHER)
+    return {"committed": committed, "stored": sum(stored.values()), "lost": lost, "seen_crossings": watched}
 
 
 def fresh(world: World, database: Any) -> float:

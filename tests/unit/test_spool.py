@@ -243,6 +243,22 @@ def test_a_flipped_bit_in_an_event_costs_that_event_alone(spool: Spool) -> None:
     assert balanced(spool)
 
 
+def test_positions_go_on_behind_a_file_that_was_replaced(spool: Spool) -> None:
+    """A publisher that stands at a position misses nothing that comes after the damage."""
+    spool.append([crossing(n) for n in range(250)], at(0))
+    spool.close_batch()
+    position = spool.take(0, 9, at(1))[-1].position
+    epoch = spool.epoch
+    spool.path.write_bytes(b"garbage " * 2000)
+    spool._replace(at(2))  # what any read that meets the damage does
+    spool.append([crossing(999)], at(2))
+    spool.close_batch()
+    assert crossing(999) in unpack(spool.take(position, 9, at(3)))
+    assert spool.damaged == 1
+    assert spool.epoch != epoch
+    assert balanced(spool)
+
+
 class SpoolModel(RuleBasedStateMachine):
     """The spool beside a plain ledger of everything that was ever appended."""
 
