@@ -429,6 +429,67 @@ async def test_a_crossing_costs_at_most_60_bytes_where_several_share_a_batch(
     assert costs[20] <= 60
 
 
+class BadLink:
+    """A TCP proxy with 150 ms ± 100 ms each way, 1 Mbit/s, and a reset now and then."""
+
+    def __init__(self, port: int, seed: int) -> None:
+        self.resets = 0
+        self._port = port
+        self._chance = random.Random(seed)
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    async def __aenter__(self) -> BadLink:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.url = f"mqtt://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        self.reset()
+        await asyncio.sleep(0.3)
+
+    def reset(self) -> None:
+        for writer in list(self._writers):
+            writer.transport.abort()
+        self.resets += 1
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._port)
+        mine = {writer, far_writer}
+        self._writers |= mine
+        try:
+            await asyncio.gather(
+                self._pump(reader, far_writer), self._pump(far_reader, writer), return_exceptions=True
+            )
+        finally:
+            for each in mine:
+                each.transport.abort()
+            self._writers -= mine
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(4096):
+            await asyncio.sleep(self._chance.uniform(0.05, 0.25) + len(data) * 8 / 1e6)
+            writer.write(data)
+            await writer.drain()
+        writer.transport.abort()
+
+
+async def test_a_bad_link_with_resets_loses_and_doubles_nothing(lone: Stack, tmp_path: Path) -> None:
+    """Latency, little bandwidth, and a reset each second and a half: late, but whole."""
+    centre = Centre(lone.mqtt_url)
+    async with BadLink(lone.mosquitto.port, 5) as link, attended(centre):
+        broker = Broker.parse(link.url, client_id=NODE)
+        async with running(tmp_path, broker, resend_seconds=1.0) as box:
+            for _ in range(5):
+                for _ in range(15):
+                    await box.count(10)
+                    await asyncio.sleep(0.1)
+                link.reset()
+            await box.drained(40)
+        assert link.resets >= 5
+        assert sorted(centre.totals) == list(range(1, box.total + 1))
+
+
 async def test_the_backlog_of_a_long_outage_loses_no_count_and_declares_the_rest(
     lone: Stack, tmp_path: Path
 ) -> None:
