@@ -28,12 +28,16 @@ def fingerprint(pem: bytes) -> str:
 
 
 def names_in(pem: bytes) -> set[str]:
-    """Return the names that a server certificate is good for; none if it has less than a year left."""
+    """Return the names that a server certificate is good for."""
     certificate = x509.load_pem_x509_certificate(pem)
-    if certificate.not_valid_after_utc - datetime.now(UTC) < timedelta(days=_RENEW_DAYS):
-        return set()
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     return {str(name.value) for name in names}
+
+
+def ends_soon(pem: bytes) -> bool:
+    """True if a certificate has less than a year left."""
+    left = x509.load_pem_x509_certificate(pem).not_valid_after_utc - datetime.now(UTC)
+    return left < timedelta(days=_RENEW_DAYS)
 
 
 def make_authority() -> tuple[bytes, bytes]:

@@ -191,7 +191,7 @@ def _certificates(folder: Path, hosts: Sequence[str]) -> None:
     chain = folder / "mosquitto" / "server.crt"
     present = certificates.names_in(chain.read_bytes()) if chain.exists() else set()
     wanted = present | set(_ALWAYS_SERVED) | set(hosts)
-    if wanted != present:
+    if wanted != present or certificates.ends_soon(chain.read_bytes()):
         try:
             pair = certificates.make_server(key_file.read_bytes(), ca_file.read_bytes(), sorted(wanted))
         except ValueError as error:

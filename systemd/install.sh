@@ -194,9 +194,10 @@ TOML
 
 join_centre() {
     if [ "$code" = - ]; then read -r code; fi
-    printf '%s\n' "$code" \
-        | "$release/bin/gb-agent" enrol "$join" "$node" - "$fingerprint" --config "$etc/agent.toml" \
+    said=$(printf '%s\n' "$code" \
+        | "$release/bin/gb-agent" enrol "$join" "$node" - "$fingerprint" --config "$etc/agent.toml") \
         || fail "not joined; the agent is installed, run the line again when this is mended"
+    printf '%s\n' "$said" | sed '/^next:/d' # what comes next is done here
 }
 
 activate() {

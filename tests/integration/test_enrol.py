@@ -23,7 +23,7 @@ from agent import config as agent_config
 from agent import wire
 from agent.broker import Broker, BrokerError, Client, Message, connect
 from agent.enrol import EnrolError, fetch_authority, join_centre
-from aggregator import enrol, rights
+from aggregator import certificates, enrol, rights
 from aggregator.config import Config, load
 from aggregator.init import CONTAINERS, DEMO_NODE, InitError, here, prepare
 from deploy.stack import Service, find_mongod, find_mosquitto, free_port
@@ -317,8 +317,10 @@ async def test_a_lost_box_says_offline(centre: Centre) -> None:
             assert await heard.get() == f"gb/1/{DEMO_NODE}/state"
 
 
-def test_a_second_init_changes_nothing_and_a_new_name_only_the_certificate(tmp_path: Path) -> None:
-    """Preparing is idempotent; boxes that pinned the authority stay joined when a name is added."""
+def test_a_second_init_changes_nothing_and_a_new_name_only_the_certificate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Preparing is idempotent; a name or a renewal comes from the authority that boxes pinned."""
     place = here(tmp_path, 8883)
     prepare(tmp_path, ["centre.example"], place)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
@@ -328,6 +330,10 @@ def test_a_second_init_changes_nothing_and_a_new_name_only_the_certificate(tmp_p
     changed = {path.name for path, old in before.items() if path.read_bytes() != old}
     assert changed == {"server.crt", "server.key", "address"}
     assert (tmp_path / "centre" / "address").read_text() == "other.example"
+    monkeypatch.setattr(certificates, "_RENEW_DAYS", 20 * 365)
+    prepare(tmp_path, (), place)
+    served = certificates.names_in((tmp_path / "mosquitto" / "server.crt").read_bytes())
+    assert {"centre.example", "other.example", "10.1.2.3"} < served
     with pytest.raises(InitError, match="no host name"):
         prepare(tmp_path, ["grüße"], place)
 
