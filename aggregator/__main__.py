@@ -24,9 +24,9 @@ from aggregator import auth
 from aggregator.centre import open_centre
 from aggregator.config import Config, ConfigError, load
 from aggregator.enrol import EnrolError
+from aggregator.failures import StoreError
 from aggregator.init import InitError
 from aggregator.serve import ServeError, make_app
-from aggregator.store import StoreError
 
 _PATIENCE = 30.0
 _EXPECTED = (StoreError, BrokerError, ServeError, EnrolError, InitError)
@@ -116,6 +116,12 @@ async def add_user(config: Config, name: str, role: str) -> None:
         await auth.add_user(centre.store, name, password, role)
 
 
+async def forget(config: Config, node: str) -> None:
+    """Take a node off the fleet page."""
+    async with open_centre(config) as centre:
+        await centre.store.registry.remove_node(node)
+
+
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="gb-aggregator", description="The centre of a GB-Fleet.")
     verbs = parser.add_subparsers(dest="verb", required=True)
@@ -164,6 +170,7 @@ def _work(arguments: argparse.Namespace) -> Coroutine[Any, Any, None] | None:
             from aggregator.enrol import remove_node
 
             remove_node(config, arguments.name)
+            return forget(config, arguments.name)
     return None
 
 

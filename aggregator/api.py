@@ -147,7 +147,8 @@ async def me(request: web.Request) -> web.Response:
 async def fleet(request: web.Request) -> web.Response:
     """Show all nodes."""
     centre = request.app[CENTRE]
-    nodes = [await centre.fleet.entry(name) for name in centre.fleet.names]
+    names = centre.fleet.names
+    nodes = [await centre.fleet.entry(name) for name in names if centre.fleet.known(name)]
     return answer(answers.Fleet(int(time.time() * 1000), nodes, centre.config.site.join))
 
 
@@ -209,7 +210,7 @@ def _event_id(text: str) -> str:
 
 async def delivery(request: web.Request) -> web.Response:
     """Say what arrived of a node."""
-    found = await request.app[CENTRE].store.delivery(_node(request))
+    found = await request.app[CENTRE].store.archive.delivery(_node(request))
     return answer(msgspec.convert(found, answers.Delivery))
 
 
@@ -273,7 +274,8 @@ async def stream(request: web.Request) -> web.StreamResponse:
 async def _greeting(centre: Centre, name: str, last: str, kinds: Sequence[type]) -> bytes:
     """Return what a new watcher has to know at once: the nodes, and the facts that were missed."""
     names = [one for one in centre.fleet.names if name in ("", one)]
-    chunks = [sse("node", msgspec.json.encode(await centre.fleet.entry(one))) for one in names]
+    known = centre.fleet.known
+    chunks = [sse("node", msgspec.json.encode(await centre.fleet.entry(one))) for one in names if known(one)]
     if name in names:
         config = {"node": name, **msgspec.to_builtins(await centre.wants.config(name))}
         chunks.append(sse("config", msgspec.json.encode(config)))
@@ -301,7 +303,9 @@ async def preview(request: web.Request) -> web.StreamResponse:
     kind = f"multipart/x-mixed-replace; boundary={_BOUNDARY}"
     response = web.StreamResponse(headers={"Content-Type": kind, "Cache-Control": "no-store"})
     user, role = request[IDENTITY]
-    await centre.store.write_audit({"user": user, "action": f"watch pictures of {camera}", "node": name})
+    await centre.store.registry.write_audit(
+        {"user": user, "action": f"watch pictures of {camera}", "node": name}
+    )
     with centre.hub.open_picture(Picture(name, camera)) as picture:
         await response.prepare(request)
         async with centre.watches.watching(name, camera, True, role):

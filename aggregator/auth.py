@@ -18,7 +18,8 @@ from datetime import timedelta
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from aggregator.store import Store, now
+from aggregator.calendar import now
+from aggregator.store import Store
 
 ROLES = ("viewer", "operator", "admin")
 COOKIE = "gb_session"
@@ -57,7 +58,7 @@ async def add_user(store: Store, name: str, password: str, role: str) -> None:
     """Add a user, or change their password and role."""
     salt = secrets.token_bytes(16)
     key = await asyncio.to_thread(hash_password, password, salt)
-    await store.save_user(name, {"role": role, "salt": salt, "key": key})
+    await store.registry.save_user(name, {"role": role, "salt": salt, "key": key})
 
 
 class Limiter:
@@ -100,15 +101,15 @@ class Auth:
             self._limiter.fail(address, time.monotonic())
             raise Refused(401, "wrong_login", "That token or that name and password is not right")
         if old:
-            await self._store.end_session(_hash(old))
+            await self._store.registry.end_session(_hash(old))
         secret = secrets.token_urlsafe(32)
         fields = {"user": identity.user, "role": identity.role, "expires": now() + self._session}
-        await self._store.add_session(_hash(secret), fields)
+        await self._store.registry.add_session(_hash(secret), fields)
         return identity, secret
 
     async def logout(self, secret: str) -> None:
         """End a session."""
-        await self._store.end_session(_hash(secret))
+        await self._store.registry.end_session(_hash(secret))
 
     async def identify(self, method: str, headers: Mapping[str, str], cookies: Mapping[str, str]) -> Identity:
         """Return who asks; raise Refused if nobody is logged in or the write comes from elsewhere."""
@@ -120,7 +121,7 @@ class Auth:
                 raise Refused(401, "wrong_token", "That token is not right")
             return identity
         secret = cookies.get(COOKIE, "")
-        session = await self._store.session(_hash(secret)) if secret else None
+        session = await self._store.registry.session(_hash(secret)) if secret else None
         if session is None:
             raise Refused(401, "login_needed", "Log in first")
         if method not in _READ_ONLY:
@@ -133,7 +134,7 @@ class Auth:
         return None
 
     async def _by_password(self, name: str, password: str) -> Identity | None:
-        found = await self._store.user(name) if name else None
+        found = await self._store.registry.user(name) if name else None
         salt = found["salt"] if found else b"\0" * 16  # an unknown name takes as long as a known one
         async with self._scrypts:
             key = await asyncio.to_thread(hash_password, password, salt)

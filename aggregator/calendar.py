@@ -6,10 +6,16 @@ hour that autumn repeats is two hours. A day is what lies between two local midn
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+import time
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 BUCKETS = ("minute", "hour", "day")
+
+
+def now() -> datetime:
+    """Return this machine's time as the database keeps it, in whole milliseconds."""
+    return datetime.fromtimestamp(int(time.time() * 1000) / 1000, UTC)
 
 
 def local(at: int, zone: ZoneInfo) -> datetime:

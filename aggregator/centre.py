@@ -13,13 +13,15 @@ from contextlib import asynccontextmanager
 from agent import wire
 from agent.broker import Message
 from aggregator.auth import Auth
+from aggregator.beside import Beside
 from aggregator.config import Config
+from aggregator.failures import StoreError
 from aggregator.fleet import Fleet
 from aggregator.ingest import Fact, Ingest
 from aggregator.link import Link
 from aggregator.live import Hub, Watches
 from aggregator.metrics import Metrics
-from aggregator.store import Store, StoreError, connect
+from aggregator.store import Store, connect
 from aggregator.wanted import Wants
 
 _LOG = logging.getLogger(__name__)
@@ -47,10 +49,15 @@ class Centre:
             group_batches=config.ingest.group_batches,
             linger=config.ingest.linger_ms / 1000,
         )
+        self.beside = Beside(store, self._show)
         self._changed: asyncio.Queue[str] = asyncio.Queue()
         self.fleet.on_config = self._changed.put_nowait
 
     def _on_stored(self, facts: Sequence[Fact]) -> None:
+        self.beside.stored_here(facts)
+        self._show(facts)
+
+    def _show(self, facts: Sequence[Fact]) -> None:
         self.fleet.on_stored(facts)
         self.hub.facts(facts)
 
@@ -98,6 +105,7 @@ class Centre:
                 group.create_task(self.ingest.run(), name="ingest"),
                 group.create_task(self.fleet.run(), name="fleet"),
                 group.create_task(self.watches.run(), name="watches"),
+                group.create_task(self.beside.run(), name="beside"),
                 group.create_task(self.show_configs(), name="configs"),
                 group.create_task(take_joins(self.config), name="joins"),
                 group.create_task(self.link.take_rest(self.take, self.wants.publish_all), name="rest"),

@@ -19,10 +19,11 @@ import msgspec
 from agent import wire
 from aggregator import answers, calendar, documents
 from aggregator.counts import REACH, increments
+from aggregator.failures import StoreError
 from aggregator.ingest import Fact
 from aggregator.live import Hub
 from aggregator.metrics import Metrics
-from aggregator.store import Store, StoreError
+from aggregator.store import Store
 
 _LOG = logging.getLogger(__name__)
 STALE_MS = 150_000
@@ -137,6 +138,7 @@ class Fleet:
         self._metrics = metrics
         self._zone = zone
         self._views: dict[str, NodeView] = {}
+        self._removed: set[str] = set()
         self._counting: dict[str, asyncio.Lock] = {}
         self._troubles_at = 0.0
         self.on_config: Callable[[str], None] = lambda node: None
@@ -145,11 +147,14 @@ class Fleet:
 
     async def load(self) -> None:
         """Take over what the store knows."""
-        for row in await self._store.nodes():
+        for row in await self._store.registry.nodes():
+            if row.get("removed"):
+                self._removed.add(row["_id"])
+                continue
             view = self._views[row["_id"]] = NodeView(row["_id"], _now_ms())
             view.state = wire.decode_json(row["state"].encode(), wire.State)
             view.online, view.since, view.heard = row["online"], int(row["since"]), int(row["heard"])
-            samples = await self._store.resources(view.name, 0, _now_ms(), 1)
+            samples = await self._store.archive.resources(view.name, 0, _now_ms(), 1)
             if samples:
                 view.resources = documents.decode_samples(samples[0])[-1][1]
 
@@ -158,6 +163,9 @@ class Fleet:
         state: wire.State = wire.decode_json(payload, wire.State)
         if state.node != node:
             raise wire.WireError(f"the state of {state.node[:40]!r} came from {node}")
+        if node in self._removed and not state.online:
+            return  # its last word is still retained at the broker
+        self._removed.discard(node)
         at = _now_ms()
         view = self._view(node)
         if view.state is None or state.online != view.online:
@@ -239,7 +247,11 @@ class Fleet:
         if time.monotonic() - self._troubles_at < _TROUBLES_SECONDS:
             return
         self._troubles_at = time.monotonic()
-        found = await self._store.troubles()
+        found = await self._store.archive.troubles()
+        for node in await self._store.registry.removed():
+            if node in self._views and not self._views[node].online:
+                del self._views[node]
+                self._removed.add(node)
         for view in self._views.values():
             troubles = found.get(view.name, {})
             if troubles != view.troubles:
@@ -269,18 +281,24 @@ class Fleet:
             if view.changed and self._hub.watched:
                 view.changed = False
                 self._hub.node(view.name, await self.entry(view.name))
-            if view.state and at - view.saved > _SAVE_MS:
+            if view.state and self._due(view, at):
                 await self._save(view, at)
         for state, amount in amounts.items():
             self._metrics.nodes.labels(state).set(amount)
+
+    @staticmethod
+    def _due(view: NodeView, at: int) -> bool:
+        return view.saved == 0 or (view.heard > view.saved and at - view.saved > _SAVE_MS)
 
     async def _save(self, view: NodeView, at: int) -> None:
         fields: dict[str, Any] = {
             "state": msgspec.json.encode(view.state).decode(),
             "online": view.online, "since": view.since, "heard": view.heard,
         }  # fmt: skip
+        if view.online:
+            fields["removed"] = False
         view.saved = at
-        await self._store.save_node(view.name, fields)
+        await self._store.registry.save_node(view.name, fields)
 
 
 async def read_day(store: Store, node: str, start: int) -> Day:
@@ -289,7 +307,7 @@ async def read_day(store: Store, node: str, start: int) -> Day:
     day.start = start
     until = start + 2 * REACH
     counts: dict[tuple[str, str, str, str], int] = {}
-    for step in increments(await store.hours(node, start - REACH, until)):
+    for step in increments(await store.archive.hours(node, start - REACH, until)):
         row = step.row
         if step.minute < start:
             continue
@@ -300,7 +318,7 @@ async def read_day(store: Store, node: str, start: int) -> Day:
             objects = day.objects.setdefault(row.camera, {})
             objects[row.label] = objects.get(row.label, 0) + step.amount
     day.counts = [answers.CountToday(*key, count) for key, count in sorted(counts.items())]
-    for document in await store.tallies(node, start, until):
+    for document in await store.archive.tallies(node, start, until):
         tally = documents.decode(document)[1]
         if isinstance(tally, wire.Tally):
             _add_tally(day, tally)

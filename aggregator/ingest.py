@@ -25,9 +25,11 @@ from typing import Any
 from agent import wire
 from agent.broker import Message
 from aggregator import documents
+from aggregator.calendar import now
 from aggregator.counts import Marks
+from aggregator.failures import StoreError
 from aggregator.metrics import Metrics
-from aggregator.store import Claim, Poison, Store, StoreError, now
+from aggregator.store import Claim, Poison, Store
 
 _LOG = logging.getLogger(__name__)
 _BACK_OFF = (0.2, 0.5, 1.0, 2.0, 5.0)

@@ -19,7 +19,7 @@ import msgspec
 from agent import wire
 from agent.broker import BrokerError, Client, Message, connect
 from aggregator.config import Config
-from aggregator.store import StoreError
+from aggregator.failures import StoreError
 
 _LOG = logging.getLogger(__name__)
 _LONGEST_PAUSE = 2.0

@@ -37,14 +37,14 @@ class Window(msgspec.Struct, frozen=True):
 
 
 async def _read_tallies(store: Store, node: str, window: Window, camera: str) -> list[wire.Tally]:
-    rows = await store.tallies(node, window.since, window.until)
+    rows = await store.archive.tallies(node, window.since, window.until)
     tallies = [event for _, event in map(documents.decode, rows) if isinstance(event, wire.Tally)]
     return [tally for tally in tallies if camera in ("", tally.camera)]
 
 
 async def counts(store: Store, node: str, camera: str, line: str, window: Window) -> list[answers.CountRow]:
     """Count by bucket and row; an empty `camera` or `line` means all."""
-    hours = await store.hours(node, window.since - REACH - HOUR, window.until)
+    hours = await store.archive.hours(node, window.since - REACH - HOUR, window.until)
     counted: dict[tuple[int, str, str, int, str, str], int] = {}
     for step in increments(hours):
         row = step.row
@@ -77,7 +77,7 @@ async def tallies(store: Store, node: str, camera: str, window: Window) -> list[
         row.dropped += tally.dropped
         row.p50_ms = max(row.p50_ms, tally.p50)
         row.p95_ms = max(row.p95_ms, tally.p95)
-    hours = await store.hours(node, window.since - REACH - HOUR, window.until)
+    hours = await store.archive.hours(node, window.since - REACH - HOUR, window.until)
     for step in increments(hours):
         found = rows.get((window.start(step.minute), step.row.camera))
         if found is not None and not step.row.line and window.holds(step.minute):
@@ -89,7 +89,7 @@ async def tallies(store: Store, node: str, camera: str, window: Window) -> list[
 async def resources(store: Store, node: str, since: int, until: int, limit: int) -> list[dict[str, object]]:
     """Return the newest samples in [since, until), oldest first."""
     found = []
-    for row in await store.resources(node, since, until, limit):
+    for row in await store.archive.resources(node, since, until, limit):
         found += [wire.event_dict(e) for _, e in documents.decode_samples(row) if since <= e.at < until]
     found.sort(key=lambda sample: sample["at"])
     return found[-limit:]
@@ -101,10 +101,10 @@ async def events(
     """Return a node's events in [since, until), newest first."""
     found = [
         documents.fact(node, *documents.decode(row))
-        for row in await store.newest(node, kinds, since, until, limit)
+        for row in await store.archive.newest(node, kinds, since, until, limit)
     ]
     if wire.Resources in kinds:
-        for row in await store.resources(node, since, until, limit):
+        for row in await store.archive.resources(node, since, until, limit):
             found += [
                 documents.fact(node, id_, sample)
                 for id_, sample in documents.decode_samples(row)
@@ -116,7 +116,7 @@ async def events(
 
 async def events_after(store: Store, id_: str, kinds: Iterable[type], node: str, limit: int) -> list[Fact]:
     """Return what was stored after an event, in that order."""
-    rows = await store.after(id_, kinds, node, limit)
+    rows = await store.archive.after(id_, kinds, node, limit)
     return [Fact(row["n"], *documents.decode(row)) for row in rows]
 
 

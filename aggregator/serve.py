@@ -16,8 +16,8 @@ from aggregator import answers
 from aggregator.api import CENTRE, IDENTITY, OUTSIDE, PREFIX, ROUTES
 from aggregator.auth import Refused
 from aggregator.centre import Centre
+from aggregator.failures import StoreError
 from aggregator.openapi import Route, answer
-from aggregator.store import StoreError
 
 _LOG = logging.getLogger(__name__)
 STATIC = Path(__file__).parent / "static"

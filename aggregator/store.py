@@ -6,7 +6,7 @@ What always holds:
   write. Only what is marked may be acknowledged. Each step can be repeated: ids make inserts idempotent,
   counts move by `$min` and `$max` only.
 * Details expire by `stored_at`, the server's clock, never by a box's.
-* What the database cannot do now is a `StoreError` of one line; nothing of pymongo leaves this module.
+* What the database cannot do now is a `StoreError` of one line. Motor is imported by this module only.
 
     events tallies losses resources    what nodes report, see `documents`
     counts                             bounds of running totals by hour, see `counts`
@@ -14,6 +14,7 @@ What always holds:
     quarantine conflicts               what was refused, and why
     nodes wants audit                  the fleet, its desired documents, who changed them
     users sessions                     who may log in, who is
+    aggregators                        which of them live
     meta                               the schema's version
 """
 
@@ -22,27 +23,27 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from motor.motor_asyncio import AsyncIOMotorClient
-from pymongo import ASCENDING, DESCENDING, InsertOne, UpdateOne, WriteConcern
+from pymongo import InsertOne, UpdateOne, WriteConcern
 from pymongo.errors import (
     BulkWriteError,
     CollectionInvalid,
-    ConfigurationError,
     DuplicateKeyError,
-    InvalidURI,
     OperationFailure,
     PyMongoError,
-    ServerSelectionTimeoutError,
 )
 
-from aggregator import documents
+from aggregator.archive import Archive
+from aggregator.calendar import now
 from aggregator.counts import Marks
 from aggregator.documents import EVENTS, LOSSES, RESOURCES, TALLIES
+from aggregator.failures import StoreError, plain
+from aggregator.registry import Registry
 
 SCHEMA = 1
 KEPT_POISON = 1000  # quarantined messages and conflicts kept of one node; beyond this they are counted
@@ -53,10 +54,6 @@ _NAMESPACE_EXISTS = 48
 _DAY = 86_400
 
 Document = dict[str, Any]
-
-
-class StoreError(Exception):
-    """The database cannot be used now; the text is one line: the reason and what to do."""
 
 
 class Claim(NamedTuple):
@@ -78,47 +75,25 @@ class Poison(NamedTuple):
     whole: bool
 
 
-@contextlib.contextmanager
-def _plain(where: str) -> Any:
-    """Turn pymongo's errors into one line."""
-    try:
-        yield
-    except PyMongoError as error:
-        raise StoreError(_explain(error, where)) from None
-
-
-def _explain(error: PyMongoError, where: str) -> str:
-    match error:
-        case OperationFailure(code=18):
-            return f"MongoDB at {where} refused the login: correct [mongodb] username and password_file"
-        case OperationFailure(code=13):
-            return f"MongoDB at {where} gives this user no right to its database: grant readWrite"
-        case InvalidURI() | ConfigurationError():
-            return f"mongodb.uri: {str(error)[:200]}"
-        case ServerSelectionTimeoutError():
-            return f"no MongoDB answers at {where}: start it, or correct [mongodb] uri"
-    return f"MongoDB at {where}: {type(error).__name__}: {str(error).splitlines()[0][:200]}"
-
-
-def now() -> datetime:
-    """Return the server's time as the database keeps it, in whole milliseconds."""
-    return datetime.fromtimestamp(int(time.time() * 1000) / 1000, UTC)
-
-
 class Store:
-    """One database. Made by `connect`."""
+    """One database. Made by `connect`.
 
-    def __init__(self, client: Any, database: str) -> None:
+    `archive` reads back what was stored; `registry` keeps nodes and people.
+    """
+
+    def __init__(self, client: Any, database: str, where: str) -> None:
+        self.where = where
         self._client = client
         self._database = client[database]
         self._journaled = self._database.with_options(write_concern=WriteConcern(w="majority", j=True))
-        self.where = "its address"
+        self.archive = Archive(self._database, where)
+        self.registry = Registry(self._journaled, where)
 
     # ── opening ──
 
     async def prepare(self, detail_days: int, tally_days: int, batch_days: int) -> None:
         """Check the schema's version, make collections and indexes; raise StoreError."""
-        with _plain(self.where):
+        with plain(self.where):
             if "setName" in await self._client.admin.command("hello"):
                 self._database = self._journaled  # a replica set: only the majority's word counts
             await self._check_schema()
@@ -137,6 +112,7 @@ class Store:
                 await self._expire(name, tally_days)
             await self._expire("batches", batch_days)
             await self._database.sessions.create_index("expires", expireAfterSeconds=0)
+            await self._database.aggregators.create_index("at", expireAfterSeconds=_DAY)
 
     async def _make(self, name: str) -> None:
         """Make a collection that may be there, or be made by another aggregator at this moment."""
@@ -172,7 +148,7 @@ class Store:
 
     async def ping(self) -> None:
         """Raise StoreError if the database does not answer."""
-        with _plain(self.where):
+        with plain(self.where):
             await self._client.admin.command("ping")
 
     # ── the durable order ──
@@ -183,7 +159,7 @@ class Store:
             InsertOne({"_id": c.id, "s": c.sum, "g": c.good, "q": c.bad, "stored_at": stored_at})
             for c in claims
         ]
-        with _plain(self.where):
+        with plain(self.where):
             taken = set((await self._insert("batches", rows)).keys())
             if not taken:
                 return ["new"] * len(claims)
@@ -206,7 +182,7 @@ class Store:
         """Insert documents, those already there ignored; return place -> reason of what is refused."""
         if not rows:
             return {}
-        with _plain(self.where):
+        with plain(self.where):
             failed = await self._insert(name, [InsertOne(row) for row in rows])
         return {place: reason for place, (code, reason) in failed.items() if code != _DUPLICATE}
 
@@ -223,7 +199,7 @@ class Store:
     async def raise_counts(self, marks: Marks, stored_at: datetime) -> None:
         """Widen the bounds of running totals."""
         rows = [UpdateOne(query, change, upsert=True) for query, change in marks.updates(stored_at)]
-        with _plain(self.where):
+        with plain(self.where):
             while rows:
                 failed = await self._insert("counts", rows)  # two writers upserting the same document
                 if any(code != _DUPLICATE for code, _ in failed.values()):
@@ -232,7 +208,7 @@ class Store:
 
     async def mark_stored(self, ids: Sequence[str]) -> None:
         """Mark batches stored, journaled; when this returns they may be acknowledged."""
-        with _plain(self.where):
+        with plain(self.where):
             done = await self._journaled.batches.update_many(
                 {"_id": {"$in": list(ids)}}, {"$set": {"d": True}}
             )
@@ -254,234 +230,23 @@ class Store:
 
     async def _keep(self, name: str, node: str, row: Document) -> None:
         kept = self._journaled[name]
-        with _plain(self.where):
+        with plain(self.where):
             if await kept.count_documents({"n": node}, limit=KEPT_POISON) >= KEPT_POISON:
                 row = {"_id": f"{node}:more", "n": node, "why": "more of it is only counted", "whole": True}
             update = {"$inc": {"seen": 1}, "$setOnInsert": {k: v for k, v in row.items() if k != "_id"}}
             await kept.update_one({"_id": row["_id"]}, update, upsert=True)
 
-    # ── facts ──
-
-    async def newest(
-        self, node: str, kinds: Iterable[type], since: int, until: int, limit: int
-    ) -> list[Document]:
-        """Return events of a node in [since, until), newest first."""
-        found: list[Document] = []
-        with _plain(self.where):
-            for name, tags in _homes(kinds).items():
-                query: Document = {"n": node, "a": {"$gte": since, "$lt": until}}
-                if name == EVENTS:
-                    query["t"] = {"$in": tags}
-                rows = self._database[name].find(query).sort("a", DESCENDING).limit(limit)
-                found += [row async for row in rows]
-        found.sort(key=lambda row: (row["a"], row["_id"]), reverse=True)
-        return found[:limit]
-
-    async def after(self, id_: str, kinds: Iterable[type], node: str, limit: int) -> list[Document]:
-        """Return what was stored after an event, in that order; `node` empty: of all nodes.
-
-        Nothing is returned for an event that is unknown or has expired.
-        """
-        homes = _homes(kinds)
-        with _plain(self.where):
-            origin = None
-            for name in (EVENTS, TALLIES, LOSSES):
-                origin = origin or await self._database[name].find_one({"_id": id_})
-            if origin is None:
-                return []
-            found: list[Document] = []
-            for name, tags in homes.items():
-                query: Document = {"n": node} if node else {}
-                if name == EVENTS:
-                    query["t"] = {"$in": tags}
-                found += await self._stored_after(name, query, origin, limit)
-        found.sort(key=_storing_order)
-        return found[:limit]
-
-    async def _stored_after(self, name: str, query: Document, origin: Document, limit: int) -> list[Document]:
-        """Page through one collection: ties of `stored_at` are always read whole."""
-        rows = self._database[name]
-        moment = origin["stored_at"]
-        ties = [row async for row in rows.find({**query, "stored_at": moment})]
-        found = [row for row in ties if _storing_order(row) > _storing_order(origin)]
-        if len(found) >= limit:
-            return found
-        later = {**query, "stored_at": {"$gt": moment}}
-        page = [row async for row in rows.find(later).sort("stored_at", ASCENDING).limit(limit)]
-        if len(page) == limit:
-            last = page[-1]["stored_at"]
-            page = [row for row in page if row["stored_at"] < last]
-            page += [row async for row in rows.find({**query, "stored_at": last})]
-        return found + page
-
-    async def stored_since(self, moment: datetime, limit: int) -> list[Document]:
-        """Return what any aggregator stored since a moment, oldest first."""
-        found: list[Document] = []
-        with _plain(self.where):
-            for name in (EVENTS, TALLIES, LOSSES, RESOURCES):
-                rows = self._database[name].find({"stored_at": {"$gte": moment}})
-                found += [row async for row in rows.sort("stored_at", ASCENDING).limit(limit)]
-        found.sort(key=lambda row: row["stored_at"])
-        return found[:limit]
-
-    async def resources(self, node: str, since: int, until: int, limit: int) -> list[Document]:
-        """Return resource documents of a node, newest first. A document reaches a minute back."""
-        query = {"n": node, "a": {"$gte": since - 60_000, "$lt": until}}
-        with _plain(self.where):
-            rows = self._database[RESOURCES].find(query).sort("a", DESCENDING).limit(limit)
-            return [row async for row in rows]
-
-    async def tallies(self, node: str, since: int, until: int) -> list[Document]:
-        """Return a node's tallies in [since, until), oldest first."""
-        with _plain(self.where):
-            rows = self._database[TALLIES].find({"n": node, "a": {"$gte": since, "$lt": until}})
-            return [row async for row in rows.sort("a", ASCENDING)]
-
-    async def hours(self, node: str, since: int, until: int) -> list[Document]:
-        """Return the count documents of a node whose hour lies in [since, until)."""
-        with _plain(self.where):
-            rows = self._database.counts.find({"n": node, "h": {"$gte": since, "$lt": until}})
-            return [row async for row in rows]
-
-    async def delivery(self, node: str) -> Document:
-        """Return what is stored of a node, by epoch, and what was lost or refused."""
-        stages = [
-            {"$match": {"_id": {"$gt": f"{node}:", "$lt": f"{node};"}, "d": True}},
-            {
-                "$group": {
-                    "_id": {"$arrayElemAt": [{"$split": ["$_id", ":"]}, 1]},
-                    "stored": {"$sum": "$g"}, "bad": {"$sum": "$q"}, "first": {"$min": "$stored_at"},
-                }
-            },
-            {"$sort": {"first": 1}},
-        ]  # fmt: skip
-        with _plain(self.where):
-            epochs = [row async for row in self._database.batches.aggregate(stages)]
-            lost = [row async for row in self._database[LOSSES].find({"n": node}, {"o": 1})]
-            whole = [
-                row async for row in self._database.quarantine.find({"n": node, "whole": True}, {"_id": 1})
-            ]
-            conflicts = await self._database.conflicts.count_documents({"n": node})
-        return {
-            "epochs": [{"epoch": int(row["_id"]), "stored": int(row["stored"])} for row in epochs],
-            "lost": sum(int(row["o"]) for row in lost),
-            "conflicts": conflicts,
-            "quarantined": sum(int(row["bad"]) for row in epochs) + len(whole),
-        }
-
-    async def troubles(self) -> dict[str, dict[str, int]]:
-        """Return node -> how much of `conflicts`, `quarantine` and `losses` there is."""
-        found: dict[str, dict[str, int]] = {}
-        with _plain(self.where):
-            for name, amount in (("conflicts", 1), ("quarantine", 1), (LOSSES, "$o")):
-                stages = [{"$group": {"_id": "$n", "amount": {"$sum": amount}}}]
-                async for row in self._database[name].aggregate(stages):
-                    found.setdefault(row["_id"], {})[name] = int(row["amount"])
-        return found
-
-    # ── the fleet ──
-
-    async def nodes(self) -> list[Document]:
-        """Return every node that was ever heard, as it was saved."""
-        with _plain(self.where):
-            return [row async for row in self._database.nodes.find()]
-
-    async def save_node(self, node: str, fields: Document) -> None:
-        """Save what is known of a node."""
-        with _plain(self.where):
-            await self._database.nodes.update_one({"_id": node}, {"$set": fields}, upsert=True)
-
-    async def forget_node(self, node: str) -> None:
-        """Remove a node from the fleet; its facts stay until they expire."""
-        with _plain(self.where):
-            await self._journaled.nodes.delete_one({"_id": node})
-            await self._journaled.wants.delete_one({"_id": node})
-
-    async def want(self, node: str) -> Document | None:
-        """Return the desired document of a node: {"version", "document"}."""
-        with _plain(self.where):
-            found: Document | None = await self._database.wants.find_one({"_id": node})
-            return found
-
-    async def wants(self) -> list[Document]:
-        """Return the desired documents of all nodes."""
-        with _plain(self.where):
-            return [row async for row in self._database.wants.find()]
-
-    async def put_want(self, node: str, replaces: int | None, version: int, document: bytes) -> bool:
-        """Set the desired document if the one it `replaces` (None: none) still stands; return if it did."""
-        row = {"version": version, "document": document.decode()}
-        with _plain(self.where):
-            try:
-                if replaces is None:
-                    await self._journaled.wants.insert_one({"_id": node, **row})
-                    return True
-                query = {"_id": node, "version": replaces}
-                done = await self._journaled.wants.update_one(query, {"$set": row})
-            except DuplicateKeyError:
-                return False
-        return bool(done.matched_count)
-
-    async def write_audit(self, entry: Document) -> None:
-        """Keep who did what."""
-        with _plain(self.where):
-            await self._journaled.audit.insert_one({"at": now(), **entry})
-
-    # ── who may come in ──
-
-    async def user(self, name: str) -> Document | None:
-        """Return a user: {"role", "salt", "key"}."""
-        with _plain(self.where):
-            found: Document | None = await self._database.users.find_one({"_id": name})
-            return found
-
-    async def save_user(self, name: str, fields: Document) -> None:
-        """Add or replace a user; their sessions end."""
-        with _plain(self.where):
-            await self._journaled.users.update_one({"_id": name}, {"$set": fields}, upsert=True)
-            await self._journaled.sessions.delete_many({"user": name})
-
-    async def add_session(self, key: str, fields: Document) -> None:
-        """Keep a session under the hash of its secret."""
-        with _plain(self.where):
-            await self._journaled.sessions.insert_one({"_id": key, **fields})
-
-    async def session(self, key: str) -> Document | None:
-        """Return a session that has not expired."""
-        with _plain(self.where):
-            found: Document | None = await self._database.sessions.find_one(
-                {"_id": key, "expires": {"$gt": now()}}
-            )
-            return found
-
-    async def end_session(self, key: str) -> None:
-        """Forget a session."""
-        with _plain(self.where):
-            await self._journaled.sessions.delete_one({"_id": key})
+    # ── how much it is ──
 
     async def size(self) -> Document:
         """Return collection -> (documents, bytes of data and indexes on disk)."""
         sizes: Document = {}
-        with _plain(self.where):
+        with plain(self.where):
             await self._client.admin.command({"fsync": 1})
             for name in (EVENTS, TALLIES, LOSSES, RESOURCES, "counts", "batches"):
                 stats = await self._database.command("collStats", name)
                 sizes[name] = (stats["count"], stats["storageSize"] + stats["totalIndexSize"])
         return sizes
-
-
-def _homes(kinds: Iterable[type]) -> dict[str, list[int]]:
-    """Return collection -> wire tags of the kinds that live there (resource samples excepted)."""
-    homes: dict[str, list[int]] = {}
-    for kind in kinds:
-        home = documents.HOME.get(kind, EVENTS)
-        if home != RESOURCES:
-            homes.setdefault(home, []).append(documents.TAGS[kind])
-    return homes
-
-
-def _storing_order(row: Document) -> tuple[datetime, str, int, int, int]:
-    return (row["stored_at"], *documents.split_id(row["_id"]))
 
 
 @asynccontextmanager
@@ -504,9 +269,8 @@ async def connect(
         )  # fmt: skip
     except (PyMongoError, ValueError, OSError) as error:
         raise StoreError(f"mongodb.uri: {str(error)[:200]}") from None
-    store = Store(client, database)
-    store.where = uri.rpartition("@")[2].removeprefix("mongodb://").removeprefix("mongodb+srv://")
-    store.where = store.where.partition("/")[0]
+    where = uri.rpartition("@")[2].removeprefix("mongodb://").removeprefix("mongodb+srv://")
+    store = Store(client, database, where.partition("/")[0])
     try:
         deadline = time.monotonic() + patience
         while True:

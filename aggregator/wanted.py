@@ -79,16 +79,18 @@ class Wants:
     async def change(self, node: str, user: str, action: str, change: Change) -> int:
         """Change a node's document and send it; return its version. Raise NotWanted."""
         for _ in range(_ATTEMPTS):
-            found = await self._store.want(node)
+            found = await self._store.registry.want(node)
             current, wanted = self._current(node, found)
             version = max(wanted, current.version, self._report(node).applied) + 1
             document = change(current, version)
             text = msgspec.json.encode(document)
-            if await self._store.put_want(node, found["version"] if found else None, version, text):
+            if await self._store.registry.put_want(node, found["version"] if found else None, version, text):
                 break
         else:
             raise NotWanted("busy", "too many changes at once; try again")
-        await self._store.write_audit({"user": user, "action": action, "node": node, "version": version})
+        await self._store.registry.write_audit(
+            {"user": user, "action": action, "node": node, "version": version}
+        )
         with contextlib.suppress(BrokerError):  # it is published at the next connect
             await self._publish(node, text)
         self._hub.config(node, await self.config(node))
@@ -96,14 +98,14 @@ class Wants:
 
     async def config(self, node: str) -> answers.ConfigState:
         """Return what is wanted of a node and what it does."""
-        found = await self._store.want(node)
+        found = await self._store.registry.want(node)
         current, wanted = self._current(node, found)
         report = self._report(node)
         return answers.ConfigState(max(wanted, report.applied), report.applied, report.error, current)
 
     async def publish_all(self) -> None:
         """Publish every wanted document; raise BrokerError."""
-        for row in await self._store.wants():
+        for row in await self._store.registry.wants():
             await self._publish(row["_id"], row["document"].encode())
 
     def _report(self, node: str) -> wire.ConfigReport:

@@ -242,6 +242,38 @@ async def test_stream_shows_and_resumes(stack: Stack) -> None:
         assert ids == ["sse-1:7:1:1", "sse-1:7:2:0", "sse-1:7:2:1"]
 
 
+async def test_stream_shows_what_another_aggregator_stored(stack: Stack) -> None:
+    """With two aggregators a watcher of one sees every fact once, whoever stored it."""
+    async with scene(stack, "both-1") as (running, node, client), centre(running.config) as other:
+        await until(lambda: running.beside.others and other.beside.others, 30)
+        async with client.get(f"{PREFIX}/stream?node=both-1") as response:
+            reader = Reader(response)
+            await reader.next("node")
+            for seq in range(20):
+                await node.send(batch(7, seq, [crossing(seq + 1)]))
+            seen = [(await reader.next("fact"))[0] for _ in range(20)]
+            assert set(seen) == {f"both-1:7:{seq}:0" for seq in range(20)}
+            assert min(one.metrics.events._value.get() for one in (running, other)) > 0
+            with pytest.raises(TimeoutError):
+                await reader.next("fact", 3.0)
+
+
+async def test_removed_node_leaves_the_page(stack: Stack) -> None:
+    """A node that was taken out is not shown, though its last state is retained; back online it is."""
+    async with scene(stack, "gone-1") as (running, node, client):
+        await node.state(online=False)
+        await until(lambda: not running.fleet.state("gone-1").online)  # type: ignore[union-attr]
+        await running.store.registry.remove_node("gone-1")
+        running.fleet.forget_troubles()
+        await get(client, "/fleet")
+        assert "gone-1" not in [one["node"] for one in (await get(client, "/fleet"))["nodes"]]
+        async with centre(running.config) as later:
+            await asyncio.sleep(0.5)
+            assert not later.fleet.known("gone-1")
+        await node.state()
+        await until(lambda: running.fleet.known("gone-1"))
+
+
 async def test_opening_a_camera_makes_the_node_publish(stack: Stack) -> None:
     """A stream of a camera sends `watch`, shows its boxes, and sends `unwatch` when it is closed."""
     async with scene(stack, "watch-1") as (_, node, client):
@@ -329,7 +361,7 @@ async def test_everything_needs_the_right_role(stack: Stack) -> None:
 
 
 async def test_cookies_are_safe(stack: Stack) -> None:
-    """The cookie is HttpOnly and Strict, new at each login, dead after logout, and of use to no other site."""
+    """The cookie is HttpOnly, Strict, new at each login, dead after logout, and of use to no other site."""
     async with scene(stack, "cookie-1") as (running, _, client):
         base = client._base_url
         origin = {"Origin": str(base).rstrip("/")}

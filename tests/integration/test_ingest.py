@@ -26,7 +26,7 @@ async def test_stored_before_it_is_acknowledged(stack: Stack) -> None:
         for seq in range(1, 41):
             await node.send(batch(7, seq, [crossing(seq * 2 - 1), crossing(seq * 2)]))
         await until(lambda: len(node.acked) == 40)
-        assert await running.store.delivery("ack-1") == {
+        assert await running.store.archive.delivery("ack-1") == {
             "epochs": [{"epoch": 7, "stored": 80}], "lost": 0, "conflicts": 0, "quarantined": 0,
         }  # fmt: skip
         ids = {row["_id"] for row in await rows(running, "events")}
@@ -47,7 +47,7 @@ async def test_resends_are_stored_once(stack: Stack) -> None:
         count = node.acked.count((7, 1))
         await until(lambda: node.acked.count((7, 1)) > count)
         assert len(await rows(running, "events")) == 20
-        assert (await running.store.delivery("twice-1"))["epochs"] == [{"epoch": 7, "stored": 20}]
+        assert (await running.store.archive.delivery("twice-1"))["epochs"] == [{"epoch": 7, "stored": 20}]
         assert (await running.fleet.entry("twice-1")).counts_today[0].count == 20
 
 
@@ -87,7 +87,7 @@ async def test_poison_among_good(stack: Stack) -> None:
         assert kept["_id"] == "poison-1:7:4:50"
         assert kept["raw"] == bad
         assert "XY" in kept["why"]
-        delivery = await running.store.delivery("poison-1")
+        delivery = await running.store.archive.delivery("poison-1")
         assert delivery["epochs"] == [{"epoch": 7, "stored": 999}]
         assert delivery["quarantined"] == 1
         assert (await running.fleet.entry("poison-1")).counts_today[0].count == 1000  # by its running total
@@ -170,7 +170,7 @@ async def test_survives_the_database_killed(own_stack: Stack) -> None:
         resending.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await resending
-        delivery = await running.store.delivery("kill-1")
+        delivery = await running.store.archive.delivery("kill-1")
         assert delivery == {
             "epochs": [{"epoch": 7, "stored": 300}], "lost": 0, "conflicts": 0, "quarantined": 0,
         }  # fmt: skip
@@ -185,7 +185,7 @@ async def test_survives_the_broker_killed(own_stack: Stack) -> None:
         async with box(own_stack.mqtt_url, "broker-1") as node:
             await node.state()
             await until(lambda: running.fleet.known("broker-1"))
-            await running.store.put_want("broker-1", None, 3, b'{"version":3}')
+            await running.store.registry.put_want("broker-1", None, 3, b'{"version":3}')
         await asyncio.to_thread(own_stack.mosquitto.kill)
         await until(lambda: running.link.trouble)
         assert any("nothing listens" in reason or "lost" in reason for reason in await running.unhealthy())
@@ -216,4 +216,4 @@ async def test_two_aggregators_share_the_work(stack: Stack) -> None:
         assert min(shares) > 10
         for running in (one, two):
             assert (await running.fleet.entry("shared-1")).state == "online"
-        assert (await one.store.delivery("shared-1"))["epochs"] == [{"epoch": 7, "stored": 60}]
+        assert (await one.store.archive.delivery("shared-1"))["epochs"] == [{"epoch": 7, "stored": 60}]

@@ -1,0 +1,158 @@
+"""What was stored, read back: events, samples, tallies, counts, and what arrived at all.
+
+What always holds: a question reads and changes nothing. Events have two orders: by their own time, newest
+first, for people; and by the time of storing, for whoever goes on where they were and must miss nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from pymongo import ASCENDING, DESCENDING
+
+from aggregator import documents
+from aggregator.documents import EVENTS, LOSSES, RESOURCES, TALLIES
+from aggregator.failures import plain
+
+Document = dict[str, Any]
+
+
+class Archive:
+    """The facts of one database. `where`: its address, for the words of an error."""
+
+    def __init__(self, database: Any, where: str) -> None:
+        self._database = database
+        self._where = where
+
+    async def newest(
+        self, node: str, kinds: Iterable[type], since: int, until: int, limit: int
+    ) -> list[Document]:
+        """Return events of a node in [since, until), newest first."""
+        found: list[Document] = []
+        with plain(self._where):
+            for name, tags in _homes(kinds).items():
+                query: Document = {"n": node, "a": {"$gte": since, "$lt": until}}
+                if name == EVENTS:
+                    query["t"] = {"$in": tags}
+                rows = self._database[name].find(query).sort("a", DESCENDING).limit(limit)
+                found += [row async for row in rows]
+        found.sort(key=lambda row: (row["a"], row["_id"]), reverse=True)
+        return found[:limit]
+
+    async def after(self, id_: str, kinds: Iterable[type], node: str, limit: int) -> list[Document]:
+        """Return what was stored after an event, in that order; `node` empty: of all nodes.
+
+        Nothing is returned for an event that is unknown or has expired.
+        """
+        homes = _homes(kinds)
+        with plain(self._where):
+            origin = None
+            for name in (EVENTS, TALLIES, LOSSES):
+                origin = origin or await self._database[name].find_one({"_id": id_})
+            if origin is None:
+                return []
+            found: list[Document] = []
+            for name, tags in homes.items():
+                query: Document = {"n": node} if node else {}
+                if name == EVENTS:
+                    query["t"] = {"$in": tags}
+                found += await self._stored_after(name, query, origin, limit)
+        found.sort(key=_storing_order)
+        return found[:limit]
+
+    async def _stored_after(self, name: str, query: Document, origin: Document, limit: int) -> list[Document]:
+        """Page through one collection: ties of `stored_at` are always read whole."""
+        rows = self._database[name]
+        moment = origin["stored_at"]
+        ties = [row async for row in rows.find({**query, "stored_at": moment})]
+        found = [row for row in ties if _storing_order(row) > _storing_order(origin)]
+        if len(found) >= limit:
+            return found
+        later = {**query, "stored_at": {"$gt": moment}}
+        page = [row async for row in rows.find(later).sort("stored_at", ASCENDING).limit(limit)]
+        if len(page) == limit:
+            last = page[-1]["stored_at"]
+            page = [row for row in page if row["stored_at"] < last]
+            page += [row async for row in rows.find({**query, "stored_at": last})]
+        return found + page
+
+    async def stored_since(self, moment: datetime, limit: int) -> list[Document]:
+        """Return what any aggregator stored since a moment, oldest first."""
+        found: list[Document] = []
+        with plain(self._where):
+            for name in (EVENTS, TALLIES, LOSSES, RESOURCES):
+                rows = self._database[name].find({"stored_at": {"$gte": moment}})
+                found += [row async for row in rows.sort("stored_at", ASCENDING).limit(limit)]
+        found.sort(key=lambda row: row["stored_at"])
+        return found[:limit]
+
+    async def resources(self, node: str, since: int, until: int, limit: int) -> list[Document]:
+        """Return resource documents of a node, newest first. A document reaches a minute back."""
+        query = {"n": node, "a": {"$gte": since - 60_000, "$lt": until}}
+        with plain(self._where):
+            rows = self._database[RESOURCES].find(query).sort("a", DESCENDING).limit(limit)
+            return [row async for row in rows]
+
+    async def tallies(self, node: str, since: int, until: int) -> list[Document]:
+        """Return a node's tallies in [since, until), oldest first."""
+        with plain(self._where):
+            rows = self._database[TALLIES].find({"n": node, "a": {"$gte": since, "$lt": until}})
+            return [row async for row in rows.sort("a", ASCENDING)]
+
+    async def hours(self, node: str, since: int, until: int) -> list[Document]:
+        """Return the count documents of a node whose hour lies in [since, until)."""
+        with plain(self._where):
+            rows = self._database.counts.find({"n": node, "h": {"$gte": since, "$lt": until}})
+            return [row async for row in rows]
+
+    async def delivery(self, node: str) -> Document:
+        """Return what is stored of a node, by epoch, and what was lost or refused."""
+        stages = [
+            {"$match": {"_id": {"$gt": f"{node}:", "$lt": f"{node};"}, "d": True}},
+            {
+                "$group": {
+                    "_id": {"$arrayElemAt": [{"$split": ["$_id", ":"]}, 1]},
+                    "stored": {"$sum": "$g"}, "bad": {"$sum": "$q"}, "first": {"$min": "$stored_at"},
+                }
+            },
+            {"$sort": {"first": 1}},
+        ]  # fmt: skip
+        with plain(self._where):
+            epochs = [row async for row in self._database.batches.aggregate(stages)]
+            lost = [row async for row in self._database[LOSSES].find({"n": node}, {"o": 1})]
+            whole = [
+                row async for row in self._database.quarantine.find({"n": node, "whole": True}, {"_id": 1})
+            ]
+            conflicts = await self._database.conflicts.count_documents({"n": node})
+        return {
+            "epochs": [{"epoch": int(row["_id"]), "stored": int(row["stored"])} for row in epochs],
+            "lost": sum(int(row["o"]) for row in lost),
+            "conflicts": conflicts,
+            "quarantined": sum(int(row["bad"]) for row in epochs) + len(whole),
+        }
+
+    async def troubles(self) -> dict[str, dict[str, int]]:
+        """Return node -> how much of `conflicts`, `quarantine` and `losses` there is."""
+        found: dict[str, dict[str, int]] = {}
+        with plain(self._where):
+            for name, amount in (("conflicts", 1), ("quarantine", 1), (LOSSES, "$o")):
+                stages = [{"$group": {"_id": "$n", "amount": {"$sum": amount}}}]
+                async for row in self._database[name].aggregate(stages):
+                    found.setdefault(row["_id"], {})[name] = int(row["amount"])
+        return found
+
+
+def _homes(kinds: Iterable[type]) -> dict[str, list[int]]:
+    """Return collection -> wire tags of the kinds that live there (resource samples excepted)."""
+    homes: dict[str, list[int]] = {}
+    for kind in kinds:
+        home = documents.HOME.get(kind, EVENTS)
+        if home != RESOURCES:
+            homes.setdefault(home, []).append(documents.TAGS[kind])
+    return homes
+
+
+def _storing_order(row: Document) -> tuple[datetime, str, int, int, int]:
+    return (row["stored_at"], *documents.split_id(row["_id"]))

@@ -1,0 +1,119 @@
+"""What is kept about nodes and people: the fleet, its desired documents, who changed what, who may come in.
+
+What always holds: every write is journaled before it returns. A desired document is replaced only if the one
+it was made from still stands, so no change is lost to another made at the same moment.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from pymongo.errors import DuplicateKeyError
+
+from aggregator.calendar import now
+from aggregator.failures import plain
+
+Document = dict[str, Any]
+
+
+class Registry:
+    """Nodes and people of one database. `where`: its address, for the words of an error."""
+
+    def __init__(self, database: Any, where: str) -> None:
+        self._database = database
+        self._where = where
+
+    async def nodes(self) -> list[Document]:
+        """Return every node that was ever heard, as it was saved."""
+        with plain(self._where):
+            return [row async for row in self._database.nodes.find()]
+
+    async def save_node(self, node: str, fields: Document) -> None:
+        """Save what is known of a node."""
+        with plain(self._where):
+            await self._database.nodes.update_one({"_id": node}, {"$set": fields}, upsert=True)
+
+    async def remove_node(self, node: str) -> None:
+        """Take a node out of the fleet; its facts stay until they expire."""
+        with plain(self._where):
+            await self._database.nodes.update_one({"_id": node}, {"$set": {"removed": True}})
+            await self._database.wants.delete_one({"_id": node})
+
+    async def removed(self) -> set[str]:
+        """Return the nodes that were taken out and have not come back."""
+        with plain(self._where):
+            rows = self._database.nodes.find({"removed": True}, {"_id": 1})
+            return {row["_id"] async for row in rows}
+
+    async def want(self, node: str) -> Document | None:
+        """Return the desired document of a node: {"version", "document"}."""
+        with plain(self._where):
+            found: Document | None = await self._database.wants.find_one({"_id": node})
+            return found
+
+    async def wants(self) -> list[Document]:
+        """Return the desired documents of all nodes."""
+        with plain(self._where):
+            return [row async for row in self._database.wants.find()]
+
+    async def put_want(self, node: str, replaces: int | None, version: int, document: bytes) -> bool:
+        """Set the desired document if the one it `replaces` (None: none) still stands; return if it did."""
+        row = {"version": version, "document": document.decode()}
+        with plain(self._where):
+            try:
+                if replaces is None:
+                    await self._database.wants.insert_one({"_id": node, **row})
+                    return True
+                query = {"_id": node, "version": replaces}
+                done = await self._database.wants.update_one(query, {"$set": row})
+            except DuplicateKeyError:
+                return False
+        return bool(done.matched_count)
+
+    async def write_audit(self, entry: Document) -> None:
+        """Keep who did what."""
+        with plain(self._where):
+            await self._database.audit.insert_one({"at": now(), **entry})
+
+    # ── who may come in ──
+
+    async def user(self, name: str) -> Document | None:
+        """Return a user: {"role", "salt", "key"}."""
+        with plain(self._where):
+            found: Document | None = await self._database.users.find_one({"_id": name})
+            return found
+
+    async def save_user(self, name: str, fields: Document) -> None:
+        """Add or replace a user; their sessions end."""
+        with plain(self._where):
+            await self._database.users.update_one({"_id": name}, {"$set": fields}, upsert=True)
+            await self._database.sessions.delete_many({"user": name})
+
+    async def add_session(self, key: str, fields: Document) -> None:
+        """Keep a session under the hash of its secret."""
+        with plain(self._where):
+            await self._database.sessions.insert_one({"_id": key, **fields})
+
+    async def session(self, key: str) -> Document | None:
+        """Return a session that has not expired."""
+        with plain(self._where):
+            found: Document | None = await self._database.sessions.find_one(
+                {"_id": key, "expires": {"$gt": now()}}
+            )
+            return found
+
+    async def end_session(self, key: str) -> None:
+        """Forget a session."""
+        with plain(self._where):
+            await self._database.sessions.delete_one({"_id": key})
+
+    # ── the aggregators themselves ──
+
+    async def beat(self, name: str, seconds: float) -> int:
+        """Say that this aggregator lives; return how many others said so within `seconds`."""
+        living = self._database.aggregators
+        with plain(self._where):
+            await living.update_one({"_id": name}, {"$set": {"at": now()}}, upsert=True)
+            fresh = {"_id": {"$ne": name}, "at": {"$gt": now() - timedelta(seconds=seconds)}}
+            return int(await living.count_documents(fresh))
