@@ -257,22 +257,17 @@ class Scene:
 
     def _shadows(self, image: Image, casts: list[Cast]) -> None:
         """Darken the ground beside each mover, away from the sun."""
-        mask = np.zeros((self.height, self.width), np.uint8)
+        if not casts:
+            return
+        base = np.array([_footprint(cast.mover, cast.world) for cast in casts])  # (N,4,3)
         sun = self._still.sun
-        for cast in casts:
-            figure = cast.mover.figure
-            reach = min(figure.height, 2.4) / sun[2]
-            base = _footprint(cast.mover, cast.world)
-            fallen = (
-                base * (0.86, 0.94, 0)
-                + base.mean(axis=0) * (0.14, 0.06, 0)
-                - (sun[0] * reach, sun[1] * reach, 0)
-            )
-            pixels, depth = self.view.project(np.concatenate([base, fallen]))
-            if depth.min() < 2:
-                continue
-            hull = cv2.convexHull((pixels * 16).round().astype(np.int32))
-            cv2.fillConvexPoly(mask, hull, 255, cv2.LINE_8, 4)
+        reach = np.array([min(cast.mover.figure.height, 2.4) for cast in casts]) / sun[2]
+        fallen = base * (0.86, 0.94, 0) + base.mean(axis=1, keepdims=True) * (0.14, 0.06, 0)
+        fallen[..., :2] -= sun[:2] * reach[:, None, None]
+        pixels, depth = self.view.project(np.concatenate([base, fallen], axis=1))  # (N,8,2)
+        mask = np.zeros((self.height, self.width), np.uint8)
+        for corners in (pixels * 16).round().astype(np.int32)[depth.min(axis=1) >= 2]:
+            cv2.fillConvexPoly(mask, cv2.convexHull(corners), 255, cv2.LINE_8, 4)
         cv2.copyTo(self._still.shade, mask, image)
 
     def _signals(self, image: Image, number: int) -> None:

@@ -89,9 +89,11 @@ class Mover:
         along = self.reach(times)
         local = self.figure.pose(self.phase + along * self.stride)
         fx, fy = self.forward
-        x = self.origin[0] + along[:, None] * fx + local[..., 0] * fy + local[..., 1] * fx
-        y = self.origin[1] + along[:, None] * fy - local[..., 0] * fx + local[..., 1] * fy
-        return np.stack([x, y, local[..., 2]], axis=-1)
+        world = np.empty(local.shape)
+        world[..., 0] = (self.origin[0] + along * fx)[:, None] + local[..., 0] * fy + local[..., 1] * fx
+        world[..., 1] = (self.origin[1] + along * fy)[:, None] - local[..., 0] * fx + local[..., 1] * fy
+        world[..., 2] = local[..., 2]
+        return world
 
 
 class Traffic:

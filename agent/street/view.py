@@ -52,10 +52,9 @@ class View:
         """Return pixels (...,2) and depths (...) of world points (...,3)."""
         local = (points - self.position) @ self.axes.T
         depth = np.maximum(local[..., 2], NEAREST)
-        scale = self.focal / depth
-        u = local[..., 0] * scale + self.width / 2
-        v = local[..., 1] * scale + self.height / 2
-        return np.stack([u, v], axis=-1), depth
+        pixels = local[..., :2] * (self.focal / depth)[..., None]
+        pixels += (self.width / 2, self.height / 2)
+        return pixels, depth
 
     def ground(self, factor: int) -> tuple[Fast, Fast, Fast]:
         """Return the street's x, y and depth under each pixel (H*factor, W*factor); inf above the horizon."""
