@@ -1,0 +1,145 @@
+"""How many events a second one centre stores, through the real mosquitto into the real mongod.
+
+Events are offered at a fixed rate; "stored" is the moment at which the centre's acknowledgement arrives, so
+it includes the broker twice, the checks, and the durable write.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from agent import wire
+from agent.broker import Broker, Client, connect
+from aggregator.store import connect as connect_store
+from deploy.stack import Stack, die_with_parent
+
+NODES = 50
+BATCH = 50
+LABELS = ("person", "car", "bus", "truck", "bicycle")
+
+
+def make_events(count: int, at: int, chance: random.Random, first_track: int) -> list[wire.AnyEvent]:
+    """Return events in the mix of a busy road: of each object a detection, a track, and half a crossing."""
+    events: list[wire.AnyEvent] = []
+    for number in range(count):
+        track, label = first_track + number, chance.choice(LABELS)
+        match number % 5:
+            case 0 | 1:
+                box = wire.pack_box(*(chance.random() for _ in range(4)))
+                events.append(wire.Detection(at + number, "cam0", track, label, 80, box))
+            case 2 | 3:
+                path = wire.pack_path((t * 0.8, chance.random(), chance.random()) for t in range(5))
+                events.append(wire.Track(at + number, "cam0", track, label, 80, 4000, 60, path))
+            case _:
+                events.append(wire.Crossing(at + number, "cam0", "main", 1, "AB", label, track, track, 80))
+    return events
+
+
+def make_work(total: int) -> list[tuple[str, int, int, bytes]]:
+    """Return (node, epoch, seq, payload) of batches, spread over nodes."""
+    chance, base = random.Random(1), round(time.time() * 1000)
+    work = []
+    for number in range(total // BATCH):
+        node, seq = f"box-{number % NODES:03d}", number // NODES + 1
+        epoch = 1000 + number % NODES
+        events = [wire.encode_event(e, base) for e in make_events(BATCH, base, chance, number * BATCH)]
+        work.append((node, epoch, seq, wire.encode_batch(epoch, seq, base, 0, events)))
+    return work
+
+
+@contextlib.contextmanager
+def centre(folder: Path, stack: Stack) -> Iterator[None]:
+    """Run an aggregator on a stack."""
+    config = folder / "aggregator.toml"
+    config.write_text(
+        f'[broker]\nurl = "{stack.mqtt_url}"\n[mongodb]\nuri = "{stack.mongodb_uri}"\n'
+        '[http]\nport = 0\ntoken = "a-token-of-the-benchmark"\n'
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "aggregator", "run", "--config", str(config)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=die_with_parent,
+    )
+    try:
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(20)
+
+
+async def offer(client: Client, work: list[tuple[str, int, int, bytes]], rate: float) -> list[float]:
+    """Publish the batches at `rate` events a second; return each one's seconds until it was stored."""
+    sent: dict[tuple[int, int], float] = {}
+    stored: list[float] = []
+
+    async def acknowledged() -> None:
+        async for message in client.messages:
+            now = time.perf_counter()
+            for epoch, ranges in wire.decode_ack(message.payload).stored.items():
+                for one, two in ranges:
+                    stored.extend(
+                        now - sent.pop((epoch, seq)) for seq in range(one, two + 1) if (epoch, seq) in sent
+                    )
+            if len(stored) == len(work):
+                return
+
+    async with asyncio.TaskGroup() as group, asyncio.timeout(600):
+        group.create_task(acknowledged(), name="acks")
+        started = time.perf_counter()
+        for number, (node, epoch, seq, payload) in enumerate(work):
+            await asyncio.sleep(max(started + number * BATCH / rate - time.perf_counter(), 0))
+            sent[epoch, seq] = time.perf_counter()
+            group.create_task(client.publish(wire.topic(node, "ev"), payload), name="publish")
+    return stored
+
+
+async def drive(
+    stack: Stack, work: list[tuple[str, int, int, bytes]], rate: float
+) -> tuple[list[float], float]:
+    """Offer the work; return each batch's seconds until it was stored, and the seconds of it all."""
+    async with connect(Broker.parse(stack.mqtt_url)) as client:
+        await client.subscribe(wire.topic("+", "ack"), 0)
+        started = time.perf_counter()
+        return await offer(client, work, rate), time.perf_counter() - started
+
+
+async def sizes_of(stack: Stack) -> dict[str, tuple[int, int]]:
+    """Return (documents, bytes on disk with indexes) of each collection."""
+    async with connect_store(stack.mongodb_uri, "gb_fleet") as store:
+        return await store.size()
+
+
+def round_at(rate: float, seconds: float) -> dict[str, float]:
+    """Offer events at a rate for some seconds; return what was stored, how late, and the room it takes."""
+    work = make_work(round(rate * seconds))
+    with tempfile.TemporaryDirectory() as folder, Stack(Path(folder) / "stack") as stack:
+        with centre(Path(folder), stack):
+            late, took = asyncio.run(drive(stack, work, rate))
+        sizes = asyncio.run(sizes_of(stack))
+    late.sort()
+    events = len(work) * BATCH
+    return {
+        "offered_per_s": rate,
+        "stored_per_s": events / took,
+        "stored_p50_s": statistics.median(late),
+        "stored_p99_s": late[int(len(late) * 0.99)],
+        "disk_bytes_per_event": sum(used for _, used in sizes.values()) / events,
+    }
+
+
+def measure() -> dict[str, float]:
+    """Measure at the goal's rate."""
+    return round_at(5000, 20)
