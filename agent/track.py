@@ -127,7 +127,7 @@ class Tracker:
     keep: float = 2.0  # seconds that an unseen confirmed track is remembered
     doubt: float = 0.6  # the same for one that is not confirmed, but for two frames at least
     evidence: float = 0.7  # sum of confidences that confirms
-    jitter: float = 0.05  # how far a detection is off: share of the size
+    jitter: float = 0.07  # how far a detection is off: share of the size
     agility: float = 1.0  # how fast speed wanders: sizes/s per square root of a second
     fastest: float = 4.0  # what a new object's speed may be, one sigma: sizes/s
     gate: float = 5.0  # sigmas
