@@ -45,6 +45,7 @@ _UNSENT_BYTES = 1024 * 1024  # QoS 0 waiting for the socket; beyond this, frames
 _IN_FLIGHT = 100  # publishes with QoS 1 that wait for their PUBACK, or what the broker allows if less
 _WAITING_QOS0 = 1000  # QoS 0 waiting for the reader
 _DISCONNECT_WITH_WILL = 0x04
+_NO_SUBSCRIBERS = 0x10
 
 
 class BrokerError(Exception):
@@ -178,8 +179,11 @@ class Client:
 
     # ── what users call ──
 
-    async def publish(self, topic: str, payload: bytes, qos: int = 1, retain: bool = False) -> None:
-        """Publish; with QoS 1 wait until the broker has taken it. Raise BrokerError if it is refused."""
+    async def publish(self, topic: str, payload: bytes, qos: int = 1, retain: bool = False) -> bool:
+        """Publish; with QoS 1 wait until the broker has taken it. Raise BrokerError if it is refused.
+
+        False if the broker says that nobody has subscribed to it.
+        """
         async with self._in_flight:
             self._check(len(topic) + len(payload))
             info = self._paho.publish(topic, payload, qos=qos, retain=retain)
@@ -189,6 +193,7 @@ class Client:
         if code is not None and code.is_failure:
             self.refusals += 1
             raise RefusedError(_refused(self.broker, code, f"publish on {topic}"))
+        return code is None or code.value != _NO_SUBSCRIBERS
 
     def publish_now(self, topic: str, payload: bytes) -> bool:
         """Publish with QoS 0 if the socket keeps up; else drop it, count it, return False."""

@@ -4,6 +4,8 @@ What always holds:
 
 * A batch is forgotten only when the aggregator's `ack` names it; what the broker says decides nothing.
   Until then it is sent again, the same bytes: after 10 s (then less often), and after each reconnect.
+* Where it can be known that a batch did not arrive, it is sent again sooner: when the broker says that no
+  aggregator listens (then one batch a second asks, not all), and when a later batch was acknowledged first.
 * At most `window` batches are on their way. Everything else waits on disk.
 * The connection comes and goes and nothing else notices: reconnects back off with full jitter, so that a
   fleet does not come back in step. A broker that refuses a publish is told in words (`problem`) and asked
@@ -32,6 +34,8 @@ _log = logging.getLogger("gb.publish")
 WINDOW = 32  # batches; a sealed batch cannot be dropped, so this bounds what the spool must keep
 RESEND_SECONDS = 10.0
 _RESEND_CAP = 60.0
+_PROBE_SECONDS = 1.0  # between two tries while no aggregator listens
+_OVERTAKEN_SECONDS = 2.0  # a batch sent this long before one that is acknowledged has got lost
 _FIRST_DELAY = 0.5
 _STEADY_SECONDS = 10.0  # a connection that has lived this long was a good one
 _STATE_SECONDS = 0.2  # at least, between two states
@@ -46,6 +50,7 @@ class _Flight:
 
     batch: Sealed
     due: float = 0.0  # monotonic seconds of the next send
+    sent: float = 0.0  # and of the last one
     sends: int = 0
     sending: bool = False
 
@@ -91,6 +96,7 @@ class Delivery:
         self._client: Client | None = None
         self._flights: dict[tuple[int, int], _Flight] = {}
         self._position = 0
+        self._probe_at = 0.0  # while no aggregator listens: when to try again; else 0
         self._state_changed = asyncio.Event()
         self._stop = asyncio.Event()
 
@@ -154,6 +160,7 @@ class Delivery:
                 await client.subscribe(wire.topic(self._node, kind))
             for flight in self._flights.values():
                 flight.due, flight.sending = 0.0, False
+            self._probe_at = 0.0
             self._client = client
             self._say("")
             try:
@@ -188,26 +195,55 @@ class Delivery:
                 self._flights[batch.epoch, batch.seq] = _Flight(batch)
                 self._position = batch.position
             now = time.monotonic()
-            for flight in self._flights.values():
-                if flight.due <= now and not flight.sending:
-                    flight.sending = True
-                    group.create_task(self._send_one(client, flight), name="publish-batch")
-            resend = min(
-                (flight.due - now for flight in self._flights.values() if not flight.sending), default=60.0
-            )
-            await _either(self._spool.ready, min(resend, 60.0 if wait is None else wait))
+            for flight in self._due(now):
+                flight.sending = True
+                group.create_task(self._send_one(client, flight), name="publish-batch")
+            pause = self._next_send() - now
+            await _either(self._spool.ready, min(pause, _RESEND_CAP if wait is None else wait))
+
+    def _due(self, now: float) -> list[_Flight]:
+        """Return what is to be sent now: while nobody listens, only the oldest, now and then."""
+        idle = self._idle()
+        if self._probe_at:
+            return idle[:1] if now >= self._probe_at and len(idle) == len(self._flights) else []
+        return [flight for flight in idle if flight.due <= now]
+
+    def _next_send(self) -> float:
+        """Return when there will be something to send, if nothing happens before."""
+        idle = self._idle()
+        if self._probe_at and len(idle) == len(self._flights):
+            return self._probe_at
+        due = [] if self._probe_at else [flight.due for flight in idle]
+        return min(due, default=time.monotonic() + _RESEND_CAP)
+
+    def _idle(self) -> list[_Flight]:
+        return [flight for flight in self._flights.values() if not flight.sending]
 
     async def _send_one(self, client: Client, flight: _Flight) -> None:
         pause = min(self._resend_seconds * 2**flight.sends, max(_RESEND_CAP, self._resend_seconds))
-        flight.due = time.monotonic() + pause * self._chance.uniform(1.0, 1.2)
+        flight.sent = time.monotonic()
+        flight.due = flight.sent + pause * self._chance.uniform(1.0, 1.2)
         flight.sends = min(flight.sends + 1, 10)
         try:
-            await client.publish(wire.topic(self._node, "ev"), flight.batch.payload)
-            self._say("")
+            heard = await client.publish(wire.topic(self._node, "ev"), flight.batch.payload)
+            self._heard() if heard else self._unheard(flight)
         except RefusedError as error:
             self._say(str(error))
         flight.sending = False
         self._spool.ready.set()
+
+    def _heard(self) -> None:
+        """An aggregator listens: what nobody heard goes out at once."""
+        self._say("")
+        if self._probe_at:
+            self._probe_at = 0.0
+            for other in self._idle():
+                other.due = 0.0
+
+    def _unheard(self, flight: _Flight) -> None:
+        flight.due = 0.0
+        self._probe_at = time.monotonic() + _PROBE_SECONDS * self._chance.uniform(0.7, 1.3)
+        self._say("no aggregator listens at the broker; start one. Everything is kept here until then")
 
     async def _announce(self, client: Client) -> None:
         """Publish the state now, and again whenever it has changed."""
@@ -248,9 +284,16 @@ class Delivery:
             return
         for epoch, ranges in ack.stored.items():
             await self._spool.acknowledge(epoch, ranges)
-            for name in [n for n in self._flights if n[0] == epoch and _within(n[1], ranges)]:
-                del self._flights[name]
+            names = [n for n in self._flights if n[0] == epoch and _within(n[1], ranges)]
+            self._landed([self._flights.pop(name) for name in names])
         self._spool.ready.set()
+
+    def _landed(self, flights: list[_Flight]) -> None:
+        """Send again, once, what was sent well before these and is not acknowledged."""
+        latest = max((flight.sent for flight in flights), default=0.0)
+        for other in self._flights.values():
+            if other.sends == 1 and other.sent < latest - _OVERTAKEN_SECONDS:
+                other.due = 0.0
 
     # ── the end ──
 

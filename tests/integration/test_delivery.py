@@ -169,6 +169,43 @@ async def test_a_crossing_is_at_the_centre_within_a_second_and_a_bit(lone: Stack
         assert time.monotonic() - began < 1.5
 
 
+async def test_while_no_aggregator_listens_one_batch_a_second_asks(lone: Stack, tmp_path: Path) -> None:
+    """The line is not filled for nobody, the problem is told, and all comes at once when one is there."""
+    centre = Centre(lone.mqtt_url)
+    async with CountingProxy(lone.mosquitto.port) as proxy:
+        broker = Broker.parse(proxy.url, client_id=NODE)
+        async with running(tmp_path, broker) as box:
+            await until(lambda: box.delivery.connected)
+            for _ in range(10):
+                await box.count(100)
+            await box.spool.close_batch()
+            await until(lambda: "no aggregator listens" in box.delivery.problem)
+            before = proxy.bytes
+            await asyncio.sleep(3.0)
+            assert proxy.bytes - before < 5 * 3500
+            async with attended(centre):
+                await box.drained(3.0)
+            assert centre.totals == list(range(1, 1001))
+            assert box.delivery.problem == ""
+
+
+async def test_a_batch_that_a_killed_aggregator_took_along_is_sent_again_soon(
+    lone: Stack, tmp_path: Path
+) -> None:
+    """A later batch is acknowledged, this one is not: it is not left to the long timer."""
+    centre = Centre(lone.mqtt_url, lambda epoch, seq: [wire.encode_ack({epoch: [seq]})] if swallowed else [])
+    swallowed: list[bool] = []
+    async with attended(centre), running(tmp_path, gate(lone)) as box:
+        await until(lambda: box.delivery.connected)
+        await box.count()
+        await until(lambda: centre.received == 1)
+        swallowed.append(True)
+        await asyncio.sleep(2.0)
+        await box.count()
+        await box.drained(3.0)
+        assert centre.totals == [1, 2]
+
+
 async def test_a_broker_killed_again_and_again_loses_and_doubles_nothing(lone: Stack, tmp_path: Path) -> None:
     """The broker is a pipe: it forgets everything at each kill, and nothing is missing."""
     centre = Centre(lone.mqtt_url)
