@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -88,3 +89,15 @@ def test_only_root_may_install() -> None:
     done = run()
     assert done.returncode == 1
     assert "sudo" in done.stderr
+
+
+def test_the_documentation_names_real_options_only() -> None:
+    """Every option and command in docs/box.md and docs/centre.md is one that the programs have."""
+    known = set(re.findall(r"--[a-z]+", run("--help").stdout))
+    for row in (ROOT / "docs" / "box.md").read_text().splitlines():
+        if "install.sh" in row or row.startswith("`--"):
+            assert set(re.findall(r"--[a-z]+", row)) <= known | {"--help"}, row
+    verbs = set(re.findall(r"gb-aggregator ([a-z-]+)", (ROOT / "docs" / "centre.md").read_text()))
+    for verb in verbs:
+        command = [sys.executable, "-m", "aggregator", verb, "--help"]
+        assert subprocess.run(command, cwd=ROOT, capture_output=True).returncode == 0, verb
