@@ -98,6 +98,6 @@ def test_the_documentation_names_real_options_only() -> None:
         if "install.sh" in row or row.startswith("`--"):
             assert set(re.findall(r"--[a-z]+", row)) <= known | {"--help"}, row
     verbs = set(re.findall(r"gb-aggregator ([a-z-]+)", (ROOT / "docs" / "centre.md").read_text()))
-    for verb in verbs:
-        command = [sys.executable, "-m", "aggregator", verb, "--help"]
-        assert subprocess.run(command, cwd=ROOT, capture_output=True).returncode == 0, verb
+    command = [sys.executable, "-m", "aggregator", "--help"]
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert verbs <= set(re.findall(r"[a-z-]+", said))
