@@ -59,19 +59,14 @@ class ScriptedNode:
         self._client.loop_stop()
 
     def camera(
-        self, name: str = "cam0", state: wire.CameraStatus = "ok", reason: str = "", **more: object
+        self,
+        name: str = "cam0",
+        state: wire.CameraStatus = "ok",
+        reason: str = "",
+        labels: Sequence[str] = ("person", "car"),
     ) -> None:
         """Report one camera, and run a document with one line on it."""
-        labels = more.pop("labels", ["person", "car"])
-        report = wire.CameraReport(
-            name,
-            state,
-            now_ms(),
-            reason,
-            "traffic",
-            labels=labels,
-            size=(960, 540),  # type: ignore[arg-type]
-        )
+        report = wire.CameraReport(name, state, now_ms(), reason, "traffic", "", list(labels), (960, 540))
         self.cameras = [*(one for one in self.cameras if one.camera != name), report]
         if name not in self.config.document.cameras:
             settings = wire.CameraSettings(lines={"main": LINE})
@@ -111,7 +106,7 @@ class ScriptedNode:
         self._client.publish(wire.topic(self.name, "live"), wire.encode_live(frame), 0)
 
     def _on_want(self, _client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
-        document = wire.decode_document(message.payload)
+        document = wire.decode_document(bytes(message.payload))
         if self.refuses:
             self.config = msgspec.structs.replace(self.config, error=self.refuses)
         else:

@@ -110,7 +110,7 @@ def test_boxes_are_live_over_a_blank_plane(page: Page, node: ScriptedNode) -> No
         "canvas => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some(v => v)"
     )
     assert boxes.evaluate(drawn)
-    assert page.locator("img.preview").count() == 0
+    assert page.get_by_test_id("preview").is_hidden()
 
 
 def test_line_is_drawn_moved_counted_and_deleted(page: Page, node: ScriptedNode) -> None:

@@ -97,6 +97,6 @@ export const api = {
   ) => request<{ version: number }>("PUT", `${camera(name, cam)}/lines/${encodeURIComponent(line)}`, body),
   deleteLine: (name: string, cam: string, line: string) =>
     request<{ version: number }>("DELETE", `${camera(name, cam)}/lines/${encodeURIComponent(line)}`),
-  preview: (name: string, cam: string, turn: number) => `${ROOT}${camera(name, cam)}/preview?turn=${turn}`,
+  preview: (name: string, cam: string) => `${ROOT}${camera(name, cam)}/preview`,
   stream: (name?: string, cam?: string) => `${ROOT}/stream${query({ node: name, camera: cam })}`,
 };

@@ -217,7 +217,11 @@ export function CountsChart({ node, camera, lines }: { node: string; camera: str
       setHovered,
       loaded.bucket === "day",
     );
-    const data: uPlot.AlignedData = [starts, made.map((slot) => slot.AB), made.map((slot) => -slot.BA)];
+    const data: uPlot.AlignedData = [
+      starts,
+      made.map((slot) => slot.AB || null),
+      made.map((slot) => -slot.BA || null),
+    ];
     return { made, options, data, bucket: loaded.bucket, range: loaded.range };
   }, [loaded, line, clock]);
   const names = [...new Set([...lines, ...(loaded ? byLine(loaded.counts).map((sum) => sum.line) : [])])];

@@ -1,7 +1,7 @@
 // All nodes at a glance, those with a problem first.
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { useCell } from "./cell";
-import { blindCameras, byLine, worstFirst } from "./counts";
+import { blindCameras, byLine, urgency, worstFirst } from "./counts";
 import { bytes, count, percent, rate } from "./format";
 import { Age, CameraBadge, isFresh, LineCounts, NodeBadge, Warnings } from "./parts";
 import { nodeHref } from "./router";
@@ -85,11 +85,12 @@ function NodeCard({ node }: { node: NodeEntry }) {
 }
 
 function Summary({ all }: { all: NodeEntry[] }) {
+  const lost = useCell(link).state === "lost";
   const online = all.filter((node) => node.state === "online").length;
   const blind = all.reduce((sum, node) => sum + blindCameras(node), 0);
   const crossings = all.flatMap((node) => node.counts_today).reduce((sum, row) => sum + row.count, 0);
   return (
-    <dl class="summary" data-testid="summary">
+    <dl class={lost ? "summary old" : "summary"} data-testid="summary">
       <div data-bad={online < all.length}>
         <dd>
           {online}
@@ -163,10 +164,11 @@ export function FleetPage() {
   const known = useCell(nodes);
   const [search, setSearch] = useState("");
   useEffect(() => watch(), []);
-  useEffect(() => {
-    document.title = "GB-Fleet";
-  }, []);
   const all = useMemo(() => worstFirst(known?.values() ?? []), [known]);
+  const broken = all.filter((node) => urgency(node) === 0).length;
+  useEffect(() => {
+    document.title = broken ? `(${broken}) GB-Fleet` : "GB-Fleet";
+  }, [broken]);
   const wanted = search.trim().toLowerCase();
   const shown = all.filter((node) => node.node.includes(wanted));
   if (!known) return <Skeleton />;

@@ -13,10 +13,12 @@ export function isFresh(node: NodeEntry): boolean {
 
 export function NodeBadge({ node }: { node: NodeEntry }) {
   const at = useCell(now);
+  const lost = useCell(link).state === "lost";
   return (
-    <span class="badge" data-state={node.state} data-testid="node-state">
+    <span class="badge" data-state={lost ? "unknown" : node.state} data-testid="node-state">
+      {lost && <span class="faint">was </span>}
       {node.state}
-      {node.since != null && <span class="faint"> for {span(at - node.since)}</span>}
+      {!lost && node.since != null && <span class="faint"> for {span(at - node.since)}</span>}
     </span>
   );
 }
@@ -32,7 +34,7 @@ export function Age({ node }: { node: NodeEntry }) {
 }
 
 export function CameraBadge({ node, camera }: { node: NodeEntry; camera: CameraEntry }) {
-  const known = node.state === "online";
+  const known = isFresh(node);
   return (
     <span class="badge" data-state={known ? camera.state : "unknown"}>
       {!known && <span class="faint">was </span>}

@@ -1,11 +1,9 @@
 // The camera's picture, or a blank plane; live boxes over it; lines to see, draw and drag.
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import { api } from "./api";
-import { drawFrame, Trails } from "./boxes";
-import { useCell } from "./cell";
 import { clamp, middle, tidy } from "./geometry";
-import { onFact, onFrame, returns } from "./session";
-import type { Anchor, CameraEntry, Line, LiveFrame, NodeEntry, Point } from "./types";
+import { LiveView } from "./live-view";
+import { onFact } from "./session";
+import type { Anchor, CameraEntry, Line, NodeEntry, Point } from "./types";
 
 export interface Draft {
   name: string;
@@ -19,7 +17,6 @@ export interface Draft {
 }
 
 export const MAX_POINTS = 8;
-const STALE_FRAME_MS = 1500;
 const STEP = 0.01;
 
 type Size = [number, number];
@@ -34,57 +31,6 @@ function useSize(ref: { current: HTMLElement | null }): Size {
     return () => observer.disconnect();
   }, []);
   return size;
-}
-
-/** Live boxes; tells `onLive` when the first frame is here and when frames stop. */
-function Boxes({ node, camera, onLive }: { node: string; camera: string; onLive: (live: boolean) => void }) {
-  const canvas = useRef<HTMLCanvasElement>(null);
-  useEffect(() => {
-    const trails = new Trails();
-    let timer: number | undefined;
-    const stop = () => {
-      trails.clear();
-      onLive(false);
-      if (canvas.current) drawFrame(canvas.current, null, trails);
-    };
-    const show = (frame: LiveFrame) => {
-      if (frame.node !== node || frame.camera !== camera || !canvas.current) return;
-      window.clearTimeout(timer);
-      timer = window.setTimeout(stop, STALE_FRAME_MS);
-      trails.add(frame);
-      drawFrame(canvas.current, frame, trails);
-      canvas.current.dataset.boxes = String(frame.rows.length);
-      onLive(true);
-    };
-    const unsubscribe = onFrame(show);
-    return () => {
-      unsubscribe();
-      window.clearTimeout(timer);
-    };
-  }, [node, camera]);
-  return <canvas ref={canvas} class="boxes" aria-hidden="true" data-testid="boxes" />;
-}
-
-function Preview({ node, camera }: { node: string; camera: string }) {
-  const turn = useCell(returns);
-  const [failures, setFailures] = useState(0);
-  const [shown, setShown] = useState(!document.hidden);
-  useEffect(() => {
-    const look = () => setShown(!document.hidden);
-    document.addEventListener("visibilitychange", look);
-    return () => document.removeEventListener("visibilitychange", look);
-  }, []);
-  const again = () => window.setTimeout(() => setFailures(failures + 1), Math.min(5000, 500 * 2 ** failures));
-  if (!shown) return null;
-  return (
-    <img
-      class="preview"
-      src={api.preview(node, camera, turn * 1000 + failures)}
-      alt={`Live picture of camera ${camera}`}
-      draggable={false}
-      onError={again}
-    />
-  );
 }
 
 interface LineShapeProps {
@@ -290,12 +236,13 @@ export function Picture({
       data-live={live}
       data-testid="picture"
     >
-      {pictures && fresh && camera.state === "ok" ? (
-        <Preview key={camera.camera} node={node.node} camera={camera.camera} />
-      ) : (
-        <div class="plane" />
-      )}
-      <Boxes node={node.node} camera={camera.camera} onLive={setLive} />
+      <LiveView
+        key={camera.camera}
+        node={node.node}
+        camera={camera.camera}
+        pictures={pictures && fresh && camera.state === "ok"}
+        onLive={setLive}
+      />
       <svg
         ref={overlay}
         class="overlay"
