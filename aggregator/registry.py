@@ -37,7 +37,7 @@ class Registry:
     async def remove_node(self, node: str) -> None:
         """Take a node out of the fleet; its facts stay until they expire."""
         with plain(self._where):
-            await self._database.nodes.update_one({"_id": node}, {"$set": {"removed": True}})
+            await self._database.nodes.update_one({"_id": node}, {"$set": {"removed": True}}, upsert=True)
             await self._database.wants.delete_one({"_id": node})
 
     async def removed(self) -> set[str]:

@@ -1,0 +1,209 @@
+"""The store against a real mongod."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent import wire
+from aggregator import documents
+from aggregator.calendar import now
+from aggregator.counts import Marks, increments
+from aggregator.failures import StoreError
+from aggregator.store import SCHEMA, Claim, Store, connect
+from deploy.stack import Stack, free_port
+
+from .box import crossing, now_ms
+
+
+async def store_events(store: Store, node: str, epoch: int, seq: int, events: list[Any]) -> None:
+    """Take the durable order for one batch."""
+    moment = now()
+    claim = Claim(documents.batch_id(node, epoch, seq), b"8 bytes.", len(events), 0)
+    await store.claim([claim], moment)
+    rows = [documents.encode(node, f"{claim.id}:{i}", event, moment) for i, event in enumerate(events)]
+    await store.insert(documents.EVENTS, rows)
+    marks = Marks()
+    for event in events:
+        marks.add(node, epoch, event)
+    await store.raise_counts(marks, moment)
+    await store.mark_stored([claim.id])
+
+
+async def test_details_expire_by_the_servers_clock(stack: Stack) -> None:
+    """Every collection of facts has its time to live on `stored_at`; a box's own clock expires nothing."""
+    async with connect(stack.mongodb_uri, "store_ttl", detail_days=1, tally_days=2, batch_days=3) as store:
+        found = {}
+        for name in (
+            "events",
+            "resources",
+            "quarantine",
+            "conflicts",
+            "tallies",
+            "losses",
+            "counts",
+            "batches",
+        ):
+            indexes = await store._database[name].index_information()
+            (index,) = [one for one in indexes.values() if "expireAfterSeconds" in one]
+            assert index["key"] == [("stored_at", 1)]
+            found[name] = index["expireAfterSeconds"] // 86_400
+        assert found == {
+            "events": 1, "resources": 1, "quarantine": 1, "conflicts": 1,
+            "tallies": 2, "losses": 2, "counts": 2, "batches": 3,
+        }  # fmt: skip
+        old = now() - timedelta(days=2)
+        await store.insert("events", [documents.encode("ttl-1", "ttl-1:1:1:0", crossing(1), old)])
+        await store.insert("events", [documents.encode("ttl-1", "ttl-1:1:1:1", crossing(2, at=1000), now())])
+        for _ in range(200):
+            left = [row["_id"] async for row in store._database.events.find()]
+            if len(left) == 1:
+                break
+            await asyncio.sleep(0.1)
+        assert left == ["ttl-1:1:1:1"]
+
+
+async def test_retention_can_be_changed(stack: Stack) -> None:
+    """Other days in the config change the indexes that are there."""
+    for days in (5, 9):
+        async with connect(stack.mongodb_uri, "store_days", detail_days=days) as store:
+            index = (await store._database.events.index_information())["stored_at_1"]
+            assert index["expireAfterSeconds"] == days * 86_400
+
+
+async def test_newer_schema_is_refused(stack: Stack) -> None:
+    """A database of a newer version is left alone, with a clear word."""
+    async with connect(stack.mongodb_uri, "store_newer") as store:
+        assert (await store._database.meta.find_one())["version"] == SCHEMA
+        await store._database.meta.update_one({"_id": "schema"}, {"$set": {"version": SCHEMA + 1}})
+    with pytest.raises(StoreError, match="was written by a newer version"):
+        async with connect(stack.mongodb_uri, "store_newer"):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("uri", "reason"),
+    [
+        ("mongodb://127.0.0.1:{port}", "no MongoDB answers at 127.0.0.1:{port}: start it"),
+        ("mongodb://", "mongodb.uri: "),
+        ("mongodb://127.0.0.1:99999", "mongodb.uri: "),
+    ],
+)
+async def test_unreachable_is_one_line(uri: str, reason: str) -> None:
+    """A wrong address is one line: the reason and what to do."""
+    port = free_port()
+    started = time.monotonic()
+    with pytest.raises(StoreError) as error:
+        async with connect(uri.format(port=port), "store_none"):
+            pass
+    assert reason.format(port=port) in str(error.value)
+    assert "\n" not in str(error.value)
+    assert time.monotonic() - started < 10
+
+
+async def test_wrong_password_is_one_line(tmp_path: Path) -> None:
+    """A refused login names the options to correct and not the password; no login at all says so too."""
+    with Stack(tmp_path / "stack") as stack:
+        async with connect(stack.mongodb_uri, "store_auth") as store:
+            await store._client.admin.command(
+                "createUser", "gb", pwd="right", roles=[{"role": "readWrite", "db": "store_auth"}]
+            )
+        assert stack.mongod
+        stack.mongod.kill(15)
+        stack.mongod._command.append("--auth")
+        stack.mongod.start()
+        address = stack.mongodb_uri.removeprefix("mongodb://")
+        async with connect(f"mongodb://gb:right@{address}", "store_auth") as store:
+            await store.ping()
+        for login, reason in (("gb:wrong@", "refused the login"), ("", "gives this user no right")):
+            with pytest.raises(StoreError) as error:
+                async with connect(f"mongodb://{login}{address}", "store_auth"):
+                    pass
+            assert reason in str(error.value)
+            assert "wrong" not in str(error.value)
+
+
+async def test_storing_twice_changes_nothing(stack: Stack) -> None:
+    """Each step of the durable order can be repeated, also by several at once."""
+    async with connect(stack.mongodb_uri, "store_again") as store:
+        events = [crossing(n) for n in range(1, 30)]
+        await asyncio.gather(*(store_events(store, "again-1", 5, 1, events) for _ in range(5)))
+        delivery = await store.archive.delivery("again-1")
+        assert delivery["epochs"] == [{"epoch": 5, "stored": 29}]
+        hours = await store.archive.hours("again-1", 0, 2**50)
+        assert sum(step.amount for step in increments(hours)) == 29
+
+
+async def test_counts_are_free_of_order(stack: Stack) -> None:
+    """Batches in any order, some twice, some lost: the sum is the total's movement."""
+    async with connect(stack.mongodb_uri, "store_order") as store:
+        start = now_ms() // 60_000 * 60_000 - 3_600_000
+        batches = [
+            (seq, [crossing(seq * 10 + i + 1, start + seq * 60_000) for i in range(10)]) for seq in range(30)
+        ]
+        kept = [one for one in batches if one[0] % 7 != 3]  # every seventh is lost
+        kept += kept[:5]
+        random.Random(2).shuffle(kept)
+        for seq, events in kept:
+            await store_events(store, "order-1", 5, seq, events)
+        hours = await store.archive.hours("order-1", 0, 2**50)
+        assert sum(step.amount for step in increments(hours)) == 300
+
+
+async def test_marked_means_on_disk(own_stack: Stack) -> None:
+    """What was marked stored is all there after mongod was killed with -9 at once."""
+    assert own_stack.mongod
+    async with connect(own_stack.mongodb_uri, "store_disk") as store:
+        marked = 0
+        for seq in range(50):
+            await store_events(store, "disk-1", 5, seq, [crossing(seq + 1)])
+            marked += 1
+        await asyncio.to_thread(own_stack.mongod.kill)
+        with pytest.raises(StoreError):
+            await store_events(store, "disk-1", 5, 99, [crossing(99)])
+        await asyncio.to_thread(own_stack.mongod.start)
+        assert (await store.archive.delivery("disk-1"))["epochs"] == [{"epoch": 5, "stored": marked}]
+        assert len(await store.archive.newest("disk-1", [wire.Crossing], 0, 2**50, 1000)) == marked
+
+
+async def test_an_event_takes_little_room(stack: Stack) -> None:
+    """A usual mix of events takes at most 120 bytes each on disk, indexes and batches included."""
+    chance = random.Random(3)
+    async with connect(stack.mongodb_uri, "store_size") as store:
+        total = 0
+        for seq in range(300):
+            events: list[Any] = []
+            for _ in range(60):
+                total += 1
+                at, track = now_ms() + total, chance.randrange(100_000)
+                box = wire.pack_box(*(chance.random() for _ in range(4)))
+                path = [(i / 2, chance.random(), chance.random()) for i in range(chance.randrange(2, 9))]
+                events += [
+                    wire.Detection(at, "cam0", track, "car", chance.randrange(100), box),
+                    wire.Track(at, "cam0", track, "car", 90, 9000, 90, wire.pack_path(path)),
+                    crossing(total, at),
+                ]
+            await store_events(store, f"size-{seq % 20}", 2**47 + seq % 20, seq, events)
+        sizes = await store.size()
+    used = sum(size for name, (_, size) in sizes.items() if name in ("events", "counts", "batches"))
+    assert sizes["events"][0] == 300 * 180
+    assert used / (300 * 180) <= 120
+
+
+def test_motor_is_in_the_store_only() -> None:
+    """Nothing but the store imports motor, so another driver is a small change."""
+    found = subprocess.run(
+        ["grep", "-l", "motor.motor", "-r", str(Path(documents.__file__).parent), "--include=*.py"],
+        capture_output=True, text=True, check=True,
+    ).stdout.split()  # fmt: skip
+    assert [Path(path).name for path in found] == ["store.py"]
+    code = "import sys, aggregator.centre; sys.exit(bool({'cv2', 'onnxruntime'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

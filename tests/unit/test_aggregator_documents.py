@@ -1,0 +1,72 @@
+"""Events as documents."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import bson
+import pytest
+
+from agent import wire
+from aggregator import documents
+
+MOMENT = datetime(2026, 1, 2, tzinfo=UTC)
+AT = 1_767_312_000_000
+EVENTS = [
+    wire.Detection(AT, "cam0", 5, "car", 80, wire.pack_box(0.1, 0.2, 0.3, 0.4)),
+    wire.Track(AT, "cam0", 5, "car", 80, 900, 9, wire.pack_path([(0, 0.1, 0.2)]), False, {"a.$b": 10}),
+    wire.Crossing(AT, "cam0", "main", 3, "BA", "car", 5, 2**40, 80),
+    wire.Stay(AT, "cam0", "stop", 3, "car", 5, 60_000),
+    wire.Tally(
+        AT, "cam0", 50_000, {"stalled": 10_000}, [wire.LineTotal("main", 3, "AB", "car", 7)], {"car": 2**53},
+        100, 90, 10, 20, 30,
+    ),
+    wire.CameraState(AT, "cam0", "stalled", "no picture for 3 s"),
+    wire.Lost(AT, "", "detection", 12, "the disk is full"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
+def test_comes_back_as_it_was(event: wire.AnyEvent) -> None:
+    """Every kind of event survives the database, with plain numbers that JSON can show."""
+    raw = documents.encode("box-1", "box-1:1:2:3", event, MOMENT).raw
+    id_, back = documents.decode(bson.decode(raw))
+    assert (id_, back) == ("box-1:1:2:3", event)
+    assert documents.fact("box-1", id_, back) == {"node": "box-1", "id": id_, **wire.event_dict(event)}
+    assert type(back.at) is int
+
+
+def test_samples_share_a_document() -> None:
+    """Resource samples of a batch come back one by one, with their ids."""
+    samples = [
+        (i, wire.Resources(AT + i, "", 5, 6, 2**33, 8, 9, None if i else 40, 1, 2, False, {"cam0": 95}, 0))
+        for i in (0, 4, 5)
+    ]
+    raw = documents.encode_samples("box-1", "box-1:1:2", samples, MOMENT).raw
+    assert documents.decode_samples(bson.decode(raw)) == [(f"box-1:1:2:{i}", one) for i, one in samples]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        wire.Tally(AT, "cam0", 0, {"\0": 1}, [], {}, 0, 0, 0, 0, 0),
+        wire.Track(AT, "cam0", 5, "car", 80, 900, 9, b"", True, {"a\0b": 1}),
+    ],
+)
+def test_says_what_cannot_be_stored(event: wire.AnyEvent) -> None:
+    """What BSON cannot hold is found before any write."""
+    with pytest.raises(documents.Unstorable):
+        documents.encode("box-1", "box-1:1:2:3", event, MOMENT)
+
+
+def test_every_kind_has_a_home() -> None:
+    """No event of the contract is forgotten here."""
+    assert set(documents.NAMED) == set(wire.EVENT_NAMES.values())
+    assert {type(event) for event in EVENTS} | {wire.Resources} == set(wire.EVENT_NAMES)
+
+
+@pytest.mark.parametrize("text", ["", "a:1:2", "box-1:1:2:x", "BOX:1:2:3", "box-1:1:2:3:4"])
+def test_foreign_ids_are_refused(text: str) -> None:
+    """Only an event's id is taken for one."""
+    with pytest.raises(ValueError, match=r".*"):
+        documents.split_id(text)
