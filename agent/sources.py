@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "3")
 
@@ -32,6 +31,9 @@ from numpy.typing import NDArray
 from agent.scene import Scene
 
 Image = NDArray[np.uint8]
+
+if "OPENCV_LOG_LEVEL" not in os.environ:  # OpenCV's own lines say nothing that our reasons do not say better
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 OPEN_SECONDS = 6.0
 CONNECT_SECONDS = 3.0

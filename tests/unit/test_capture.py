@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from itertools import pairwise
@@ -310,6 +312,19 @@ def test_the_measured_rate_follows_the_clock() -> None:
         assert camera.fps == 0
         drain(camera, 30)
         assert camera.fps == pytest.approx(20, rel=0.3)
+
+
+def test_opencv_stays_quiet(tmp_path: Path) -> None:
+    """A source that fails leaves nothing on standard error, whatever imported OpenCV first."""
+    (tmp_path / "text.mp4").write_text("this is no video")
+    code = (
+        "import sys, cv2\nfrom agent.capture import SourceError, probe\n"
+        "for url in sys.argv[1:]:\n    try: probe(url, 1.0)\n    except SourceError: pass\n"
+        "cv2.VideoCapture(77)\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "text.mp4"), "rtsp://127.0.0.1:1/x", "77"]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert result.stderr == ""
 
 
 def test_sources_close_twice(video: Path) -> None:
