@@ -211,7 +211,7 @@ class Delivery:
     def _next_send(self) -> float:
         """Return when there will be something to send, if nothing happens before."""
         idle = self._idle()
-        if self._probe_at and len(idle) == len(self._flights):
+        if self._probe_at and idle and len(idle) == len(self._flights):
             return self._probe_at
         due = [] if self._probe_at else [flight.due for flight in idle]
         return min(due, default=time.monotonic() + _RESEND_CAP)
@@ -303,7 +303,9 @@ class Delivery:
         await self._spool.close_batch()
         deadline = time.monotonic() + _GOODBYE_SECONDS
         # The account is on disk, and nothing tells when it changes: hence the polling.
-        while time.monotonic() < deadline and (await self._spool.status())["pending"]:  # noqa: ASYNC110
+        while (await self._spool.status())["pending"]:
+            if time.monotonic() > deadline or self._probe_at:
+                break
             await asyncio.sleep(0.05)
         await self._publish_state(client, online=False)
         raise _Finished
