@@ -46,7 +46,10 @@ RATE_SECONDS = 3.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """Hold one frame: image (H,W,3) blue green red, its number, its time on two clocks, its pass."""
+    """Hold one frame: image (H,W,3) blue green red, its number, its time on two clocks, its pass.
+
+    Nothing is followed from one pass to the next: a looped file begins again, a slide show goes on.
+    """
 
     image: Image
     number: int
@@ -203,6 +206,7 @@ class Camera:
             broken = source.broken
             if picture is None:
                 break
+            self._pass += picture.cut and count > 0
             count += 1
             if picture.seconds is None:
                 self._watch(picture)

@@ -40,6 +40,7 @@ CONNECT_SECONDS = 3.0
 READ_TIMEOUT_MS = 1500  # OpenCV waits twice for so long: a stall is noticed after three seconds
 USUAL_FPS = 25.0  # where a file does not say
 LARGEST_GAP = 10.0  # seconds between pictures of a file; more is a broken clock
+LOOKS = 4  # how often a picture of a folder is given
 PICTURES = (".webp", ".jpg", ".jpeg", ".png", ".bmp")
 PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
 
@@ -54,10 +55,14 @@ class SourceError(Exception):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """Hold one picture (H,W,3) and its moment on the source's own clock; None means now."""
+    """Hold one picture (H,W,3) and its moment on the source's own clock; None means now.
+
+    `cut`: nothing of the picture before is in this one; whatever was followed is gone.
+    """
 
     image: Image
     seconds: float | None
+    cut: bool = False
 
 
 class Source(Protocol):
@@ -169,7 +174,11 @@ class SceneSource:
 
 
 class FolderSource:
-    """Show the pictures of a folder in the order of their names, each for so many seconds."""
+    """Show the pictures of a folder in the order of their names, each for so many seconds.
+
+    Each is given several times in that time, as a camera would see a print that is held before it: what is in
+    it can be followed, and confirmed. Between two pictures is a cut.
+    """
 
     live = False
 
@@ -177,22 +186,26 @@ class FolderSource:
         self.paths = sorted(p for p in path.iterdir() if p.suffix.lower() in PICTURES and p.is_file())
         if not self.paths:
             raise SourceError(f"{path} holds no picture ({', '.join(PICTURES)}); put some there")
-        self.seconds, self.fps = seconds, 1 / seconds
+        self.seconds, self.fps = seconds / LOOKS, LOOKS / seconds
         self.broken = self.number = 0
+        self._image: Image | None = None
 
     def read(self) -> Picture | None:
-        """Return the next picture that can be decoded."""
-        while self.number < len(self.paths):
-            image = _decode(self.paths[self.number])
-            self.number += 1
-            if image is not None:
-                return Picture(image, (self.number - 1) * self.seconds)
-            self.broken += 1
+        """Return the next look at a picture that can be decoded."""
+        while self.number < LOOKS * len(self.paths):
+            place, look = divmod(self.number, LOOKS)
+            if look == 0:
+                self._image = _decode(self.paths[place])
+                self.broken += LOOKS * (self._image is None)
+            self.number += 1 if self._image is not None else LOOKS
+            if self._image is not None:
+                return Picture(self._image, (self.number - 1) * self.seconds, cut=look == 0)
         return None
 
     def skip(self) -> None:
-        """Pass over one picture."""
-        self.number += 1
+        """Pass over one look, but never over the first of a picture."""
+        if self.number % LOOKS and self._image is not None:
+            self.number += 1
 
     def close(self) -> None:
         """Hold nothing."""
