@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import signal
+import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -43,6 +45,21 @@ class Centre:
             self.processes.check()
             assert time.monotonic() < deadline, "the aggregator is not healthy after 60 s"
             time.sleep(0.1)
+
+    def add_user(self, name: str, password: str, role: str) -> None:
+        """Let a person in, as `gb-aggregator add-user` does."""
+        command = [
+            sys.executable,
+            "-m",
+            "aggregator",
+            "add-user",
+            name,
+            "--role",
+            role,
+            "--config",
+            self._config,
+        ]
+        subprocess.run(command, input=f"{password}\n", text=True, check=True, timeout=60)
 
     def kill(self) -> None:
         """End it without a warning."""

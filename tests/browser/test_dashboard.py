@@ -184,6 +184,33 @@ def test_refused_configuration_says_why(page: Page, node: ScriptedNode) -> None:
     )
 
 
+def test_viewer_sees_and_cannot_change(browser: Browser, centre: Centre, node: ScriptedNode) -> None:
+    """A viewer logs in by name and password, sees what is live, and is offered no way to change it."""
+    node.camera()
+    node.cross(1)
+    centre.add_user("ada", "a long password", "viewer")
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(f"{centre.url}/nodes/{node.name}")
+    page.get_by_role("button", name="Use a name and password").click()
+    page.get_by_label("User").fill("ada")
+    page.get_by_label("Password").fill("a long password")
+    page.get_by_role("button", name="Log in", exact=True).click()
+    expect(count(page)).to_have_text("1")
+    assert page.get_by_test_id("draw-line").count() == 0
+    assert page.get_by_test_id("line-handle").count() == 0
+    assert page.get_by_role("button", name="Delete line main").count() == 0
+    context.close()
+
+
+def test_log_out_ends_it(page: Page) -> None:
+    """After logging out a reload asks for the login again."""
+    page.get_by_role("button", name="Log out").click()
+    expect(page.get_by_role("heading", name="Log in")).to_be_visible()
+    page.reload()
+    expect(page.get_by_role("heading", name="Log in")).to_be_visible()
+
+
 def test_share_of_masks_keeps_the_unknown_apart(page: Page, node: ScriptedNode) -> None:
     """Three of four judged faces wear a mask; the two that nobody could judge change nothing."""
     node.camera(labels=["with_mask", "without_mask"])

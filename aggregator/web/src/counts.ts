@@ -1,5 +1,5 @@
 // Sums over the rows that the API sends.
-import type { CountRow, CountToday, Direction, NodeEntry } from "./types";
+import type { CameraEntry, CountRow, CountToday, Direction, NodeEntry } from "./types";
 
 export const DIRECTIONS: readonly Direction[] = ["AB", "BA"];
 
@@ -43,6 +43,11 @@ export function breakdown(labels: Record<string, number>): string {
 
 export function blindCameras(node: NodeEntry): number {
   return node.cameras.filter((camera) => node.state !== "online" || camera.state !== "ok").length;
+}
+
+/** How long a camera was blind today, in ms, if that is long enough to tell. */
+export function blindToday(camera: CameraEntry): number {
+  return camera.blind_seconds_today >= 30 ? camera.blind_seconds_today * 1000 : 0;
 }
 
 /** 0 = something is broken, 1 = something wants a look, 2 = all is well. */

@@ -1,8 +1,9 @@
 // All nodes at a glance, those with a problem first.
+import { Component } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { useCell } from "./cell";
-import { blindCameras, byLine, urgency, worstFirst } from "./counts";
-import { bytes, count, percent, rate } from "./format";
+import { blindCameras, blindToday, byLine, urgency, worstFirst } from "./counts";
+import { bytes, count, percent, rate, span } from "./format";
 import { Age, CameraBadge, isFresh, LineCounts, NodeBadge, Warnings } from "./parts";
 import { nodeHref } from "./router";
 import { joinLine, link, nodes, watch } from "./session";
@@ -18,6 +19,7 @@ function CameraRow({ node, camera }: { node: NodeEntry; camera: CameraEntry }) {
         <span class="camera-name">{camera.camera}</span>
         <CameraBadge node={node} camera={camera} />
         <span class="grow" />
+        {blindToday(camera) > 0 && <span class="faint note">blind {span(blindToday(camera))} today</span>}
         <span class="figure">
           {rate(camera.fps)} <small>fps</small>
         </span>
@@ -36,7 +38,18 @@ function CameraRow({ node, camera }: { node: NodeEntry; camera: CameraEntry }) {
   );
 }
 
-function NodeCard({ node }: { node: NodeEntry }) {
+/** A card is drawn again when its own node changes, not when any node of the fleet does. */
+class NodeCard extends Component<{ node: NodeEntry }> {
+  override shouldComponentUpdate(next: { node: NodeEntry }): boolean {
+    return next.node !== this.props.node;
+  }
+
+  override render() {
+    return <CardBody node={this.props.node} />;
+  }
+}
+
+function CardBody({ node }: { node: NodeEntry }) {
   useCell(link);
   const named = new Set(node.cameras.map((camera) => camera.camera));
   const silent = byLine(node.counts_today.filter((row) => !named.has(row.camera)));

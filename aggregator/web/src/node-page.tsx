@@ -3,9 +3,9 @@ import { useEffect, useMemo, useState } from "preact/hooks";
 import { api, ApiError } from "./api";
 import { useCell } from "./cell";
 import { CountsChart } from "./counts-chart";
-import { byLine, type LineSum } from "./counts";
+import { blindToday, byLine, type LineSum } from "./counts";
 import { EventList } from "./event-list";
-import { rate } from "./format";
+import { NONE, rate, span } from "./format";
 import { ConfigState, DraftForm, draftOf, LineItem, newDraft } from "./line-editor";
 import { Objects } from "./objects";
 import { Age, CameraBadge, isFresh, NodeBadge, Warnings } from "./parts";
@@ -135,6 +135,7 @@ function CameraView({ node, camera }: { node: NodeEntry; camera: CameraEntry }) 
             draft={draft}
             onDraft={setDraft}
           />
+          {!draft && <CameraFacts camera={camera} />}
           {draft && (
             <DraftForm
               node={node.node}
@@ -162,6 +163,30 @@ function CameraView({ node, camera }: { node: NodeEntry; camera: CameraEntry }) 
       </div>
       <CountsChart node={node.node} camera={camera.camera} lines={names} />
     </>
+  );
+}
+
+/** How well the camera was watched today, by what, and how fast. */
+function CameraFacts({ camera }: { camera: CameraEntry }) {
+  return (
+    <dl class="facts">
+      <div>
+        <dt>Watched today</dt>
+        <dd>{span(camera.watched_seconds_today * 1000)}</dd>
+      </div>
+      <div data-bad={blindToday(camera) > 0}>
+        <dt>Blind today</dt>
+        <dd>{span(camera.blind_seconds_today * 1000)}</dd>
+      </div>
+      <div>
+        <dt>Delay, 95 of 100 under</dt>
+        <dd>{camera.p95_ms == null ? NONE : `${camera.p95_ms} ms`}</dd>
+      </div>
+      <div>
+        <dt>Model</dt>
+        <dd>{camera.model || NONE}</dd>
+      </div>
+    </dl>
   );
 }
 
