@@ -216,13 +216,16 @@ class Pipeline:
             tracks, seen = self.look(frame)
             events += seen
             live = self._live(frame, tracks)
-        events += self._minute_events()
-        return Step(events, live)
+        ended = any(isinstance(event, wire.CameraState) and event.state == "ended" for event in events)
+        return Step(events + (self._finish() if ended else self._minute_events()), live)
 
     def close(self) -> list[wire.AnyEvent]:
         """End all tracks and the minute that runs; return their events."""
-        events = self._camera_events() + self._analyst.close(self._now_ms())
-        return [*events, self._tally()]
+        return self._camera_events() + self._finish()
+
+    def _finish(self) -> list[wire.AnyEvent]:
+        """Nothing more will come: close what is open."""
+        return [*self._analyst.close(self._now_ms()), self._tally()]
 
     def look(self, frame: Frame) -> tuple[Tracks | None, list[wire.AnyEvent]]:
         """Judge one frame."""
