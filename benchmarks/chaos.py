@@ -1,6 +1,6 @@
 """Chaos: everything that can be killed is killed with -9 at random, then an oracle judges.
 
-    python -m benchmarks.chaos [CYCLES] [--seed N] [--folder DIR]
+    python -m benchmarks.chaos [--cycles N] [--seed N] [--folder DIR]
 
 Real processes on this machine: a mosquitto that forgets everything, a mongod, two aggregators, one agent on
 the built-in scene, and two boxes without cameras (real spool and delivery, more events). Each cycle kills one
@@ -402,7 +402,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("cycles", type=int, nargs="?", default=300)
+    parser.add_argument("--cycles", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--folder", type=Path, help="keep everything there")
     parser.add_argument("--box", nargs=2, metavar=("NODE", "URL"), help=argparse.SUPPRESS)
