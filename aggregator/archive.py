@@ -101,6 +101,13 @@ class Archive:
             rows = self._database[TALLIES].find({"n": node, "a": {"$gte": since, "$lt": until}})
             return [row async for row in rows.sort("a", ASCENDING)]
 
+    async def watch(self, node: str, since: int, until: int) -> list[Document]:
+        """Return camera `c`, watched `w`, blind `x`, inferred `g`, p95 `u` of tallies in [since, until)."""
+        fields = {"_id": 0, "c": 1, "w": 1, "x": 1, "g": 1, "u": 1}
+        with plain(self._where):
+            rows = self._database[TALLIES].find({"n": node, "a": {"$gte": since, "$lt": until}}, fields)
+            return [row async for row in rows.sort("a", ASCENDING)]
+
     async def hours(self, node: str, since: int, until: int) -> list[Document]:
         """Return the count documents of a node whose hour lies in [since, until)."""
         with plain(self._where):

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -114,21 +114,33 @@ def _digest(key: Key) -> bytes:
     return hashlib.blake2b(msgspec.msgpack.encode(key), digest_size=12).digest()
 
 
-def increments(documents: Iterable[Mapping[str, Any]]) -> Iterator[Increment]:
-    """Return what each minute counted, from the documents of one node (any order)."""
+def increments(
+    documents: Iterable[Mapping[str, Any]], whole: Callable[[int], bool] = lambda hour: False
+) -> Iterator[Increment]:
+    """Return what each minute counted, from the documents of one node (any order).
+
+    An hour that is `whole` for the caller is one step, at its first minute: sixty times less to do.
+    """
     spans: dict[Row, dict[int, list[_Span]]] = defaultdict(lambda: defaultdict(list))
     tallied: dict[tuple[str, int], int] = {}  # (camera, epoch) -> first minute with a tally
     for document in documents:
         row = Row(document["c"], document["i"], int(document["r"]), document["d"], document["l"])
-        for minute, start in document["s"].items():
-            at = int(document["h"]) + int(minute) * MINUTE
-            if not row.line and not row.label:
-                place = (row.camera, document["y"])
-                tallied[place] = min(tallied.get(place, at), at)
-            else:
-                spans[row][document["y"]].append(_Span(document["e"][minute], at, start))
+        hour, epoch = int(document["h"]), int(document["y"])
+        if not row.line and not row.label:
+            first = hour + min(map(int, document["s"])) * MINUTE
+            tallied[row.camera, epoch] = min(tallied.get((row.camera, epoch), first), first)
+        else:
+            spans[row][epoch] += _steps(document, hour, whole(hour))
     for row, epochs in spans.items():
         yield from _row_increments(row, epochs, tallied)
+
+
+def _steps(document: Mapping[str, Any], hour: int, whole: bool) -> list[_Span]:
+    starts, ends = document["s"], document["e"]
+    if whole:
+        first = hour + min(map(int, starts)) * MINUTE
+        return [_Span(max(ends.values()), first, min(starts.values()))]
+    return [_Span(ends[minute], hour + int(minute) * MINUTE, start) for minute, start in starts.items()]
 
 
 def _row_increments(

@@ -18,7 +18,7 @@ import msgspec
 
 from agent import wire
 from aggregator import answers, calendar, documents
-from aggregator.counts import REACH, increments
+from aggregator.counts import HOUR, REACH, increments
 from aggregator.failures import StoreError
 from aggregator.ingest import Fact
 from aggregator.live import Hub
@@ -35,8 +35,9 @@ _TROUBLES_SECONDS = 30.0
 class Day:
     """What a node's day looks like so far."""
 
-    def __init__(self) -> None:
-        self.start = 0
+    def __init__(self, start: int = 0) -> None:
+        self.start = start
+        self.fresh: set[str] = set()  # "counts", "watch": read since the last change
         self.counts: list[answers.CountToday] = []
         self.objects: dict[str, dict[str, int]] = {}
         self.watched: dict[str, float] = {}
@@ -59,7 +60,6 @@ class NodeView:
         self.day = Day()
         self.troubles: dict[str, int] = {}
         self.changed = True  # its entry has to be shown again
-        self.counted = False  # its day is up to date
         self.saved = 0
         self.shown: answers.NodeState | None = None
 
@@ -193,8 +193,10 @@ class Fleet:
             if isinstance(fact.event, wire.Resources):
                 if view.resources is None or fact.event.at >= view.resources.at:
                     view.resources = fact.event
-            elif isinstance(fact.event, wire.Crossing | wire.Tally):
-                view.counted = False
+            elif isinstance(fact.event, wire.Tally):
+                view.day.fresh.clear()
+            elif isinstance(fact.event, wire.Crossing):
+                view.day.fresh.discard("counts")
             elif isinstance(fact.event, wire.Lost):
                 self._troubles_at = 0.0
             view.hear(at)
@@ -234,14 +236,17 @@ class Fleet:
     async def _refresh_day(self, view: NodeView) -> None:
         start = calendar.day_start(_now_ms(), self._zone)
         async with self._counting.setdefault(view.name, asyncio.Lock()):
-            if view.counted and view.day.start == start:
-                return
-            view.counted = True
-            try:
-                view.day = await read_day(self._store, view.name, start)
-            except StoreError:
-                view.counted = False
-                raise
+            if view.day.start != start:
+                view.day = Day(start)
+            for part, read in (("counts", read_counts), ("watch", read_watch)):
+                if part in view.day.fresh:
+                    continue
+                view.day.fresh.add(part)  # what comes while it is read makes it old again
+                try:
+                    await read(self._store, view.name, view.day)
+                except StoreError:
+                    view.day.fresh.discard(part)
+                    raise
 
     async def _refresh_troubles(self) -> None:
         if time.monotonic() - self._troubles_at < _TROUBLES_SECONDS:
@@ -301,13 +306,13 @@ class Fleet:
         await self._store.registry.save_node(view.name, fields)
 
 
-async def read_day(store: Store, node: str, start: int) -> Day:
-    """Read a node's day from the store."""
-    day = Day()
-    day.start = start
-    until = start + 2 * REACH
+async def read_counts(store: Store, node: str, day: Day) -> None:
+    """Read from the store what a node counted on this day."""
+    start = day.start
+    hours = await store.archive.hours(node, start - REACH, start + 2 * REACH)
     counts: dict[tuple[str, str, str, str], int] = {}
-    for step in increments(await store.archive.hours(node, start - REACH, until)):
+    day.objects = {}
+    for step in increments(hours, lambda hour: not hour < start < hour + HOUR):
         row = step.row
         if step.minute < start:
             continue
@@ -318,18 +323,18 @@ async def read_day(store: Store, node: str, start: int) -> Day:
             objects = day.objects.setdefault(row.camera, {})
             objects[row.label] = objects.get(row.label, 0) + step.amount
     day.counts = [answers.CountToday(*key, count) for key, count in sorted(counts.items())]
-    for document in await store.archive.tallies(node, start, until):
-        tally = documents.decode(document)[1]
-        if isinstance(tally, wire.Tally):
-            _add_tally(day, tally)
-    return day
 
 
-def _add_tally(day: Day, tally: wire.Tally) -> None:
-    day.watched[tally.camera] = day.watched.get(tally.camera, 0.0) + tally.watched / 1000
-    day.blind[tally.camera] = day.blind.get(tally.camera, 0.0) + sum(tally.blind.values()) / 1000
-    if tally.inferred:
-        day.p95[tally.camera] = tally.p95
+async def read_watch(store: Store, node: str, day: Day) -> None:
+    """Read from the store how long a node's cameras saw something on this day."""
+    rows = await store.archive.watch(node, day.start, day.start + 2 * REACH)
+    day.watched, day.blind = {}, {}
+    for row in rows:
+        camera = row["c"]
+        day.watched[camera] = day.watched.get(camera, 0.0) + row["w"] / 1000
+        day.blind[camera] = day.blind.get(camera, 0.0) + sum(row["x"].values()) / 1000
+        if row["g"]:
+            day.p95[camera] = int(row["u"])
 
 
 def _now_ms() -> int:

@@ -109,10 +109,12 @@ class Picture:
         self._wake.set()
 
     async def take(self) -> bytes:
-        """Return the newest picture not yet taken; empty when closed."""
-        while not self._jpeg and not self.closed:
+        """Return the newest picture not yet taken; empty when closed or when none came for a while."""
+        if not self._jpeg and not self.closed:
             self._wake.clear()
-            await self._wake.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(PING_SECONDS):
+                    await self._wake.wait()
         jpeg, self._jpeg = self._jpeg, b""
         return b"" if self.closed else jpeg
 

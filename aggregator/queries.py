@@ -31,6 +31,12 @@ class Window(msgspec.Struct, frozen=True):
         """Return the start of the bucket that a moment lies in."""
         return calendar.bucket_start(at, self.bucket, self.zone)
 
+    def whole(self, hour: int) -> bool:
+        """True if an hour (of UTC) lies in one bucket and no edge cuts it."""
+        last = hour + HOUR - 1
+        cut = hour < self.since <= last or hour < self.until <= last
+        return not cut and self.start(hour) == self.start(last)
+
     def holds(self, at: int) -> bool:
         """True if a moment lies inside."""
         return self.since <= at < self.until
@@ -46,7 +52,7 @@ async def counts(store: Store, node: str, camera: str, line: str, window: Window
     """Count by bucket and row; an empty `camera` or `line` means all."""
     hours = await store.archive.hours(node, window.since - REACH - HOUR, window.until)
     counted: dict[tuple[int, str, str, int, str, str], int] = {}
-    for step in increments(hours):
+    for step in increments(hours, window.whole):
         row = step.row
         wanted = row.line and camera in ("", row.camera) and line in ("", row.line)
         if wanted and window.holds(step.minute):
@@ -78,7 +84,7 @@ async def tallies(store: Store, node: str, camera: str, window: Window) -> list[
         row.p50_ms = max(row.p50_ms, tally.p50)
         row.p95_ms = max(row.p95_ms, tally.p95)
     hours = await store.archive.hours(node, window.since - REACH - HOUR, window.until)
-    for step in increments(hours):
+    for step in increments(hours, window.whole):
         found = rows.get((window.start(step.minute), step.row.camera))
         if found is not None and not step.row.line and window.holds(step.minute):
             label = step.row.label

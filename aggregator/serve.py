@@ -13,11 +13,12 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from aggregator import answers
-from aggregator.api import CENTRE, IDENTITY, OUTSIDE, PREFIX, ROUTES
+from aggregator.api import OUTSIDE, PREFIX, ROUTES
 from aggregator.auth import Refused
 from aggregator.centre import Centre
 from aggregator.failures import StoreError
 from aggregator.openapi import Route, answer
+from aggregator.request import CENTRE, IDENTITY
 
 _LOG = logging.getLogger(__name__)
 STATIC = Path(__file__).parent / "static"

@@ -151,3 +151,5 @@ def test_order_and_repeats_change_nothing(steps: list[tuple[int, bool]], seed: i
         rows.take(events[:5])
         del events[:5]
     assert rows.minutes() == orderly
+    by_hour = increments(rows.by_id.values(), lambda hour: True)
+    assert sum(step.amount for step in by_hour if step.row.line) == len(minutes)

@@ -1,0 +1,95 @@
+"""What a request says: its node, times, buckets, kinds and body, checked; what is wrong is a `Refused`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TypeVar
+
+import msgspec
+from aiohttp import web
+
+from agent import wire
+from aggregator import calendar, documents, queries
+from aggregator.auth import Identity, Refused
+from aggregator.centre import Centre
+
+CENTRE: web.AppKey[Centre] = web.AppKey("centre", Centre)
+IDENTITY: web.RequestKey[Identity] = web.RequestKey("identity", Identity)
+
+FOREVER = 7_258_118_400_000
+_MOST_ROWS = 10_000
+
+T = TypeVar("T")
+
+
+def bad(message: str) -> Refused:
+    """Return the refusal of a malformed request."""
+    return Refused(400, "bad_request", message)
+
+
+def node_of(request: web.Request) -> str:
+    """Return the node of the path; raise Refused if nobody ever heard of it."""
+    name = request.match_info["node"]
+    if not request.app[CENTRE].fleet.known(name):
+        raise Refused(404, "no_node", f"no node {name[:40]!r} was ever heard")
+    return name
+
+
+def name_of(request: web.Request, part: str) -> str:
+    """Return a camera's or line's name of the path; raise Refused."""
+    try:
+        return msgspec.convert(request.match_info[part], wire.Name)
+    except msgspec.ValidationError:
+        raise bad(f"a {part}'s name has 1 to 48 letters, digits, spaces and _.-") from None
+
+
+def moment(request: web.Request, name: str, default: int) -> int:
+    """Return a time of the query in Unix milliseconds; raise Refused."""
+    text = request.query.get(name, "")
+    if not text:
+        return default
+    try:
+        return min(max(calendar.parse_moment(text, request.app[CENTRE].config.zone), 0), FOREVER)
+    except (ValueError, OverflowError):
+        raise bad(f"{name}: write Unix milliseconds or ISO 8601, not {text[:40]!r}") from None
+
+
+def window_of(request: web.Request) -> queries.Window:
+    """Return the time and the bucket that are asked for; raise Refused."""
+    zone = request.app[CENTRE].config.zone
+    at = int(time.time() * 1000)
+    bucket = request.query.get("bucket", "hour")
+    if bucket not in calendar.BUCKETS:
+        raise bad(f"bucket: one of {', '.join(calendar.BUCKETS)}")
+    since = moment(request, "from", calendar.day_start(at, zone))
+    until = moment(request, "to", max(at, since) + 60_000)
+    longest = queries.LONGEST[bucket]
+    if until - since > longest:
+        raise bad(f"from, to: at most {longest // 86_400_000} days by {bucket}")
+    return queries.Window(since, until, bucket, zone)
+
+
+def limit_of(request: web.Request, default: int) -> int:
+    """Return how many rows are asked for; raise Refused."""
+    text = request.query.get("limit", str(default))
+    if not text.isdecimal() or not 1 <= int(text[:9]) <= _MOST_ROWS:
+        raise bad(f"limit: 1 to {_MOST_ROWS}")
+    return int(text)
+
+
+def kinds_of(text: str) -> Sequence[type]:
+    """Return the kinds of events of a list of names, all if it is empty; raise Refused."""
+    names = [name for name in text.split(",") if name]
+    unknown = [name for name in names if name not in documents.NAMED]
+    if unknown:
+        raise bad(f"type: {unknown[0][:40]!r} is none of {', '.join(documents.NAMED)}")
+    return [documents.NAMED[name] for name in names] or queries.ALL_KINDS
+
+
+async def body_of(request: web.Request, kind: type[T]) -> T:
+    """Return the body as its type; raise Refused."""
+    try:
+        return msgspec.json.decode(await request.read(), type=kind)
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError) as error:
+        raise bad(str(error)) from None

@@ -1,0 +1,101 @@
+"""The two answers that do not end: server-sent events, and pictures.
+
+What always holds: a watcher that comes back with `Last-Event-ID` gets what was stored since then, so nothing
+between two connections is missing. A watcher who has gone is noticed at the next ping at the latest.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+
+import msgspec
+from aiohttp import web
+
+from agent import wire
+from aggregator import documents, queries
+from aggregator.auth import Refused
+from aggregator.centre import Centre
+from aggregator.live import Picture, Watcher, fact_event, sse
+from aggregator.request import CENTRE, IDENTITY, kinds_of, node_of
+
+_RESUMED = 5000
+_BOUNDARY = "gb-frame"
+
+
+async def stream(request: web.Request) -> web.StreamResponse:
+    """Send what happens, as server-sent events."""
+    name, camera = request.query.get("node", ""), request.query.get("camera", "")
+    kinds = kinds_of(request.query.get("types", ""))
+    chosen = (
+        frozenset(wire.EVENT_NAMES[kind] for kind in kinds) if request.query.get("types") else frozenset()
+    )
+    centre = request.app[CENTRE]
+    last = request.headers.get("Last-Event-ID", "") or request.query.get("last_event_id", "")
+    response = web.StreamResponse(
+        headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    )
+    with (
+        centre.hub.open(Watcher(name, camera if name else "", chosen)) as watcher,
+        contextlib.suppress(ConnectionError),  # the client has gone
+    ):
+        await response.prepare(request)
+        await response.write(b"retry: 1000\n\n" + await _greeting(centre, name, last, kinds))
+        if watcher.camera and name in centre.fleet.names:
+            async with centre.watches.watching(name, camera, False, request[IDENTITY].role):
+                await _pour(response, watcher)
+        else:
+            await _pour(response, watcher)
+    return response
+
+
+async def _greeting(centre: Centre, name: str, last: str, kinds: Sequence[type]) -> bytes:
+    """Return what a new watcher has to know at once: the nodes, and the facts that were missed."""
+    names = [one for one in centre.fleet.names if name in ("", one)]
+    known = centre.fleet.known
+    chunks = [sse("node", msgspec.json.encode(await centre.fleet.entry(one))) for one in names if known(one)]
+    if name in names:
+        config = {"node": name, **msgspec.to_builtins(await centre.wants.config(name))}
+        chunks.append(sse("config", msgspec.json.encode(config)))
+    if last:
+        try:
+            documents.split_id(last)
+        except ValueError:
+            return b"".join(chunks)
+        missed = await queries.events_after(centre.store, last, kinds, name, _RESUMED)
+        chunks += [fact_event(fact) for fact in missed]
+    return b"".join(chunks)
+
+
+async def _pour(response: web.StreamResponse, watcher: Watcher) -> None:
+    async for chunk in watcher.chunks():
+        await response.write(chunk)
+
+
+async def preview(request: web.Request) -> web.StreamResponse:
+    """Send pictures of one camera, where its owner lets them leave the box."""
+    name, camera, centre = node_of(request), request.match_info["camera"], request.app[CENTRE]
+    state = centre.fleet.state(name)
+    if not any(report.camera == camera and report.preview for report in (state.cameras if state else [])):
+        raise Refused(404, "no_picture", f"{name} sends no pictures of {camera[:48]!r}")
+    kind = f"multipart/x-mixed-replace; boundary={_BOUNDARY}"
+    response = web.StreamResponse(headers={"Content-Type": kind, "Cache-Control": "no-store"})
+    user, role = request[IDENTITY]
+    await centre.store.registry.write_audit(
+        {"user": user, "action": f"watch pictures of {camera}", "node": name}
+    )
+    with (
+        centre.hub.open_picture(Picture(name, camera)) as picture,
+        contextlib.suppress(ConnectionError),  # the client has gone
+    ):
+        await response.prepare(request)
+        async with centre.watches.watching(name, camera, True, role):
+            while not picture.closed and request.transport and not request.transport.is_closing():
+                if jpeg := await picture.take():
+                    await response.write(_part(jpeg))
+    return response
+
+
+def _part(jpeg: bytes) -> bytes:
+    head = f"--{_BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
+    return head.encode() + jpeg + b"\r\n"
