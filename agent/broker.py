@@ -12,7 +12,6 @@ What always holds:
   and the broker holds back the rest: never more than `receive_maximum` wait here. Messages with QoS 0 may
   be dropped when the reader is slow; they are counted in `dropped`.
 * A half-open connection is noticed within 1.5 x `keepalive`.
-* Passwords appear in no repr, no error and no log.
 
 paho's socket is served by the event loop itself (`add_reader`, `add_writer`), not by a thread of paho's:
 every callback then runs where its data lives, without locks, and a batch costs no switch of threads.
@@ -24,14 +23,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import ssl
 import struct
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
-import msgspec
 import paho.mqtt.client as paho
 from paho.mqtt import MQTTException
 from paho.mqtt.enums import CallbackAPIVersion
@@ -40,90 +35,16 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from agent.address import Broker, BrokerError, RefusedError, hung_up, refused, unreachable
+
+__all__ = ["Broker", "BrokerError", "Client", "Message", "RefusedError", "connect"]
+
 MAX_PACKET = 1024 * 1024  # what we let a broker send us in one packet
 _UNSENT_BYTES = 1024 * 1024  # QoS 0 waiting for the socket; beyond this, frames are dropped
 _IN_FLIGHT = 100  # publishes with QoS 1 that wait for their PUBACK, or what the broker allows if less
 _WAITING_QOS0 = 1000  # QoS 0 waiting for the reader
 _DISCONNECT_WITH_WILL = 0x04
 _NO_SUBSCRIBERS = 0x10
-
-
-class BrokerError(Exception):
-    """The broker cannot be used now; the text is one line: the reason and what to do."""
-
-
-class RefusedError(BrokerError):
-    """The broker refused this one request; the connection goes on."""
-
-
-class _TlsSocket(ssl.SSLSocket):
-    """Closes itself when the handshake fails; paho would leave it open."""
-
-    def do_handshake(self, block: bool = False) -> None:
-        try:
-            super().do_handshake(block)
-        except BaseException:
-            self.close()
-            raise
-
-
-class Broker(msgspec.Struct, frozen=True):
-    """Where a broker is and who we are there. `client_id` empty: the broker makes one up."""
-
-    host: str
-    port: int = 1883
-    tls: bool = False
-    username: str = ""
-    password: str = ""
-    password_file: str = ""
-    ca_file: str = ""
-    client_id: str = ""
-    keepalive: int = 30
-
-    @classmethod
-    def parse(cls, url: str, **settings: Any) -> Broker:
-        """Read mqtt://user:password@host:port or mqtts://…; `settings` are further fields."""
-        try:
-            parts = urlsplit(url)
-            port = parts.port
-        except ValueError:
-            raise BrokerError("the broker's address is malformed; write mqtt://HOST:PORT") from None
-        if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname or parts.path.strip("/"):
-            raise BrokerError("the broker's address must look like mqtt://HOST:1883 or mqtts://HOST:8883")
-        tls = parts.scheme == "mqtts"
-        fields = {
-            "username": unquote(parts.username or ""),
-            "password": unquote(parts.password or ""),
-            **{key: value for key, value in settings.items() if value != ""},
-        }
-        return cls(host=parts.hostname, port=port or (8883 if tls else 1883), tls=tls, **fields)
-
-    def __repr__(self) -> str:
-        return f"Broker({self})"
-
-    def __str__(self) -> str:
-        who = f"{self.username}@" if self.username else ""
-        return f"mqtt{'s' if self.tls else ''}://{who}{self.host}:{self.port}"
-
-    def secret(self) -> str:
-        """Return the password, from its file if there is one; raise BrokerError if it is unreadable."""
-        if not self.password_file:
-            return self.password
-        try:
-            return Path(self.password_file).read_text().strip()
-        except (OSError, UnicodeDecodeError) as error:
-            why = getattr(error, "strerror", None) or "is no text"
-            raise BrokerError(f"password_file {self.password_file}: {why}. Join the box again") from None
-
-    def tls_context(self) -> ssl.SSLContext:
-        """Return a context that trusts `ca_file` alone, or the system's authorities if it is empty."""
-        try:
-            context = ssl.create_default_context(cafile=self.ca_file or None)
-        except (OSError, ssl.SSLError) as error:
-            why = getattr(error, "strerror", None) or "no certificate in it"
-            raise BrokerError(f"ca_file {self.ca_file}: {why}. Join the box again") from None
-        context.sslsocket_class = _TlsSocket
-        return context
 
 
 class Message:
@@ -192,7 +113,7 @@ class Client:
             code = (await self._answer("publish", info.mid))[0] if qos else None
         if code is not None and code.is_failure:
             self.refusals += 1
-            raise RefusedError(_refused(self.broker, code, f"publish on {topic}"))
+            raise RefusedError(refused(self.broker, code, f"publish on {topic}"))
         return code is None or code.value != _NO_SUBSCRIBERS
 
     def publish_now(self, topic: str, payload: bytes) -> bool:
@@ -215,7 +136,7 @@ class Client:
             raise self._over or BrokerError(f"subscribe to {filter_}: not connected")
         for code in await self._answer("subscribe", mid):
             if code.is_failure:
-                raise RefusedError(_refused(self.broker, code, f"subscribe to {filter_}"))
+                raise RefusedError(refused(self.broker, code, f"subscribe to {filter_}"))
 
     @property
     def messages(self) -> AsyncIterator[Message]:
@@ -292,12 +213,12 @@ class Client:
                 properties=properties,
             )
         except (OSError, ValueError) as error:  # ssl.CertificateError is a ValueError too
-            raise BrokerError(_unreachable(self.broker, error)) from None
+            raise BrokerError(unreachable(self.broker, error)) from None
 
     def _serve_socket(self) -> None:
         self._sock = self._paho.socket()
         if self._sock is None:
-            raise BrokerError(_hung_up(self.broker))
+            raise BrokerError(hung_up(self.broker))
         with contextlib.suppress(OSError):
             self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._paho.on_socket_register_write = self._on_want_write
@@ -342,7 +263,7 @@ class Client:
         if self._connected.done():
             return
         if code.is_failure:
-            self._connected.set_exception(BrokerError(_refused(self.broker, code, "connect")))
+            self._connected.set_exception(BrokerError(refused(self.broker, code, "connect")))
             return
         self._max_packet = getattr(properties, "MaximumPacketSize", 0)
         self._in_flight = asyncio.Semaphore(min(getattr(properties, "ReceiveMaximum", 65535), _IN_FLIGHT))
@@ -352,9 +273,9 @@ class Client:
         self, _client: paho.Client, _data: Any, flags: Any, code: ReasonCode, _properties: Any
     ) -> None:
         if flags.is_disconnect_packet_from_server:
-            self._end(BrokerError(_refused(self.broker, code, "stay connected")))
+            self._end(BrokerError(refused(self.broker, code, "stay connected")))
         elif not self._connected.done():
-            self._end(BrokerError(_hung_up(self.broker)))
+            self._end(BrokerError(hung_up(self.broker)))
         else:
             self._end(BrokerError(f"the connection to {self.broker} was lost; it is tried again"))
 
@@ -470,53 +391,3 @@ async def connect(
         pulse.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await pulse
-
-
-# ── words for people ──────────────────────────────────────────────────────────────────────────────
-
-_WHO = "check the user name and the password, or join the box again"
-_ADVICE = {
-    0x86: _WHO,
-    0x87: "the broker gives this user no right to do it; " + _WHO,
-    0x85: "the broker does not take this client id",
-    0x88: "try again later",
-    0x8D: "the connection was silent for too long",
-    0x8E: f"another client uses the same client id; is this box a copy of another? {_WHO}",
-    0x95: "the message is larger than the broker takes",
-    0x97: "the broker is full; raise max_queued_messages",
-    0x9F: "too many connections in a short time",
-}
-
-
-def _refused(broker: Broker, code: ReasonCode, what: str) -> str:
-    advice = _ADVICE.get(code.value, "see the broker's log")
-    who = f" as {broker.username!r}" if broker.username else ""
-    return f"{broker} refused to {what}{who}: {str(code).lower()}; {advice}"
-
-
-def _hung_up(broker: Broker) -> str:
-    other = "mqtt:// and its port" if broker.tls else "mqtts:// and its port"
-    return f"{broker} hung up before it answered: is that an MQTT broker? If it is, try {other}"
-
-
-def _unreachable(broker: Broker, error: OSError | ValueError) -> str:
-    match error:
-        case ssl.SSLCertVerificationError():
-            trusted = broker.ca_file or "the system's authorities"
-            return (
-                f"{broker}: its certificate is not trusted ({error.verify_message}); "
-                f"compare ca_file ({trusted}) with the centre's, or join the box again"
-            )
-        case ssl.SSLError():
-            return f"{broker} does not speak TLS there; use mqtt:// or the TLS port (8883)"
-        case socket.gaierror():
-            return f"the name {broker.host!r} is not known; check the broker's address and the network"
-        case ConnectionRefusedError():
-            return f"{broker}: nothing listens on port {broker.port}; start the broker or correct the port"
-        case ConnectionResetError():
-            return _hung_up(broker)
-        case TimeoutError():
-            return f"{broker} does not answer; check the address, the network and the firewall"
-        case OSError():
-            return f"{broker} is unreachable: {error.strerror or error}; check the network"
-    return f"{broker}: {error}"
