@@ -312,7 +312,7 @@ def main() -> None:
     """Print the figures; also write them as JSON where BENCH_JSON names a file."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--first", type=int, default=200, help="the first seed")
-    parser.add_argument("--seeds", type=int, default=10, help="how many")
+    parser.add_argument("--seeds", type=int, default=6, help="how many")
     chosen = parser.parse_args()
     figures = measure(range(chosen.first, chosen.first + chosen.seeds))
     if target := os.environ.get("BENCH_JSON"):
