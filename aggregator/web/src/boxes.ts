@@ -68,11 +68,18 @@ function placeChip(left: number, top: number, width: number, room: Size, taken: 
   return hidden ? null : { x, y, width };
 }
 
-function drawRow(pen: CanvasRenderingContext2D, row: LiveRow, text: string, room: Size, taken: Chip[]): void {
-  const [, x1, y1, x2, y2] = row;
-  const [left, top] = [x1 * room[0], y1 * room[1]];
-  pen.strokeRect(left, top, (x2 - x1) * room[0], (y2 - y1) * room[1]);
-  const chip = placeChip(left, top, pen.measureText(text).width + 8, room, taken);
+function drawBox(pen: CanvasRenderingContext2D, [, x1, y1, x2, y2]: LiveRow, room: Size): void {
+  pen.strokeRect(x1 * room[0], y1 * room[1], (x2 - x1) * room[0], (y2 - y1) * room[1]);
+}
+
+function drawChip(
+  pen: CanvasRenderingContext2D,
+  [, x1, y1]: LiveRow,
+  text: string,
+  room: Size,
+  taken: Chip[],
+): void {
+  const chip = placeChip(x1 * room[0], y1 * room[1], pen.measureText(text).width + 8, room, taken);
   if (!chip) return;
   taken.push(chip);
   pen.fillRect(chip.x, chip.y, chip.width, CHIP_HIGH);
@@ -97,12 +104,17 @@ export function drawFrame(canvas: HTMLCanvasElement, frame: LiveFrame | null, tr
   pen.textBaseline = "middle";
   pen.lineWidth = 2;
   pen.lineJoin = "round";
+  const room: Size = [width, height];
   const taken: Chip[] = [];
   const nearestFirst = [...frame.rows].sort((a, b) => b[4] - a[4]);
+  const labelOf = (row: LiveRow): string => frame.labels[row[5]] ?? `class ${row[5]}`;
   for (const row of nearestFirst) {
-    const label = frame.labels[row[5]] ?? `class ${row[5]}`;
-    pen.strokeStyle = pen.fillStyle = colourOf(label, row[5]);
+    pen.strokeStyle = colourOf(labelOf(row), row[5]);
     drawTrail(pen, trails.of(row[0]), width, height);
-    drawRow(pen, row, `${label} ${row[6]}`, [width, height], taken);
+    drawBox(pen, row, room);
+  }
+  for (const row of nearestFirst) {
+    pen.fillStyle = colourOf(labelOf(row), row[5]);
+    drawChip(pen, row, `${labelOf(row)} ${row[6]}`, room, taken);
   }
 }

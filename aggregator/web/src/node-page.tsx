@@ -179,7 +179,7 @@ function CameraFacts({ camera }: { camera: CameraEntry }) {
         <dd>{span(camera.blind_seconds_today * 1000)}</dd>
       </div>
       <div>
-        <dt>Delay, 95 of 100 under</dt>
+        <dt>Delay, p95</dt>
         <dd>{camera.p95_ms == null ? NONE : `${camera.p95_ms} ms`}</dd>
       </div>
       <div>
