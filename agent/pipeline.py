@@ -259,7 +259,7 @@ class Pipeline:
         if frame.pass_ == self._pass:
             return []
         self._pass = frame.pass_
-        self._tracker = Tracker(confident=self._settings.confidence)
+        self._tracker.clear()
         return self._analyst.close(round(frame.wall * 1000))
 
     def _take_settings(self) -> None:
