@@ -1,8 +1,8 @@
 """Who may come in, and what they may do there.
 
 What always holds: no secret is stored. Passwords are kept as scrypt keys, sessions under the hash of their
-cookie; every login makes a new session. Guessing is slowed down by address. A write that a cookie carries
-must come from our own page (`Origin`), so that another site cannot make a browser do it.
+cookie; every login makes a new session. Guessing is slowed down by user and address. A write that a cookie
+carries must come from our own page (`Origin`), so that another site cannot make a browser do it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ ROLES = ("viewer", "operator", "admin")
 COOKIE = "gb_session"
 _FAILURES = 10
 _WINDOW_SECONDS = 60.0
-_ADDRESSES = 10_000
+_FAILURES_OF_ALL = 100  # users behind one address together: a proxy may stand in front of many
+_KEYS = 10_000
 _READ_ONLY = ("GET", "HEAD", "OPTIONS")
 
 
@@ -62,22 +63,22 @@ async def add_user(store: Store, name: str, password: str, role: str) -> None:
 
 
 class Limiter:
-    """Failed logins of each address within a minute; the oldest addresses are forgotten first."""
+    """Failed logins within a minute, by any key; the oldest keys are forgotten first."""
 
     def __init__(self) -> None:
         self._failures: OrderedDict[str, list[float]] = OrderedDict()
 
-    def check(self, address: str, at: float) -> None:
-        """Raise Refused if this address has failed too often."""
-        recent = [moment for moment in self._failures.get(address, []) if at - moment < _WINDOW_SECONDS]
-        if len(recent) >= _FAILURES:
+    def check(self, key: str, at: float, most: int = _FAILURES) -> None:
+        """Raise Refused if there were too many failures under this key."""
+        recent = [moment for moment in self._failures.get(key, []) if at - moment < _WINDOW_SECONDS]
+        if len(recent) >= most:
             raise Refused(429, "too_many_attempts", "Too many failed logins; wait a minute")
 
-    def fail(self, address: str, at: float) -> None:
+    def fail(self, key: str, at: float) -> None:
         """Note a failure."""
-        recent = [moment for moment in self._failures.pop(address, []) if at - moment < _WINDOW_SECONDS]
-        self._failures[address] = [*recent[-_FAILURES:], at]
-        while len(self._failures) > _ADDRESSES:
+        recent = [moment for moment in self._failures.pop(key, []) if at - moment < _WINDOW_SECONDS]
+        self._failures[key] = [*recent[-_FAILURES_OF_ALL:], at]
+        while len(self._failures) > _KEYS:
             self._failures.popitem(last=False)
 
 
@@ -95,10 +96,13 @@ class Auth:
         self, token: str, user: str, password: str, address: str, old: str = ""
     ) -> tuple[Identity, str]:
         """Check a token or a password; return who it is and the new session's secret."""
-        self._limiter.check(address, time.monotonic())
+        at, one = time.monotonic(), f"{address} {user}"
+        self._limiter.check(one, at)
+        self._limiter.check(address, at, _FAILURES_OF_ALL)
         identity = self._by_token(token) if token else await self._by_password(user, password)
         if identity is None:
-            self._limiter.fail(address, time.monotonic())
+            self._limiter.fail(one, at)
+            self._limiter.fail(address, at)
             raise Refused(401, "wrong_login", "That token or that name and password is not right")
         if old:
             await self._store.registry.end_session(_hash(old))

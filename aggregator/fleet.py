@@ -28,6 +28,7 @@ from aggregator.store import Store
 _LOG = logging.getLogger(__name__)
 STALE_MS = 150_000
 _CLOCK_OFF_MS = 60_000
+_LONGEST_MS = 10**13
 _SAVE_MS = 30_000
 _TROUBLES_SECONDS = 30.0
 
@@ -174,7 +175,7 @@ class Fleet:
         view.state, view.online, view.changed, view.saved = state, state.online, True, 0
         if not retained and state.online:
             view.hear(at)
-            off = state.at - at
+            off = min(max(state.at - at, -_LONGEST_MS), _LONGEST_MS)
             view.clock_off = off if abs(off) > _CLOCK_OFF_MS else 0
         elif retained:
             view.listening_since = at

@@ -39,13 +39,18 @@ class Link:
         self._name = config.broker.client_id or f"gb-aggregator-{secrets.token_hex(4)}"
         self._control: Client | None = None
         self._events: Client | None = None
-        self.trouble = "the broker was not reached yet"
-        self._tried = {"events": asyncio.Event(), "rest": asyncio.Event()}
+        self._troubles = dict.fromkeys(("events", "rest"), "the broker was not reached yet")
+        self._tried = {name: asyncio.Event() for name in self._troubles}
 
     async def tried(self) -> None:
         """Wait until both connections stand, or have failed once."""
         for event in self._tried.values():
             await event.wait()
+
+    @property
+    def trouble(self) -> str:
+        """Why a connection does not stand; empty if both do."""
+        return next((text for text in self._troubles.values() if text), "")
 
     # ── to the nodes ──
 
@@ -78,13 +83,12 @@ class Link:
                 async with self._connection("ev") as client:
                     await client.subscribe(EVENTS)
                     self._events = client
-                    self._tried["events"].set()
+                    self._stands("events")
                     async for message in client.messages:
                         await take(message)
             except BrokerError as error:
                 self._events = None
-                self._tried["events"].set()
-                await self._pause(error)
+                await self._pause("events", error)
 
     async def take_rest(self, take: Take, on_connect: Callable[[], Awaitable[None]]) -> None:
         """Hand on states, answers and live frames, for ever."""
@@ -93,19 +97,15 @@ class Link:
                 async with self._connection("") as client:
                     for kind in HEARD:
                         await client.subscribe(wire.topic("+", kind), qos=0 if kind == "live" else 1)
-                    self._control, self.trouble = client, ""
+                    self._control = client
+                    self._stands("rest")
                     _LOG.info("connected to %s", client.broker)
-                    self._tried["rest"].set()
                     await self._greet(on_connect)
                     async for message in client.messages:
                         await take(message)
             except BrokerError as error:
                 self._control = None
-                self._tried["rest"].set()
-                if str(error) != self.trouble:
-                    _LOG.warning("%s", error)
-                self.trouble = str(error)
-                await self._pause(error)
+                await self._pause("rest", error)
 
     @staticmethod
     async def _greet(on_connect: Callable[[], Awaitable[None]]) -> None:
@@ -120,6 +120,14 @@ class Link:
         async with connect(settings, receive_maximum=_HELD_BACK) as client:
             yield client
 
-    async def _pause(self, error: BrokerError) -> None:
-        _LOG.debug("a pause after: %s", error)
+    def _stands(self, name: str) -> None:
+        self._troubles[name] = ""
+        self._tried[name].set()
+
+    async def _pause(self, name: str, error: BrokerError) -> None:
+        """Say why a connection does not stand, each reason once, and wait a moment."""
+        if str(error) not in self._troubles.values():
+            _LOG.warning("%s", error)
+        self._troubles[name] = str(error)
+        self._tried[name].set()
         await asyncio.sleep(random.uniform(0.1, _LONGEST_PAUSE))

@@ -124,6 +124,10 @@ async def test_last_will_and_silence(stack: Stack, monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr("aggregator.fleet.STALE_MS", 100)
         await asyncio.sleep(0.3)
         assert (await get(client, "/nodes/will-1"))["state"] == "stale"
+        state = {"node": "will-1", "online": True, "at": 10**400, "cameras": []}
+        await node.send(json.dumps(state).encode(), "state")
+        await until(lambda: running.fleet.state("will-1").at == 10**400)  # type: ignore[union-attr]
+        assert any("clock is off" in text for text in (await get(client, "/nodes/will-1"))["warnings"])
         await node.state(online=False)
         await until(lambda: not running.fleet.state("will-1").online)  # type: ignore[union-attr]
         entry = await get(client, "/nodes/will-1")
@@ -396,7 +400,7 @@ async def test_cookies_are_safe(stack: Stack) -> None:
 
 
 async def test_guessing_is_slowed_down(stack: Stack) -> None:
-    """After ten wrong passwords an address has to wait, also with the right one."""
+    """After ten wrong passwords a user has to wait, also with the right one; others need not."""
     async with scene(stack, "guess-1") as (running, _, client):
         await auth.add_user(running.store, "anna", "the right password", "admin")
         seen = []
@@ -407,6 +411,8 @@ async def test_guessing_is_slowed_down(stack: Stack) -> None:
                 seen.append((await response.json())["error"]["code"])
         assert seen == ["wrong_login"] * 10 + ["too_many_attempts"]
         assert response.headers["Retry-After"] == "60"
+        async with client.post(f"{PREFIX}/login", json={"token": TOKEN}) as response:
+            assert response.status == 200
 
 
 async def test_every_answer_is_guarded(stack: Stack) -> None:

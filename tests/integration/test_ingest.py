@@ -7,11 +7,16 @@ import contextlib
 import random
 from typing import Any
 
+import msgspec
+
 from agent import wire
+from agent.broker import Message
+from aggregator.ingest import unpack
+from aggregator.live import Watcher
 from aggregator.store import KEPT_POISON
 from deploy.stack import Stack
 
-from .box import batch, box, centre, crossing, now_ms, settings, until
+from .box import DOCUMENT, batch, box, centre, crossing, now_ms, settings, until
 
 
 async def rows(running: Any, name: str, query: dict[str, Any] | None = None) -> list[dict[str, Any]]:
@@ -125,6 +130,38 @@ async def test_malformed_messages_go_to_quarantine(stack: Stack) -> None:
         for part in ("checksum", "foreign topic", "limit is", "bad-2", "bad live frame"):
             assert part in reasons, part
         assert len(await rows(running, "events")) == 1
+
+
+async def test_no_message_stops_it(stack: Stack) -> None:
+    """Thousands of altered states, frames, answers and batches: each is taken or refused, and all goes on."""
+    chance = random.Random(4)
+    camera = wire.CameraReport("cam0", "ok", now_ms(), "fine", "model", "", ["car"], (640, 360), True)
+    state = wire.State("fuzz-1", True, now_ms(), 5, 6, "1", [camera], wire.ConfigReport(0, "", DOCUMENT))
+    live = wire.Live(now_ms(), "cam0", wire.pack_rows([(1, 0, 0, 1, 1, 0, 90)]), ["car"], b"jpeg")
+    seeds = {
+        "state": msgspec.json.encode(state),
+        "live": wire.encode_live(live),
+        "rsp": msgspec.json.encode(wire.Response("12345678", False, "no")),
+        "ev": batch(7, 1, [crossing(1), crossing(2)]),
+    }
+    config = settings(stack.mqtt_url, stack.mongodb_uri, "ingest_fuzz")
+    async with centre(config) as running, box(stack.mqtt_url, "fuzz-1") as node:
+        with running.hub.open(Watcher("fuzz-1", "cam0")):
+            for number in range(4000):
+                kind = chance.choice(list(seeds))
+                payload = bytearray(seeds[kind])
+                for _ in range(chance.randrange(1, 4)):
+                    payload[chance.randrange(len(payload))] = chance.choice(b'0123456789-e."[]{}\0\xff\xcf')
+                message = Message(wire.topic("fuzz-1", kind), bytes(payload))
+                if kind == "ev":
+                    unpack(message.topic, message.payload, 0.0)
+                else:
+                    await running.take(message)
+                if number % 50 == 0 and running.fleet.known("fuzz-1"):
+                    msgspec.json.encode(await running.fleet.entry("fuzz-1"))
+                    msgspec.json.encode(await running.wants.config("fuzz-1"))
+        await node.send(batch(7, 1, [crossing(1)]))
+        await until(lambda: (7, 1) in node.acked, 60)
 
 
 async def test_quarantine_is_bounded(stack: Stack) -> None:

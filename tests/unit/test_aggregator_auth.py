@@ -17,7 +17,7 @@ def test_roles_contain_each_other() -> None:
 
 
 def test_limiter_counts_by_address_and_forgets() -> None:
-    """Ten failures within a minute close the door for that address, until the minute is over."""
+    """Ten failures within a minute close the door for that key, until the minute is over."""
     limiter = Limiter()
     for second in range(10):
         limiter.check("a", second)
