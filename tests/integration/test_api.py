@@ -121,7 +121,7 @@ async def test_fleet_shows_a_node_and_its_day(stack: Stack) -> None:
 async def test_last_will_and_silence(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     """The last will makes a node offline, silence makes it stale, and both are warned of."""
     async with scene(stack, "will-1") as (running, node, client):
-        monkeypatch.setattr("aggregator.fleet.STALE_MS", 100)
+        monkeypatch.setattr("aggregator.node.STALE_MS", 100)
         await asyncio.sleep(0.3)
         assert (await get(client, "/nodes/will-1"))["state"] == "stale"
         state = {"node": "will-1", "online": True, "at": 10**400, "cameras": []}
