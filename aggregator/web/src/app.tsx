@@ -67,10 +67,15 @@ function Bar() {
         GB-Fleet
       </a>
       <span class="grow" />
-      {typeof who === "object" && <LiveDot />}
+      {who !== "out" && <LiveDot />}
       <ThemeButton />
-      {typeof who === "object" && (
-        <button class="quiet" type="button" onClick={leave} title={`Logged in as ${who.user} (${who.role})`}>
+      {who !== "out" && (
+        <button
+          class="quiet"
+          type="button"
+          onClick={leave}
+          title={typeof who === "object" ? `Logged in as ${who.user} (${who.role})` : ""}
+        >
           Log out
         </button>
       )}

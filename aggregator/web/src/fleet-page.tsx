@@ -165,10 +165,13 @@ function JoinLine({ empty }: { empty: boolean }) {
 
 function Skeleton() {
   return (
-    <div class="cards" aria-hidden="true">
-      {[1, 2, 3].map((i) => (
-        <div key={i} class="panel card skeleton" />
-      ))}
+    <div aria-hidden="true">
+      <div class="head head-room" />
+      <div class="cards">
+        {[1, 2, 3].map((i) => (
+          <div key={i} class="panel card skeleton" />
+        ))}
+      </div>
     </div>
   );
 }
