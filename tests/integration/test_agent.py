@@ -160,6 +160,23 @@ def test_second_agent_on_the_same_spool_is_refused(tmp_path: Path, stack: Stack)
     assert "Traceback" not in done.stderr
 
 
+async def test_check_leaves_a_running_agent_alone(tmp_path: Path, stack: Stack) -> None:
+    """`check` beside a running agent does not throw it off the broker."""
+    node = node_name()
+    path = write_config(tmp_path, stack.mqtt_url, node, {"cam0": {"source": "scene:"}})
+    async with connect(Broker.parse(stack.mqtt_url)) as client:
+        with running(path) as agent:
+            assert agent.stdout is not None
+            while "connected" not in agent.stdout.readline():
+                assert agent.poll() is None
+            await client.subscribe(wire.topic(node, "state"))
+            done = await asyncio.to_thread(gb_agent, "check", "--config", str(path))
+            states = [json.loads(payload) for _, payload, _ in await take(client, 2)]
+    assert done.returncode == 0, done.stdout
+    assert "the agent is running" in done.stdout
+    assert all(state["online"] for state in states)
+
+
 # ── what holds ────────────────────────────────────────────────────────────────────────────────────
 
 
