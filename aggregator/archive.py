@@ -108,11 +108,55 @@ class Archive:
             rows = self._database[TALLIES].find({"n": node, "a": {"$gte": since, "$lt": until}}, fields)
             return [row async for row in rows.sort("a", ASCENDING)]
 
+    async def slots(self, node: str, camera: str, since: int, until: int, length: int) -> list[Document]:
+        """Return the tallies in [since, until) summed by camera `c` and slot `s` of `length` ms.
+
+        Summed: watched `w`, blind `x` by reason, frames `f` `g` `h`; the worst of `p` and `u`.
+        """
+        query: Document = {"n": node, "a": {"$gte": since, "$lt": until}}
+        if camera:
+            query["c"] = camera
+        slot = {"c": "$c", "s": {"$subtract": ["$a", {"$mod": ["$a", length]}]}}
+        sums: Document = {name: {"$sum": f"${name}"} for name in "wfgh"}
+        sums |= {name: {"$max": f"${name}"} for name in "pu"}
+        blind = [
+            {"$match": {**query, "x": {"$ne": {}}}},
+            {"$project": {"c": 1, "a": 1, "x": {"$objectToArray": "$x"}}},
+            {"$unwind": "$x"},
+            {"$group": {"_id": {**slot, "k": "$x.k"}, "v": {"$sum": "$x.v"}}},
+        ]
+        tallies = self._database[TALLIES]
+        found: dict[tuple[str, int], Document] = {}
+        with plain(self._where):
+            async for row in tallies.aggregate([{"$match": query}, {"$group": {"_id": slot, **sums}}]):
+                key = (row["_id"]["c"], int(row["_id"]["s"]))
+                found[key] = {"c": key[0], "s": key[1], "x": {}, **{n: int(row[n]) for n in "wfghpu"}}
+            async for row in tallies.aggregate(blind):
+                found[row["_id"]["c"], int(row["_id"]["s"])]["x"][row["_id"]["k"]] = int(row["v"])
+        return [found[key] for key in sorted(found)]
+
     async def hours(self, node: str, since: int, until: int) -> list[Document]:
         """Return the count documents of a node whose hour lies in [since, until)."""
         with plain(self._where):
             rows = self._database.counts.find({"n": node, "h": {"$gte": since, "$lt": until}})
             return [row async for row in rows]
+
+    async def whole_hours(self, node: str, since: int, until: int) -> list[Document]:
+        """Return them with each hour folded into its first minute: small, for long spans."""
+        minutes = {"s": {"$objectToArray": "$s"}, "e": {"$objectToArray": "$e"}}
+        kept = {"c": 1, "i": 1, "r": 1, "d": 1, "l": 1, "y": 1, "h": 1}
+        first = {"$toString": {"$min": {"$map": {"input": "$s.k", "in": {"$toInt": "$$this"}}}}}
+        folded = {
+            name: {"$arrayToObject": [[{"k": first, "v": {operator: f"${name}.v"}}]]}
+            for name, operator in (("s", "$min"), ("e", "$max"))
+        }
+        stages: list[Document] = [
+            {"$match": {"n": node, "h": {"$gte": since, "$lt": until}}},
+            {"$project": {**kept, **minutes}},
+            {"$project": {**kept, **folded}},
+        ]
+        with plain(self._where):
+            return [row async for row in self._database.counts.aggregate(stages)]
 
     async def delivery(self, node: str) -> Document:
         """Return what is stored of a node, by epoch, and what was lost or refused."""

@@ -11,7 +11,7 @@ import msgspec
 
 from agent import wire
 from aggregator import answers, calendar, documents
-from aggregator.counts import HOUR, REACH, increments
+from aggregator.counts import HOUR, MINUTE, REACH, Increment, increments
 from aggregator.ingest import Fact
 from aggregator.store import Store
 
@@ -31,6 +31,15 @@ class Window(msgspec.Struct, frozen=True):
         """Return the start of the bucket that a moment lies in."""
         return calendar.bucket_start(at, self.bucket, self.zone)
 
+    @property
+    def slot(self) -> int:
+        """How finely tallies are summed in the store: every zone's hours start at a quarter."""
+        return MINUTE if self.bucket == "minute" else 15 * MINUTE
+
+    def whole_hours(self) -> bool:
+        """True if the zone's hours are those of UTC at both edges."""
+        return all(self.start(edge // HOUR * HOUR) % HOUR == 0 for edge in (self.since, self.until))
+
     def whole(self, hour: int) -> bool:
         """True if an hour (of UTC) lies in one bucket and no edge cuts it."""
         last = hour + HOUR - 1
@@ -42,27 +51,33 @@ class Window(msgspec.Struct, frozen=True):
         return self.since <= at < self.until
 
 
-async def _read_tallies(store: Store, node: str, window: Window, camera: str) -> list[wire.Tally]:
-    rows = await store.archive.tallies(node, window.since, window.until)
-    tallies = [event for _, event in map(documents.decode, rows) if isinstance(event, wire.Tally)]
-    return [tally for tally in tallies if camera in ("", tally.camera)]
+async def _increments(store: Store, node: str, window: Window) -> list[Increment]:
+    """Return what was counted inside the window; hours that no edge cuts are read folded."""
+    since, until = window.since - REACH - HOUR, window.until
+    if window.bucket == "minute" or not window.whole_hours():
+        rows = await store.archive.hours(node, since, until)
+    else:
+        first, last = -(-window.since // HOUR) * HOUR, window.until // HOUR * HOUR
+        rows = await store.archive.whole_hours(node, since, first - HOUR)
+        rows += await store.archive.hours(node, first - HOUR, first)
+        rows += await store.archive.whole_hours(node, first, last)
+        rows += await store.archive.hours(node, max(first, last), until)
+    return [step for step in increments(rows, window.whole) if window.holds(step.minute)]
 
 
 async def counts(store: Store, node: str, camera: str, line: str, window: Window) -> list[answers.CountRow]:
     """Count by bucket and row; an empty `camera` or `line` means all."""
-    hours = await store.archive.hours(node, window.since - REACH - HOUR, window.until)
     counted: dict[tuple[int, str, str, int, str, str], int] = {}
-    for step in increments(hours, window.whole):
+    for step in await _increments(store, node, window):
         row = step.row
-        wanted = row.line and camera in ("", row.camera) and line in ("", row.line)
-        if wanted and window.holds(step.minute):
+        if row.line and camera in ("", row.camera) and line in ("", row.line):
             key = (window.start(step.minute), *row)
             counted[key] = counted.get(key, 0) + step.amount
     seen: dict[tuple[int, str], list[float]] = {}
-    for tally in await _read_tallies(store, node, window, camera):
-        times = seen.setdefault((window.start(tally.at), tally.camera), [0.0, 0.0])
-        times[0] += tally.watched / 1000
-        times[1] += sum(tally.blind.values()) / 1000
+    for slot in await store.archive.slots(node, camera, window.since, window.until, window.slot):
+        times = seen.setdefault((window.start(slot["s"]), slot["c"]), [0.0, 0.0])
+        times[0] += slot["w"] / 1000
+        times[1] += sum(slot["x"].values()) / 1000
     return [
         answers.CountRow(*key, count, *seen.get(key[:2], (0.0, 0.0)))
         for key, count in sorted(counted.items())
@@ -72,21 +87,20 @@ async def counts(store: Store, node: str, camera: str, line: str, window: Window
 async def tallies(store: Store, node: str, camera: str, window: Window) -> list[answers.TallyRow]:
     """Sum tallies by bucket and camera; latencies are the worst minute's."""
     rows: dict[tuple[int, str], answers.TallyRow] = {}
-    for tally in await _read_tallies(store, node, window, camera):
-        key = (window.start(tally.at), tally.camera)
+    for slot in await store.archive.slots(node, camera, window.since, window.until, window.slot):
+        key = (window.start(slot["s"]), slot["c"])
         row = rows.setdefault(key, answers.TallyRow(*key, 0.0, {}, {}, 0, 0, 0, 0, 0))
-        row.watched_seconds += tally.watched / 1000
-        for reason, blind in tally.blind.items():
+        row.watched_seconds += slot["w"] / 1000
+        for reason, blind in slot["x"].items():
             row.blind[reason] = row.blind.get(reason, 0.0) + blind / 1000
-        row.captured += tally.captured
-        row.inferred += tally.inferred
-        row.dropped += tally.dropped
-        row.p50_ms = max(row.p50_ms, tally.p50)
-        row.p95_ms = max(row.p95_ms, tally.p95)
-    hours = await store.archive.hours(node, window.since - REACH - HOUR, window.until)
-    for step in increments(hours, window.whole):
+        row.captured += slot["f"]
+        row.inferred += slot["g"]
+        row.dropped += slot["h"]
+        row.p50_ms = max(row.p50_ms, slot["p"])
+        row.p95_ms = max(row.p95_ms, slot["u"])
+    for step in await _increments(store, node, window):
         found = rows.get((window.start(step.minute), step.row.camera))
-        if found is not None and not step.row.line and window.holds(step.minute):
+        if found is not None and not step.row.line:
             label = step.row.label
             found.objects[label] = found.objects.get(label, 0) + step.amount
     return [rows[key] for key in sorted(rows)]

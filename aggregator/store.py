@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -45,6 +46,7 @@ from aggregator.documents import EVENTS, LOSSES, RESOURCES, TALLIES
 from aggregator.failures import StoreError, plain
 from aggregator.registry import Registry
 
+_LOG = logging.getLogger(__name__)
 SCHEMA = 1
 KEPT_POISON = 1000  # quarantined messages and conflicts kept of one node; beyond this they are counted
 _RAW_KEPT = 64 * 1024
@@ -272,7 +274,7 @@ async def connect(
     where = uri.rpartition("@")[2].removeprefix("mongodb://").removeprefix("mongodb+srv://")
     store = Store(client, database, where.partition("/")[0])
     try:
-        deadline = time.monotonic() + patience
+        deadline, waiting = time.monotonic() + patience, False
         while True:
             try:
                 await store.prepare(detail_days, tally_days, batch_days)
@@ -280,6 +282,9 @@ async def connect(
             except StoreError as error:
                 if time.monotonic() > deadline or "no MongoDB answers" not in str(error):
                     raise
+                if not waiting:
+                    _LOG.warning("%s; waiting %.0f s for it", error, patience)
+                waiting = True
                 await asyncio.sleep(0.2)
         yield store
     finally:

@@ -158,6 +158,37 @@ async def test_counts_are_free_of_order(stack: Stack) -> None:
         assert sum(step.amount for step in increments(hours)) == 300
 
 
+async def test_long_spans_are_summed_in_the_database(stack: Stack) -> None:
+    """Folded hours and summed slots say the same as minutes and tallies read one by one."""
+    chance = random.Random(5)
+    async with connect(stack.mongodb_uri, "store_long") as store:
+        start = now_ms() // 86_400_000 * 86_400_000
+        tallies, marks, total = [], Marks(), 0
+        for minute in range(600):
+            at, total = start + minute * 60_000, total + chance.randrange(3)
+            totals = [wire.LineTotal("main", 0, "AB", "car", total)]
+            blind = {"stalled": chance.randrange(9000)} if minute % 3 else {}
+            tally = wire.Tally(at, "cam0", 50_000, blind, totals, {"car": total}, 900, 890, 10, 20, minute)
+            tallies.append(tally)
+            marks.add("long-1", 5, tally)
+        rows = [documents.encode("long-1", f"long-1:5:1:{i}", one, now()) for i, one in enumerate(tallies)]
+        await store.insert(documents.TALLIES, rows)
+        await store.raise_counts(marks, now())
+        until = start + 86_400_000
+        fine = list(increments(await store.archive.hours("long-1", start, until)))
+        folded = list(increments(await store.archive.whole_hours("long-1", start, until)))
+        assert len(folded) == 20  # two rows in ten hours
+        for row in {step.row for step in fine}:
+            sums = [sum(s.amount for s in steps if s.row == row) for steps in (fine, folded)]
+            assert sums[0] == sums[1] > 500
+        slots = await store.archive.slots("long-1", "cam0", start, until, 900_000)
+        assert len(slots) == 40
+        assert sum(slot["w"] for slot in slots) == sum(tally.watched for tally in tallies)
+        blind_sum = sum(sum(tally.blind.values()) for tally in tallies)
+        assert sum(slot["x"]["stalled"] for slot in slots) == blind_sum
+        assert [slot["u"] for slot in slots][:2] == [14, 29]
+
+
 async def test_marked_means_on_disk(own_stack: Stack) -> None:
     """What was marked stored is all there after mongod was killed with -9 at once."""
     assert own_stack.mongod
