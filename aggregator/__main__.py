@@ -11,7 +11,7 @@ import logging
 import re
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -32,26 +32,41 @@ _PATIENCE = 30.0
 _EXPECTED = (StoreError, BrokerError, ServeError, EnrolError, InitError)
 
 
-def _until_asked(stop: Callable[[], object]) -> None:
+@contextlib.contextmanager
+def _until_asked() -> Iterator[None]:
+    """End the block, gently and without an error, at the first SIGINT or SIGTERM."""
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    assert task is not None
+    asked = asyncio.Event()
+
+    def stop() -> None:
+        if not asked.is_set():
+            asked.set()
+            task.cancel()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop)
+        loop.add_signal_handler(number, stop)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not asked.is_set():
+            raise
 
 
 async def run(config: Config) -> None:
     """Run one aggregator until it is asked to stop."""
-    stop = asyncio.Event()
-    _until_asked(stop.set)
-    async with open_centre(config, _PATIENCE) as centre:
-        runner = web.AppRunner(make_app(centre), access_log=None, shutdown_timeout=1.0)
-        await runner.setup()
-        try:
-            address = await _listen(runner, config)
-            async with centre.running():
-                await centre.link.tried()
-                print(f"ready http://{address}", flush=True)
-                await stop.wait()
-        finally:
-            await runner.cleanup()
+    with _until_asked():
+        async with open_centre(config, _PATIENCE) as centre:
+            runner = web.AppRunner(make_app(centre), access_log=None, shutdown_timeout=1.0)
+            await runner.setup()
+            try:
+                address = await _listen(runner, config)
+                async with centre.running():
+                    await centre.link.tried()
+                    print(f"ready http://{address}", flush=True)
+                    await asyncio.Event().wait()
+            finally:
+                await runner.cleanup()
 
 
 async def _listen(runner: web.AppRunner, config: Config) -> str:
@@ -73,10 +88,7 @@ async def tail(config: Config, node: str) -> None:
 
     A listener of its own: it takes nothing from the aggregators.
     """
-    task = asyncio.current_task()
-    assert task is not None
-    _until_asked(task.cancel)
-    with contextlib.suppress(asyncio.CancelledError):
+    with _until_asked():
         async with connect(config.broker_settings()) as client:
             for kind in ("ev", "state"):
                 await client.subscribe(wire.topic(node or "+", kind), qos=0)

@@ -64,7 +64,7 @@ class Node(Struct):
     memory_bytes: int | None
     counts_today: list[CountToday]
     warnings: list[str]
-    last_seen: int = 0
+    last_seen: int | None = None
     version: str = ""
     temperature: int | None = None
     memory_percent: int | None = None

@@ -28,11 +28,6 @@ def day_start(at: int, zone: ZoneInfo) -> int:
     return _midnight(local(at, zone), zone)
 
 
-def day_end(at: int, zone: ZoneInfo) -> int:
-    """Return the Unix milliseconds of the next local midnight."""
-    return _midnight(local(at, zone) + timedelta(days=1), zone)
-
-
 def _midnight(moment: datetime, zone: ZoneInfo) -> int:
     return int(datetime(moment.year, moment.month, moment.day, tzinfo=zone).timestamp() * 1000)
 

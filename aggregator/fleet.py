@@ -84,10 +84,6 @@ class Fleet:
         if config_changed:
             self.on_config(node)
 
-    def on_heard(self, node: str) -> None:
-        """Note a sign of life that changes nothing else."""
-        self._view(node).hear(_now_ms())
-
     def on_stored(self, facts: Sequence[Fact]) -> None:
         """Take what was stored just now."""
         at = _now_ms()

@@ -68,7 +68,7 @@ class NodeView:
             memory_bytes=sample.memory_bytes if sample else None,
             counts_today=self.day.counts,
             warnings=self._warnings(standing),
-            last_seen=self.heard,
+            last_seen=self.heard or None,
             version=state.version if state else "",
             temperature=sample.temperature if sample else None,
             memory_percent=sample.memory_percent if sample else None,

@@ -505,6 +505,17 @@ async def test_run_is_ready_and_stops_as_asked(stack: Stack, tmp_path: Path, wit
         assert await asyncio.wait_for(process.wait(), 10) == 0
 
 
+async def test_stops_while_it_waits_for_the_database(stack: Stack, tmp_path: Path) -> None:
+    """Without a database it says so at once, waits, and can be stopped meanwhile."""
+    path = config_file(tmp_path, stack, 0)
+    path.write_text(path.read_text().replace(stack.mongodb_uri, "mongodb://127.0.0.1:1"))
+    process = await command("run", "--config", str(path))
+    assert process.stderr
+    assert b"no MongoDB answers at 127.0.0.1:1: start it" in await process.stderr.readline()
+    process.send_signal(signal.SIGTERM)
+    assert await asyncio.wait_for(process.wait(), 10) == 0
+
+
 async def test_failures_are_one_line(stack: Stack, tmp_path: Path) -> None:
     """A port in use is exit 1, a bad config exit 2; each says it in one line."""
     with socket.socket() as taken:
