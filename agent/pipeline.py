@@ -187,6 +187,7 @@ class Pipeline:
         """Look at frames until `end`; then close what is open and store it."""
         loop = asyncio.get_running_loop()
         with ThreadPoolExecutor(1, f"infer {self.name}") as worker:
+            await self._store(spool, [self._tally()])  # says from which totals this start goes on
             with self.camera:
                 while not self._ending:
                     step = await loop.run_in_executor(worker, self.step)
