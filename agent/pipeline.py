@@ -336,8 +336,7 @@ class Pipeline:
         if self.viewing.picture and now >= self.viewing.next_picture:
             self.viewing.next_picture = now + PICTURE_INTERVAL
             jpeg = picture(frame.image)
-        labels = [self.detector.names[key] for key in sorted(self.detector.names)]
-        return wire.Live(round(frame.wall * 1000), self.name, rows(tracks, self._size), labels, jpeg)
+        return wire.Live(round(frame.wall * 1000), self.name, rows(tracks, self._size), jpeg)
 
 
 def rows(tracks: Tracks, size: tuple[int, int]) -> bytes:

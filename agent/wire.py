@@ -258,9 +258,11 @@ _batch_decoder = msgspec.msgpack.Decoder(Batch)
 _raw_list_decoder = msgspec.msgpack.Decoder(list[msgspec.Raw])
 
 
-def checksum(events: bytes | memoryview) -> bytes:
-    """Return the 8 bytes that name a batch's content (BLAKE2b)."""
-    return hashlib.blake2b(events, digest_size=8).digest()
+def checksum(epoch: int, seq: int, base: int, mono: int, events: bytes | memoryview) -> bytes:
+    """Return the 8 bytes that name a batch's content, numbers and times included (BLAKE2b)."""
+    digest = hashlib.blake2b(f"{epoch}:{seq}:{base}:{mono}:".encode(), digest_size=8)
+    digest.update(events)
+    return digest.digest()
 
 
 def array_header(length: int) -> bytes:
@@ -273,7 +275,8 @@ def array_header(length: int) -> bytes:
 def encode_batch(epoch: int, seq: int, base: int, mono: int, events: Sequence[bytes]) -> bytes:
     """Join already encoded events into one immutable payload."""
     body = array_header(len(events)) + b"".join(events)
-    return _encoder.encode(Batch(epoch, seq, base, mono, checksum(body), msgspec.Raw(body)))
+    sum_ = checksum(epoch, seq, base, mono, body)
+    return _encoder.encode(Batch(epoch, seq, base, mono, sum_, msgspec.Raw(body)))
 
 
 def decode_batch(payload: bytes) -> Batch:
@@ -286,8 +289,8 @@ def decode_batch(payload: bytes) -> Batch:
         batch = _batch_decoder.decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise WireError(f"bad batch: {error}") from None
-    if checksum(memoryview(batch.events)) != batch.sum:
-        raise WireError("bad batch: the checksum does not match its events")
+    if checksum(batch.epoch, batch.seq, batch.base, batch.mono, memoryview(batch.events)) != batch.sum:
+        raise WireError("bad batch: the checksum does not match its content")
     return batch
 
 
@@ -481,12 +484,14 @@ class Response(Struct, frozen=True):
 
 
 class Live(Struct, array_like=True, frozen=True):
-    """One frame's boxes while somebody watches: `rows` of 12 bytes each, `jpeg` only if asked for."""
+    """One frame's boxes while somebody watches: `rows` of 12 bytes each, `jpeg` only if asked for.
+
+    A row's class is a place in the `labels` that the camera reports in the node's state.
+    """
 
     at: int  # Unix ms
     camera: str
     rows: bytes
-    labels: list[str]  # by class number
     jpeg: bytes = b""
 
 

@@ -68,7 +68,8 @@ class Centre:
             if kind == "state":
                 self.fleet.on_state(node, message.payload, message.retain)
             elif kind == "live":
-                self.hub.live(node, wire.decode_live(message.payload))
+                live = wire.decode_live(message.payload)
+                self.hub.live(node, live, self.fleet.labels(node, live.camera))
             elif kind == "rsp":
                 response: wire.Response = wire.decode_json(message.payload, wire.Response)
                 if not response.ok:

@@ -125,6 +125,11 @@ class Fleet:
         """Return the last state that a node reported."""
         return self._views[node].state if node in self._views else None
 
+    def labels(self, node: str, camera: str) -> list[str]:
+        """Return what a camera's model can tell, by class number."""
+        state = self.state(node)
+        return next((each.labels for each in state.cameras if each.camera == camera), []) if state else []
+
     async def entry(self, node: str) -> answers.Node:
         """Return a node's entry with its day up to date."""
         view = self._views[node]

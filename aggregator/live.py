@@ -192,15 +192,15 @@ class Hub:
         if takers:
             self._offer(takers, sse(event, msgspec.json.encode(data)))
 
-    def live(self, node: str, live: wire.Live) -> None:
-        """Show one frame's boxes, and its picture to those who asked for pictures."""
+    def live(self, node: str, live: wire.Live, labels: Sequence[str]) -> None:
+        """Show one frame's boxes, and its picture to those who asked for pictures. `labels`: by class."""
         if live.jpeg:
             for picture in self._pictures:
                 if picture.place == (node, live.camera):
                     picture.offer(live.jpeg)
         takers = [w for w in self._watchers if w.camera and (w.node, w.camera) == (node, live.camera)]
         if takers:
-            data = {"node": node, "camera": live.camera, "at": live.at, "labels": live.labels}
+            data = {"node": node, "camera": live.camera, "at": live.at, "labels": labels}
             rows = wire.unpack_rows(live.rows)
             self._offer(takers, sse("live", msgspec.json.encode({**data, "rows": rows})))
 

@@ -164,7 +164,7 @@ def measure() -> dict[str, float]:
         one, _ = asyncio.run(play(Path(folder), stack, [shared[0]]))
     pings = DAY_MS / 1000 / PING_SECONDS * PING_BYTES
     rows = [(n, 0.1, 0.2, 0.3, 0.4, 2, 88) for n in range(20)]
-    live = wire.encode_live(wire.Live(START_MS, "cam0", wire.pack_rows(rows), ["car"]))
+    live = wire.encode_live(wire.Live(START_MS, "cam0", wire.pack_rows(rows)))
     return {
         "day_bytes": total + pings,
         "day_batches": batches,

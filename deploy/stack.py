@@ -130,7 +130,8 @@ class Stack:
         config = self.folder / "mosquitto.conf"
         config.write_text(
             f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n"
-            f"max_queued_messages 100000\nset_tcp_nodelay true\n{extra}\n"
+            f"max_queued_messages 100000\nmax_inflight_messages 200\nset_tcp_nodelay true\n"
+            f"{'user root' if os.getuid() == 0 else ''}\n{extra}\n"  # another user would not die with us
         )
         return Service(
             "mosquitto", [find_mosquitto(), "-c", str(config)], port, self.folder / "mosquitto.log"

@@ -98,11 +98,9 @@ class ScriptedNode:
         """Say that something crossed a line for the `total`-th time."""
         self.send(wire.Crossing(now_ms(), "cam0", line, 0, direction, label, total, total, 90))
 
-    def live(
-        self, rows: Sequence[tuple[int, float, float, float, float, int, int]], labels: list[str]
-    ) -> None:
+    def live(self, rows: Sequence[tuple[int, float, float, float, float, int, int]]) -> None:
         """Publish one frame's boxes."""
-        frame = wire.Live(now_ms(), "cam0", wire.pack_rows(rows), labels)
+        frame = wire.Live(now_ms(), "cam0", wire.pack_rows(rows))
         self._client.publish(wire.topic(self.name, "live"), wire.encode_live(frame), 0)
 
     def _on_want(self, _client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:

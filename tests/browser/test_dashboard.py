@@ -103,9 +103,7 @@ def test_boxes_are_live_over_a_blank_plane(page: Page, node: ScriptedNode) -> No
     open_node(page, node)
     boxes = page.get_by_test_id("boxes")
     row = (7, 0.2, 0.3, 0.4, 0.6, 1, 88)
-    keep_alive(
-        page, lambda: node.live([row], ["person", "car"]), lambda: boxes.get_attribute("data-boxes") == "1"
-    )
+    keep_alive(page, lambda: node.live([row]), lambda: boxes.get_attribute("data-boxes") == "1")
     drawn = (
         "canvas => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some(v => v)"
     )
@@ -257,9 +255,7 @@ def test_hostile_text_is_only_text(page: Page, node: ScriptedNode) -> None:
     node.camera(labels=[HOSTILE, "car"])
     boxes = page.get_by_test_id("boxes")
     row = (7, 0.2, 0.3, 0.4, 0.6, 0, 88)
-    keep_alive(
-        page, lambda: node.live([row], [HOSTILE, "car"]), lambda: boxes.get_attribute("data-boxes") == "1"
-    )
+    keep_alive(page, lambda: node.live([row]), lambda: boxes.get_attribute("data-boxes") == "1")
     assert page.locator("img[src=x]").count() == 0
     assert page.title() != "broken"
 

@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from deploy.stack import free_port
+from tests.integration.test_stack import alive
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "a-token-of-the-test"
@@ -114,7 +114,7 @@ def test_interrupt_ends_everything(tmp_path: Path) -> None:
     pids = json.loads((demo.folder / "demo.json").read_text())["processes"].values()
     assert demo.stop() == 0
     demo.process.stdout.close()  # type: ignore[union-attr]
-    assert not [pid for pid in pids if psutil.pid_exists(pid)]
+    assert not [pid for pid in pids if alive(pid)]
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,7 @@ async def test_no_message_stops_it(stack: Stack) -> None:
     chance = random.Random(4)
     camera = wire.CameraReport("cam0", "ok", now_ms(), "fine", "model", "", ["car"], (640, 360), True)
     state = wire.State("fuzz-1", True, now_ms(), 5, 6, "1", [camera], wire.ConfigReport(0, "", DOCUMENT))
-    live = wire.Live(now_ms(), "cam0", wire.pack_rows([(1, 0, 0, 1, 1, 0, 90)]), ["car"], b"jpeg")
+    live = wire.Live(now_ms(), "cam0", wire.pack_rows([(1, 0, 0, 1, 1, 0, 90)]), b"jpeg")
     seeds = {
         "state": msgspec.json.encode(state),
         "live": wire.encode_live(live),

@@ -52,8 +52,8 @@ async def test_newest_picture_wins() -> None:
     picture = Picture("box-1", "cam0")
     with hub.open_picture(picture):
         for jpeg in (b"one", b"two"):
-            hub.live("box-1", wire.Live(1, "cam0", b"", [], jpeg))
-            hub.live("box-1", wire.Live(1, "cam1", b"", [], b"other"))
+            hub.live("box-1", wire.Live(1, "cam0", b"", jpeg), [])
+            hub.live("box-1", wire.Live(1, "cam1", b"", b"other"), [])
         assert await picture.take() == b"two"
         hub.close()
         assert await picture.take() == b""
@@ -65,7 +65,7 @@ async def test_boxes_never_carry_pictures() -> None:
     here, there, fleet = Watcher("box-1", "cam0"), Watcher("box-1", "cam1"), Watcher()
     with hub.open(here), hub.open(there), hub.open(fleet):
         rows = wire.pack_rows([(1, 0, 0, 1, 1, 0, 90)])
-        hub.live("box-1", wire.Live(1, "cam0", rows, ["car"], b"jpeg"))
+        hub.live("box-1", wire.Live(1, "cam0", rows, b"jpeg"), ["car"])
         assert b"jpeg" not in await waiting(here)
         assert not there._waiting
         assert not fleet._waiting
