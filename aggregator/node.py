@@ -78,7 +78,7 @@ class NodeView:
     def _camera(self, report: wire.CameraReport, standing: str) -> answers.Camera:
         name, day, fps = report.camera, self.day, None
         if self.resources and standing == "online" and name in self.resources.fps_tenths:
-            fps = self.resources.fps_tenths[name] / 10
+            fps = self.resources.fps_tenths[name] / 10 if report.state == "ok" else 0.0
         return answers.Camera(
             camera=name, state=report.state, fps=fps, reason=report.reason, since=report.since,
             watched_seconds_today=day.watched.get(name, 0.0), blind_seconds_today=day.blind.get(name, 0.0),
