@@ -133,7 +133,7 @@ class Auth:
         return Identity(session["user"], session["role"])
 
     def _by_token(self, token: str) -> Identity | None:
-        if self._token and hmac.compare_digest(token.encode(), self._token.encode()):
+        if self._token and hmac.compare_digest(_as_sent(token), self._token.encode()):
             return Identity("token", "admin")
         return None
 
@@ -152,9 +152,18 @@ def check_origin(headers: Mapping[str, str], *, required: bool) -> None:
     origin = headers.get("Origin", "")
     if not origin and not required:
         return
-    if urlsplit(origin).netloc.lower() != headers.get("Host", "").lower() or not origin:
+    try:
+        host = urlsplit(origin).netloc.lower()
+    except ValueError:
+        host = ""
+    if not host or host != headers.get("Host", "").lower():
         raise Refused(403, "wrong_origin", "This may only be asked from the centre's own page")
 
 
 def _hash(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()
+    return hashlib.sha256(_as_sent(secret)).hexdigest()
+
+
+def _as_sent(text: str) -> bytes:
+    """Return the bytes of a header, which need not be UTF-8."""
+    return text.encode("utf-8", "surrogateescape")

@@ -438,6 +438,33 @@ async def test_every_answer_is_guarded(stack: Stack) -> None:
             assert (await response.json())["error"]["code"] == "too_large"
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status"),
+    [
+        ("GET", "/fleet", "Authorization: Bearer \udcff", 401),
+        ("GET", "/fleet", "Cookie: gb_session=\udcff", 401),
+        ("POST", "/login", "Origin: http://[", 403),
+        (
+            "GET",
+            "/nodes/odd-1/events?limit=00000000199999999999999999999",
+            f"Authorization: Bearer {TOKEN}",
+            400,
+        ),
+    ],
+)
+async def test_odd_bytes_are_refused(stack: Stack, method: str, path: str, headers: str, status: int) -> None:
+    """Headers that are no UTF-8, an origin that is no address and endless numbers are refused, no error."""
+    async with scene(stack, "odd-1") as (_, _, client):
+        base = client._base_url
+        assert base
+        reader, writer = await asyncio.open_connection(base.host, base.port)
+        head = f"{method} {PREFIX}{path} HTTP/1.1\r\nHost: here\r\n{headers}\r\nConnection: close\r\n"
+        writer.write(f"{head}Content-Length: 2\r\n\r\n{{}}".encode("utf-8", "surrogateescape"))
+        answered = await reader.read()
+        writer.close()
+        assert int(answered.split()[1]) == status, answered
+
+
 async def test_openapi_describes_every_route(stack: Stack) -> None:
     """The description has every operation, and real answers fit its types."""
     async with scene(stack, "open-1") as (_, _, client):
