@@ -48,9 +48,7 @@ class Archive:
         """
         homes = _homes(kinds)
         with plain(self._where):
-            origin = None
-            for name in (EVENTS, TALLIES, LOSSES):
-                origin = origin or await self._database[name].find_one({"_id": id_})
+            origin = await self._origin(id_)
             if origin is None:
                 return []
             found: list[Document] = []
@@ -61,6 +59,15 @@ class Archive:
                 found += await self._stored_after(name, query, origin, limit)
         found.sort(key=_storing_order)
         return found[:limit]
+
+    async def _origin(self, id_: str) -> Document | None:
+        """Return `_id` and `stored_at` of an event; a resource sample has those of its batch's document."""
+        for name in (EVENTS, TALLIES, LOSSES, RESOURCES):
+            held = id_.rpartition(":")[0] if name == RESOURCES else id_
+            found = await self._database[name].find_one({"_id": held}, {"stored_at": 1})
+            if found:
+                return {**found, "_id": id_}
+        return None
 
     async def _stored_after(self, name: str, query: Document, origin: Document, limit: int) -> list[Document]:
         """Page through one collection: ties of `stored_at` are always read whole."""

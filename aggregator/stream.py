@@ -7,7 +7,7 @@ between two connections is missing. A watcher who has gone is noticed at the nex
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 from aiohttp import web
@@ -16,10 +16,11 @@ from agent import wire
 from aggregator import documents, queries
 from aggregator.auth import Refused
 from aggregator.centre import Centre
+from aggregator.failures import StoreError
 from aggregator.live import Picture, Watcher, fact_event, sse
 from aggregator.request import CENTRE, IDENTITY, kinds_of, node_of
 
-_RESUMED = 5000
+_PAGE = 1000
 _BOUNDARY = "gb-frame"
 
 
@@ -35,36 +36,43 @@ async def stream(request: web.Request) -> web.StreamResponse:
     response = web.StreamResponse(
         headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     )
-    with (
-        centre.hub.open(Watcher(name, camera if name else "", chosen)) as watcher,
-        contextlib.suppress(ConnectionError),  # the client has gone
-    ):
-        await response.prepare(request)
-        await response.write(b"retry: 1000\n\n" + await _greeting(centre, name, last, kinds))
-        if watcher.camera and name in centre.fleet.names:
-            async with centre.watches.watching(name, camera, False, request[IDENTITY].role):
+    with centre.hub.open(Watcher(name, camera if name else "", chosen)) as watcher:
+        greeting = await _greeting(centre, name)
+        with contextlib.suppress(ConnectionError, StoreError):  # the client has gone, or comes back
+            await response.prepare(request)
+            await response.write(b"retry: 1000\n\n" + greeting)
+            async for chunk in _missed(centre, name, last, kinds):
+                await response.write(chunk)
+            if watcher.camera and name in centre.fleet.names:
+                async with centre.watches.watching(name, camera, False, request[IDENTITY].role):
+                    await _pour(response, watcher)
+            else:
                 await _pour(response, watcher)
-        else:
-            await _pour(response, watcher)
     return response
 
 
-async def _greeting(centre: Centre, name: str, last: str, kinds: Sequence[type]) -> bytes:
-    """Return what a new watcher has to know at once: the nodes, and the facts that were missed."""
+async def _greeting(centre: Centre, name: str) -> bytes:
+    """Return what a new watcher has to know at once: the nodes."""
     names = [one for one in centre.fleet.names if name in ("", one)]
     known = centre.fleet.known
     chunks = [sse("node", msgspec.json.encode(await centre.fleet.entry(one))) for one in names if known(one)]
     if name in names:
         config = {"node": name, **msgspec.to_builtins(await centre.wants.config(name))}
         chunks.append(sse("config", msgspec.json.encode(config)))
-    if last:
-        try:
-            documents.split_id(last)
-        except ValueError:
-            return b"".join(chunks)
-        missed = await queries.events_after(centre.store, last, kinds, name, _RESUMED)
-        chunks += [fact_event(fact) for fact in missed]
     return b"".join(chunks)
+
+
+async def _missed(centre: Centre, name: str, last: str, kinds: Sequence[type]) -> AsyncIterator[bytes]:
+    """Iterate over the facts that were stored since the last one that this watcher saw."""
+    try:
+        documents.split_id(last)
+    except ValueError:
+        return
+    while facts := await queries.events_after(centre.store, last, kinds, name, _PAGE):
+        yield b"".join(map(fact_event, facts))
+        if len(facts) < _PAGE:
+            return
+        last = facts[-1].id
 
 
 async def _pour(response: web.StreamResponse, watcher: Watcher) -> None:

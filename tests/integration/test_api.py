@@ -246,6 +246,25 @@ async def test_stream_shows_and_resumes(stack: Stack) -> None:
         assert ids == ["sse-1:7:1:1", "sse-1:7:2:0", "sse-1:7:2:1"]
 
 
+async def test_stream_resumes_over_samples_and_many_pages(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last fact seen may be a resource sample, and more may be missed than one question returns."""
+    monkeypatch.setattr("aggregator.stream._PAGE", 7)
+    async with scene(stack, "sse-2") as (_, node, client):
+        sample = wire.Resources(now_ms(), "", 10, 5, 1, 1, 1, None, 0, 0, False, {})
+        await node.send(batch(7, 1, [crossing(1), sample]))
+        await until(lambda: len(node.acked) == 1)
+        await node.send(batch(7, 2, [crossing(total) for total in range(2, 22)]))
+        await until(lambda: len(node.acked) == 2)
+        headers = {"Last-Event-ID": "sse-2:7:1:1"}
+        async with client.get(f"{PREFIX}/stream?node=sse-2", headers=headers) as response:
+            reader = Reader(response)
+            assert [(await reader.next("fact"))[0] for _ in range(20)] == [
+                f"sse-2:7:2:{i}" for i in range(20)
+            ]
+
+
 async def test_stream_shows_what_another_aggregator_stored(stack: Stack) -> None:
     """With two aggregators a watcher of one sees every fact once, whoever stored it."""
     async with scene(stack, "both-1") as (running, node, client), centre(running.config) as other:
@@ -492,6 +511,8 @@ async def test_health_says_what_is_wrong(own_stack: Stack) -> None:
             assert response.status == 503
             assert "MongoDB" in (await response.json())["reasons"][0]
         async with client.get(f"{PREFIX}/nodes/health-1/delivery") as response:
+            assert (response.status, (await response.json())["error"]["code"]) == (503, "database_away")
+        async with client.get(f"{PREFIX}/stream?node=health-1") as response:
             assert (response.status, (await response.json())["error"]["code"]) == (503, "database_away")
         await asyncio.to_thread(own_stack.mongod.start)
         async with client.get("/healthz") as response:
