@@ -43,6 +43,11 @@ LARGEST_GAP = 10.0  # seconds between pictures of a file; more is a broken clock
 LOOKS = 4  # how often a picture of a folder is given
 PICTURES = (".webp", ".jpg", ".jpeg", ".png", ".bmp")
 PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
+_ADDRESS = re.compile(  # without doubt about where the user and the password end
+    r"\w+://(?P<secret>[^/?#]*@)?(?P<place>(?:\[[^]/?#@]*]|[^][/?#@:]+)(?::\d*)?)"
+    r"(?:(?P<path>/[^?#@]*)(?:\?[^#]*)?(?:#[^@]*)?|\?[^@#]*)?"
+)
+_DOUBT = "in the user and the password write %40 for @, %2F for /, %23 for #, %3F for ?, %5B for ["
 
 
 class SourceError(Exception):
@@ -84,12 +89,19 @@ class Source(Protocol):
 
 def redact(url: str) -> str:
     """Return the address as it may be shown: no user, no password, no query."""
-    parts = urlsplit(url)
-    if parts.scheme not in PORTS:
-        return re.sub(r"//[^/]*@", "//***@", url)
-    place = parts.netloc.rpartition("@")[2]
-    secret = "***@" if "@" in parts.netloc else ""
-    return f"{parts.scheme}://{secret}{place}{parts.path}{'?...' if parts.query else ''}"
+    scheme = _scheme(url)
+    if scheme not in PORTS:
+        return re.sub("://.*@", "://***@", url)
+    known = _ADDRESS.fullmatch(url)
+    if known is None:
+        return f"{scheme}://***"
+    secret, query = "***@" if known["secret"] else "", "?..." if "?" in url[known.end("place") :] else ""
+    return f"{scheme}://{secret}{known['place']}{known['path'] or ''}{query}"
+
+
+def _scheme(url: str) -> str:
+    """Return what stands before ://, in small letters."""
+    return url.partition("://")[0].lower() if "://" in url else ""
 
 
 def open_source(url: str, timeout: float = OPEN_SECONDS) -> Source:
@@ -98,7 +110,7 @@ def open_source(url: str, timeout: float = OPEN_SECONDS) -> Source:
         return SceneSource(url)
     if url.isdigit() or url.startswith("/dev/video"):
         return VideoSource.device(f"/dev/video{url}" if url.isdigit() else url)
-    if urlsplit(url).scheme in PORTS:
+    if _scheme(url) in PORTS:
         return VideoSource.network(url, timeout)
     if "://" in url and not url.startswith("file://"):
         raise SourceError(f"{redact(url)}: no such kind of source; use rtsp://, http://, a path, 0 or scene:")
@@ -108,8 +120,8 @@ def open_source(url: str, timeout: float = OPEN_SECONDS) -> Source:
 def _open_path(text: str) -> Source:
     """Open a file or a folder; `?seconds=1.5` after a folder says how long each picture stands."""
     plain, _, query = text.partition("?")
-    path = Path(text if Path(text).exists() else plain).expanduser()
     try:
+        path = Path(text if Path(text).exists() else plain).expanduser()
         if path.is_dir():
             return FolderSource(path, _options(f"?{query}", {"seconds": 1.0})["seconds"])
         if not path.exists():
@@ -119,7 +131,9 @@ def _open_path(text: str) -> Source:
         with path.open("rb"):
             return VideoSource.file(path)
     except OSError as error:
-        raise SourceError(f"{path} cannot be read: {error.strerror}; check its permissions") from None
+        raise SourceError(f"{text} cannot be read: {error.strerror}; check it and its permissions") from None
+    except RuntimeError:  # from expanduser
+        raise SourceError(f"{text}: no user of that name has a home here; give the whole path") from None
 
 
 def _options(url: str, defaults: dict[str, float]) -> dict[str, float]:
@@ -317,20 +331,27 @@ def _reachable(url: str, timeout: float) -> None:
 
 def _connect(url: str, timeout: float) -> socket.socket:
     """Return a plain connection to the address's host."""
-    parts = urlsplit(url)
+    shown = redact(url)
     try:
-        host, port = parts.hostname or "", parts.port or PORTS[parts.scheme]
-    except ValueError:
-        raise SourceError(f"{redact(url)}: the port must be a number from 1 to 65535") from None
-    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port or PORTS[_scheme(url)]
         return socket.create_connection((host, port), timeout)
-    except socket.gaierror:
-        raise SourceError(f"{redact(url)}: no host named {host!r}; check the address") from None
-    except TimeoutError:
-        raise SourceError(f"{redact(url)}: {host}:{port} does not answer; check power and network") from None
-    except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or "no such address"
-        raise SourceError(f"{redact(url)}: {host}:{port}: {reason.lower()}; check the address") from None
+    except (OSError, ValueError) as error:
+        if not _ADDRESS.fullmatch(url):  # what was taken for the host may be part of the password
+            raise SourceError(f"{shown} cannot be reached; {_DOUBT}") from None
+        if not isinstance(error, OSError | UnicodeError):
+            raise SourceError(f"{shown} is no address, or its port no number from 1 to 65535") from None
+        raise SourceError(f"{shown}: {_unreachable(error, host, port)}") from None
+
+
+def _unreachable(error: OSError | UnicodeError, host: str, port: int) -> str:
+    match error:
+        case socket.gaierror():
+            return f"no host named {host!r}; check the address"
+        case TimeoutError():
+            return f"{host}:{port} does not answer; check power and network"
+    reason = getattr(error, "strerror", None) or "no such address"
+    return f"{host}:{port}: {reason.lower()}; check the address"
 
 
 def _why(url: str, timeout: float) -> str:

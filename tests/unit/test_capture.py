@@ -212,7 +212,12 @@ def test_what_is_absent_at_start_is_awaited(tmp_path: Path, video: Path) -> None
         ("scene:?width=1", "at least 64"),
         ("ftp://joe:secret@host/x", "no such kind of source"),
         ("rtsp://joe:secret@127.0.0.1:1/cam", "refused"),
-        ("rtsp://joe:secret@127.0.0.1:70000/cam", "the port must be"),
+        ("rtsp://joe:secret@127.0.0.1:70000/cam", "no number from 1 to 65535"),
+        ("rtsp://joe:secret#1@127.0.0.1/cam", "write %40 for @"),
+        ("rtsp://joe:[secret@127.0.0.1:1/cam", "is no address"),
+        ("rtsp://[nowhere]/cam", "is no address"),
+        ("~no-such-user/a.mp4", "give the whole path"),
+        ("a" * 300, "File name too long"),
         ("http://host.invalid/stream?token=secret", "no host named"),
     ],
 )
@@ -242,6 +247,12 @@ def test_a_source_that_cannot_be_opened_says_why(url: str, says: str, tmp_path: 
         ("rtsp://joe:p@ss@10.0.0.8:554/live?ch=1", "rtsp://***@10.0.0.8:554/live?..."),
         ("http://10.0.0.8/video", "http://10.0.0.8/video"),
         ("http://10.0.0.8/video?user=joe&pwd=secret", "http://10.0.0.8/video?..."),
+        ("RTSP://joe:secret@10.0.0.8/live", "rtsp://***@10.0.0.8/live"),
+        ("rtsp://joe:sec#ret@10.0.0.8/live", "rtsp://***"),
+        ("rtsp://joe:1/secret@10.0.0.8/live", "rtsp://***"),
+        ("rtsp://joe:1?secret@10.0.0.8/live", "rtsp://***"),
+        ("rtsp://joe:[secret@[::1]:554/live", "rtsp://***@[::1]:554/live"),
+        ("http://10.0.0.8/video?user=joe@home&pwd=secret", "http://10.0.0.8/video?..."),
         ("odd://joe:secret@host/x", "odd://***@host/x"),
         ("0", "0"),
         ("/srv/clip.mp4", "/srv/clip.mp4"),
@@ -251,6 +262,26 @@ def test_a_source_that_cannot_be_opened_says_why(url: str, says: str, tmp_path: 
 def test_addresses_are_shown_without_secrets(url: str, shown: str) -> None:
     """User, password and query of a network address are hidden; the rest stays readable."""
     assert redact(url) == shown
+
+
+def test_a_folder_that_may_not_be_entered_is_a_reason(tmp_path: Path) -> None:
+    """A file behind a closed door, such as another user's home, makes the camera absent; it ends nothing."""
+    program = """if True:
+        import os, sys
+        from agent.capture import SourceError, probe
+        if os.getuid() == 0:
+            os.setgroups([]); os.setgid(65534); os.setuid(65534)
+        try:
+            probe(sys.argv[1])
+        except SourceError as error:
+            print(error)
+    """
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o000)
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(closed / "a.mp4")], capture_output=True, text=True, timeout=60
+    )
+    assert "cannot be read: Permission denied" in done.stdout, done.stderr
 
 
 def test_probe_tells_size_and_rate(video: Path, folder: Path) -> None:
