@@ -45,7 +45,7 @@ class SpoolConfig(Struct, frozen=True, forbid_unknown_fields=True):
 class CameraConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """One camera: where it is, which model looks, what it counts."""
 
-    source: str
+    source: Annotated[str, Meta(min_length=1, max_length=1000)]
     model: str = "traffic"
     threads: Annotated[int, Meta(ge=1, le=64)] = 1
     pace: Literal["real", "fast"] = "real"
@@ -65,8 +65,9 @@ class CameraConfig(Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def pictures_may_leave(self) -> bool:
         """True if a preview may be asked for: the scene, files, or the owner's explicit word."""
-        live = self.source.isdigit() or self.source.startswith(("/dev/", "rtsp", "http"))
-        return self.preview == "unblurred" or not live
+        live = self.source.isdigit() or self.source.startswith("/dev/") or "://" in self.source
+        recorded = not live or self.source.startswith(("scene:", "file://"))
+        return self.preview == "unblurred" or recorded
 
     def settings(self) -> wire.CameraSettings:
         """The part of this camera that the centre may replace."""
