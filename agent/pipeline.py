@@ -23,7 +23,7 @@ import cv2
 import numpy as np
 
 from agent import wire
-from agent.analyse import Analyst, Totals
+from agent.analyse import FORGET_SECONDS, Analyst, Totals
 from agent.capture import Camera, Frame, StateChange
 from agent.config import CameraConfig
 from agent.infer import Detector, InferenceError
@@ -41,11 +41,13 @@ PICTURE_WIDTH = 640
 
 
 class Watch:
-    """Where a minute's time went. `step` is the camera's own clock, `blind` the wall's."""
+    """Where a minute's time went. `frame` is told the camera's own clock, the rest the wall's."""
 
     def __init__(self) -> None:
         self.watched = 0.0
         self.blind: dict[str, float] = {}
+        self.silent = 0.0  # seconds without a frame until now
+        self._waited = 0.0  # the part of it that is not booked: the camera may be merely slow
         self._last: float | None = None
 
     def frame(self, seconds: float) -> None:
@@ -54,13 +56,23 @@ class Watch:
         if gap <= GAP_SECONDS:
             self.watched += gap
         else:
-            self.missed("stalled", gap)
+            self._book("stalled", gap)
+        self.silent = self._waited = 0.0
         self._last = seconds
 
+    def waited(self, seconds: float) -> None:
+        """No frame came, and nothing is known to be wrong."""
+        self.silent += seconds
+        self._waited += seconds
+
     def missed(self, reason: str, seconds: float) -> None:
-        """Book time in which the camera gave nothing."""
+        """The camera gave nothing, and this is why; so it was with what was waited before."""
+        self.silent += seconds
+        self._book(reason, self._waited + seconds)
+        self._waited, self._last = 0.0, None
+
+    def _book(self, reason: str, seconds: float) -> None:
         self.blind[reason] = self.blind.get(reason, 0.0) + seconds
-        self._last = None
 
     def take(self) -> tuple[int, dict[str, int]]:
         """Return (watched, blind by reason) in milliseconds and begin anew."""
@@ -212,11 +224,12 @@ class Pipeline:
         events = self._camera_events()
         live = None
         if frame is None:
-            self._idle()
+            events += self._idle()
         else:
             tracks, seen = self.look(frame)
             events += seen
             live = self._live(frame, tracks)
+        self._tick = self._monotonic()
         ended = any(isinstance(event, wire.CameraState) and event.state == "ended" for event in events)
         return Step(events + (self._finish() if ended else self._minute_events()), live)
 
@@ -260,8 +273,7 @@ class Pipeline:
         if frame.pass_ == self._pass:
             return []
         self._pass = frame.pass_
-        self._tracker.clear()
-        return self._analyst.close(round(frame.wall * 1000))
+        return self._forget(round(frame.wall * 1000))
 
     def _take_settings(self) -> None:
         settings, self._pending = self._pending, None
@@ -292,14 +304,24 @@ class Pipeline:
             events.append(wire.CameraState(self.since_ms, self.name, change.state, change.reason[:200]))
         return events
 
-    def _idle(self) -> None:
-        """No frame came: book the time as blind unless the camera is merely slow."""
-        if self.camera.state != "ok":
-            self._watch.missed(self.camera.state, self._monotonic() - self._tick)
+    def _idle(self) -> list[wire.AnyEvent]:
+        """No frame came: book the time; end what was in the picture when it cannot be followed any more."""
+        seconds = self._monotonic() - self._tick
+        if self.camera.state == "ok":
+            self._watch.waited(seconds)
+        else:
+            self._watch.missed(self.camera.state, seconds)
+        if self._watch.silent <= FORGET_SECONDS or not len(self._analyst):
+            return []
+        return self._forget(self._now_ms())
+
+    def _forget(self, wall_ms: int) -> list[wire.AnyEvent]:
+        """End everything that was followed; return its events."""
+        self._tracker.clear()
+        return self._analyst.close(wall_ms)
 
     def _minute_events(self) -> list[wire.AnyEvent]:
-        now = self._monotonic()
-        self._tick = now
+        now = self._tick
         since, seen = self._rate
         if now - since >= 2.0:
             self.fps, self._rate = (self.seen - seen) / (now - since), (now, self.seen)

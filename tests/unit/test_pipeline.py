@@ -6,7 +6,12 @@ import cv2
 import numpy as np
 
 from agent import wire
-from agent.pipeline import Watch, picture, rows
+from agent.analyse import Totals
+from agent.capture import Frame
+from agent.config import CameraConfig
+from agent.infer import Detector
+from agent.pipeline import Pipeline, Watch, picture, rows
+from agent.scene import Scene
 from agent.track import Tracks
 
 
@@ -38,6 +43,36 @@ def test_lost_camera_is_blind_with_its_reason_and_not_booked_twice() -> None:
     watch.frame(60.0)
     watch.frame(60.5)
     assert watch.take() == (500, {"absent": 1000})
+
+
+def test_the_wait_before_a_loss_is_known_belongs_to_the_loss() -> None:
+    """A stall is known only after seconds of waiting; they are blind too. Those of a slow camera are not."""
+    watch = Watch()
+    watch.frame(0.0)
+    watch.waited(0.5)
+    watch.frame(1.0)
+    watch.waited(2.5)
+    watch.missed("stalled", 0.5)
+    assert watch.silent == 3.0
+    assert watch.take() == (1000, {"stalled": 3000})
+
+
+def test_what_was_in_the_picture_of_a_lost_camera_ends_soon() -> None:
+    """The tracks of a camera that is lost are told and counted while it is away, not when it is back."""
+    now = 0.0
+    camera = CameraConfig(source="scene:?seed=7")
+    detector = Detector(camera.model_path, confidence=0.1)
+    pipeline = Pipeline("cam0", camera, detector, camera.settings(), Totals(), monotonic=lambda: now)
+    scene = Scene(7, 960, 540, 15)
+    for number in range(20):
+        tracks, _ = pipeline.look(Frame(scene.frame(number * 2), number, number / 7.5, 1e9 + number / 7.5))
+    assert tracks is not None
+    assert len(tracks)
+    now = 9.0
+    assert not [event for event in pipeline.step().events if isinstance(event, wire.Track)]
+    now = 11.0
+    ended = [event for event in pipeline.step().events if isinstance(event, wire.Track) and event.ended]
+    assert len(ended) >= len(tracks)
 
 
 def test_a_live_row_takes_twelve_bytes_and_gives_the_box_back() -> None:
