@@ -200,7 +200,8 @@ class Pipeline:
         loop = asyncio.get_running_loop()
         with ThreadPoolExecutor(1, f"infer {self.name}") as worker:
             await self._store(spool, [self._tally()])  # says from which totals this start goes on
-            with self.camera:
+            self.camera.start()
+            try:
                 while not self._ending:
                     step = await loop.run_in_executor(worker, self.step)
                     watchdog.progress(f"infer {self.name}")
@@ -209,8 +210,10 @@ class Pipeline:
                         show(step.live)
                     if any(isinstance(event, wire.CameraState) for event in step.events):
                         changed()
-            watchdog.forget(f"infer {self.name}")
-            await self._store(spool, await loop.run_in_executor(worker, self.close))
+                watchdog.forget(f"infer {self.name}")
+                await self._store(spool, await loop.run_in_executor(worker, self.close))
+            finally:
+                await loop.run_in_executor(worker, self.camera.stop)  # a dead address may hold it for seconds
 
     async def _store(self, spool: SpoolWorker, events: Sequence[wire.AnyEvent]) -> None:
         """Put events and the totals that they imply on disk, in one transaction."""
