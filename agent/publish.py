@@ -17,6 +17,7 @@ What always holds:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
@@ -307,7 +308,9 @@ class Delivery:
             if time.monotonic() > deadline or self._probe_at:
                 break
             await asyncio.sleep(0.05)
-        await self._publish_state(client, online=False)
+        with contextlib.suppress(TimeoutError):  # a broker that is cut off would be waited for in vain
+            async with asyncio.timeout(_GOODBYE_SECONDS):
+                await self._publish_state(client, online=False)
         raise _Finished
 
     def _say(self, problem: str) -> None:

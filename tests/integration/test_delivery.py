@@ -423,6 +423,21 @@ async def test_a_stop_without_acknowledgements_leaves_the_rest_on_disk(lone: Sta
     assert sorted(centre.totals) == [1, 1, 2, 2, 3, 3]
 
 
+async def test_a_stop_does_not_wait_for_a_broker_that_is_cut_off(lone: Stack, tmp_path: Path) -> None:
+    """Nobody answers the goodbye, and the connection still stands: the agent ends in seconds all the same."""
+    box = Box(tmp_path, gate(lone))
+    async with box.spool, asyncio.TaskGroup() as group:
+        delivery = group.create_task(box.delivery.run(), name="delivery")
+        await until(lambda: box.delivery.connected)
+        await asyncio.sleep(0.3)
+        os.kill(lone.mosquitto.pid, signal.SIGSTOP)
+        try:
+            box.delivery.stop()
+            await asyncio.wait_for(delivery, 12)
+        finally:
+            os.kill(lone.mosquitto.pid, signal.SIGCONT)
+
+
 class CountingProxy:
     """A TCP proxy that counts bytes: what MQTT costs, both ways."""
 
