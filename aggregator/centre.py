@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 
 from agent import wire
 from agent.broker import Message
+from aggregator import answers
 from aggregator.auth import Auth
 from aggregator.beside import Beside
 from aggregator.config import Config
@@ -25,6 +26,7 @@ from aggregator.store import Store, connect
 from aggregator.wanted import Wants
 
 _LOG = logging.getLogger(__name__)
+_HEALTH_SECONDS = 2.0
 
 
 class Centre:
@@ -52,6 +54,7 @@ class Centre:
         self.beside = Beside(store, self._show)
         self._changed: asyncio.Queue[str] = asyncio.Queue()
         self.fleet.on_config = self._changed.put_nowait
+        self.health = answers.Health(True, [])
 
     def _on_stored(self, facts: Sequence[Fact]) -> None:
         self.beside.stored_here(facts)
@@ -95,6 +98,16 @@ class Centre:
             reasons.append(str(error))
         return list(dict.fromkeys(reasons))
 
+    async def show_health(self) -> None:
+        """Tell watchers when this aggregator stops and starts to make progress, for ever."""
+        await self.link.tried()
+        while True:
+            reasons = await self.unhealthy()
+            if reasons != self.health.reasons:
+                self.health = answers.Health(not reasons, reasons)
+                self.hub.health(self.health)
+            await asyncio.sleep(_HEALTH_SECONDS)
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator[asyncio.TaskGroup]:
         """Run all tasks while this is open."""
@@ -108,6 +121,7 @@ class Centre:
                 group.create_task(self.watches.run(), name="watches"),
                 group.create_task(self.beside.run(), name="beside"),
                 group.create_task(self.show_configs(), name="configs"),
+                group.create_task(self.show_health(), name="health"),
                 group.create_task(take_joins(self.config), name="joins"),
                 group.create_task(self.link.take_rest(self.take, self.wants.publish_all), name="rest"),
                 group.create_task(self.link.take_events(self.ingest.put), name="events"),

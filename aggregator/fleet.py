@@ -187,13 +187,26 @@ class Fleet:
                 view.shown, view.changed = standing, True
             if view.day.start != calendar.day_start(at, self._zone):
                 view.changed = True
-            if view.changed and self._hub.watched:
-                view.changed = False
-                self._hub.node(view.name, await self.entry(view.name))
-            if view.state and self._due(view, at):
-                await self._save(view, at)
         for state, amount in amounts.items():
             self._metrics.nodes.labels(state).set(amount)
+        await self._show_changed()
+        for view in list(self._views.values()):
+            if view.state and self._due(view, at):
+                await self._save(view, at)
+
+    async def _show_changed(self) -> None:
+        """Show what has changed; without the database its state only, and all of it when that is back."""
+        away = False
+        for view in list(self._views.values()):
+            if not view.changed or not self._hub.watched or not self.known(view.name):
+                continue
+            view.changed = False
+            try:
+                entry = view.entry(_now_ms()) if away else await self.entry(view.name)
+            except StoreError:
+                away, entry = True, view.entry(_now_ms())
+            view.changed = view.changed or away
+            self._hub.node(view.name, entry)
 
     @staticmethod
     def _due(view: NodeView, at: int) -> bool:

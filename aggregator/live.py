@@ -187,6 +187,10 @@ class Hub:
         """Show which document a node wants and runs."""
         self._show("config", name, {"node": name, **msgspec.to_builtins(config)})
 
+    def health(self, health: Any) -> None:
+        """Show whether this aggregator makes progress."""
+        self._offer(list(self._watchers), sse("centre", msgspec.json.encode(health)))
+
     def _show(self, event: str, name: str, data: Any) -> None:
         takers = [watcher for watcher in self._watchers if watcher.node in ("", name)]
         if takers:

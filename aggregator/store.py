@@ -54,6 +54,7 @@ _DUPLICATE = 11000
 _ZSTD = {"wiredTiger": {"configString": "block_compressor=zstd"}}
 _NAMESPACE_EXISTS = 48
 _DAY = 86_400
+_PING_SECONDS = 5.0
 
 Document = dict[str, Any]
 
@@ -150,8 +151,12 @@ class Store:
 
     async def ping(self) -> None:
         """Raise StoreError if the database does not answer."""
-        with plain(self.where):
-            await self._client.admin.command("ping")
+        try:
+            async with asyncio.timeout(_PING_SECONDS):
+                with plain(self.where):
+                    await self._client.admin.command("ping")
+        except TimeoutError:
+            raise StoreError(f"MongoDB at {self.where} does not answer: see whether it is stuck") from None
 
     # ── the durable order ──
 

@@ -52,10 +52,11 @@ async def stream(request: web.Request) -> web.StreamResponse:
 
 
 async def _greeting(centre: Centre, name: str) -> bytes:
-    """Return what a new watcher has to know at once: the nodes."""
+    """Return what a new watcher has to know at once: the centre's health and the nodes."""
     names = [one for one in centre.fleet.names if name in ("", one)]
     known = centre.fleet.known
-    chunks = [sse("node", msgspec.json.encode(await centre.fleet.entry(one))) for one in names if known(one)]
+    chunks = [sse("centre", msgspec.json.encode(centre.health))]
+    chunks += [sse("node", msgspec.json.encode(await centre.fleet.entry(one))) for one in names if known(one)]
     if name in names:
         config = {"node": name, **msgspec.to_builtins(await centre.wants.config(name))}
         chunks.append(sse("config", msgspec.json.encode(config)))

@@ -297,6 +297,24 @@ async def test_removed_node_leaves_the_page(stack: Stack) -> None:
         await until(lambda: running.fleet.known("gone-1"))
 
 
+async def test_node_may_be_taken_out_while_it_is_shown(stack: Stack) -> None:
+    """A node that is found to be taken out while the fleet is being shown harms nothing."""
+    async with scene(stack, "first-1") as (running, node, client), box(stack.mqtt_url, "last-1") as last:
+        await last.state(online=False)
+        await until(lambda: running.fleet.known("last-1"))
+        async with client.get(f"{PREFIX}/stream") as response:
+            reader = Reader(response)
+            await reader.next("node")
+            await running.store.registry.remove_node("last-1")
+            running.fleet.forget_troubles()
+            await asyncio.gather(node.state(cameras=[]), last.state(online=False))
+            await until(lambda: not running.fleet.known("last-1"))
+            await node.send(batch(7, 1, [crossing(1)]))
+            assert (await reader.next("fact"))[0] == "first-1:7:1:0"
+            while not (await reader.next("node"))[1]["counts_today"]:
+                pass
+
+
 async def test_opening_a_camera_makes_the_node_publish(stack: Stack) -> None:
     """A stream of a camera sends `watch`, shows its boxes, and sends `unwatch` when it is closed."""
     async with scene(stack, "watch-1") as (_, node, client):
@@ -517,6 +535,24 @@ async def test_health_says_what_is_wrong(own_stack: Stack) -> None:
         await asyncio.to_thread(own_stack.mongod.start)
         async with client.get("/healthz") as response:
             assert response.status == 200
+
+
+async def test_stream_says_that_the_database_is_away(own_stack: Stack) -> None:
+    """Without the database a watcher is told so, still sees a node go, and is told when all is well again."""
+    async with (
+        scene(own_stack, "away-1") as (_, node, client),
+        client.get(f"{PREFIX}/stream") as response,
+    ):
+        reader = Reader(response)
+        assert (await reader.next("centre"))[1] == {"ok": True, "reasons": []}
+        assert own_stack.mongod
+        await asyncio.to_thread(own_stack.mongod.kill)
+        assert "MongoDB" in (await reader.next("centre", 15))[1]["reasons"][0]
+        await node.state(online=False)
+        while (await reader.next("node", 15))[1]["state"] != "offline":
+            pass
+        await asyncio.to_thread(own_stack.mongod.start)
+        assert (await reader.next("centre", 15))[1]["ok"]
 
 
 # ── the command ───────────────────────────────────────────────────────────────────────────────────

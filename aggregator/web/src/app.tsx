@@ -7,7 +7,7 @@ import { span } from "./format";
 import { LoginForm } from "./login";
 import { NodePage } from "./node-page";
 import { follow, route } from "./router";
-import { link, loggedOut, login, now } from "./session";
+import { link, loggedOut, login, now, trouble } from "./session";
 
 function ThemeButton() {
   const [theme, setTheme] = useState(document.documentElement.dataset.theme ?? "auto");
@@ -33,10 +33,18 @@ function ThemeButton() {
   );
 }
 
-/** Says that the centre is away and how old the numbers are; nothing while all is well. */
+/** Says that the centre is away or stands still, and how old the numbers are; nothing while all is well. */
 function ConnectionBanner() {
   const current = useCell(link);
+  const wrong = useCell(trouble);
   useCell(now);
+  if (wrong)
+    return (
+      <div class="banner" role="status" data-testid="centre-trouble">
+        <strong>The numbers stand still.</strong> The centre says: {wrong}. The nodes go on counting and send
+        it later.
+      </div>
+    );
   const away = Date.now() - current.since;
   if (current.state === "live" || (current.state === "opening" && away < 3000) || away < 1500) return null;
   const age = span(Date.now() - current.heard);
@@ -91,13 +99,12 @@ function Page() {
 
 export function App() {
   const who = useCell(login);
-  const lost = useCell(link).state === "lost";
   useEffect(() => {
     document.addEventListener("click", follow);
     return () => document.removeEventListener("click", follow);
   }, []);
   return (
-    <div class={lost && who !== "out" ? "app stale-link" : "app"}>
+    <div class="app">
       <Bar />
       {who !== "out" && <ConnectionBanner />}
       <main>{who === "out" ? <LoginForm /> : <Page />}</main>

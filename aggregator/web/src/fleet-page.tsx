@@ -6,7 +6,7 @@ import { blindCameras, blindToday, byLine, urgency, worstFirst } from "./counts"
 import { bytes, count, percent, rate, span } from "./format";
 import { Age, CameraBadge, isFresh, LineCounts, NodeBadge, Warnings } from "./parts";
 import { nodeHref } from "./router";
-import { joinLine, link, nodes, watch } from "./session";
+import { joinLine, link, nodes, trouble, watch } from "./session";
 import type { CameraEntry, NodeEntry } from "./types";
 
 const SEARCH_FROM = 9;
@@ -51,6 +51,7 @@ class NodeCard extends Component<{ node: NodeEntry }> {
 
 function CardBody({ node }: { node: NodeEntry }) {
   useCell(link);
+  useCell(trouble);
   const named = new Set(node.cameras.map((camera) => camera.camera));
   const silent = byLine(node.counts_today.filter((row) => !named.has(row.camera)));
   return (
@@ -98,12 +99,13 @@ function CardBody({ node }: { node: NodeEntry }) {
 }
 
 function Summary({ all }: { all: NodeEntry[] }) {
-  const lost = useCell(link).state === "lost";
+  const wrong = useCell(trouble) !== "";
+  const old = useCell(link).state === "lost" || wrong;
   const online = all.filter((node) => node.state === "online").length;
   const blind = all.reduce((sum, node) => sum + blindCameras(node), 0);
   const crossings = all.flatMap((node) => node.counts_today).reduce((sum, row) => sum + row.count, 0);
   return (
-    <dl class={lost ? "summary old" : "summary"} data-testid="summary">
+    <dl class={old ? "summary old" : "summary"} data-testid="summary">
       <div data-bad={online < all.length}>
         <dd>
           {online}

@@ -12,7 +12,7 @@ import { Age, CameraBadge, isFresh, NodeBadge, Warnings } from "./parts";
 import { Picture, type Draft } from "./picture";
 import { ResourceCharts } from "./resource-charts";
 import { nodeHref } from "./router";
-import { configs, link, login, mayEdit, nodes, putFirst, returns, watch } from "./session";
+import { configs, link, login, mayEdit, nodes, putFirst, returns, trouble, watch } from "./session";
 import type { CameraEntry, Line, NodeEntry } from "./types";
 
 const EMPTY: Record<string, Line> = {};
@@ -214,6 +214,7 @@ export function NodePage({ node: name, camera: wanted }: { node: string; camera:
   const node = useCell(nodes)?.get(name);
   const exists = useNode(name);
   useCell(link);
+  useCell(trouble);
   useEffect(() => {
     document.title = `${name} · GB-Fleet`;
   }, [name]);

@@ -3,12 +3,12 @@ import { useCell } from "./cell";
 import { breakdown, DIRECTIONS, type LineSum } from "./counts";
 import { ago, count, span } from "./format";
 import { angle } from "./geometry";
-import { link, now } from "./session";
+import { link, now, trouble } from "./session";
 import type { CameraEntry, Direction, Line, NodeEntry } from "./types";
 
 /** Whether the numbers of a node may be read as current. */
 export function isFresh(node: NodeEntry): boolean {
-  return node.state === "online" && link.value.state !== "lost";
+  return node.state === "online" && link.value.state !== "lost" && !trouble.value;
 }
 
 export function NodeBadge({ node }: { node: NodeEntry }) {

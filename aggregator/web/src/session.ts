@@ -3,7 +3,7 @@
 import { api, ApiError } from "./api";
 import { Cell } from "./cell";
 import { Stream, type Link } from "./stream";
-import type { Fact, LiveFrame, Me, NodeConfig, NodeEntry } from "./types";
+import type { Fact, Health, LiveFrame, Me, NodeConfig, NodeEntry } from "./types";
 
 export type Login = Me | "unknown" | "out";
 
@@ -12,6 +12,8 @@ export const nodes = new Cell<ReadonlyMap<string, NodeEntry> | null>(null);
 export const configs = new Cell<ReadonlyMap<string, NodeConfig>>(new Map());
 export const joinLine = new Cell("");
 export const link = new Cell<Link>({ state: "opening", since: Date.now(), heard: Date.now() });
+/** What the centre says is wrong with itself; empty while all is well. */
+export const trouble = new Cell("");
 /** The centre's clock, once a second. */
 export const now = new Cell(Date.now());
 /** Grows each time that the stream is back after a break. */
@@ -103,6 +105,7 @@ export function loggedOut(): void {
 function take(name: string, data: string): void {
   const value: unknown = JSON.parse(data);
   if (name === "node") putNode(value as NodeEntry);
+  else if (name === "centre") trouble.set((value as Health).reasons[0] ?? "");
   else if (name === "live") for (const reader of frames) reader(value as LiveFrame);
   else if (name === "fact") for (const reader of facts) reader(value as Fact);
   else if (name === "config") {
@@ -126,6 +129,7 @@ export function watch(node?: string, camera?: string): () => void {
     },
     refused: (status) => {
       if (status === 401) loggedOut();
+      else if (status === 503) trouble.set("its database does not answer");
     },
   });
   stream = mine;

@@ -136,3 +136,9 @@ export interface Me {
   role: "viewer" | "operator" | "admin";
   site?: { timezone?: string };
 }
+
+/** Whether the centre makes progress, and what does not. */
+export interface Health {
+  ok: boolean;
+  reasons: string[];
+}
