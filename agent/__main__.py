@@ -113,15 +113,14 @@ async def _check_broker(config: Config) -> bool:
     """Connect as this node, unless its agent runs: two connections of one node would throw each other off."""
     from agent import node
     from agent.broker import BrokerError, connect
-    from agent.spoolfile import SpoolError, lock
+    from agent.spoolfile import in_use
 
+    broker = node.broker(config)
     try:
-        broker = node.broker(config)
-        with lock(config.spool_path):
-            async with connect(broker):
-                return _say(True, f"broker {broker}")
-    except SpoolError:
-        return _say(True, f"broker {broker}: not tried, the agent is running; ask `gb-agent status`")
+        if in_use(config.spool_path):
+            return _say(True, f"broker {broker}: not tried, the agent is running; ask `gb-agent status`")
+        async with connect(broker):
+            return _say(True, f"broker {broker}")
     except OSError as error:
         return _say(False, f"state_dir {config.state_dir}: {error.strerror}")
     except BrokerError as error:

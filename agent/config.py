@@ -97,6 +97,8 @@ def load(path: Path) -> Config:
     """Read and check a config file; raise ConfigError."""
     try:
         tree = tomllib.loads(path.read_text())
+    except PermissionError:
+        raise ConfigError(f"{path}: may not be read by this user. Use sudo") from None
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}. Name the file with --config FILE") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

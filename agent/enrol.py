@@ -56,7 +56,7 @@ def join_centre(url: str, node: str, code: str, fingerprint: str, config_path: P
         raise EnrolError(f"{error.filename}: {error.strerror}; run it with sudo") from None
     print(f"{node} has joined {url}")
     print(f"wrote {config_path}, ca.crt and secret beside it; the code is used up")
-    print("next: `sudo systemctl restart gb-agent`, or `gb-agent check` to try everything first")
+    print("next: `sudo systemctl restart gb-agent`, or `sudo gb-agent check` to try everything first")
 
 
 def _broker(url: str, node: str) -> Broker:

@@ -111,6 +111,18 @@ def lock(path: Path) -> IO[bytes]:
     return file
 
 
+def in_use(path: Path) -> bool:
+    """Tell whether an agent has the spool open. Makes no file: it would belong to whoever asks."""
+    try:
+        with path.with_name(f"{path.stem}.lock").open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
 def prepare(db: sqlite3.Connection, path: Path) -> None:
     """Set the connection up, check the file, make the tables; raise sqlite3.DatabaseError on damage."""
     for pragma in _PRAGMAS:
@@ -163,8 +175,12 @@ def account(db: sqlite3.Connection) -> dict[str, Any]:
 
 def read_status(path: Path) -> dict[str, Any]:
     """Return the account from outside the agent's process, whether it runs or not; raise SpoolError."""
-    if not path.exists():
-        raise SpoolError(f"{path}: there is no spool yet; start the agent first")
+    try:
+        path.stat()
+    except FileNotFoundError:
+        raise SpoolError(f"{path}: there is no spool yet; start the agent first") from None
+    except OSError as error:
+        raise SpoolError(f"{path}: {error.strerror}; run this as the agent's user or as root") from None
     problem = ""
     for mode in ("mode=ro", "immutable=1"):  # a WAL that nobody has open cannot always be read with `ro`
         try:

@@ -223,7 +223,7 @@ start() {
     systemctl daemon-reload
     systemctl enable --quiet gb-agent.service
     if systemctl restart gb-agent.service; then
-        say "runs. Look at it with: systemctl status gb-agent; gb-agent status; journalctl -u gb-agent"
+        say "runs. Look at it with: systemctl status gb-agent; sudo gb-agent status; journalctl -u gb-agent"
     else
         journalctl --no-pager -o cat -n 5 -u gb-agent || true
         fail "installed, but it does not start; see the lines above. systemd goes on trying"

@@ -110,11 +110,12 @@ def test_check_names_what_is_wrong(
 
 
 def test_check_is_content_with_a_good_box(tmp_path: Path, stack: Stack) -> None:
-    """With everything there, each line says ok and the exit code is 0."""
+    """With everything there, each line says ok, the exit code is 0, and no file is left in the way."""
     path = write_config(tmp_path, stack.mqtt_url, node_name(), {"cam0": {"source": "scene:"}})
     done = gb_agent("check", "--config", str(path))
     assert done.returncode == 0, done.stdout + done.stderr
     assert {line[:4] for line in done.stdout.splitlines()} == {"ok  "}
+    assert not list((tmp_path / "state").iterdir())
 
 
 def test_check_says_that_nothing_listens(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 from agent.capture import Camera, Frame, SourceError, StateChange, Stillness, probe
 from agent.scene import Scene
 from agent.sources import LOOKS, open_source, redact
+from tests.unprivileged import unprivileged
 
 FRAMES = 40
 
@@ -266,21 +267,10 @@ def test_addresses_are_shown_without_secrets(url: str, shown: str) -> None:
 
 def test_a_folder_that_may_not_be_entered_is_a_reason(tmp_path: Path) -> None:
     """A file behind a closed door, such as another user's home, makes the camera absent; it ends nothing."""
-    program = """if True:
-        import os, sys
-        from agent.capture import SourceError, probe
-        if os.getuid() == 0:
-            os.setgroups([]); os.setgid(65534); os.setuid(65534)
-        try:
-            probe(sys.argv[1])
-        except SourceError as error:
-            print(error)
-    """
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o000)
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(closed / "a.mp4")], capture_output=True, text=True, timeout=60
-    )
+    code = "try: probe(sys.argv[1])\nexcept SourceError as error: print(error)"
+    done = unprivileged("from agent.capture import SourceError, probe", code, str(closed / "a.mp4"))
     assert "cannot be read: Permission denied" in done.stdout, done.stderr
 
 

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from agent import config, wire
+from tests.unprivileged import unprivileged
 
 CAMERA = 'node = "gate-1"\n[camera.cam0]\nsource = "0"\n'
 
@@ -45,6 +46,24 @@ def test_missing_file_says_what_to_do(tmp_path: Path) -> None:
     """A file that is not there is named, with the option that names another."""
     with pytest.raises(config.ConfigError, match="--config FILE"):
         config.load(tmp_path / "none.toml")
+
+
+def test_a_file_for_others_says_sudo(tmp_path: Path) -> None:
+    """Who may not read the config is told how, not that the file is elsewhere; likewise with the spool."""
+    path = write(tmp_path, CAMERA)
+    path.chmod(0o000)
+    code = """
+for read, path in zip((load, read_status), map(Path, sys.argv[1:])):
+    try: read(path)
+    except (ConfigError, SpoolError) as error: print(error)
+"""
+    imports = (
+        "from pathlib import Path\nfrom agent.config import ConfigError, load\n"
+        "from agent.spoolfile import SpoolError, read_status"
+    )
+    done = unprivileged(imports, code, str(path), str(tmp_path / "spool.db"))
+    assert "Use sudo" in done.stdout, done.stderr
+    assert "run this as the agent's user or as root" in done.stdout, done.stderr
 
 
 def test_sample_loads_and_shows_every_option() -> None:
