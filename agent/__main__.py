@@ -128,11 +128,11 @@ async def _check_broker(config: Config) -> bool:
 
 
 def _check_model(name: str, camera: CameraConfig) -> bool:
-    from agent.infer import Detector, ModelError
+    from agent import node
 
     try:
-        detector = Detector(camera.model_path, threads=camera.threads)
-    except ModelError as error:
+        detector = node.load_model(name, camera)
+    except (node.NodeError, ConfigError) as error:
         return _say(False, f"{name} model {error}")
     return _say(True, f"{name} model {camera.model_path.name}: {', '.join(detector.names.values())}")
 

@@ -37,12 +37,14 @@ class Desired:
     ) -> None:
         self._labels = labels
         self.error = ""
-        memory = (
-            _Memory(first, first) if remembered is None else msgspec.msgpack.decode(remembered, type=_Memory)
-        )
+        memory = _memory(remembered) or _Memory(first, first)
         self._first = renumber(memory.first, first)
-        served = memory.applied.version > memory.first.version
+        served = memory.applied != memory.first
         self.document = self._fit(memory.applied) if served else self._first
+        try:
+            self._check(self.document)
+        except Refused as refusal:  # the box has another model now
+            self.error = str(refusal)[:300]
 
     def remember(self) -> bytes:
         """Return what a restart needs."""
@@ -74,18 +76,7 @@ class Desired:
         for name, camera in document.cameras.items():
             if name not in self._labels:
                 raise Refused(f"this box has no camera {name!r}; it has {', '.join(self._labels)}")
-            named = [
-                ("camera", camera.labels),
-                *((f"line {n!r}", part.labels) for n, part in camera.lines.items()),
-            ]
-            named += [(f"zone {n!r}", part.labels) for n, part in camera.zones.items()]
-            for place, labels in named:
-                unknown = sorted(set(labels) - set(self._labels[name]))
-                if unknown:
-                    known = ", ".join(self._labels[name])
-                    raise Refused(
-                        f"{name}, {place}: the model does not know {unknown[0]!r}; it knows {known}"
-                    )
+            check_labels(name, camera, self._labels[name])
 
     def _fit(self, document: wire.Document) -> wire.Document:
         """Every camera of this box has settings, and only those."""
@@ -93,9 +84,30 @@ class Desired:
         return wire.Document(document.version, cameras)
 
 
+def check_labels(name: str, camera: wire.CameraSettings, known: list[str]) -> None:
+    """Raise Refused if a camera is asked for what its model never finds: it would count nothing, silently."""
+    named = [("camera", camera.labels)]
+    named += [(f"line {n!r}", line.labels) for n, line in camera.lines.items()]
+    named += [(f"zone {n!r}", zone.labels) for n, zone in camera.zones.items()]
+    for place, labels in named:
+        unknown = sorted(set(labels) - set(known))
+        if unknown:
+            raise Refused(
+                f"{name}, {place}: the model does not know {unknown[0]!r}; it knows {', '.join(known)}"
+            )
+
+
 class _Memory(msgspec.Struct, array_like=True, frozen=True):
     first: wire.Document
     applied: wire.Document
+
+
+def _memory(remembered: bytes | None) -> _Memory | None:
+    """Return what was remembered; None if there is nothing, or another version wrote it differently."""
+    try:
+        return msgspec.msgpack.decode(remembered, type=_Memory) if remembered else None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
 
 
 def renumber(before: wire.Document, now: wire.Document) -> wire.Document:

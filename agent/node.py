@@ -19,8 +19,8 @@ import msgspec
 from agent import wire
 from agent.analyse import Totals
 from agent.broker import Broker, BrokerError
-from agent.command import Commands, Desired
-from agent.config import Config, ConfigError
+from agent.command import Commands, Desired, Refused, check_labels
+from agent.config import CameraConfig, Config, ConfigError
 from agent.infer import Detector, ModelError
 from agent.pipeline import Pipeline
 from agent.publish import Delivery
@@ -59,14 +59,21 @@ def broker(config: Config) -> Broker:
 
 
 def load_models(config: Config) -> dict[str, Detector]:
-    """Return camera -> detector; raise NodeError."""
+    """Return camera -> detector; raise NodeError or ConfigError."""
+    return {name: load_model(name, camera) for name, camera in config.camera.items()}
+
+
+def load_model(name: str, camera: CameraConfig) -> Detector:
+    """Return a camera's detector; raise NodeError, or ConfigError if it does not know a label."""
     try:
-        return {
-            name: Detector(camera.model_path, confidence=min(WEAK, camera.confidence), threads=camera.threads)
-            for name, camera in config.camera.items()
-        }
+        confidence = min(WEAK, camera.confidence)
+        detector = Detector(camera.model_path, confidence=confidence, threads=camera.threads)
+        check_labels(name, camera.settings(), list(detector.names.values()))
     except ModelError as error:
         raise NodeError(str(error)) from None
+    except Refused as refusal:
+        raise ConfigError(f"labels of {refusal}") from None
+    return detector
 
 
 def open_spool(config: Config) -> Spool:

@@ -91,6 +91,7 @@ def events_of(payload: bytes) -> list[wire.AnyEvent]:
     [
         ({"source": "scene:", "model": "no-such.onnx"}, "no-such.onnx"),
         ({"source": "no-such.mp4"}, "no-such.mp4"),
+        ({"source": "scene:", "labels": ["cars"]}, "the model does not know 'cars'"),
         ({"source": "rtsp://127.0.0.1:9/street"}, "127.0.0.1:9"),
         ({"source": "0"}, "0"),
     ],
@@ -133,6 +134,7 @@ def test_check_says_that_nothing_listens(tmp_path: Path) -> None:
     [
         ("[broker]\nurll = 1", 2, "broker.urll: unknown key"),
         ('[broker]\nurl = "http://x"', 2, "broker.url: the broker's address must look like"),
+        ('[camera.c]\nsource = "scene:"\nlabels = ["cars"]', 2, "the model does not know 'cars'; it knows"),
         ('[camera.c]\nsource = "scene:"\nmodel = "foreign.onnx"', 1, "foreign.onnx"),
     ],
 )

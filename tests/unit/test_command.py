@@ -75,6 +75,32 @@ def test_line_edited_in_the_file_gets_a_new_version() -> None:
     assert again.document == desired.document
 
 
+def test_edits_of_the_file_never_take_over_from_the_centre() -> None:
+    """Once the centre has spoken its document runs, however often the box's file is edited after that."""
+    desired = Desired(FIRST, None, LABELS)
+    desired.want(payload(2, confidence=0.5))
+    for edit in range(4):
+        line = wire.Line(points=[(0.0, 0.1 * edit), (1.0, 0.6)])
+        edited = wire.Document(0, {"cam0": wire.CameraSettings(lines={"main": line})})
+        desired = Desired(edited, desired.remember(), LABELS)
+        assert desired.settings("cam0").confidence == 0.5
+
+
+def test_memory_that_cannot_be_read_is_none() -> None:
+    """After an upgrade or a downgrade the file's document runs, and the centre's comes again."""
+    desired = Desired(FIRST, b"\x93\xa3odd", LABELS)
+    assert desired.document == FIRST
+    assert desired.want(payload(1))
+
+
+def test_another_model_that_does_not_know_a_label_is_reported() -> None:
+    """A line that counts only cars under a model for masks counts nothing, and the page says why."""
+    desired = Desired(FIRST, None, LABELS)
+    desired.want(payload(1, lines={"main": msgspec.structs.replace(LINE, labels=["car"])}))
+    again = Desired(FIRST, desired.remember(), {"cam0": ["with_mask"]})
+    assert "the model does not know 'car'" in again.report().error
+
+
 class Watched:
     def __init__(self) -> None:
         self.calls: list[tuple[str, float, bool]] = []
