@@ -32,6 +32,7 @@ mount --rbind /dev {view}/root/dev
 mount -t proc proc {view}/root/proc
 mount -t tmpfs tmpfs {view}/root/tmp
 chmod 1777 {view}/root/tmp
+[ -d {view}/root{root} ] || {{ mkdir -p {view}/root{root} && mount --bind {root} {view}/root{root}; }}
 printf '127.0.0.1 localhost mosquitto mongodb\\n' >{view}/root/etc/hosts
 cd {root}
 exec chroot {view}/root env -C {root} {python} -m tests.integration.as_containers inside

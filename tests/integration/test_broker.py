@@ -47,7 +47,7 @@ class Guarded(Stack):
         )
         (folder / "rights").write_text("user gate-01\ntopic readwrite free/#\ntopic read deaf/#\n")
         extra = (
-            f"user root\nallow_anonymous false\npassword_file {folder}/passwords\nacl_file {folder}/rights\n"
+            f"allow_anonymous false\npassword_file {folder}/passwords\nacl_file {folder}/rights\n"
             f"max_packet_size 3000\nlistener {self.tls_port} 127.0.0.1\ncafile {folder}/ca.pem\n"
             f"certfile {folder}/server.pem\nkeyfile {folder}/server.key\n"
         )
