@@ -240,6 +240,23 @@ def test_centre_restarts_and_nobody_reloads(page: Page, centre: Centre, node: Sc
     assert_never_reloaded(page)
 
 
+def test_database_away_is_said_and_greys_the_numbers(page: Page, centre: Centre, node: ScriptedNode) -> None:
+    """While the database is away the page gives the reason and greys its numbers; then they go on."""
+    node.camera()
+    node.cross(1)
+    expect(count(card(page, node))).to_have_text("1")
+    assert centre.stack.mongod
+    centre.stack.mongod.kill()
+    try:
+        expect(page.get_by_test_id("centre-trouble")).to_contain_text("MongoDB", timeout=15_000)
+        expect(card(page, node)).to_have_class(re.compile("old"))
+    finally:
+        centre.stack.mongod.start()
+    node.cross(2)
+    expect(page.get_by_test_id("centre-trouble")).to_be_hidden(timeout=15_000)
+    expect(count(card(page, node))).to_have_text("2", timeout=15_000)
+
+
 def test_hostile_text_is_only_text(page: Page, node: ScriptedNode) -> None:
     """Markup in labels, line names, reasons and versions is shown as it is and never runs."""
     node.camera(state="absent", reason=HOSTILE, labels=[HOSTILE, "car"])
