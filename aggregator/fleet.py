@@ -71,9 +71,11 @@ class Fleet:
         self._removed.discard(node)
         at = _now_ms()
         view = self._view(node)
-        if view.state is None or state.online != view.online:
+        before = view.state
+        restarted = before is not None and state.online and state.epoch != before.epoch
+        if before is None or state.online != view.online or restarted:
             view.since = at
-        config_changed = view.state is None or view.state.config != state.config
+        config_changed = before is None or before.config != state.config
         view.state, view.online, view.changed, view.saved = state, state.online, True, 0
         if not retained and state.online:
             view.hear(at)

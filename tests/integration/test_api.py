@@ -297,6 +297,18 @@ async def test_removed_node_leaves_the_page(stack: Stack) -> None:
         await until(lambda: running.fleet.known("gone-1"))
 
 
+async def test_since_is_the_start_of_the_agent_that_runs(stack: Stack) -> None:
+    """A node that restarted unseen is online since then; saying the same again changes nothing."""
+    async with scene(stack, "since-1") as (running, node, client):
+        seen = []
+        for epoch in (0, 1, 1):
+            await node.state(epoch=epoch, version=f"{len(seen)}")
+            await until(lambda: running.fleet.state("since-1").version == f"{len(seen)}")  # type: ignore[union-attr]
+            seen.append((await get(client, "/nodes/since-1"))["since"])
+            await asyncio.sleep(0.01)
+        assert seen[0] < seen[1] == seen[2]
+
+
 async def test_node_may_be_taken_out_while_it_is_shown(stack: Stack) -> None:
     """A node that is found to be taken out while the fleet is being shown harms nothing."""
     async with scene(stack, "first-1") as (running, node, client), box(stack.mqtt_url, "last-1") as last:
