@@ -8,11 +8,13 @@ end of its log, ends the rest and exits 1.
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -66,8 +68,10 @@ class Options:
             raise DemoError(f"PACE={pace}: it is real or fast")
         if loop not in ("0", "1"):
             raise DemoError(f"LOOP={loop}: it is 0 or 1")
-        if not port.isdigit() or not 0 <= int(port) < 65536:
+        if not port.isdecimal() or not 0 <= int(port) < 65536:
             raise DemoError(f"PORT={port}: it is a number up to 65535; 0 takes a free one")
+        if env.get("LINE"):
+            parse_line(env["LINE"])
         return cls(
             source="scene:?seed=7" if source == "scene" else source,
             model=env.get("MODEL") or ("mask" if source.isdigit() else "traffic"),
@@ -89,7 +93,7 @@ def parse_line(text: str) -> tuple[str, list[list[float]]]:
         flat = [float(number) for number in numbers.split(",")]
     except ValueError:
         flat = []
-    if not name or len(flat) < 4 or len(flat) % 2:
+    if not name or len(flat) < 4 or len(flat) % 2 or not all(0 <= number <= 1 for number in flat):
         raise DemoError(f"LINE={text}: write it as name:x1,y1,x2,y2 in fractions of the frame")
     return name, [flat[i : i + 2] for i in range(0, len(flat), 2)]
 
@@ -109,13 +113,18 @@ def camera_table(options: Options, source: str) -> dict[str, Any]:
     }
 
 
+def toml(value: str | bool | list[list[float]]) -> str:
+    """Return a value as TOML writes it: as JSON does, but for its surrogates."""
+    return json.dumps(value, ensure_ascii=False)
+
+
 def agent_toml(folder: Path, node: str, mqtt_url: str, camera: dict[str, Any]) -> Path:
     """Write a demo node's configuration."""
     lines = camera.pop("lines")
-    text = [f'node = "{node}"', f'state_dir = "{folder / node}"', "[broker]", f'url = "{mqtt_url}"']
-    text += ["[camera.cam0]", *(f"{key} = {json.dumps(value)}" for key, value in camera.items())]
+    text = [f'node = "{node}"', f"state_dir = {toml(str(folder / node))}", "[broker]", f'url = "{mqtt_url}"']
+    text += ["[camera.cam0]", *(f"{key} = {toml(value)}" for key, value in camera.items())]
     for name, line in lines.items():
-        text += [f"[camera.cam0.lines.{json.dumps(name)}]", f"points = {json.dumps(line['points'])}"]
+        text += [f"[camera.cam0.lines.{toml(name)}]", f"points = {toml(line['points'])}"]
     path = folder / f"{node}.toml"
     path.write_text("\n".join(text) + "\n")
     return path
@@ -129,8 +138,8 @@ def aggregator_toml(options: Options, stack: Stack) -> Path:
     path = options.folder / "aggregator.toml"
     path.write_text(
         f'[broker]\nurl = "{stack.mqtt_url}"\n'
-        f'[mongodb]\nuri = "{stack.mongodb_uri}"\n'
-        f'[http]\nhost = "127.0.0.1"\nport = {options.port}\ntoken_file = "{token}"\n'
+        f"[mongodb]\nuri = {toml(stack.mongodb_uri)}\n"
+        f'[http]\nhost = "127.0.0.1"\nport = {options.port}\ntoken_file = {toml(str(token))}\n'
     )
     return path
 
@@ -192,7 +201,7 @@ def online(options: Options) -> int:
     try:
         with urllib.request.urlopen(request, timeout=2) as answer:
             return sum(node["state"] == "online" for node in json.load(answer)["nodes"])
-    except (urllib.error.URLError, OSError, ValueError):
+    except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError):
         return 0
 
 
@@ -202,7 +211,9 @@ def wait_until_ready(options: Options, running: Processes) -> None:
     while online(options) < len(NODES):
         running.check()
         if time.monotonic() > deadline:
-            raise DemoError(f"not healthy after {READY_SECONDS:.0f} s; the logs are in {options.folder}")
+            raise DemoError(
+                f"not healthy after {READY_SECONDS:.0f} s; run it with DIR=FOLDER and see the logs there"
+            )
         time.sleep(0.1)
 
 
@@ -224,9 +235,21 @@ def describe(options: Options, stack: Stack, running: Processes) -> None:
     )
 
 
+def need_port(port: int) -> None:
+    """Raise DemoError if the page cannot be served there."""
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError as error:
+        raise DemoError(f"PORT={port}: {error.strerror}; choose another, or 0 for a free one") from None
+
+
 def run(options: Options) -> None:
     """Start the neighbours, the centre and two nodes; watch them until somebody says stop."""
-    options.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        options.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DemoError(f"DIR={options.folder}: {error.strerror}; name a folder that can be made") from None
+    need_port(options.port)
     with (
         Stack(options.folder, os.environ.get("GB_MONGODB_URI")) as stack,
         processes(options.folder) as running,

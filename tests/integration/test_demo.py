@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -122,6 +123,7 @@ def test_interrupt_ends_everything(tmp_path: Path) -> None:
     [
         ({"PACE": "slow"}, "PACE=slow"),
         ({"LINE": "main:0,0.6"}, "LINE=main:0,0.6: write it as name:x1,y1,x2,y2"),
+        ({"LINE": "main:0,0.6,nan,0.6"}, "in fractions of the frame"),
         ({"PORT": "http"}, "PORT=http"),
         ({"MODEL": "no-such-model"}, "no-such-model"),
     ],
@@ -135,3 +137,26 @@ def test_bad_parameter_is_named(tmp_path: Path, parameters: dict[str, str], mess
     assert done.returncode == 1
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def refusal(**parameters: str) -> str:
+    """Return what a demo that cannot start says."""
+    done = subprocess.run(
+        [sys.executable, "-m", "deploy.demo"], env=os.environ | parameters, cwd=ROOT, capture_output=True,
+        text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    return done.stderr
+
+
+def test_a_port_in_use_and_a_folder_that_cannot_be_are_named(tmp_path: Path) -> None:
+    """What is in the way is said before anything is started, and nothing is sent to whoever is there."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        assert f"PORT={port}: Address already in use" in refusal(PORT=port, DIR=str(tmp_path / "demo"))
+        other.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            other.accept()
+    (tmp_path / "file").touch()
+    assert "DIR=" in refusal(PORT="0", DIR=str(tmp_path / "file" / "demo"))
