@@ -15,6 +15,7 @@ from agent import config as configuration
 from agent.config import CameraConfig, Config, ConfigError
 
 DEFAULT_CONFIG = Path("/etc/gb-agent/agent.toml")
+_EPOCHS = 5  # a start each; `status --json` tells all of them
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -47,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
     status = add("status", show_status, "Show what is on disk and what the centre has confirmed.")
     status.add_argument("--json", action="store_true", help="for programs")
     bench = add("bench", measure, "Measure each stage on this box, in milliseconds a frame.")
-    bench.add_argument("--frames", type=int, default=200, help="frames to measure (default: %(default)s)")
+    bench.add_argument("--frames", type=_count, default=200, help="frames to measure (default: %(default)s)")
     enrol = add("enrol", join, "Join this box to a centre. `gb-aggregator add-node` prints the whole line.")
     for name, text in (
         ("url", "mqtts://HOST:8883"),
@@ -57,6 +58,12 @@ def parser() -> argparse.ArgumentParser:
     ):
         enrol.add_argument(name, help=text)
     return top
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text} is no number of frames; give 1 or more")
+    return int(text)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -160,10 +167,12 @@ def show_status(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(status))
         return 0
-    for epoch in status["epochs"]:
-        stored = f"{epoch['committed']} on disk, {epoch['acked']} confirmed by the centre"
-        print(f"epoch {epoch['epoch']:>15}: {stored}")
-    print(f"{status['pending']} event(s) wait, {status['lost']} lost")
+    for epoch in status["epochs"][-_EPOCHS:]:
+        told = (
+            f"{epoch['committed']} event(s), {epoch['acked']} confirmed by the centre, {epoch['lost']} lost"
+        )
+        print(f"epoch {epoch['epoch']:>15}: {told}")
+    print(f"{status['pending']} event(s) wait, {status['lost']} lost, in {len(status['epochs'])} epoch(s)")
     return 0
 
 

@@ -19,6 +19,7 @@ import pytest
 
 from agent import wire
 from agent.broker import Broker, Client, connect
+from agent.spool import Now, Spool
 from deploy.stack import Stack, die_with_parent, free_port
 
 ROOT = Path(__file__).parents[2]
@@ -148,6 +149,27 @@ def test_run_refuses_in_one_line(tmp_path: Path, line: str, code: int, words: st
     assert words in done.stderr
     assert "Traceback" not in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_status_of_a_box_that_was_started_often_fits_the_screen(tmp_path: Path) -> None:
+    """The last starts are listed, all of them are counted; `--json` tells each."""
+    path = write_config(tmp_path, "mqtt://127.0.0.1:1", node_name(), {"cam0": {"source": "scene:"}})
+    for start in range(9):
+        spool = Spool.open(tmp_path / "state" / "spool.db", 4 << 20, Now(start * 1000, start))
+        spool.append([wire.CameraState(start * 1000, "cam0", "ok", "")], Now(start * 1000, start))
+        spool.close()
+    done = gb_agent("status", "--config", str(path))
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) == 6
+    assert done.stdout.splitlines()[-1] == "9 event(s) wait, 0 lost, in 9 epoch(s)"
+    told = json.loads(gb_agent("status", "--json", "--config", str(path)).stdout)
+    assert [epoch["committed"] for epoch in told["epochs"]] == [1] * 9
+
+
+def test_no_frames_to_measure_is_a_wrong_argument(tmp_path: Path) -> None:
+    """`bench --frames 0` says so and exits 2."""
+    done = gb_agent("bench", "--frames", "0", "--config", str(tmp_path / "none.toml"))
+    assert (done.returncode, "give 1 or more" in done.stderr) == (2, True)
 
 
 def test_second_agent_on_the_same_spool_is_refused(tmp_path: Path, stack: Stack) -> None:
