@@ -73,8 +73,9 @@ def _names(metadata: Mapping[str, str], path: Path) -> dict[int, str]:
         names = json.loads(metadata["names"])
     except (KeyError, ValueError):
         names = None
-    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
-        raise ModelError(f"{path}: its metadata holds no class names; {ADVICE}")
+    named = isinstance(names, list) and all(isinstance(name, str) and 0 < len(name) <= 48 for name in names)
+    if not names or not named:
+        raise ModelError(f"{path}: its metadata holds no class names of 1 to 48 characters; {ADVICE}")
     return dict(enumerate(names))
 
 

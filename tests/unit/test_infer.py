@@ -113,6 +113,8 @@ def test_a_broken_file_is_refused(tmp_path: Path, content: bytes) -> None:
         ({"format": FORMAT}, "no class names"),
         ({"format": FORMAT, "names": "{broken"}, "no class names"),
         ({"format": FORMAT, "names": "[]"}, "no class names"),
+        ({"format": FORMAT, "names": json.dumps(["car", ""])}, "no class names of 1 to 48 characters"),
+        ({"format": FORMAT, "names": json.dumps(["c" * 49])}, "no class names of 1 to 48 characters"),
     ],
 )
 def test_a_foreign_model_is_refused(tmp_path: Path, metadata: dict, reason: str) -> None:
