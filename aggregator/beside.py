@@ -73,4 +73,6 @@ class Beside:
         if facts:
             self._remember(frozenset(fact.id for fact in facts))
             self._show(facts)
+        if len(rows) == _MOST:  # more than can be shown: go on with what comes from now on
+            return now() + _OVERLAP
         return max(since, rows[-1]["stored_at"]) if rows else since

@@ -121,9 +121,10 @@ class Centre:
                 group.create_task(self.watches.run(), name="watches"),
                 group.create_task(self.beside.run(), name="beside"),
                 group.create_task(self.show_configs(), name="configs"),
+                group.create_task(self.wants.run(), name="wants"),
                 group.create_task(self.show_health(), name="health"),
                 group.create_task(take_joins(self.config), name="joins"),
-                group.create_task(self.link.take_rest(self.take, self.wants.publish_all), name="rest"),
+                group.create_task(self.link.take_rest(self.take, self.wants.publish_again), name="rest"),
                 group.create_task(self.link.take_events(self.ingest.put), name="events"),
             ]
             try:

@@ -19,7 +19,6 @@ import msgspec
 from agent import wire
 from agent.broker import BrokerError, Client, Message, connect
 from aggregator.config import Config
-from aggregator.failures import StoreError
 
 _LOG = logging.getLogger(__name__)
 _LONGEST_PAUSE = 2.0
@@ -90,7 +89,7 @@ class Link:
                 self._events = None
                 await self._pause("events", error)
 
-    async def take_rest(self, take: Take, on_connect: Callable[[], Awaitable[None]]) -> None:
+    async def take_rest(self, take: Take, on_connect: Callable[[], None]) -> None:
         """Hand on states, answers and live frames, for ever."""
         while True:
             try:
@@ -100,19 +99,12 @@ class Link:
                     self._control = client
                     self._stands("rest")
                     _LOG.info("connected to %s", client.broker)
-                    await self._greet(on_connect)
+                    on_connect()
                     async for message in client.messages:
                         await take(message)
             except BrokerError as error:
                 self._control = None
                 await self._pause("rest", error)
-
-    @staticmethod
-    async def _greet(on_connect: Callable[[], Awaitable[None]]) -> None:
-        try:
-            await on_connect()
-        except StoreError as error:
-            _LOG.warning("desired documents are not published again now: %s", error)
 
     @asynccontextmanager
     async def _connection(self, suffix: str) -> AsyncIterator[Client]:

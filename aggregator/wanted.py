@@ -8,7 +8,9 @@ connect the wanted documents are published again, so a broker that lost its memo
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import logging
 from collections.abc import Awaitable, Callable
 
 import msgspec
@@ -16,11 +18,14 @@ import msgspec
 from agent import wire
 from agent.broker import BrokerError
 from aggregator import answers
+from aggregator.failures import StoreError
 from aggregator.fleet import Fleet
 from aggregator.live import Hub
 from aggregator.store import Store
 
+_LOG = logging.getLogger(__name__)
 _ATTEMPTS = 10
+_PAUSE_SECONDS = 1.0
 
 Publish = Callable[[str, bytes], Awaitable[None]]
 Change = Callable[[wire.Document, int], wire.Document]
@@ -75,6 +80,7 @@ class Wants:
         self._fleet = fleet
         self._hub = hub
         self._publish = publish
+        self._due = asyncio.Event()
 
     async def change(self, node: str, user: str, action: str, change: Change) -> int:
         """Change a node's document and send it; return its version. Raise NotWanted."""
@@ -103,10 +109,23 @@ class Wants:
         report = self._report(node)
         return answers.ConfigState(max(wanted, report.applied), report.applied, report.error, current)
 
-    async def publish_all(self) -> None:
-        """Publish every wanted document; raise BrokerError."""
-        for row in await self._store.registry.wants():
-            await self._publish(row["_id"], row["document"].encode())
+    def publish_again(self) -> None:
+        """Have every wanted document published, as soon as the database gives them."""
+        self._due.set()
+
+    async def run(self) -> None:
+        """Publish all documents whenever that is due, for ever."""
+        while True:
+            await self._due.wait()
+            self._due.clear()
+            try:
+                for row in await self._store.registry.wants():
+                    await self._publish(row["_id"], row["document"].encode())
+            except BrokerError as error:
+                _LOG.debug("the wanted documents are published at the next connect: %s", error)
+            except StoreError:
+                await asyncio.sleep(_PAUSE_SECONDS)
+                self._due.set()
 
     def _report(self, node: str) -> wire.ConfigReport:
         state = self._fleet.state(node)

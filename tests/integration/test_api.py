@@ -19,8 +19,10 @@ import pytest
 from aiohttp import ClientSession, CookieJar, web
 
 from agent import wire
-from aggregator import auth
+from aggregator import answers, auth, wanted
 from aggregator.api import OUTSIDE, PREFIX, ROUTES
+from aggregator.beside import Beside
+from aggregator.calendar import now
 from aggregator.centre import Centre
 from aggregator.live import BUFFER_BYTES
 from aggregator.serve import make_app
@@ -200,6 +202,26 @@ async def test_lines_are_wanted_and_reported(stack: Stack) -> None:
             await until(lambda: [document.version for document in again.wants] == [10])
 
 
+async def test_wants_are_published_when_the_database_is_back_last(own_stack: Stack) -> None:
+    """A broker that lost its memory gets the documents though the database came back after it."""
+    change = wanted.set_line("cam0", "gate", answers.LineBody([(0.0, 0.5), (1.0, 0.5)]))
+    async with centre(settings(own_stack.mqtt_url, own_stack.mongodb_uri, "api_power")) as running:
+        async with box(own_stack.mqtt_url, "power-1") as node:
+            await node.state()
+            await until(lambda: running.fleet.known("power-1"))
+            await running.wants.change("power-1", "token", "put line cam0/gate", change)
+        assert own_stack.mongod
+        await asyncio.to_thread(own_stack.mongod.kill)
+        await asyncio.to_thread(own_stack.mosquitto.kill)
+        await until(lambda: running.link.trouble)
+        await asyncio.to_thread(own_stack.mosquitto.start)
+        await until(lambda: not running.link.trouble)
+        await asyncio.sleep(3)
+        await asyncio.to_thread(own_stack.mongod.start)
+        async with box(own_stack.mqtt_url, "power-1") as again:
+            await until(lambda: again.wants)
+
+
 @pytest.mark.parametrize(
     ("path", "body", "status", "code"),
     [
@@ -279,6 +301,24 @@ async def test_stream_shows_what_another_aggregator_stored(stack: Stack) -> None
             assert min(one.metrics.events._value.get() for one in (running, other)) > 0
             with pytest.raises(TimeoutError):
                 await reader.next("fact", 3.0)
+
+
+async def test_flood_of_another_aggregator_does_not_stop_the_view(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After more facts at once than are read in one go, the next ones are shown again."""
+    monkeypatch.setattr("aggregator.beside._MOST", 5)
+    async with scene(stack, "flood-1") as (running, node, _):
+        shown: list[str] = []
+        beside = Beside(running.store, lambda facts: shown.extend(fact.id for fact in facts))
+        since = now()
+        await node.send(batch(7, 1, [crossing(total) for total in range(1, 21)]))
+        await until(lambda: len(node.acked) == 1)
+        since = await beside._read(since)
+        await node.send(batch(7, 2, [crossing(21)]))
+        await until(lambda: len(node.acked) == 2)
+        await beside._read(since)
+        assert shown[-1] == "flood-1:7:2:0"
 
 
 async def test_removed_node_leaves_the_page(stack: Stack) -> None:
@@ -460,6 +500,14 @@ async def test_guessing_is_slowed_down(stack: Stack) -> None:
                 seen.append((await response.json())["error"]["code"])
         assert seen == ["wrong_login"] * 10 + ["too_many_attempts"]
         assert response.headers["Retry-After"] == "60"
+
+        async def guess(password: str) -> int:
+            body = {"user": "otto", "password": password}
+            async with client.post(f"{PREFIX}/login", json=body) as response:
+                return response.status
+
+        at_once = await asyncio.gather(*(guess(f"guess {i}") for i in range(20)))
+        assert at_once.count(401) <= 11, "many at once outran the limit"
         async with client.post(f"{PREFIX}/login", json={"token": TOKEN}) as response:
             assert response.status == 200
 
