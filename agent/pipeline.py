@@ -199,7 +199,7 @@ class Pipeline:
         """Look at frames until `end`; then close what is open and store it."""
         loop = asyncio.get_running_loop()
         with ThreadPoolExecutor(1, f"infer {self.name}") as worker:
-            await self._store(spool, [self._tally()])  # says from which totals this start goes on
+            await self._store(spool, [self._baseline()])
             self.camera.start()
             try:
                 while not self._ending:
@@ -234,7 +234,8 @@ class Pipeline:
             live = self._live(frame, tracks)
         self._tick = self._monotonic()
         ended = any(isinstance(event, wire.CameraState) and event.state == "ended" for event in events)
-        return Step(events + (self._finish() if ended else self._minute_events()), live)
+        # The end itself goes last: it is urgent, and takes the totals before it along at once.
+        return Step(self._finish() + events if ended else events + self._minute_events(), live)
 
     def close(self) -> list[wire.AnyEvent]:
         """End all tracks and the minute that runs; return their events."""
@@ -329,6 +330,13 @@ class Pipeline:
         if now - since >= 2.0:
             self.fps, self._rate = (self.seen - seen) / (now - since), (now, self.seen)
         return [self._tally()] if self._minute_start() != self._minute.start_ms else []
+
+    def _baseline(self) -> wire.Tally:
+        """Say, as of the minute before, from which totals this start goes on."""
+        before = self._minute.start_ms - 60_000
+        return self._analyst.tally(
+            before, watched=0, blind={}, captured=0, inferred=0, dropped=0, p50=0, p95=0
+        )
 
     def _tally(self) -> wire.Tally:
         """Close the minute that runs."""

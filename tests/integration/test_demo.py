@@ -108,6 +108,28 @@ def test_bad_line_is_refused_in_words(demo: Demo) -> None:
     assert "points" in json.load(refused.value)["error"]["message"]
 
 
+def test_share_of_masks_is_on_the_page_when_a_slide_show_ends(data: Path, tmp_path: Path) -> None:
+    """All faces of a folder of pictures, seen in the first minute of a new box, are told at its end."""
+    pictures = sorted((data / "masks" / "val" / "images").glob("andrewmvd_*"))[:20]
+    (tmp_path / "slides").mkdir()
+    for picture in pictures:
+        (tmp_path / "slides" / picture.name).symlink_to(picture)
+    demo = Demo(tmp_path / "demo", SOURCE=str(tmp_path / "slides"), MODEL="mask", PACE="fast")
+    try:
+        camera = demo.until(
+            lambda: [c for c in demo.get("/nodes/demo-1")["cameras"] if c["state"] == "ended"], 60
+        )[0]
+        demo.until(
+            lambda: demo.get("/nodes/demo-1")["cameras"][0]["objects_today"].get("with_mask", 0) > 20, 10
+        )
+        objects = demo.get("/nodes/demo-1")["cameras"][0]["objects_today"]
+        assert objects["with_mask"] > 2 * objects["without_mask"]
+        assert camera["reason"].endswith("has come to its end")
+    finally:
+        demo.stop()
+        demo.process.stdout.close()  # type: ignore[union-attr]
+
+
 def test_interrupt_ends_everything(tmp_path: Path) -> None:
     """SIGINT to the process group: exit 0 and no process left."""
     demo = Demo(tmp_path / "demo")
