@@ -11,6 +11,7 @@ from aggregator.counts import HOUR, REACH, increments
 from aggregator.store import Store
 
 STALE_MS = 150_000
+_UNITS = ((86_400_000, "days"), (3_600_000, "h"), (60_000, "min"), (1000, "s"))
 
 
 class Day:
@@ -100,7 +101,9 @@ class NodeView:
         if self.state and self.state.config.error:
             found.append(f"The configuration was refused: {self.state.config.error}")
         if self.clock_off:
-            found.append(f"The node's clock is off by {self.clock_off / 1000:.0f} s")
+            found.append(
+                f"The node's clock is {_length(abs(self.clock_off))} {'ahead' if self.clock_off > 0 else 'behind'}"
+            )
         if amount := self.troubles.get("conflicts"):
             found.append(f"{amount} batches came twice with different contents: is this box a copy?")
         if amount := self.troubles.get("quarantine"):
@@ -108,6 +111,12 @@ class NodeView:
         if amount := self.troubles.get(documents.LOSSES):
             found.append(f"{amount} events were lost on the node")
         return found
+
+
+def _length(span: int) -> str:
+    """Return a span of Unix milliseconds in the unit that a person would use."""
+    unit, name = next((unit, name) for unit, name in _UNITS if span >= 2 * unit or name == "s")
+    return f"{span // unit} {name}"
 
 
 async def read_counts(store: Store, node: str, day: Day) -> None:
