@@ -102,12 +102,6 @@ class Archive:
             rows = self._database[RESOURCES].find(query).sort("a", DESCENDING).limit(limit)
             return [row async for row in rows]
 
-    async def tallies(self, node: str, since: int, until: int) -> list[Document]:
-        """Return a node's tallies in [since, until), oldest first."""
-        with plain(self._where):
-            rows = self._database[TALLIES].find({"n": node, "a": {"$gte": since, "$lt": until}})
-            return [row async for row in rows.sort("a", ASCENDING)]
-
     async def watch(self, node: str, since: int, until: int) -> list[Document]:
         """Return camera `c`, watched `w`, blind `x`, inferred `g`, p95 `u` of tallies in [since, until)."""
         fields = {"_id": 0, "c": 1, "w": 1, "x": 1, "g": 1, "u": 1}

@@ -101,9 +101,8 @@ class NodeView:
         if self.state and self.state.config.error:
             found.append(f"The configuration was refused: {self.state.config.error}")
         if self.clock_off:
-            found.append(
-                f"The node's clock is {_length(abs(self.clock_off))} {'ahead' if self.clock_off > 0 else 'behind'}"
-            )
+            side = "ahead" if self.clock_off > 0 else "behind"
+            found.append(f"The node's clock is {_length(abs(self.clock_off))} {side}")
         if amount := self.troubles.get("conflicts"):
             found.append(f"{amount} batches came twice with different contents: is this box a copy?")
         if amount := self.troubles.get("quarantine"):
