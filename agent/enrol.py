@@ -53,7 +53,8 @@ def join_centre(url: str, node: str, code: str, fingerprint: str, config_path: P
         joined = asyncio.run(_join(broker, code, secret, _read(folder / "secret")))
         _put_in_place(folder, config_path, text, joined)
     except OSError as error:
-        raise EnrolError(f"{error.filename}: {error.strerror}; run it with sudo") from None
+        advice = "run it with sudo" if isinstance(error, PermissionError) else "it must be writable"
+        raise EnrolError(f"{error.filename or folder}: {error.strerror}; {advice}") from None
     print(f"{node} has joined {url}")
     print(f"wrote {config_path}, ca.crt and secret beside it; the code is used up")
     print("next: `sudo systemctl restart gb-agent`, or `sudo gb-agent check` to try everything first")
@@ -169,7 +170,10 @@ async def _admitted(broker: Broker, password: str) -> bool | None:
 
 def _with_centre(path: Path, url: str, node: str) -> str:
     """Return the config with this centre in it, checked; the packaged sample where there is none."""
-    text = (path if path.exists() else configuration.SAMPLE).read_text()
+    try:
+        text = (path if path.exists() else configuration.SAMPLE).read_text()
+    except UnicodeDecodeError as error:
+        raise EnrolError(f"the config has to be right before the box can join: {path}: {error}") from None
     text = set_keys(text, "", {"node": node})
     files = {"password_file": str(path.parent / "secret"), "ca_file": str(path.parent / "ca.crt")}
     text = set_keys(text, "broker", {"url": url, "username": "", **files})
@@ -179,7 +183,8 @@ def _with_centre(path: Path, url: str, node: str) -> str:
         configuration.load(trial)
     except configuration.ConfigError as error:
         trial.unlink()
-        raise EnrolError(f"the config has to be right before the box can join: {error}") from None
+        reason = str(error).replace(str(trial), str(path))
+        raise EnrolError(f"the config has to be right before the box can join: {reason}") from None
     return text
 
 
