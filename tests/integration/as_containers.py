@@ -26,16 +26,16 @@ INSIDE = """\
 set -e
 ip link set lo up
 mount -t tmpfs tmpfs {view}
-mkdir {view}/upper {view}/work {view}/root
-mount -t overlay overlay -o lowerdir=/,upperdir={view}/upper,workdir={view}/work {view}/root
-mount --rbind /dev {view}/root/dev
-mount -t proc proc {view}/root/proc
-mount -t tmpfs tmpfs {view}/root/tmp
-chmod 1777 {view}/root/tmp
-[ -d {view}/root{root} ] || {{ mkdir -p {view}/root{root} && mount --bind {root} {view}/root{root}; }}
-printf '127.0.0.1 localhost mosquitto mongodb\\n' >{view}/root/etc/hosts
+mkdir {view}/upper {view}/work {view}/tree
+mount -t overlay overlay -o lowerdir=/,upperdir={view}/upper,workdir={view}/work {view}/tree
+mount --rbind /dev {view}/tree/dev
+mount -t proc proc {view}/tree/proc
+mount -t tmpfs tmpfs {view}/tree/tmp
+chmod 1777 {view}/tree/tmp
+[ -d {view}/tree{root} ] || {{ mkdir -p {view}/tree{root} && mount --bind {root} {view}/tree{root}; }}
+printf '127.0.0.1 localhost mosquitto mongodb\\n' >{view}/tree/etc/hosts
 cd {root}
-exec chroot {view}/root env -C {root} {python} -m tests.integration.as_containers inside
+exec chroot {view}/tree env -C {root} {python} -m tests.integration.as_containers inside
 """
 SERVICES = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
 ENVIRONMENT = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HOME": "/tmp"}
