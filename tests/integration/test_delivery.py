@@ -304,9 +304,7 @@ def guarded(tmp_path: Path) -> Iterator[Stack]:
     """A mosquitto with rights that can be changed; the centre reads as `centre`."""
     (tmp_path / "rights").write_text("")
     (tmp_path / "passwords").write_text("")
-    extra = (
-        f"allow_anonymous false\nacl_file {tmp_path}/rights\npassword_file {tmp_path}/passwords\n"
-    )
+    extra = f"allow_anonymous false\nacl_file {tmp_path}/rights\npassword_file {tmp_path}/passwords\n"
     with Stack(tmp_path / "stack", mongodb_uri="unused", mosquitto_extra=extra) as running:
         yield running
 
