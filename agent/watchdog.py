@@ -2,7 +2,8 @@
 
 What always holds: a ping goes out only while every part that has promised progress has made some within
 its limit. A blocked event loop cannot ping; a blocked inference or disk stops the ping. So systemd
-restarts the agent within `WatchdogSec`.
+restarts the agent: after `WatchdogSec` for the loop, after the limit and `WatchdogSec` for the rest, together
+30 seconds.
 """
 
 from __future__ import annotations
