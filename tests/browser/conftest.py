@@ -13,12 +13,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from aggregator.serve import STATIC
 from deploy.demo import Options, Processes, aggregator_toml
 from deploy.stack import Stack
 from tests.browser.scripted import ScriptedNode
+
+expect.set_options(timeout=20_000)  # a busy machine is no failure
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
