@@ -68,25 +68,24 @@ def street(seed: int, frames: int) -> tuple[list[TrueCrossing], list[wire.Crossi
     for number in range(frames):
         seconds = number / scene.fps
         events += looker.look(Frame(scene.frame(number), number, seconds, seconds, 0))[1]
+    # What crosses in the first second was not there long enough to be known, and counts for neither side.
+    begin = int(scene.fps)
+    early = scene.crossings(DEFAULT_LINE, 1, begin - 1)
+    truth = scene.crossings(DEFAULT_LINE, begin, frames - 1)
     found = [event for event in events if isinstance(event, wire.Crossing)]
-    # What crosses in the first second was not there long enough to be known.
-    first = int(scene.fps)
-    truth = scene.crossings(DEFAULT_LINE, first, frames - 1)
-    found = [event for event in found if event.at / 1000 >= first / scene.fps - MATCH_SECONDS]
-    return truth, found, matches(truth, found)
+    known = unmatched(early, found)
+    return truth, known, len(known) - len(unmatched(truth, known))
 
 
-def matches(truth: list[TrueCrossing], found: list[wire.Crossing]) -> int:
-    """Return how many true crossings have a counted one of their own: same direction, within a second."""
+def unmatched(truth: list[TrueCrossing], found: list[wire.Crossing]) -> list[wire.Crossing]:
+    """Return the counted crossings that no true one has for its own: same direction, within a second."""
     free = sorted(found, key=lambda event: event.at)
-    hits = 0
     for true in sorted(truth, key=lambda crossing: crossing.at_seconds):
         for event in free:
             if event.direction == true.direction and abs(event.at / 1000 - true.at_seconds) <= MATCH_SECONDS:
                 free.remove(event)
-                hits += 1
                 break
-    return hits
+    return free
 
 
 def vehicles(found: list[wire.Crossing]) -> dict[str, int]:
