@@ -6,6 +6,7 @@ reason and what to do.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 from pathlib import Path
@@ -28,11 +29,10 @@ class _TlsSocket(ssl.SSLSocket):
     """Closes itself when the handshake fails; paho would leave it open."""
 
     def do_handshake(self, block: bool = False) -> None:
-        try:
+        with contextlib.ExitStack() as undo:
+            undo.callback(self.close)
             super().do_handshake(block)
-        except BaseException:
-            self.close()
-            raise
+            undo.pop_all()
 
 
 class Broker(msgspec.Struct, frozen=True):

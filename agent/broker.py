@@ -375,19 +375,17 @@ async def connect(
     seconds for each step of connecting.
     """
     client = Client(broker, receive_maximum, manual_ack)
-    try:
+    with contextlib.ExitStack() as undo:
+        undo.callback(client.close, gently=True)
         await client.open(will, patience)
-    except BaseException:
-        client.close(gently=True)
-        raise
+        undo.pop_all()
     pulse = asyncio.get_running_loop().create_task(client.run(), name="broker-pulse")
+    left_well = False
     try:
         yield client
-    except BaseException:
-        client.close(gently=False)
-        raise
+        left_well = True
     finally:
-        client.close(gently=True)
+        client.close(gently=left_well)
         pulse.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await pulse

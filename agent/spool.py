@@ -134,11 +134,10 @@ class Spool:
         self._used = self._last_batch = 0
         self._lock = spoolfile.lock(path)
         self._db = _connection(path)
-        try:
+        with contextlib.ExitStack() as undo:
+            undo.callback(self.close)
             self._begin(now)
-        except BaseException:
-            self.close()
-            raise
+            undo.pop_all()
 
     @classmethod
     def open(
@@ -523,14 +522,16 @@ class Spool:
         """All or nothing, on disk and in what this object remembers of it."""
         before = copy.copy(self._open), self._used, self._last_batch
         self._db.execute("BEGIN IMMEDIATE")
-        try:
+        with contextlib.ExitStack() as undo:
+            undo.callback(self._roll_back, *before)
             yield
             self._db.execute("COMMIT")
-        except BaseException:
-            with contextlib.suppress(*FAILURES):
-                self._db.execute("ROLLBACK")
-            self._open, self._used, self._last_batch = before
-            raise
+            undo.pop_all()
+
+    def _roll_back(self, batch: _Open | None, used: int, last_batch: int) -> None:
+        with contextlib.suppress(*FAILURES):
+            self._db.execute("ROLLBACK")
+        self._open, self._used, self._last_batch = batch, used, last_batch
 
 
 def _connection(path: Path) -> sqlite3.Connection:
