@@ -65,8 +65,13 @@ def test_the_centre_loads_no_camera_and_no_model() -> None:
     }
 
 
+# The edge of a request: an unknown fault of one is logged whole and answered in the API's one shape of error.
+MAY_CATCH_ALL = {"aggregator/serve.py"}
+
+
 def test_no_blanket_excepts() -> None:
     """Expected errors are named; the rest ends the process and the supervisor restarts it."""
+    found = set()
     for package in PACKAGES:
         for path in modules(package):
             for node in ast.walk(ast.parse(path.read_text())):
@@ -74,9 +79,9 @@ def test_no_blanket_excepts() -> None:
                     names = (
                         {n.id for n in ast.walk(node.type) if isinstance(n, ast.Name)} if node.type else {""}
                     )
-                    raises = any(isinstance(n, ast.Raise) and n.exc is None for n in ast.walk(node))
-                    blanket = names & {"", "Exception", "BaseException"}
-                    assert not blanket or raises, f"{path.relative_to(ROOT)}:{node.lineno}"
+                    if names & {"", "Exception", "BaseException"}:
+                        found.add(str(path.relative_to(ROOT)))
+    assert found == MAY_CATCH_ALL
 
 
 def test_every_module_says_what_it_is_for() -> None:
