@@ -16,13 +16,15 @@ This module imports msgspec only.
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 import struct
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 PREFIX = "gb/1"
 NODE_NAME = re.compile(r"^[a-z0-9][a-z0-9-]{2,31}$")
@@ -32,6 +34,7 @@ BATCH_BYTES = 32 * 1024
 URGENT_SECONDS = 1.0
 RELAXED_SECONDS = 60.0
 MAX_PAYLOAD = 256 * 1024
+MAX_GATES = 32
 
 _YEAR_2200 = 7_258_118_400_000
 _STEP = 65535.0
@@ -43,6 +46,7 @@ Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9 _.-]{0,47}$")]
 Label = Annotated[str, Meta(min_length=1, max_length=48)]
 CameraName = Annotated[str, Meta(max_length=48)]  # empty where an event is the box's, not a camera's
 Fraction = Annotated[float, Meta(ge=0.0, le=1.0)]
+Metre = Annotated[float, Meta(ge=-10_000.0, le=10_000.0)]
 Percent = Annotated[int, Meta(ge=0, le=100)]
 Count = Annotated[int, Meta(ge=0, le=2**53)]
 Direction = Literal["AB", "BA"]
@@ -96,11 +100,20 @@ class Detection(Event, tag=1, frozen=True):
     box: bytes
 
 
+class Gate(Struct, array_like=True, frozen=True):
+    """A line that an object passed (AB, BA) or a zone it entered (in), `after` ms since its first sight."""
+
+    name: Label
+    kind: Literal["AB", "BA", "in"]
+    after: Count
+
+
 class Track(Event, tag=2, frozen=True):
     """An object's life, when it ends (`ended`) or each minute of a long one.
 
     `age`: milliseconds from first to last sight (`at` is the last). `path`: see `pack_path`.
     `votes`: label -> share of the votes in percent, when more than one label was seen.
+    `gates`: what it passed, in order, the first MAX_GATES; only on the last part, and only two or more.
     """
 
     track: Count
@@ -111,10 +124,14 @@ class Track(Event, tag=2, frozen=True):
     path: bytes
     ended: bool = True
     votes: dict[str, Percent] = {}
+    gates: Annotated[list[Gate], Meta(max_length=MAX_GATES)] = []
 
 
 class Crossing(Event, tag=3, frozen=True):
-    """A confirmed track changed the side of a line; `total` is the running total of that row."""
+    """A confirmed track changed the side of a line; `total` is the running total of that row.
+
+    `speed`: tenths of km/h, where the camera has a road plane and the object was on it long enough.
+    """
 
     line: Label
     version: Count
@@ -123,6 +140,7 @@ class Crossing(Event, tag=3, frozen=True):
     track: Count
     total: Count
     score: Percent = 0
+    speed: Count | None = None
 
 
 class Stay(Event, tag=4, frozen=True):
@@ -145,11 +163,47 @@ class LineTotal(Struct, array_like=True, frozen=True):
     total: Count
 
 
+class ZoneTotal(Struct, array_like=True, frozen=True):
+    """The running totals of one (zone, version, label): objects that came in, and that went out."""
+
+    zone: Label
+    version: Count
+    label: Label
+    entered: Count
+    left: Count
+
+
+class ZoneMinute(Struct, array_like=True, frozen=True):
+    """How full a zone was in a minute's watched time: time-weighted mean, peak, and as the minute ended.
+
+    A mean is in hundredths of an object. `queue_`: the same of those that stood still.
+    """
+
+    zone: Label
+    version: Count
+    mean: Count
+    peak: Count
+    now: Count
+    queue_mean: Count
+    queue_peak: Count
+    queue_now: Count
+
+
+class TripTotal(Struct, array_like=True, frozen=True):
+    """The running total of ended objects by first and last gate, each written `line:AB` or `zone`."""
+
+    origin: Annotated[str, Meta(min_length=1, max_length=64)]
+    destination: Annotated[str, Meta(min_length=1, max_length=64)]
+    label: Label
+    total: Count
+
+
 class Tally(Event, tag=5, frozen=True):
-    """One camera's minute, `at` its start. Everything in `totals` and `objects` is a running total.
+    """One camera's minute, `at` its start. `totals`, `objects`, `zones` and `trips` are running totals.
 
     `watched`, `blind`: milliseconds of this minute, `blind` by reason (a camera status or "off").
     `captured`, `inferred`, `dropped`: frames of this minute. `p50`, `p95`: capture to event, ms.
+    `occupancy`: of the zones that exist now, in this minute.
     """
 
     watched: Count
@@ -161,6 +215,9 @@ class Tally(Event, tag=5, frozen=True):
     dropped: Count
     p50: Count
     p95: Count
+    zones: list[ZoneTotal] = []
+    occupancy: list[ZoneMinute] = []
+    trips: list[TripTotal] = []
 
 
 class Resources(Event, tag=6, frozen=True):
@@ -227,17 +284,26 @@ def decode_event(raw: bytes | msgspec.Raw, base: int) -> AnyEvent:
 
 
 def event_dict(event: AnyEvent) -> dict[str, Any]:
-    """Return the readable form: `type` beside the fields, boxes and paths as fractions."""
+    """Return the readable form: `type` beside the fields, boxes and paths as fractions, speeds in km/h."""
     fields = {"type": EVENT_NAMES[type(event)], **msgspec.structs.asdict(event)}
     if isinstance(event, Detection):
         fields["box"] = unpack_box(event.box)
     elif isinstance(event, Track):
         fields["path"] = unpack_path(event.path)
+        fields["gates"] = _rows(event.gates)
+    elif isinstance(event, Crossing):
+        fields["speed"] = None if event.speed is None else event.speed / 10
     elif isinstance(event, Tally):
-        fields["totals"] = [msgspec.structs.asdict(row) for row in event.totals]
+        fields |= {name: _rows(getattr(event, name)) for name in ("totals", "zones", "occupancy", "trips")}
+        for row in fields["occupancy"]:
+            row["mean"], row["queue_mean"] = row["mean"] / 100, row["queue_mean"] / 100
     elif isinstance(event, Resources):
         fields["fps"] = {camera: tenths / 10 for camera, tenths in fields.pop("fps_tenths").items()}
     return fields
+
+
+def _rows(parts: Sequence[Struct]) -> list[dict[str, Any]]:
+    return [msgspec.structs.asdict(part) for part in parts]
 
 
 # ── batches ───────────────────────────────────────────────────────────────────────────────────────
@@ -325,7 +391,7 @@ def to_json(payload: bytes) -> bytes:
 def _from_json(payload: bytes) -> bytes:
     try:
         readable = msgspec.json.decode(payload, type=_ReadableBatch)
-        events = [msgspec.convert(item, AnyEvent, builtin_types=()) for item in readable.events]
+        events = [_row_of(item) for item in readable.events]
     except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise WireError(f"bad batch: {error}") from None
     body = array_header(len(events)) + b"".join(_encoder.encode(event) for event in events)
@@ -333,6 +399,13 @@ def _from_json(payload: bytes) -> bytes:
     return _encoder.encode(
         Batch(readable.epoch, readable.seq, readable.base, readable.mono, _hex(sum_), msgspec.Raw(body))
     )
+
+
+def _row_of(item: list[Any]) -> list[Any]:
+    """Return an event's JSON row as it was before: its bytes are bytes, and no field more or less."""
+    event = msgspec.convert(item, AnyEvent, builtin_types=())
+    row: list[Any] = msgspec.to_builtins(event, builtin_types=(bytes,))
+    return row[: len(item)] + item[len(row) :]
 
 
 def _hex(text: str) -> bytes:
@@ -401,13 +474,50 @@ class Zone(Struct, frozen=True, forbid_unknown_fields=True):
     version: Count = 0
 
 
-class CameraSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    """What a server may set on one camera."""
+class Plane(Struct, frozen=True, forbid_unknown_fields=True):
+    """Four points of the picture round a patch of the road, and where they lie on it in `metres`.
 
-    confidence: Annotated[float, Meta(gt=0.0, lt=1.0)] = 0.25
-    labels: list[Label] = []  # empty: all that the model knows
-    lines: dict[Name, Line] = {}
-    zones: dict[Name, Zone] = {}
+    Both must go round their patch one after the other, none of them on the line of two others.
+    """
+
+    points: Annotated[list[tuple[Fraction, Fraction]], Meta(min_length=4, max_length=4)]
+    metres: Annotated[list[tuple[Metre, Metre]], Meta(min_length=4, max_length=4)]
+
+    def __post_init__(self) -> None:
+        for name, corners, least in (("points", self.points, 0.01), ("metres", self.metres, 0.1)):
+            if why := _no_outline(corners, least):
+                raise ValueError(f"the {name} of the plane: {why}")
+
+
+def _no_outline(corners: list[tuple[float, float]], least: float) -> str:
+    """Return why four corners bound no patch, empty if they do; `least`: how near two of them may be."""
+    sides = [(two[0] - one[0], two[1] - one[1]) for one, two in pairwise([*corners, corners[0]])]
+    lengths = [math.hypot(*side) for side in sides]
+    if not min(lengths) >= least:
+        return "two neighbouring points are the same"
+    turns = [
+        (sides[n - 1][0] * sides[n][1] - sides[n - 1][1] * sides[n][0]) / (lengths[n - 1] * lengths[n])
+        for n in range(4)
+    ]
+    if not min(map(abs, turns)) > 0.01:
+        return "three of them lie on a line"
+    if min(turns) < 0 < max(turns):
+        return "they do not go round the outline of a patch; give them in order, clockwise or the other way"
+    return ""
+
+
+class CameraSettings(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a server may set on one camera.
+
+    Defaults that are made by a call are always written. What came later is left out where it is not used:
+    a reader that does not know it refuses it.
+    """
+
+    confidence: Annotated[float, Meta(gt=0.0, lt=1.0)] = field(default_factory=lambda: 0.25)
+    labels: list[Label] = field(default_factory=lambda: [])  # empty: all that the model knows
+    lines: dict[Name, Line] = field(default_factory=lambda: {})
+    zones: dict[Name, Zone] = field(default_factory=lambda: {})
+    plane: Plane | None = None
 
 
 class Document(Struct, frozen=True, forbid_unknown_fields=True):
