@@ -80,14 +80,14 @@ def _train(arguments: argparse.Namespace) -> None:
 
 def _onnx(arguments: argparse.Namespace) -> None:
     _need_torch()
-    from export.model import GBYolo
     from export.to_onnx import describe, export
     from export.train import cache_folder, load_checkpoint
+    from export.zoo import make_model
 
     recipe = load_recipe(arguments.recipe)
     size = arguments.size or tuple(recipe["input"])
     state = load_checkpoint(arguments.checkpoint or cache_folder(recipe) / "last.pt")
-    model = GBYolo(len(recipe["names"]))
+    model = make_model(state["recipe"])
     model.load_state_dict(state["average"])
     out = arguments.out or Path(f"{recipe['name']}.onnx")
     metadata = describe(recipe, size, state["done"] * recipe["batch"], VERSION)

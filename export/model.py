@@ -1,7 +1,8 @@
-"""GB-YOLO-n: Ghost modules, one BiFPN layer, an anchor-free head; built for CPUs.
+"""GB-YOLO: Ghost modules, one BiFPN layer, an anchor-free head; built for CPUs, and as the paper has it.
 
-The whole network is in this file. What always holds: every activation is a ReLU and every normalisation a
-BatchNorm, so that `fold` can melt all of it, and the fusion weights too, into plain convolutions.
+The whole network is in this file; `export.fold` melts it for export, `export.baseline` holds what it is
+compared with. What always holds: a network is four stages, a neck and three heads, and every activation
+between a fusion and the next convolution is a ReLU, so that norms and fusion weights can be melted away.
 
     picture ─ stem ─ ghost ─ GB ─┬─ P3 ──────┐            stride  8
                                  ├─ P4 ──────┤ BiFPN ─ heads    16
@@ -14,7 +15,8 @@ BatchNorm, so that `fold` can melt all of it, and the fusion weights too, into p
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -25,16 +27,26 @@ EPSILON = 1e-4  # of eq. (4)
 
 
 class Convolution(nn.Sequential):
-    """Convolve, normalise, and (unless `linear`) ReLU: (B,c1,H,W) -> (B,c2,H/s,W/s)."""
+    """Convolve, normalise, and (unless `linear`) activate: (B,c1,H,W) -> (B,c2,H/s,W/s)."""
 
     def __init__(
-        self, c1: int, c2: int, kernel: int = 1, stride: int = 1, *, groups: int = 1, linear: bool = False
+        self,
+        c1: int,
+        c2: int,
+        kernel: int = 1,
+        stride: int = 1,
+        *,
+        groups: int = 1,
+        linear: bool = False,
+        smooth: bool = False,
     ) -> None:
         layers: list[nn.Module] = [
-            nn.Conv2d(c1, c2, kernel, stride, kernel // 2, groups=groups, bias=False),
+            nn.Conv2d(c1, c2, kernel, stride, (kernel - 1) // 2, groups=groups, bias=False),
             nn.BatchNorm2d(c2, eps=1e-3, momentum=0.03),
         ]
-        super().__init__(*layers, *([] if linear else [nn.ReLU(inplace=True)]))
+        if not linear:
+            layers.append(nn.SiLU(inplace=True) if smooth else nn.ReLU(inplace=True))
+        super().__init__(*layers)
 
 
 class Ghost(nn.Module):
@@ -60,12 +72,12 @@ class Ghost(nn.Module):
 
 
 class GhostBottleneck(nn.Module):
-    """Two Ghost modules round an identity: GB(c) keeps (B,c,H,W)."""
+    """Two Ghost modules round an identity, the first `wider` times as wide: GB(c) keeps (B,c,H,W)."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, wider: int = 1) -> None:
         super().__init__()
-        self.expand = Ghost(channels, channels)
-        self.project = Ghost(channels, channels, linear=True)
+        self.expand = Ghost(channels, wider * channels)
+        self.project = Ghost(wider * channels, channels, linear=True)
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.project(self.expand(x))
@@ -74,10 +86,10 @@ class GhostBottleneck(nn.Module):
 class Pyramid(nn.Module):
     """Pool at three sizes and mix (spatial pyramid pooling, three 5x5 pools in a row)."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, *, smooth: bool = False) -> None:
         super().__init__()
-        self.reduce = Convolution(channels, channels // 2)
-        self.mix = Convolution(channels * 2, channels)
+        self.reduce = Convolution(channels, channels // 2, smooth=smooth)
+        self.mix = Convolution(channels * 2, channels, smooth=smooth)
         self.pool = nn.MaxPool2d(5, 1, 2)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -90,11 +102,8 @@ class Pyramid(nn.Module):
 class Separable(nn.Sequential):
     """Depthwise 3x3, then 1x1, BatchNorm and ReLU: the node of the neck and the tower of the head."""
 
-    def __init__(self, channels: int) -> None:
-        super().__init__(
-            nn.Conv2d(channels, channels, 3, 1, 1, groups=channels, bias=False),
-            Convolution(channels, channels),
-        )
+    def __init__(self, c1: int, c2: int) -> None:
+        super().__init__(nn.Conv2d(c1, c1, 3, 1, 1, groups=c1, bias=False), Convolution(c1, c2))
 
 
 class Fusion(nn.Module):
@@ -119,13 +128,6 @@ class Fusion(nn.Module):
         return total
 
 
-class Sum(nn.Module):
-    """Add feature maps as they are: what a folded `Fusion` becomes."""
-
-    def forward(self, *maps: Tensor) -> Tensor:
-        return maps[0] + maps[1] if len(maps) == 2 else maps[0] + maps[1] + maps[2]
-
-
 class BiFPN(nn.Module):
     """Exchange between the three levels, down and up again.
 
@@ -145,7 +147,7 @@ class BiFPN(nn.Module):
             Fusion(3),
             Fusion(2),
         )
-        self.mid4, self.out3, self.out4, self.out5 = (Separable(width) for _ in range(4))
+        self.mid4, self.out3, self.out4, self.out5 = (Separable(width, width) for _ in range(4))
         self.up = nn.Upsample(scale_factor=2, mode="nearest")
         self.down = nn.MaxPool2d(3, 2, 1)
 
@@ -161,18 +163,16 @@ class BiFPN(nn.Module):
 class Head(nn.Module):
     """Say for every cell of one level what is there and how far its four sides are."""
 
-    def __init__(self, width: int, classes: int) -> None:
+    def __init__(self, channels: int, width: int, classes: int) -> None:
         super().__init__()
-        self.class_tower, self.box_tower = Separable(width), Separable(width)
+        self.class_tower, self.box_tower = Separable(channels, width), Separable(channels, width)
         self.class_out, self.box_out = nn.Conv2d(width, classes, 1), nn.Conv2d(width, 4, 1)
         nn.init.constant_(self.class_out.bias, -math.log(99.0))  # score 0.01 at first
         nn.init.constant_(self.box_out.bias, 2.0)  # boxes of about four cells at first
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return class logits (B,H*W,C) and raw sides (B,H*W,4)."""
-        logits = self.class_out(self.class_tower(x))
-        sides = self.box_out(self.box_tower(x))
-        return logits.flatten(2).transpose(1, 2), sides.flatten(2).transpose(1, 2)
+        """Return class logits (B,C,H,W) and raw sides (B,4,H,W)."""
+        return self.class_out(self.class_tower(x)), self.box_out(self.box_tower(x))
 
 
 class Raw(NamedTuple):
@@ -182,32 +182,80 @@ class Raw(NamedTuple):
     xyxy: Tensor
 
 
-class GBYolo(nn.Module):
+class Network(nn.Module):
     """Find objects: pictures (B,3,H,W) RGB in 0..1, H and W multiples of 32 -> `Raw`."""
 
     def __init__(
-        self, classes: int, widths: tuple[int, ...] = (16, 32, 64, 128, 256), neck: int = 64
+        self, classes: int, stages: Sequence[nn.Module], neck: nn.Module, heads: Iterable[nn.Module]
     ) -> None:
         super().__init__()
-        w1, w2, w3, w4, w5 = widths
         self.classes = classes
-        self.stage2 = nn.Sequential(Convolution(3, w1, 3, 2), Ghost(w1, w2, 3, 2), GhostBottleneck(w2))
-        self.stage3 = nn.Sequential(Ghost(w2, w3, 3, 2), *(GhostBottleneck(w3) for _ in range(2)))
-        self.stage4 = nn.Sequential(Ghost(w3, w4, 3, 2), *(GhostBottleneck(w4) for _ in range(3)))
-        self.stage5 = nn.Sequential(Ghost(w4, w5, 3, 2), GhostBottleneck(w5), Pyramid(w5))
-        self.neck = BiFPN((w3, w4, w5), neck)
-        self.heads = nn.ModuleList(Head(neck, classes) for _ in STRIDES)
+        self.stage2, self.stage3, self.stage4, self.stage5 = stages
+        self.neck, self.heads = neck, nn.ModuleList(heads)
+
+    def levels(self, pictures: Tensor) -> list[Any]:
+        """Return what the three heads say, fine level first: logits (B,C,h,w) and raw sides (B,4,h,w)."""
+        p3 = self.stage3(self.stage2(pictures))  # (B,w3,H/8,W/8)
+        p4 = self.stage4(p3)  # (B,w4,H/16,W/16)
+        p5 = self.stage5(p4)  # (B,w5,H/32,W/32)
+        return [head(x) for head, x in zip(self.heads, self.neck([p3, p4, p5]), strict=True)]
 
     def forward(self, pictures: Tensor) -> Raw:
-        p3 = self.stage3(self.stage2(pictures))  # (B,64,H/8,W/8)
-        p4 = self.stage4(p3)  # (B,128,H/16,W/16)
-        p5 = self.stage5(p4)  # (B,256,H/32,W/32)
-        outputs = [head(x) for head, x in zip(self.heads, self.neck([p3, p4, p5]), strict=True)]
-        logits = torch.cat([logits for logits, _ in outputs], 1).float()
-        sides = torch.cat([sides for _, sides in outputs], 1).float()
+        outputs = self.levels(pictures)
+        logits = torch.cat([logits.flatten(2) for logits, _ in outputs], 2).transpose(1, 2).float()
+        sides = torch.cat([sides.flatten(2) for _, sides in outputs], 2).transpose(1, 2).float()
         centres, strides = cells(pictures.shape[2], pictures.shape[3], pictures.device)
         reach = functional.softplus(sides) * strides[:, None]  # (B,A,4) pixels
         return Raw(logits, torch.cat((centres - reach[..., :2], centres + reach[..., 2:]), -1))
+
+
+def ghost_stages(widths: Sequence[int], depths: Sequence[int]) -> list[nn.Module]:
+    """Return the four stages built for CPUs: a plain stem, Ghost modules with a dense primary at stride 2."""
+    w1, w2, w3, w4, w5 = widths
+    d2, d3, d4, d5 = depths
+    return [
+        nn.Sequential(Convolution(3, w1, 3, 2), Ghost(w1, w2, 3, 2), *_bottlenecks(w2, d2)),
+        nn.Sequential(Ghost(w2, w3, 3, 2), *_bottlenecks(w3, d3)),
+        nn.Sequential(Ghost(w3, w4, 3, 2), *_bottlenecks(w4, d4)),
+        nn.Sequential(Ghost(w4, w5, 3, 2), *_bottlenecks(w5, d5), Pyramid(w5)),
+    ]
+
+
+def _bottlenecks(width: int, count: int, wider: int = 1) -> list[nn.Module]:
+    return [GhostBottleneck(width, wider) for _ in range(count)]
+
+
+def paper_stages(widths: Sequence[int], depths: Sequence[int]) -> list[nn.Module]:
+    """Return YOLOv5's four stages with Ghost bottlenecks where it has CSP blocks; convolutions keep SiLU."""
+    w1, w2, w3, w4, w5 = widths
+    d2, d3, d4, d5 = depths
+    stem, *shrink = (
+        Convolution(c1, c2, kernel, 2, smooth=True)
+        for c1, c2, kernel in ((3, w1, 6), (w1, w2, 3), (w2, w3, 3), (w3, w4, 3), (w4, w5, 3))
+    )
+    return [
+        nn.Sequential(stem, shrink[0], *_bottlenecks(w2, d2, 2)),
+        nn.Sequential(shrink[1], *_bottlenecks(w3, d3, 2)),
+        nn.Sequential(shrink[2], *_bottlenecks(w4, d4, 2)),
+        nn.Sequential(shrink[3], *_bottlenecks(w5, d5, 2), Pyramid(w5, smooth=True)),
+    ]
+
+
+class GBYolo(Network):
+    """Build GB-YOLO of some widths (one a stride from 2 to 32) and neck; `literal` as the paper has it."""
+
+    def __init__(
+        self,
+        classes: int,
+        widths: Sequence[int] = (16, 32, 64, 128, 256),
+        neck: int = 64,
+        depths: Sequence[int] = (1, 2, 3, 1),
+        *,
+        literal: bool = False,
+    ) -> None:
+        stages = (paper_stages if literal else ghost_stages)(widths, depths)
+        fuse = BiFPN((widths[2], widths[3], widths[4]), neck)
+        super().__init__(classes, stages, fuse, [Head(neck, neck, classes) for _ in STRIDES])
 
 
 def cells(height: int, width: int, device: torch.device | None = None) -> tuple[Tensor, Tensor]:
@@ -220,74 +268,3 @@ def cells(height: int, width: int, device: torch.device | None = None) -> tuple[
         centres.append(grid)
         strides.append(torch.full((len(grid),), float(stride), device=device))
     return torch.cat(centres), torch.cat(strides)
-
-
-def parameters(model: nn.Module) -> int:
-    """Count the learned numbers."""
-    return sum(p.numel() for p in model.parameters())
-
-
-def _fold_norm(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
-    """Return one convolution with bias that does what the two did."""
-    folded = nn.Conv2d(
-        convolution.in_channels,
-        convolution.out_channels,
-        convolution.kernel_size,
-        convolution.stride,
-        convolution.padding,
-        groups=convolution.groups,
-    )
-    scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
-    folded.weight.data = convolution.weight.data * scale.data[:, None, None, None]
-    folded.bias.data = norm.bias.data - norm.running_mean * scale.data
-    return folded
-
-
-def _scale(convolution: nn.Conv2d, factor: Tensor) -> None:
-    convolution.weight.data *= factor
-    if convolution.bias is not None:
-        convolution.bias.data *= factor
-
-
-def _fold_fusion(model: GBYolo) -> None:
-    """Move the shares of eq. (4) into the convolutions before and after, exactly.
-
-    A positive factor passes through ReLU, nearest upsampling and max pooling, so every node may carry its own
-    scale, chosen so that each fusion becomes a plain sum; whoever reads the node next divides it out again.
-    """
-    neck = model.neck
-    mid4, out3, out4, out5 = (
-        fusion.shares().detach()
-        for fusion in (neck.fuse_mid4, neck.fuse_out3, neck.fuse_out4, neck.fuse_out5)
-    )
-    if min(float(share.min()) for share in (mid4, out3, out4, out5)) <= 0:
-        raise ValueError("a fusion weight is zero, so it cannot be folded; train without it or longer")
-    one = torch.ones(())
-    s_p4, s_p5, s_mid4, s_out3 = one, mid4[1] / mid4[0], out4[1] / out4[0], out4[2] / out4[0]
-    s_p3, s_out4 = s_mid4 * out3[0] / out3[1], s_p5 * out5[1] / out5[0]
-    for lateral, scale in zip(neck.lateral, (s_p3, s_p4, s_p5), strict=True):
-        _scale(lateral[0], scale)
-    nodes = (  # node, what its plain sum is too large by, the scale its output shall have
-        (neck.mid4, s_p4 / mid4[0], s_mid4),
-        (neck.out3, s_p3 / out3[0], s_out3),
-        (neck.out4, s_p4 / out4[0], s_out4),
-        (neck.out5, s_p5 / out5[0], one),
-    )
-    for node, excess, scale in nodes:
-        _scale(node[0], 1 / excess)
-        _scale(node[1][0], scale)
-    for head, scale in zip(model.heads, (s_out3, s_out4, one), strict=True):
-        _scale(head.class_tower[0], 1 / scale)
-        _scale(head.box_tower[0], 1 / scale)
-    neck.fuse_mid4 = neck.fuse_out3 = neck.fuse_out4 = neck.fuse_out5 = Sum()
-
-
-def fold(model: GBYolo) -> GBYolo:
-    """Melt BatchNorm and fusion weights into the convolutions, in place; nothing that it says changes."""
-    model.eval()
-    for module in model.modules():
-        if isinstance(module, Convolution):
-            folded = _fold_norm(module[0], module[1])
-            module[0], module[1] = folded, nn.Identity()
-    _fold_fusion(model)
-    return model

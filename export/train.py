@@ -28,7 +28,8 @@ from torch import Tensor, nn
 from export.data import Augmentation, Batch, Picture, batches, read_recipe
 from export.errors import DataError, TrainError
 from export.loss import Loss, detection_loss
-from export.model import GBYolo, parameters
+from export.model import Network
+from export.zoo import make_model, parameters
 
 EMA_DECAY = 0.9995
 SAVE_EVERY = 120.0  # seconds
@@ -73,7 +74,7 @@ def to_input(batch: Batch) -> Tensor:
     return torch.from_numpy(batch.pictures).permute(0, 3, 1, 2).float().div_(255)
 
 
-def step(model: GBYolo, optimizer: torch.optim.Optimizer, batch: Batch) -> Loss:
+def step(model: Network, optimizer: torch.optim.Optimizer, batch: Batch) -> Loss:
     """Learn from one batch; bfloat16 where the CPU is fast with it, the loss in float32."""
     with torch.autocast("cpu", torch.bfloat16):
         raw = model(to_input(batch))
@@ -119,7 +120,7 @@ class Run:
         torch.manual_seed(recipe["seed"])
         self.recipe, self.plan, self.path = recipe, plan, folder / "last.pt"
         self.peak = plan.learning_rate or recipe["learning_rate"]
-        self.model = GBYolo(len(recipe["names"])).to(memory_format=torch.channels_last)
+        self.model = make_model(recipe).to(memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.model).eval()
         self.optimizer = make_optimizer(self.model, self.peak, recipe["weight_decay"])
         self.done, self.seconds = 0, 0.0

@@ -6,16 +6,17 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is only in the `export` extra")
 
-from export.model import (  # noqa: E402  after the check for PyTorch
+from export.errors import DataError  # noqa: E402
+from export.fold import fold  # noqa: E402  after the check for PyTorch
+from export.model import (  # noqa: E402
     EPSILON,
     Convolution,
     Fusion,
     GBYolo,
     Ghost,
     cells,
-    fold,
-    parameters,
 )
+from export.zoo import FAMILY, cost, make_model, parameters  # noqa: E402
 
 
 def stirred(classes: int = 6) -> GBYolo:
@@ -44,6 +45,38 @@ def test_size_and_shapes() -> None:
     assert raw.xyxy.shape == (2, count, 4)
     assert (raw.xyxy[..., 2:] > raw.xyxy[..., :2]).all()
     assert raw.logits.sigmoid().mean() < 0.05
+
+
+@pytest.mark.parametrize(
+    ("name", "classes", "millions", "gflops"),
+    [
+        ("yolov5n-published", 80, 1.872157, 4.5),  # the published figures
+        ("yolov5s-published", 80, 7.235389, 16.5),
+        ("yolov5n-published", 1, 1.77, 4.13),
+        ("yolov5s-published", 1, 7.03, 15.8),
+        ("n", 1, 0.58, 1.46),
+        ("s", 1, 2.16, 4.99),
+        ("paper", 1, 0.90, 2.57),
+    ],
+)
+def test_the_family_costs_what_it_should(name: str, classes: int, millions: float, gflops: float) -> None:
+    """Parameters and operations at 640x640 are those of the published shapes and of the design."""
+    counted = cost(FAMILY[name], classes)
+    assert counted.parameters / 1e6 == pytest.approx(millions, rel=0.01)
+    assert counted.gflops == pytest.approx(gflops, rel=0.01)
+
+
+def test_a_recipe_names_its_network() -> None:
+    """Without `model` it is n; a table gives the shape; what is not known is refused by name."""
+    recipe = {"names": ["a", "b"]}
+    assert parameters(make_model(recipe)) == cost(FAMILY["n"], 2).parameters
+    assert parameters(make_model(recipe | {"model": "s"})) == cost(FAMILY["s"], 2).parameters
+    slim = make_model(recipe | {"model": {"widths": [16, 32, 64, 128, 128], "neck": 32}})
+    assert parameters(slim) < 400_000
+    with pytest.raises(DataError, match="model = 'x': not known; use one of n, s, paper"):
+        make_model(recipe | {"model": "x"})
+    with pytest.raises(DataError, match=r"model\.width: not known"):
+        make_model(recipe | {"model": {"width": 1}})
 
 
 def test_cells_lie_where_boxes_are_decoded() -> None:
