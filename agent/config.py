@@ -55,6 +55,7 @@ class CameraConfig(Struct, frozen=True, forbid_unknown_fields=True):
     labels: list[wire.Label] = []
     lines: dict[wire.Name, wire.Line] = {}
     zones: dict[wire.Name, wire.Zone] = {}
+    plane: wire.Plane | None = None
 
     @property
     def model_path(self) -> Path:
@@ -71,7 +72,7 @@ class CameraConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
     def settings(self) -> wire.CameraSettings:
         """The part of this camera that the centre may replace."""
-        return wire.CameraSettings(self.confidence, self.labels, self.lines, self.zones)
+        return wire.CameraSettings(self.confidence, self.labels, self.lines, self.zones, self.plane)
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):

@@ -77,6 +77,7 @@ def test_sample_loads_and_shows_every_option() -> None:
         config.CameraConfig,
         wire.Line,
         wire.Zone,
+        wire.Plane,
     )
     for shape in shapes:
         for field in msgspec.structs.fields(shape):
