@@ -1,45 +1,78 @@
 """What the agent counts with its defaults: on real videos beside what people counted by eye, and on the
-built-in street beside its exact truth, matched one to one in time.
+built-in street beside its exact truth; at the native frame rate and at lower ones.
 
-The whole loop runs as it does on a box: the model of the package, the default tracker, one line.
+The whole loop runs as it does on a box: the model of the package, the default tracker, one line. A lower rate
+is what a slower box sees: the newest frame at each tick, the rest never looked at. Crossings are matched one
+to one in time and direction, never by their totals.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import os
 import sys
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from agent import wire
 from agent.analyse import Totals
-from agent.capture import Frame
+from agent.capture import Camera, Frame
 from agent.config import CameraConfig
 from agent.infer import Detector
 from agent.node import WEAK
 from agent.pipeline import Pipeline
-from agent.scene import DEFAULT_LINE, Scene, TrueCrossing
+from agent.scene import DEFAULT_LINE, Scene
 
 MATCH_SECONDS = 1.0
+RATES = (10.0, 5.0, 2.5)
+STREETS = (7, 8)
 STREET_FRAMES = 1350  # a minute and a half
+PERSON = "person"
+
+Passing = tuple[float, str]  # seconds, direction
 
 
 @dataclass(frozen=True)
 class Clip:
-    """A video, its line, and the crossings that people counted: direction -> number."""
+    """A video, its level line at `y`, and the frames at which people saw a vehicle cross, by direction."""
 
     file: str
     y: float
-    counted: dict[str, int]
+    fps: float
+    seen: dict[str, list[int]]
+
+    def truth(self) -> list[Passing]:
+        """Return when each vehicle crossed."""
+        return sorted((frame / self.fps, way) for way, frames in self.seen.items() for frame in frames)
 
 
 # The first clip's oncoming cars alone were counted by eye; what leaves on the other side was not.
 CLIPS = (
-    Clip("ahmetozlu_input_video.mp4", 0.60, {"AB": 8}),
-    Clip("intel_car-detection.mp4", 0.50, {"AB": 2, "BA": 2}),
+    Clip("ahmetozlu_input_video.mp4", 0.60, 24.0, {"AB": [13, 70, 121, 170, 229, 411, 468, 704]}),
+    Clip("intel_car-detection.mp4", 0.50, 12.5, {"BA": [99, 226], "AB": [195, 325]}),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """True and told crossings, and how many belong together one to one."""
+
+    true: int
+    told: int
+    hits: int
+
+    @property
+    def recall(self) -> float:
+        """Return the share of the true crossings that were told."""
+        return self.hits / max(self.true, 1)
+
+    @property
+    def precision(self) -> float:
+        """Return the share of the told crossings that are true."""
+        return self.hits / max(self.told, 1)
 
 
 def make_pipeline(source: str, points: Sequence[tuple[float, float]]) -> Pipeline:
@@ -50,64 +83,112 @@ def make_pipeline(source: str, points: Sequence[tuple[float, float]]) -> Pipelin
     return Pipeline("cam0", camera, detector, camera.settings(), Totals())
 
 
-def crossings(path: str, y: float) -> list[wire.Crossing]:
-    """Return what is counted on a level line of a video."""
-    looker = make_pipeline(path, [(0.0, y), (1.0, y)])
-    events: list[wire.AnyEvent] = []
-    with looker.camera:
-        while looker.camera.state != "ended":
-            events += looker.step().events
-    events += looker.close()
+def played(path: str) -> Iterator[Frame]:
+    """Give each frame of a video; its wall clock is the video's own time."""
+    with Camera("cam0", path, pace="fast") as camera:
+        while camera.state != "ended":
+            frame = camera.take(0.5)
+            if frame is not None:
+                yield replace(frame, wall=frame.seconds)
+
+
+def drawn(scene: Scene, frames: int) -> Iterator[Frame]:
+    """Give the first frames of the street."""
+    for number in range(frames):
+        seconds = number / scene.fps
+        yield Frame(scene.frame(number), number, seconds, seconds, 0)
+
+
+def slower(frames: Iterable[Frame], rate: float | None) -> Iterator[Frame]:
+    """Give the first frame at or after each tick of `rate` a second; None: every frame."""
+    ticks = 0
+    for frame in frames:
+        if rate is None or frame.wall * rate >= ticks - 1e-6:
+            ticks = int(frame.wall * rate + 1e-6) + 1 if rate else 0
+            yield frame
+
+
+def told(looker: Pipeline, frames: Iterable[Frame]) -> list[wire.Crossing]:
+    """Return what is counted in some frames."""
+    events = [event for frame in frames for event in looker.look(frame)[1]] + looker.close()
     return [event for event in events if isinstance(event, wire.Crossing)]
 
 
-def street(seed: int, frames: int) -> tuple[list[TrueCrossing], list[wire.Crossing], int]:
-    """Return the true crossings of the default line, the counted ones, and how many match one to one."""
-    scene, looker = Scene(seed), make_pipeline("scene:", DEFAULT_LINE)
-    events: list[wire.AnyEvent] = []
-    for number in range(frames):
-        seconds = number / scene.fps
-        events += looker.look(Frame(scene.frame(number), number, seconds, seconds, 0))[1]
-    # What crosses in the first second was not there long enough to be known, and counts for neither side.
-    begin = int(scene.fps)
-    early = scene.crossings(DEFAULT_LINE, 1, begin - 1)
-    truth = scene.crossings(DEFAULT_LINE, begin, frames - 1)
-    found = [event for event in events if isinstance(event, wire.Crossing)]
-    known = unmatched(early, found)
-    return truth, known, len(known) - len(unmatched(truth, known))
+def matched(true: Sequence[Passing], found: Sequence[Passing], slack: float) -> set[int]:
+    """Return which of `found` have a true one for their own: same direction, within `slack` seconds."""
+    free = sorted(range(len(found)), key=lambda index: found[index])
+    taken = set[int]()
+    for at, way in sorted(true):
+        near = [i for i in free if i not in taken and found[i][1] == way and abs(found[i][0] - at) <= slack]
+        taken |= {near[0]} if near else set()
+    return taken
 
 
-def unmatched(truth: list[TrueCrossing], found: list[wire.Crossing]) -> list[wire.Crossing]:
-    """Return the counted crossings that no true one has for its own: same direction, within a second."""
-    free = sorted(found, key=lambda event: event.at)
-    for true in sorted(truth, key=lambda crossing: crossing.at_seconds):
-        for event in free:
-            if event.direction == true.direction and abs(event.at / 1000 - true.at_seconds) <= MATCH_SECONDS:
-                free.remove(event)
-                break
-    return free
+def passings(events: Iterable[wire.Crossing]) -> list[Passing]:
+    """Return (seconds, direction) of each crossing."""
+    return [(event.at / 1000, event.direction) for event in events]
 
 
-def vehicles(found: list[wire.Crossing]) -> dict[str, int]:
-    """Return the number of vehicles by direction."""
-    return dict(Counter(event.direction for event in found if event.label != "person"))
+def clip_result(clip: Clip, folder: Path, rate: float | None = None) -> Result:
+    """Count a video's vehicles at a rate, in the directions that people counted."""
+    path = str(folder / clip.file)
+    looker = make_pipeline(path, [(0.0, clip.y), (1.0, clip.y)])
+    events = told(looker, slower(played(path), rate))
+    found = passings(event for event in events if event.label != PERSON and event.direction in clip.seen)
+    hits = matched(clip.truth(), found, MATCH_SECONDS + 1 / (rate or clip.fps))
+    return Result(len(clip.truth()), len(found), len(hits))
+
+
+def street_result(seed: int, frames: int = STREET_FRAMES, rate: float | None = None) -> Result:
+    """Count the built-in street's default line at a rate.
+
+    What crosses in the first second was not there long enough to be known, and counts for neither side.
+    """
+    scene = Scene(seed)
+    found = passings(told(make_pipeline("scene:", DEFAULT_LINE), slower(drawn(scene, frames), rate)))
+    begin, slack = int(scene.fps), MATCH_SECONDS + 1 / (rate or scene.fps)
+    early, truth = (
+        [(one.at_seconds, one.direction) for one in scene.crossings(DEFAULT_LINE, first, last)]
+        for first, last in ((1, begin - 1), (begin, frames - 1))
+    )
+    known = [one for number, one in enumerate(found) if number not in matched(early, found, slack)]
+    return Result(len(truth), len(known), len(matched(truth, known, slack)))
+
+
+def measure(folder: Path, streets: Sequence[int]) -> dict[str, float]:
+    """Print a row for each clip and rate; return the figures by name."""
+    work: dict[str, Callable[[float | None], Result]] = {
+        clip.file: partial(clip_result, clip, folder) for clip in CLIPS
+    }
+    work |= {f"street {seed}": partial(street_result, seed, STREET_FRAMES) for seed in streets}
+    figures: dict[str, float] = {}
+    for rate in (None, *RATES):
+        for name, count in work.items():
+            result, speed = count(rate), f"{rate:g} fps" if rate else "native"
+            print(
+                f"{name:<28}{speed:>8}  true {result.true:3}  counted {result.told:3}"
+                f"  recall {result.recall:.3f}  precision {result.precision:.3f}",
+                flush=True,
+            )
+            stem = f"pixels_{name.partition('.')[0].replace(' ', '_')}_{speed.replace(' ', '')}"
+            figures[f"{stem}_recall"], figures[f"{stem}_precision"] = result.recall, result.precision
+    return figures
 
 
 def main() -> int:
-    """Print a row for each clip."""
+    """Print a table; also write it as JSON where BENCH_JSON names a file."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--streets", type=int, nargs="*", default=STREETS, help="seeds of the built-in street"
+    )
+    chosen = parser.parse_args()
     folder = Path(os.environ.get("GB_DATA", ""), "videos")
     if not folder.is_dir():
         print("set GB_DATA to the folder of development data", file=sys.stderr)
         return 2
-    for clip in CLIPS:
-        found = crossings(str(folder / clip.file), clip.y)
-        labels = dict(Counter(f"{event.direction} {event.label}" for event in found))
-        print(f"{clip.file:<32} y={clip.y:.2f}  by eye {clip.counted}  counted {vehicles(found)}  {labels}")
-    for seed in (7, 8):
-        truth, counted, hits = street(seed, STREET_FRAMES)
-        recall, precision = hits / max(len(truth), 1), hits / max(len(counted), 1)
-        counts = f"{len(truth)} true, {len(counted)} counted"
-        print(f"street {seed}: {counts}, recall {recall:.3f}, precision {precision:.3f}")
+    figures = measure(folder, chosen.streets)
+    if target := os.environ.get("BENCH_JSON"):
+        Path(target).write_text(json.dumps(figures, indent=1) + "\n")
     return 0
 
 
