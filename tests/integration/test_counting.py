@@ -5,8 +5,10 @@ from __future__ import annotations
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from agent.capture import Frame
 from benchmarks.videos import CLIPS, Clip, clip_result, matched, slower, street_result
 
 
@@ -35,11 +37,7 @@ def test_matching_is_one_to_one() -> None:
 
 def test_a_slower_box_sees_the_newest_frame_of_each_tick() -> None:
     """At 10 fps of 24, frames are at most a tick and a frame apart, and ten are seen a second."""
-
-    class At:
-        def __init__(self, number: int) -> None:
-            self.wall = number / 24
-
-    times = [frame.wall for frame in slower([At(number) for number in range(240)], 10.0)]  # type: ignore[list-item]
+    frames = [Frame(np.zeros((1, 1, 3), np.uint8), number, number / 24, number / 24) for number in range(240)]
+    times = [frame.wall for frame in slower(frames, 10.0)]
     assert len(times) == 100
     assert max(b - a for a, b in pairwise(times)) <= 1 / 10 + 1 / 24
