@@ -2,8 +2,9 @@
 
 What always holds: `_id` is the event's id `node:epoch:seq:i`; `n` its node, `t` its wire tag, `a` its time in
 Unix milliseconds, `stored_at` the server's time (the field that expires it). The other names are short,
-because each is stored with every document; `_KEYS` is their list. Resource samples share one document a
-batch, one array a field.
+because each is stored with every document; `_KEYS` is their list. What came later to a kind (`_LATER`) is
+left out where it says nothing, so it costs nothing there, and documents from before it still read. Resource
+samples share one document a batch, one array a field.
 
 Everything is encoded to BSON here, event by event, so what BSON cannot hold is found before any write.
 """
@@ -23,13 +24,21 @@ from agent import wire
 
 _KEYS: dict[type, tuple[str, ...]] = {
     wire.Detection: ("a", "c", "k", "l", "s", "b"),
-    wire.Track: ("a", "c", "k", "l", "s", "g", "f", "p", "e", "v"),
-    wire.Crossing: ("a", "c", "i", "r", "d", "l", "k", "o", "s"),
+    wire.Track: ("a", "c", "k", "l", "s", "g", "f", "p", "e", "v", "j"),
+    wire.Crossing: ("a", "c", "i", "r", "d", "l", "k", "o", "s", "u"),
     wire.Stay: ("a", "c", "z", "r", "l", "k", "w"),
-    wire.Tally: ("a", "c", "w", "x", "o", "q", "f", "g", "h", "p", "u"),
+    wire.Tally: ("a", "c", "w", "x", "o", "q", "f", "g", "h", "p", "u", "z", "y", "j"),
     wire.CameraState: ("a", "c", "y", "m"),
     wire.Lost: ("a", "c", "y", "o", "m"),
 }
+_LATER: dict[type, dict[str, Any]] = {
+    wire.Track: {"j": []},
+    wire.Crossing: {"u": None},
+    wire.Tally: {"z": [], "y": [], "j": []},
+}
+_ROWS: dict[type, dict[str, Any]] = {
+    wire.Tally: {"o": wire.LineTotal, "z": wire.ZoneTotal, "y": wire.ZoneMinute, "j": wire.TripTotal}
+}  # lists of rows: an array each
 _SAMPLE = ("at", "cpu", "own", "mem", "memp", "disk", "temp", "sent", "recv", "thr", "fps", "lvl")
 
 
@@ -44,6 +53,7 @@ TAGS: dict[type, int] = {kind: _tag(kind) for kind in wire.EVENT_NAMES}
 TYPES: dict[int, type] = {tag: kind for kind, tag in TAGS.items()}
 NAMED: dict[str, type] = {name: kind for kind, name in wire.EVENT_NAMES.items()}
 
+DIRECTIONS: tuple[wire.Direction, ...] = ("AB", "BA")
 EVENTS, TALLIES, LOSSES, RESOURCES = "events", "tallies", "losses", "resources"
 HOME: dict[type, str] = {
     wire.Tally: TALLIES,
@@ -72,8 +82,14 @@ def encode(node: str, id_: str, event: wire.AnyEvent, stored_at: datetime) -> Ra
     kind = type(event)
     document: dict[str, Any] = {"_id": id_, "n": node, "t": TAGS[kind]}
     document.update(zip(_KEYS[kind], msgspec.structs.astuple(event), strict=True))
-    if kind is wire.Tally:
-        document["o"] = [msgspec.structs.astuple(row) for row in document["o"]]
+    for key, nothing in _LATER.get(kind, {}).items():
+        if document[key] == nothing:
+            del document[key]
+    for key in _ROWS.get(kind, {}):
+        if key in document:
+            document[key] = [msgspec.structs.astuple(row) for row in document[key]]
+    if isinstance(event, wire.Track) and event.gates:
+        document["j"] = [part for gate in event.gates for part in (gate_text(gate), gate.after)]
     document["stored_at"] = stored_at
     return _pack(document)
 
@@ -81,10 +97,29 @@ def encode(node: str, id_: str, event: wire.AnyEvent, stored_at: datetime) -> Ra
 def decode(document: dict[str, Any]) -> tuple[str, wire.AnyEvent]:
     """Return the id and the event of a document."""
     kind = TYPES[document["t"]]
-    fields = [_plain(document[key]) for key in _KEYS[kind]]
-    if kind is wire.Tally:
-        fields[4] = [wire.LineTotal(*row) for row in fields[4]]
-    return document["_id"], kind(*fields)
+    later = _LATER.get(kind, {})
+    fields = {
+        key: _plain(document[key] if key in document or key not in later else later[key])
+        for key in _KEYS[kind]
+    }
+    for key, row in _ROWS.get(kind, {}).items():
+        fields[key] = [row(*parts) for parts in fields[key]]
+    if kind is wire.Track:
+        flat = fields["j"]
+        fields["j"] = [_gate(text, after) for text, after in zip(flat[::2], flat[1::2], strict=True)]
+    return document["_id"], kind(*fields.values())
+
+
+def gate_text(gate: wire.Gate) -> str:
+    """Return a gate as tallies write it: `line:AB`, or a zone's name. It is stored beside its `after`."""
+    return gate.name if gate.kind == "in" else f"{gate.name}:{gate.kind}"
+
+
+def _gate(text: str, after: int) -> wire.Gate:
+    for kind in DIRECTIONS:
+        if text.endswith(f":{kind}"):
+            return wire.Gate(text[: -len(kind) - 1], kind, after)
+    return wire.Gate(text, "in", after)
 
 
 def encode_samples(

@@ -21,6 +21,15 @@ EVENTS = [
         AT, "cam0", 50_000, {"stalled": 10_000}, [wire.LineTotal("main", 3, "AB", "car", 7)], {"car": 2**53},
         100, 90, 10, 20, 30,
     ),
+    wire.Track(
+        AT, "cam0", 6, "car", 80, 900, 9, b"", True, {},
+        [wire.Gate("main", "BA", 0), wire.Gate("stop", "in", 2**40)],
+    ),
+    wire.Crossing(AT, "cam0", "main", 3, "BA", "car", 5, 2**40, 80, 487),
+    wire.Tally(
+        AT, "cam0", 60_000, {}, [], {}, 1, 1, 0, 2, 3, [wire.ZoneTotal("stop", 3, "car", 7, 6)],
+        [wire.ZoneMinute("stop", 3, 142, 4, 1, 58, 3, 0)], [wire.TripTotal("main:BA", "stop", "car", 2**40)],
+    ),
     wire.CameraState(AT, "cam0", "stalled", "no picture for 3 s"),
     wire.Lost(AT, "", "detection", 12, "the disk is full"),
 ]  # fmt: skip
@@ -34,6 +43,15 @@ def test_comes_back_as_it_was(event: wire.AnyEvent) -> None:
     assert (id_, back) == ("box-1:1:2:3", event)
     assert documents.fact("box-1", id_, back) == {"node": "box-1", "id": id_, **wire.event_dict(event)}
     assert type(back.at) is int
+
+
+@pytest.mark.parametrize(("place", "later"), [(1, {"j"}), (2, {"u"}), (4, {"z", "y", "j"})])
+def test_what_says_nothing_takes_no_room(place: int, later: set[str]) -> None:
+    """Fields that came later are stored only where they say something; documents without them read on."""
+    held = bson.decode(documents.encode("box-1", "box-1:1:2:3", EVENTS[place], MOMENT).raw)
+    assert not later & held.keys()
+    full = next(e for e in EVENTS[5:] if type(e) is type(EVENTS[place]))
+    assert later <= bson.decode(documents.encode("box-1", "box-1:1:2:3", full, MOMENT).raw).keys()
 
 
 def test_samples_share_a_document() -> None:
