@@ -43,6 +43,7 @@ Direction = Literal["AB", "BA"]
 Points = Sequence[tuple[float, float]]
 
 MARGIN = 0.006  # frame heights: the margin where the size of the object is not known
+MARGIN_SHARE, MARGIN_LEAST = 0.1, 0.005  # else: share of the object's size; frame heights
 REACH = 0.002  # frame heights: ends belong to the line, also for a box that the frame's edge cuts off
 
 
@@ -61,6 +62,11 @@ def distance(points: Float, start: Float, end: Float) -> Float:
     return np.asarray(np.linalg.norm(to - share[..., None] * along, axis=-1), np.float64)
 
 
+def margins(size: Float) -> Float:
+    """Return how far (N,) objects of some sizes (N,) must be from a line or border to be clear of it."""
+    return np.maximum(MARGIN_LEAST, MARGIN_SHARE * size)
+
+
 class Gates:
     """Several lines made ready for one aspect: L lines with S pieces in all."""
 
@@ -73,8 +79,18 @@ class Gates:
         drawn = [_reach(np.asarray(points, np.float64) * self.stretch) for points in lines]
         self.start = np.concatenate([each[:-1] for each in drawn]) if drawn else np.zeros((0, 2))  # (S,2)
         self.end = np.concatenate([each[1:] for each in drawn]) if drawn else np.zeros((0, 2))  # (S,2)
+        self.along = self.end - self.start
         pieces = np.array([len(each) - 1 for each in drawn], np.int64)
         self.first = np.cumsum(pieces) - pieces  # (L,) number of each line's first piece
+
+    def sides(self, points: Float) -> Bool:
+        """Say which points (N,2), fractions, lie right of or on each piece. (N,S)"""
+        return self._turns(points * self.stretch) >= 0
+
+    def _turns(self, points: Float) -> Float:
+        """Return `side` (N,S) of stretched points (N,2)."""
+        across = self.along[:, 0] * (points[:, 1, None] - self.start[:, 1])
+        return np.asarray(across - self.along[:, 1] * (points[:, 0, None] - self.start[:, 0]), np.float64)
 
     def passes(self, before: Float, after: Float) -> tuple[Int, Float, Float]:
         """Look at moves before -> after, each (N,2) fractions.
@@ -85,8 +101,9 @@ class Gates:
         moves = len(before)
         if not self.count:
             return np.zeros((moves, 0), np.int64), np.zeros((moves, 0)), np.zeros((moves, 0))
-        one, two = before[:, None] * self.stretch, after[:, None] * self.stretch  # (N,1,2)
-        from_, to = side(one, self.start, self.end), side(two, self.start, self.end)  # (N,S)
+        one, two = before * self.stretch, after * self.stretch
+        from_, to = self._turns(one), self._turns(two)  # (N,S)
+        one, two = one[:, None], two[:, None]  # (N,1,2)
         changed = (from_ >= 0) != (to >= 0)
         between = (side(self.start, one, two) >= 0) != (side(self.end, one, two) >= 0)  # (N,S)
         hit = changed & between
@@ -108,6 +125,43 @@ def _reach(points: Float) -> Float:
         along = points[end] - points[neighbour]
         longer[end] += along * (REACH / max(float(np.linalg.norm(along)), 1e-9))
     return longer
+
+
+class Areas:
+    """Several zones made ready for one aspect: Z polygons with E edges in all."""
+
+    def __init__(self, zones: Sequence[Points], aspect: float = 1.0) -> None:
+        drawn = [np.asarray(points, np.float64) for points in zones]
+        empty = np.zeros((0, 2))
+        self.start = np.concatenate([empty, *drawn])  # (E,2)
+        self.end = np.concatenate([empty, *(np.roll(each, -1, axis=0) for each in drawn)])  # (E,2)
+        sizes = np.array([len(each) for each in drawn], np.int64)
+        self.first = np.cumsum(sizes) - sizes  # (Z,) number of each zone's first edge
+        self.zone = np.repeat(np.arange(len(drawn)), sizes)  # (E,)
+        self.stretch = np.array([aspect, 1.0])
+
+    def inside(self, spots: Float) -> Bool:
+        """Say which spots (N,Z,2), fractions, lie in their zone (N,Z).
+
+        Each point of a tiling lies in exactly one of its tiles.
+        """
+        if not len(self.first):
+            return np.zeros(spots.shape[:2], np.bool_)
+        spot = spots[:, self.zone]  # (N,E,2)
+        one, two = self.start, self.end
+        spans = (one[:, 1] > spot[..., 1]) != (two[:, 1] > spot[..., 1])
+        turn, rising = side(spot, one, two), two[:, 1] > one[:, 1]
+        passed = spans & (turn != 0) & ((turn > 0) == rising)
+        return np.asarray(np.logical_xor.reduceat(passed, self.first, axis=1), np.bool_)
+
+    def away(self, spots: Float) -> Float:
+        """Return how far (N,Z) spots (N,Z,2) are from their zone's border, frame heights."""
+        if not len(self.first):
+            return np.zeros(spots.shape[:2])
+        far = distance(
+            spots[:, self.zone] * self.stretch, self.start * self.stretch, self.end * self.stretch
+        )  # (N,E)
+        return np.asarray(np.minimum.reduceat(far, self.first, axis=1), np.float64)
 
 
 def settle(pending: Int, net: Int, away: Float, margin: Float | float) -> tuple[Int, Int]:
@@ -170,12 +224,8 @@ def _off_the_run(run: Float, aspect: float) -> Float:
 
 def inside(points: ArrayLike, zone: Points) -> Bool:
     """Say which points (N,2) lie in a polygon; each point of a tiling lies in exactly one of its tiles."""
-    spot = np.asarray(points, np.float64).reshape(-1, 1, 2)
-    one = np.asarray(zone, np.float64)  # (M,2)
-    two = np.roll(one, -1, axis=0)
-    spans = (one[:, 1] > spot[..., 1]) != (two[:, 1] > spot[..., 1])  # (N,M)
-    turn, rising = side(spot, one, two), two[:, 1] > one[:, 1]
-    return np.asarray((spans & (turn != 0) & ((turn > 0) == rising)).sum(axis=1) % 2 == 1, np.bool_)
+    spots = np.asarray(points, np.float64).reshape(-1, 1, 2)
+    return np.asarray(Areas([zone]).inside(spots)[:, 0], np.bool_)
 
 
 def anchors(xyxy: ArrayLike, size: tuple[int, int]) -> tuple[Float, Float, Float]:

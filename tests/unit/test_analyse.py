@@ -538,7 +538,7 @@ def test_state_is_bounded_over_many_tracks() -> None:
         street.see({number: (0.5, 0.5)}, ended=(number - 1,))
         street.events.clear()
     assert len(street.analyst) == 1
-    assert len(street.analyst._paths) == 1
+    assert len(street.analyst._objects) == 16
 
 
 def test_times_survive_a_clock_that_steps() -> None:
