@@ -23,10 +23,11 @@ import cv2
 import numpy as np
 
 from agent import wire
-from agent.analyse import FORGET_SECONDS, Analyst, Totals
+from agent.analyse import FORGET_SECONDS, GAP_SECONDS, Analyst, Totals
 from agent.capture import Camera, Frame, StateChange
 from agent.config import CameraConfig
 from agent.infer import Detector, InferenceError
+from agent.sharpness import sharpness
 from agent.spool import SpoolWorker
 from agent.track import Tracker, Tracks
 from agent.watchdog import Watchdog
@@ -34,7 +35,6 @@ from agent.watchdog import Watchdog
 log = logging.getLogger("gb-agent")
 
 TAKE_SECONDS = 0.5
-GAP_SECONDS = 3.0  # a longer gap between two frames was not watched
 BOXES_INTERVAL = 0.1
 PICTURE_INTERVAL = 0.2
 PICTURE_WIDTH = 640
@@ -259,7 +259,8 @@ class Pipeline:
             return None, events
         tracks = self._tracker.update(found[self._wanted(found.class_id)], frame.seconds, self._size)
         wall_ms = round(frame.wall * 1000)
-        events += self._analyst.update(tracks, tracks.ended, self._size, frame.seconds, wall_ms)
+        sharp = sharpness(frame.image, tracks.xyxy) if self._analyst.wants_sharpness else None
+        events += self._analyst.update(tracks, tracks.ended, self._size, frame.seconds, wall_ms, sharp)
         self._minute.inferred += 1
         self.seen += 1
         self._minute.latencies.append(max(self._wall() - frame.wall, 0.0))
