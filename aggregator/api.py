@@ -7,15 +7,16 @@ gives is a type of `answers`, and the OpenAPI description is made from the same 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 from aiohttp import web
 
 from agent import wire
-from aggregator import answers, auth, documents, queries, wanted
+from aggregator import answers, auth, documents, figures, queries, wanted
 from aggregator.auth import Refused
 from aggregator.openapi import Route, answer, describe
 from aggregator.request import (
@@ -89,26 +90,67 @@ async def node(request: web.Request) -> web.Response:
     return answer(answers.NodeDetail(**msgspec.structs.asdict(entry), config=config))
 
 
-def _table(request: web.Request, kind: type[msgspec.Struct], rows: Sequence[Any], whole: Any) -> web.Response:
+def _table(
+    request: web.Request, kind: type[msgspec.Struct], rows: Sequence[Any], whole: type
+) -> web.Response:
+    """Answer with rows in the form that is asked for: JSON, CSV or a JSON object a line."""
     form = request.query.get("format", "")
-    if form == "csv" or (not form and "text/csv" in request.headers.get("Accept", "")):
+    if form not in ("", "json", "csv", "jsonl"):
+        raise bad("format: one of json, csv, jsonl")
+    accept = request.headers.get("Accept", "")
+    if form == "csv" or (not form and "text/csv" in accept):
         return web.Response(text=queries.to_csv(kind, rows), content_type="text/csv")
-    return answer(whole)
+    if form == "jsonl" or (not form and "ndjson" in accept):
+        return web.Response(body=queries.to_lines(rows), content_type="application/x-ndjson")
+    return answer(whole(rows))
+
+
+def _asked(request: web.Request, *names: str) -> tuple[str, ...]:
+    """Return the node's name and some filters of the query; an absent filter is empty."""
+    return node_of(request), *(request.query.get(name, "") for name in names)
 
 
 async def counts(request: web.Request) -> web.Response:
     """Count crossings by bucket."""
-    name, window = node_of(request), window_of(request)
-    camera, line = request.query.get("camera", ""), request.query.get("line", "")
-    rows = await queries.counts(request.app[CENTRE].store, name, camera, line, window)
-    return _table(request, answers.CountRow, rows, answers.Counts(rows))
+    name, camera, line = _asked(request, "camera", "line")
+    rows = await figures.counts(request.app[CENTRE].store, name, camera, line, window_of(request))
+    return _table(request, answers.CountRow, rows, answers.Counts)
 
 
 async def tallies(request: web.Request) -> web.Response:
     """Sum up watched and blind time, objects, frames and latency by bucket."""
-    name, window = node_of(request), window_of(request)
-    rows = await queries.tallies(request.app[CENTRE].store, name, request.query.get("camera", ""), window)
-    return answer(answers.Tallies(rows))
+    name, camera = _asked(request, "camera")
+    rows = await figures.tallies(request.app[CENTRE].store, name, camera, window_of(request))
+    return _table(request, answers.TallyRow, rows, answers.Tallies)
+
+
+async def shares(request: web.Request) -> web.Response:
+    """Return the labels' shares of the objects by bucket, with their intervals."""
+    name, camera = _asked(request, "camera")
+    rows = await figures.shares(request.app[CENTRE].store, name, camera, window_of(request))
+    return _table(request, answers.ShareRow, rows, answers.Shares)
+
+
+async def zones(request: web.Request) -> web.Response:
+    """Return how full zones were by bucket, who came and went, how long they stayed."""
+    name, camera, zone = _asked(request, "camera", "zone")
+    rows = await figures.zones(request.app[CENTRE].store, name, camera, zone, window_of(request))
+    return _table(request, answers.ZoneRow, rows, answers.Zones)
+
+
+async def speeds(request: web.Request) -> web.Response:
+    """Return how fast lines were crossed."""
+    name, camera, line = _asked(request, "camera", "line")
+    rows = await figures.speeds(request.app[CENTRE].store, name, camera, line, window_of(request))
+    return _table(request, answers.SpeedRow, rows, answers.Speeds)
+
+
+async def trips(request: web.Request) -> web.Response:
+    """Return how many objects went from which gate to which."""
+    name, camera, origin, destination = _asked(request, "camera", "origin", "destination")
+    store, window = request.app[CENTRE].store, window_of(request)
+    rows = await figures.trips(store, name, camera, origin, destination, window)
+    return _table(request, answers.TripRow, rows, answers.Trips)
 
 
 async def resources(request: web.Request) -> web.Response:
@@ -150,16 +192,14 @@ async def delivery(request: web.Request) -> web.Response:
     return answer(msgspec.convert(found, answers.Delivery))
 
 
-# ── lines ─────────────────────────────────────────────────────────────────────────────────────────
+# ── what is drawn on a camera's picture ───────────────────────────────────────────────────────────
 
 
 async def put_line(request: web.Request) -> web.Response:
     """Draw or move a line."""
     body = await body_of(request, answers.LineBody)
-    try:
+    with _sense("points"):
         wire.Line(body.points, body.anchor, body.labels)
-    except ValueError as error:
-        raise bad(f"points: {error}") from None
     camera, line = name_of(request, "camera"), name_of(request, "line")
     return await _change(request, f"put line {camera}/{line}", wanted.set_line(camera, line, body))
 
@@ -168,6 +208,44 @@ async def delete_line(request: web.Request) -> web.Response:
     """Delete a line."""
     camera, line = name_of(request, "camera"), name_of(request, "line")
     return await _change(request, f"delete line {camera}/{line}", wanted.drop_line(camera, line))
+
+
+async def put_zone(request: web.Request) -> web.Response:
+    """Draw or move a zone."""
+    body = await body_of(request, answers.ZoneBody)
+    with _sense("points"):
+        wire.Zone(body.points, body.anchor, body.labels)
+    camera, zone = name_of(request, "camera"), name_of(request, "zone")
+    return await _change(request, f"put zone {camera}/{zone}", wanted.set_zone(camera, zone, body))
+
+
+async def delete_zone(request: web.Request) -> web.Response:
+    """Delete a zone."""
+    camera, zone = name_of(request, "camera"), name_of(request, "zone")
+    return await _change(request, f"delete zone {camera}/{zone}", wanted.drop_zone(camera, zone))
+
+
+async def put_plane(request: web.Request) -> web.Response:
+    """Say where the road lies in the picture."""
+    body, camera = await body_of(request, answers.PlaneBody), name_of(request, "camera")
+    with _sense("plane"):
+        plane = wire.Plane(body.points, body.metres)
+    return await _change(request, f"put plane {camera}", wanted.set_plane(camera, plane))
+
+
+async def delete_plane(request: web.Request) -> web.Response:
+    """Take the road plane away."""
+    camera = name_of(request, "camera")
+    return await _change(request, f"delete plane {camera}", wanted.set_plane(camera, None))
+
+
+@contextlib.contextmanager
+def _sense(what: str) -> Iterator[None]:
+    """Refuse a drawing that makes no sense, with the contract's own words."""
+    try:
+        yield
+    except ValueError as error:
+        raise bad(f"{what}: {error}") from None
 
 
 async def _change(request: web.Request, action: str, change: wanted.Change) -> web.Response:
@@ -203,8 +281,10 @@ async def openapi(request: web.Request) -> web.Response:
 
 
 _N = "/nodes/{node}"
-_L = _N + "/cameras/{camera}/lines/{line}"
-_SPAN = ("camera", "from", "to", "bucket")
+_C = _N + "/cameras/{camera}"
+_L, _Z = _C + "/lines/{line}", _C + "/zones/{zone}"
+_TIME = ("camera", "from", "to", "format")
+_SPAN = (*_TIME, "bucket")
 ROUTES = (
     Route("POST", "/login", login, "Log in", "", answers.Role, answers.LoginBody),
     Route("POST", "/logout", logout, "Log out", "viewer", answers.Nothing),
@@ -212,8 +292,13 @@ ROUTES = (
     Route("GET", "/fleet", fleet, "All nodes", answer=answers.Fleet),
     Route("GET", _N, node, "One node", answer=answers.NodeDetail),
     Route("GET", _N + "/counts", counts, "Counts by bucket", answer=answers.Counts,
-          query=(*_SPAN, "line", "format")),
+          query=(*_SPAN, "line")),
     Route("GET", _N + "/tallies", tallies, "Tallies by bucket", answer=answers.Tallies, query=_SPAN),
+    Route("GET", _N + "/shares", shares, "Shares of labels by bucket", answer=answers.Shares, query=_SPAN),
+    Route("GET", _N + "/zones", zones, "Zones by bucket", answer=answers.Zones, query=(*_SPAN, "zone")),
+    Route("GET", _N + "/speeds", speeds, "Speeds at lines", answer=answers.Speeds, query=(*_TIME, "line")),
+    Route("GET", _N + "/trips", trips, "From which gate to which", answer=answers.Trips,
+          query=(*_TIME, "origin", "destination")),
     Route("GET", _N + "/events", events, "Stored events", answer=answers.Events,
           query=("type", "from", "to", "after", "limit")),
     Route("GET", _N + "/resources", resources, "Samples of the box", answer=answers.Resources,
@@ -222,9 +307,16 @@ ROUTES = (
     Route("PUT", _L, put_line, "Draw or move a line", "operator", answers.Version, answers.LineBody,
           status=202),
     Route("DELETE", _L, delete_line, "Delete a line", "operator", answers.Version, status=202),
+    Route("PUT", _Z, put_zone, "Draw or move a zone", "operator", answers.Version, answers.ZoneBody,
+          status=202),
+    Route("DELETE", _Z, delete_zone, "Delete a zone", "operator", answers.Version, status=202),
+    Route("PUT", _C + "/plane", put_plane, "Set the road plane", "operator", answers.Version,
+          answers.PlaneBody, status=202),
+    Route("DELETE", _C + "/plane", delete_plane, "Take the road plane away", "operator", answers.Version,
+          status=202),
     Route("GET", "/stream", stream, "What happens, live", query=("node", "camera", "types"),
           media="text/event-stream"),
-    Route("GET", _N + "/cameras/{camera}/preview", preview, "Pictures of a camera", "operator",
+    Route("GET", _C + "/preview", preview, "Pictures of a camera", "operator",
           media="multipart/x-mixed-replace"),
     Route("GET", "/openapi.json", openapi, "This description"),
 )  # fmt: skip

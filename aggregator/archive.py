@@ -6,12 +6,13 @@ first, for people; and by the time of storing, for whoever goes on where they we
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from datetime import datetime
 from typing import Any
 
 from pymongo import ASCENDING, DESCENDING
 
+from agent import wire
 from aggregator import documents
 from aggregator.documents import EVENTS, LOSSES, RESOURCES, TALLIES
 from aggregator.failures import plain
@@ -114,9 +115,7 @@ class Archive:
 
         Summed: watched `w`, blind `x` by reason, frames `f` `g` `h`; the worst of `p` and `u`.
         """
-        query: Document = {"n": node, "a": {"$gte": since, "$lt": until}}
-        if camera:
-            query["c"] = camera
+        query = _span(node, camera, since, until)
         slot = {"c": "$c", "s": {"$subtract": ["$a", {"$mod": ["$a", length]}]}}
         sums: Document = {name: {"$sum": f"${name}"} for name in "wfgh"}
         sums |= {name: {"$max": f"${name}"} for name in "pu"}
@@ -159,6 +158,70 @@ class Archive:
         with plain(self._where):
             return [row async for row in self._database.counts.aggregate(stages)]
 
+    # ── single objects ──
+
+    async def occupancy(
+        self, node: str, camera: str, zone: str, since: int, until: int, length: int
+    ) -> list[Document]:
+        """Return how full zones were by camera `c`, zone `z`, version `r` and slot `s` of `length` ms.
+
+        Watched `w` ms; in the zone `m` hundredths of an object x ms, at most `p`; in its queue `q` and `u`.
+        """
+        part = {name: {"$arrayElemAt": ["$y", place]} for place, name in enumerate("zrmpnqu")}
+        group = {"c": "$c", "z": "$z", "r": "$r", "s": {"$subtract": ["$a", {"$mod": ["$a", length]}]}}
+        sums: Document = {name: {"$sum": {"$multiply": ["$w", f"${name}"]}} for name in "mq"}
+        stages: list[Document] = [
+            {"$match": {**_span(node, camera, since, until), "y": {"$exists": True}}},
+            {"$unwind": "$y"},
+            {"$project": {"c": 1, "a": 1, "w": 1, **part}},
+            {"$match": {"z": zone} if zone else {}},
+            {"$group": {"_id": group, "w": {"$sum": "$w"}, **sums, "p": {"$max": "$p"}, "u": {"$max": "$u"}}},
+        ]
+        with plain(self._where):
+            return [_flat(row) async for row in self._database[TALLIES].aggregate(stages)]
+
+    async def stays(
+        self, node: str, camera: str, zone: str, since: int, until: int, length: int
+    ) -> list[Document]:
+        """Return the dwells `w`, ms, by camera `c`, zone `z`, version `r` and slot `s` of `length` ms."""
+        query = {**_span(node, camera, since, until), "t": documents.TAGS[wire.Stay]}
+        group = {"c": "$c", "z": "$z", "r": "$r", "s": {"$subtract": ["$a", {"$mod": ["$a", length]}]}}
+        stages: list[Document] = [
+            {"$match": {**query, "z": zone} if zone else query},
+            {"$group": {"_id": group, "w": {"$push": "$w"}}},
+        ]
+        with plain(self._where):
+            return [_flat(row) async for row in self._database[EVENTS].aggregate(stages)]
+
+    async def speeds(
+        self, node: str, camera: str, line: str, since: int, until: int
+    ) -> dict[tuple[str, str, str, str], list[int]]:
+        """Return (camera, line, direction, label) -> speeds in tenths of km/h."""
+        query = {**_span(node, camera, since, until), "t": documents.TAGS[wire.Crossing], "u": {"$gte": 0}}
+        day = {"$subtract": ["$a", {"$mod": ["$a", 86_400_000]}]}  # so that no document grows too large
+        stages: list[Document] = [
+            {"$match": {**query, "i": line} if line else query},
+            {"$group": {"_id": {"c": "$c", "i": "$i", "d": "$d", "l": "$l", "s": day}, "u": {"$push": "$u"}}},
+        ]
+        found: dict[tuple[str, str, str, str], list[int]] = {}
+        with plain(self._where):
+            async for row in self._database[EVENTS].aggregate(stages):
+                key = row["_id"]
+                found.setdefault((key["c"], key["i"], key["d"], key["l"]), []).extend(map(int, row["u"]))
+        return found
+
+    async def gates(
+        self, node: str, camera: str, since: int, until: int
+    ) -> AsyncIterator[tuple[str, str, list[tuple[str, int]]]]:
+        """Iterate over tracks that passed several gates: camera, label, gates with ms since first sight."""
+        query = {**_span(node, camera, since, until), "t": documents.TAGS[wire.Track], "j": {"$exists": True}}
+        with plain(self._where):
+            async for row in self._database[EVENTS].find(query, {"_id": 0, "c": 1, "l": 1, "j": 1}):
+                flat = row["j"]
+                yield row["c"], row["l"], list(zip(flat[::2], map(int, flat[1::2]), strict=True))
+
+    # ── what arrived ──
+
     async def delivery(self, node: str) -> Document:
         """Return what is stored of a node, by epoch, and what was lost or refused."""
         stages = [
@@ -194,6 +257,18 @@ class Archive:
                 async for row in self._database[name].aggregate(stages):
                     found.setdefault(row["_id"], {})[name] = int(row["amount"])
         return found
+
+
+def _span(node: str, camera: str, since: int, until: int) -> Document:
+    query: Document = {"n": node, "a": {"$gte": since, "$lt": until}}
+    return {**query, "c": camera} if camera else query
+
+
+def _flat(row: Document) -> Document:
+    """Return a group's key and sums beside each other, as Python's own numbers."""
+    key, sums = row["_id"], {name: value for name, value in row.items() if name != "_id"}
+    plain_ = {name: list(map(int, v)) if isinstance(v, list) else int(v) for name, v in sums.items()}
+    return {**key, "r": int(key["r"]), "s": int(key["s"]), **plain_}
 
 
 def _homes(kinds: Iterable[type]) -> dict[str, list[int]]:

@@ -11,8 +11,14 @@ Within an epoch a total only grows. Minutes are therefore read in the order of t
 what it adds to the largest total before it: a lost crossing shows as a gap and is counted with the next that
 is known. An epoch goes on where the one before it ended, if its totals do (a wiped node begins again at 0).
 
-Three kinds of row share this: crossings of a line; objects per label (`line` is empty); and the mark that a
-tally came at all (line and label are empty), which tells an absent row (total 0) from an unknown one.
+Several kinds of row share this, told apart by `Row.kind`:
+
+    line      crossings: the line, its version, AB or BA
+    zone      the zone in the place of the line, its version, "in" or "out"
+    trip      the first gate in the place of the line, the last one as the direction: "to main:AB"
+    object    objects per label: `line` is empty
+    (none)    the mark that a tally came at all, line and label empty: it tells a row that is absent (total 0)
+              from one that is unknown
 """
 
 from __future__ import annotations
@@ -29,6 +35,7 @@ from agent import wire
 
 MINUTE = 60_000
 HOUR = 3_600_000
+_TO = "to "
 REACH = 25 * HOUR  # how far back the total before a window is looked for
 
 
@@ -53,6 +60,18 @@ class Row(NamedTuple):
     version: int
     direction: str
     label: str
+
+    @property
+    def kind(self) -> str:
+        """What it is a row of: "line", "zone", "trip" or "object"."""
+        if not self.line:
+            return "object"
+        return {"AB": "line", "BA": "line", "in": "zone", "out": "zone"}.get(self.direction, "trip")
+
+    @property
+    def destination(self) -> str:
+        """The last gate of a trip; its first one is `line`."""
+        return self.direction.removeprefix(_TO)
 
 
 class Increment(NamedTuple):
@@ -82,11 +101,8 @@ class Marks:
             self._bound(node, epoch, row, event.at, max(0, event.total - 1), event.total)
         elif isinstance(event, wire.Tally):
             self._bound(node, epoch, Row(event.camera, "", 0, "", ""), event.at, 0, 0)
-            for total in event.totals:
-                row = Row(event.camera, total.line, total.version, total.direction, total.label)
-                self._bound(node, epoch, row, event.at, total.total, total.total)
-            for label, count in event.objects.items():
-                self._bound(node, epoch, Row(event.camera, "", 0, "", label), event.at, count, count)
+            for row, total in _totals(event):
+                self._bound(node, epoch, row, event.at, total, total)
 
     def _bound(self, node: str, epoch: int, row: Row, at: int, start: int, end: int) -> None:
         hour = at // HOUR * HOUR
@@ -108,6 +124,20 @@ class Marks:
                     "$max": {f"e.{minute}": end for minute, (_, end) in minutes.items()},
                 },
             )
+
+
+def _totals(tally: wire.Tally) -> Iterator[tuple[Row, int]]:
+    """Return every running total that a tally tells."""
+    camera = tally.camera
+    for line in tally.totals:
+        yield Row(camera, line.line, line.version, line.direction, line.label), line.total
+    for label, count in tally.objects.items():
+        yield Row(camera, "", 0, "", label), count
+    for zone in tally.zones:
+        yield Row(camera, zone.zone, zone.version, "in", zone.label), zone.entered
+        yield Row(camera, zone.zone, zone.version, "out", zone.label), zone.left
+    for trip in tally.trips:
+        yield Row(camera, trip.origin, 0, _TO + trip.destination, trip.label), trip.total
 
 
 def _digest(key: Key) -> bytes:

@@ -128,10 +128,10 @@ async def read_counts(store: Store, node: str, day: Day) -> None:
         row = step.row
         if step.minute < start:
             continue
-        if row.line:
+        if row.kind == "line":
             key = (row.camera, row.line, row.direction, row.label)
             counts[key] = counts.get(key, 0) + step.amount
-        else:
+        elif row.kind == "object":
             objects = day.objects.setdefault(row.camera, {})
             objects[row.label] = objects.get(row.label, 0) + step.amount
     day.counts = [answers.CountToday(*key, count) for key, count in sorted(counts.items())]

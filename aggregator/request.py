@@ -10,7 +10,7 @@ import msgspec
 from aiohttp import web
 
 from agent import wire
-from aggregator import calendar, documents, queries
+from aggregator import calendar, documents, figures, queries
 from aggregator.auth import Identity, Refused
 from aggregator.centre import Centre
 
@@ -55,7 +55,7 @@ def moment(request: web.Request, name: str, default: int) -> int:
         raise bad(f"{name}: write Unix milliseconds or ISO 8601, not {text[:40]!r}") from None
 
 
-def window_of(request: web.Request) -> queries.Window:
+def window_of(request: web.Request) -> figures.Window:
     """Return the time and the bucket that are asked for; raise Refused."""
     zone = request.app[CENTRE].config.zone
     at = int(time.time() * 1000)
@@ -64,10 +64,10 @@ def window_of(request: web.Request) -> queries.Window:
         raise bad(f"bucket: one of {', '.join(calendar.BUCKETS)}")
     since = moment(request, "from", calendar.day_start(at, zone))
     until = moment(request, "to", max(at, since) + 60_000)
-    longest = queries.LONGEST[bucket]
+    longest = figures.LONGEST[bucket]
     if until - since > longest:
         raise bad(f"from, to: at most {longest // 86_400_000} days by {bucket}")
-    return queries.Window(since, until, bucket, zone)
+    return figures.Window(since, until, bucket, zone)
 
 
 def limit_of(request: web.Request, default: int) -> int:

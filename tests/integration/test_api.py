@@ -435,7 +435,7 @@ async def test_everything_needs_the_right_role(stack: Stack) -> None:
             await auth.add_user(running.store, role, f"password of {role}", role)
         async with ClientSession(base, cookie_jar=CookieJar(unsafe=True)) as stranger:
             for prefix, route in [(PREFIX, one) for one in ROUTES] + [("", one) for one in OUTSIDE]:
-                path = prefix + route.path.format(node="role-1", camera="cam0", line="x")
+                path = prefix + route.path.format(node="role-1", camera="cam0", line="x", zone="x")
                 async with stranger.request(route.method, path) as response:
                     if route.role:
                         assert response.status == 401, path
@@ -448,7 +448,7 @@ async def test_everything_needs_the_right_role(stack: Stack) -> None:
             assert (await get(stranger, "/me"))["user"] == "viewer"
             origin = {"Origin": str(base).rstrip("/")}
             for route in [one for one in ROUTES if one.role == "operator"]:
-                path = PREFIX + route.path.format(node="role-1", camera="cam0", line="x")
+                path = PREFIX + route.path.format(node="role-1", camera="cam0", line="x", zone="x")
                 async with stranger.request(route.method, path, json={}, headers=origin) as response:
                     assert response.status == 403, path
 
