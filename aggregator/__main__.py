@@ -129,9 +129,11 @@ async def add_user(config: Config, name: str, role: str) -> None:
 
 
 async def forget(config: Config, node: str) -> None:
-    """Take a node off the fleet page."""
+    """Take a node off the fleet page and its wanted document off the broker: a new box has none."""
     async with open_centre(config) as centre:
         await centre.store.registry.remove_node(node)
+    async with connect(config.broker_settings()) as client:
+        await client.publish(wire.topic(node, "want"), b"", qos=1, retain=True)
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:

@@ -55,6 +55,8 @@ class Box:
             if kind == "ack":
                 for epoch, ranges in wire.decode_ack(message.payload).stored.items():
                     self.acked += [(epoch, seq) for first, last in ranges for seq in range(first, last + 1)]
+            elif not message.payload:
+                continue  # nothing is wanted any more
             elif kind == "want":
                 self.wants.append(wire.decode_document(message.payload))
             else:

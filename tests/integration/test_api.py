@@ -20,6 +20,7 @@ from aiohttp import ClientSession, CookieJar, web
 
 from agent import wire
 from aggregator import answers, auth, wanted
+from aggregator.__main__ import forget
 from aggregator.api import OUTSIDE, PREFIX, ROUTES
 from aggregator.beside import Beside
 from aggregator.calendar import now
@@ -335,6 +336,19 @@ async def test_removed_node_leaves_the_page(stack: Stack) -> None:
             assert not later.fleet.known("gone-1")
         await node.state()
         await until(lambda: running.fleet.known("gone-1"))
+
+
+async def test_new_box_of_a_removed_name_gets_no_old_lines(stack: Stack) -> None:
+    """What was wanted of a node leaves the broker with it."""
+    async with scene(stack, "heir-1") as (running, node, client):
+        body = {"points": [[0, 0.5], [1, 0.5]]}
+        async with client.put(f"{PREFIX}/nodes/heir-1/cameras/cam0/lines/gate", json=body) as response:
+            assert response.status == 202
+        await until(lambda: node.wants)
+        await forget(running.config, "heir-1")
+        async with box(stack.mqtt_url, "heir-1", "heir-1-new") as heir:
+            await asyncio.sleep(0.5)
+            assert heir.wants == []
 
 
 async def test_since_is_the_start_of_the_agent_that_runs(stack: Stack) -> None:
