@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,34 +28,42 @@ from agent.infer import FORMAT
 from export.baseline import AnchorNetwork, anchor_grid
 from export.errors import TrainError
 from export.fold import fold
-from export.graph import Graph
+from export.graph import INT8, PARTS, Graph, Part, Writer
 from export.model import STRIDES, Network, cells
 
 OPSET, IR_VERSION = 17, 8
 IOU, LIMIT = 0.6, 300
 
 
-def decode(graph: Graph, levels: Any, size: tuple[int, int], classes: int) -> tuple[str, str, str]:
-    """Add the decoding of our heads; return boxes (1,A,4), best scores (1,1,A) and best classes (A,)."""
+def decode(graph: Graph, levels: Any, size: tuple[int, int], form: str) -> tuple[str, str, str]:
+    """Add the decoding of our heads; return boxes (1,A,4), best scores (1,1,A) and best classes (A,).
+
+    int8 brings rows (h*w,C) and works on (1,A,C); float brings maps (1,C,h,w) and works on (1,C,A).
+    """
+    axis, along = (2, 1) if form == INT8 else (1, 2)  # of channels, of cells
+
+    def flat(part: Part) -> str:
+        return graph.reshape(part.name, *((1, -1, part.channels) if form == INT8 else (1, part.channels, -1)))
+
     logits, sides = (
-        graph.node("Concat", *(flatten(graph, level[part], (1, count, -1)) for level in levels), axis=2)
-        for part, count in ((0, classes), (1, 4))
-    )  # (1,C,A), (1,4,A)
-    centres, strides = (t.numpy() for t in cells(*size))
-    reach = graph.node("Mul", graph.node("Softplus", sides), graph.constant(strides[None, None]))
-    halves = graph.split("Split", reach, graph.constant((2, 2), np.int64), results=["low", "high"], axis=1)
-    centre = graph.constant(centres.T[None])  # (1,2,A)
+        graph.node("Concat", *(flat(level[which][0]) for level in levels), axis=along) for which in (0, 1)
+    )
+    centres, strides = (t.numpy()[None] for t in cells(*size))  # (1,A,2), (1,A)
+    reach = graph.node("Mul", graph.softplus(sides), graph.constant(np.expand_dims(strides, axis)))
+    halves = graph.split("Split", reach, graph.constant((2, 2), np.int64), results=["low", "high"], axis=axis)
+    centre = graph.constant(np.moveaxis(centres, 2, axis))
     corners = [graph.node(kind, centre, half) for kind, half in zip(("Sub", "Add"), halves, strict=True)]
-    boxes = graph.node("Concat", *corners, axis=1)
-    boxes = graph.node("Transpose", boxes, perm=[0, 2, 1], result="all_boxes")
-    scores = graph.node("Sigmoid", graph.node("ReduceMax", logits, axes=[1], keepdims=1), result="all_scores")
-    best = graph.node("ArgMax", logits, axis=1, keepdims=0)  # (1,A)
-    return boxes, scores, graph.node("Squeeze", best, graph.constant([0], np.int64), result="all_classes")
+    boxes = graph.node("Concat", *corners, axis=axis)
+    boxes = graph.node("Transpose", boxes, perm=[0, along, axis], result="all_boxes")
+    best = graph.node("Sigmoid", graph.node("ReduceMax", logits, axes=[axis], keepdims=0))
+    classes = graph.node("ArgMax", logits, axis=axis, keepdims=0)
+    scores = graph.reshape(best, 1, 1, -1, result="all_scores")
+    return boxes, scores, graph.reshape(classes, -1, result="all_classes")
 
 
 def decode_anchors(graph: Graph, levels: Any, size: tuple[int, int], classes: int) -> tuple[str, str, str]:
     """Add the decoding of the published head, three boxes a cell; return as `decode` does."""
-    maps = [flatten(graph, level, (1, 3, 5 + classes, -1)) for level in levels]
+    maps = [graph.reshape(level[0].name, 1, 3, 5 + classes, -1) for level in levels]
     said = graph.node("Sigmoid", graph.node("Concat", *maps, axis=3))  # (1,3,5+C,A)
     parts = graph.constant((2, 2, 1, classes), np.int64)
     xy, wh, sure, kinds = graph.split("Split", said, parts, results=["xy", "wh", "sure", "kinds"], axis=2)
@@ -65,16 +72,11 @@ def decode_anchors(graph: Graph, levels: Any, size: tuple[int, int], classes: in
     half = graph.node("Mul", graph.node("Mul", wh, wh), graph.constant(2 * anchors[None]))  # (1,3,2,A)
     both = [graph.node(kind, centre, half) for kind in ("Sub", "Add")]
     boxes = graph.node("Transpose", graph.node("Concat", *both, axis=2), perm=[0, 1, 3, 2])
-    boxes = flatten(graph, boxes, (1, -1, 4), "all_boxes")
+    boxes = graph.reshape(boxes, 1, -1, 4, result="all_boxes")
     scores = graph.node("Mul", sure, graph.node("ReduceMax", kinds, axes=[2], keepdims=1))
     best = graph.node("ArgMax", kinds, axis=2, keepdims=0)  # (1,3,A)
-    scores = flatten(graph, scores, (1, 1, -1), "all_scores")
-    return boxes, scores, flatten(graph, best, (-1,), "all_classes")
-
-
-def flatten(graph: Graph, x: str, shape: Sequence[int], result: str = "") -> str:
-    """Give an array another shape."""
-    return graph.node("Reshape", x, graph.constant(shape, np.int64), result=result)
+    scores = graph.reshape(scores, 1, 1, -1, result="all_scores")
+    return boxes, scores, graph.reshape(best, -1, result="all_classes")
 
 
 def suppress(graph: Graph, boxes: str, scores: str, classes: str) -> None:
@@ -82,8 +84,8 @@ def suppress(graph: Graph, boxes: str, scores: str, classes: str) -> None:
     limit, overlap = graph.constant([LIMIT], np.int64), graph.constant([IOU])
     kept = graph.node("NonMaxSuppression", boxes, scores, limit, overlap, "confidence")  # (N,3)
     rows = graph.node("Gather", kept, graph.constant(2, np.int64), axis=1)  # (N,)
-    graph.node("Gather", flatten(graph, boxes, (-1, 4)), rows, axis=0, result="boxes")
-    graph.node("Gather", flatten(graph, scores, (-1,)), rows, axis=0, result="scores")
+    graph.node("Gather", graph.reshape(boxes, -1, 4), rows, axis=0, result="boxes")
+    graph.node("Gather", graph.reshape(scores, -1), rows, axis=0, result="scores")
     graph.node("Gather", classes, rows, axis=0, result="classes")
 
 
@@ -94,17 +96,31 @@ def fold_input(model: Network) -> Network:
     return model
 
 
-def build(
-    model: Network, size: tuple[int, int], metadata: dict[str, str], *, fusions: bool = True
-) -> onnx.ModelProto:
-    """Write the graph of a network for one input size (height, width); `fusions` as `fold` takes it."""
-    folded = fold_input(fold(copy.deepcopy(model).float().cpu(), fusions=fusions))
+def melt(model: Network, *, fusions: bool = True) -> Network:
+    """Return a folded copy of a network whose stem takes bytes; `fusions` as `fold` takes it."""
+    return fold_input(fold(copy.deepcopy(model).float().cpu(), fusions=fusions))
+
+
+def write(
+    melted: Network, size: tuple[int, int], metadata: dict[str, str], form: str = PARTS
+) -> tuple[onnx.ModelProto, int]:
+    """Write the graph of a melted network for one input size; return it and its first node for int8."""
     graph = Graph()
-    x = graph.node("Cast", "picture", to=TensorProto.FLOAT)
-    levels = graph.network(folded, graph.node("Transpose", x, perm=[0, 3, 1, 2]))
-    read = decode_anchors if isinstance(model, AnchorNetwork) else decode
-    suppress(graph, *read(graph, levels, size, model.classes))
-    return pack(graph, size, metadata)
+    writer = Writer(graph, size, form)
+    levels = writer.network(melted)
+    if isinstance(melted, AnchorNetwork):
+        found = decode_anchors(graph, levels, size, melted.classes)
+    else:
+        found = decode(graph, levels, size, form)
+    suppress(graph, *found)
+    if form == PARTS:
+        graph.regroup()
+    return pack(graph, size, metadata), writer.first_int8
+
+
+def build(model: Network, size: tuple[int, int], metadata: dict[str, str]) -> onnx.ModelProto:
+    """Write the graph of a network for one input size (height, width)."""
+    return write(melt(model), size, metadata)[0]
 
 
 def pack(graph: Graph, size: tuple[int, int], metadata: dict[str, str]) -> onnx.ModelProto:
