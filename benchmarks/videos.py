@@ -37,22 +37,35 @@ Passing = tuple[float, str]  # seconds, direction
 
 @dataclass(frozen=True)
 class Clip:
-    """A video, its level line at `y`, and the frames at which people saw a vehicle cross, by direction."""
+    """A video, a line, and the frames at which people saw somebody cross it, by direction."""
 
     file: str
-    y: float
+    line: tuple[tuple[float, float], tuple[float, float]]
     fps: float
     seen: dict[str, list[int]]
+    people: bool = False  # else vehicles
 
     def truth(self) -> list[Passing]:
-        """Return when each vehicle crossed."""
+        """Return when each crossed."""
         return sorted((frame / self.fps, way) for way, frames in self.seen.items() for frame in frames)
 
 
-# The first clip's oncoming cars alone were counted by eye; what leaves on the other side was not.
+# In the first clip the oncoming cars alone were counted by eye; what leaves on the other side was not.
 CLIPS = (
-    Clip("ahmetozlu_input_video.mp4", 0.60, 24.0, {"AB": [13, 70, 121, 170, 229, 411, 468, 704]}),
-    Clip("intel_car-detection.mp4", 0.50, 12.5, {"BA": [99, 226], "AB": [195, 325]}),
+    Clip(
+        "ahmetozlu_input_video.mp4",
+        ((0.0, 0.60), (1.0, 0.60)),
+        24.0,
+        {"AB": [13, 70, 121, 170, 229, 411, 468, 704]},
+    ),
+    Clip("intel_car-detection.mp4", ((0.0, 0.5), (1.0, 0.5)), 12.5, {"BA": [99, 226], "AB": [195, 325]}),
+    Clip(
+        "intel_one-by-one-person-detection.mp4",
+        ((0.75, 1.0), (0.75, 0.0)),
+        10.0,
+        {"AB": [185, 439, 688, 858, 1187, 1348]},
+        people=True,
+    ),
 )
 
 
@@ -130,11 +143,13 @@ def passings(events: Iterable[wire.Crossing]) -> list[Passing]:
 
 
 def clip_result(clip: Clip, folder: Path, rate: float | None = None) -> Result:
-    """Count a video's vehicles at a rate, in the directions that people counted."""
+    """Count a video's vehicles, or people, at a rate, in the directions that people counted."""
     path = str(folder / clip.file)
-    looker = make_pipeline(path, [(0.0, clip.y), (1.0, clip.y)])
+    looker = make_pipeline(path, clip.line)
     events = told(looker, slower(played(path), rate))
-    found = passings(event for event in events if event.label != PERSON and event.direction in clip.seen)
+    found = passings(
+        event for event in events if (event.label == PERSON) is clip.people and event.direction in clip.seen
+    )
     hits = matched(clip.truth(), found, MATCH_SECONDS + 1 / (rate or clip.fps))
     return Result(len(clip.truth()), len(found), len(hits))
 
@@ -166,7 +181,7 @@ def measure(folder: Path, streets: Sequence[int]) -> dict[str, float]:
         for name, count in work.items():
             result, speed = count(rate), f"{rate:g} fps" if rate else "native"
             print(
-                f"{name:<28}{speed:>8}  true {result.true:3}  counted {result.told:3}"
+                f"{name:<38}{speed:>8}  true {result.true:3}  counted {result.told:3}"
                 f"  recall {result.recall:.3f}  precision {result.precision:.3f}",
                 flush=True,
             )
