@@ -158,7 +158,7 @@ def parser() -> argparse.ArgumentParser:
     quantize = command("quantize", _quantize, "write an int8 copy of a model (U8S8, float stem)")
     quantize.add_argument("model", type=Path, help="an .onnx file")
     quantize.add_argument("recipe", help="says which pictures to calibrate on")
-    quantize.add_argument("--pictures", type=int, default=120, help="how many (default 120)")
+    quantize.add_argument("--pictures", type=int, default=300, help="how many (default 300)")
     quantize.add_argument("--out", type=Path, help="default: MODEL.int8.onnx")
 
     for sub in (train, evaluate, quantize):

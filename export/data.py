@@ -53,7 +53,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """Hold what one step needs: pictures (B,S,S,3) RGB uint8 and what is in each.
+    """Hold what one step needs: pictures (B,H,W,3) RGB uint8 and what is in each.
 
     `boxes[i]` (n,4), `allowed[i]` (n,C); `regions[i]` (r,4), `unlabelled[i]` (r,C): where a class is unknown.
     """
@@ -179,15 +179,16 @@ def read_scene(seeds: Sequence[int], frames: Sequence[int], names: Sequence[str]
 
 
 def load_recipe(name: str) -> dict[str, Any]:
-    """Read a recipe by its name (`traffic`, `mask`) or its path."""
+    """Read a recipe by its name (`traffic`, `mask`) or its path; `base` names one whose keys it inherits."""
     path = Path(name) if name.endswith(".toml") else RECIPES / f"{name}.toml"
     if not path.exists():
         known = ", ".join(sorted(p.stem for p in RECIPES.glob("*.toml")))
         raise DataError(f"no recipe {name!r}: give one of {known}, or the path of a .toml file")
     try:
-        return tomllib.loads(path.read_text())
+        recipe = tomllib.loads(path.read_text())
     except tomllib.TOMLDecodeError as error:
         raise DataError(f"{path}: {error}") from None
+    return load_recipe(recipe.pop("base")) | recipe if "base" in recipe else recipe
 
 
 def read_machine_labels(
@@ -239,15 +240,23 @@ def read_recipe(recipe: dict[str, Any], data: Path, split: str) -> list[Picture]
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
-    """Say how a training picture is varied; `fit` (height, width) is what scale 1 fits a picture into."""
+    """Say how a training picture is varied; `fit` (height, width) is what scale 1 fits a picture into.
 
-    size: int
+    `size` is the side of a batch's pictures, or their (height, width).
+    """
+
+    size: int | tuple[int, int]
     fit: tuple[int, int]
     scale: tuple[float, float] = (0.3, 1.7)
     mosaic: float = 0.75
     hue: float = 0.02
     saturation: float = 0.6
     value: float = 0.4
+
+    @property
+    def canvas(self) -> tuple[int, int]:
+        """Return height and width of a batch's pictures."""
+        return (self.size, self.size) if isinstance(self.size, int) else self.size
 
 
 def _place(
@@ -314,19 +323,19 @@ def _colour(canvas: Uint8, how: Augmentation, rng: np.random.Generator) -> Uint8
 
 
 def _parts(how: Augmentation, rng: np.random.Generator) -> list[tuple[int, int, int, int]]:
-    size = how.size
+    height, width = how.canvas
     if rng.random() >= how.mosaic:
-        return [(0, 0, size, size)]
-    x, y = (int(rng.integers(size // 4, size - size // 4)) for _ in range(2))
-    return [(0, 0, x, y), (x, 0, size, y), (0, y, x, size), (x, y, size, size)]
+        return [(0, 0, width, height)]
+    x, y = (int(rng.integers(side // 4, side - side // 4)) for side in (width, height))
+    return [(0, 0, x, y), (x, 0, width, y), (0, y, x, height), (x, y, width, height)]
 
 
 def make_batch(pictures: Sequence[Picture], how: Augmentation, batch: int, seed: tuple[int, int]) -> Batch:
     """Make the batch that belongs to (seed, step)."""
     rng = np.random.default_rng(seed)
-    result = Batch(np.empty((batch, how.size, how.size, 3), np.uint8), [], [], [], [])
+    result = Batch(np.empty((batch, *how.canvas, 3), np.uint8), [], [], [], [])
     for index in range(batch):
-        canvas = np.full((how.size, how.size, 3), GREY, np.uint8)
+        canvas = np.full((*how.canvas, 3), GREY, np.uint8)
         parts = _parts(how, rng)
         chosen = [pictures[int(rng.integers(len(pictures)))] for _ in parts]
         placed = [_place(*pair, how, rng, canvas) for pair in zip(chosen, parts, strict=True)]

@@ -67,7 +67,7 @@ class Graph:
         return results
 
     def softplus(self, x: str) -> str:
-        """Add log(1 + exp(x)) as max(x, 0) + log(1 + exp(-|x|)): six times as fast as the operator Softplus."""
+        """Add log(1 + exp(x)) as max(x, 0) + log(1 + exp(-|x|)): six times as fast as Softplus."""
         small = self.node("Exp", self.node("Neg", self.node("Abs", x)))
         return self.node(
             "Add", self.node("Relu", x), self.node("Log", self.node("Add", small, self.constant(1)))

@@ -18,6 +18,7 @@ from export.model import Raw, cells
 
 TOP, ALPHA, BETA = 10, 0.5, 6.0
 BOX_GAIN, CLASS_GAIN = 7.5, 1.0
+SURE = 0.1  # a teacher's box below this score teaches nothing
 
 
 class Assignment(NamedTuple):
@@ -75,7 +76,7 @@ def assign(scores: Tensor, xyxy: Tensor, centres: Tensor, boxes: Tensor, allowed
     """
     cells_ = len(scores)
     target, weight = torch.zeros_like(scores), torch.ones_like(scores)
-    owner = torch.full((cells_,), -1, dtype=torch.long)
+    owner = torch.full((cells_,), -1, dtype=torch.long, device=scores.device)
     if not len(boxes):
         return Assignment(target, weight, owner)
     overlap = pair_iou(boxes, xyxy)  # (M,A)
@@ -90,8 +91,9 @@ def assign(scores: Tensor, xyxy: Tensor, centres: Tensor, boxes: Tensor, allowed
     rows = taken.nonzero()[:, 0]
     mine = owner[rows]
     own_metric, own_overlap = metric[mine, rows], overlap[mine, rows]
-    peak = torch.zeros(len(boxes)).scatter_reduce_(0, mine, own_metric, "amax")
-    reach = torch.zeros(len(boxes)).scatter_reduce_(0, mine, own_overlap, "amax")
+    nothing = metric.new_zeros(len(boxes))
+    peak = nothing.scatter_reduce(0, mine, own_metric, "amax")
+    reach = nothing.scatter_reduce(0, mine, own_overlap, "amax")
     quality = own_metric / (peak[mine] + 1e-12) * reach[mine]
     label = scores[rows].masked_fill(~allowed[mine], -1).argmax(1)
     weight[rows] = (~allowed[mine]).to(weight.dtype)  # the group's other classes are neither right nor wrong
@@ -108,16 +110,17 @@ def _hide(assignment: Assignment, centres: Tensor, regions: Tensor, unlabelled: 
 
 def detection_loss(raw: Raw, batch: Batch) -> Loss:
     """Compare what the network said, logits (B,A,C) and xyxy (B,A,4), with a batch's boxes."""
-    centres, _ = cells(*batch.pictures.shape[1:3])
+    device = raw.logits.device
+    height, width = batch.pictures.shape[1:3]
+    centres, _ = cells(height, width, device)
     targets, weights, predicted, wanted, quality = [], [], [], [], []
     for index in range(len(batch.boxes)):
-        boxes, allowed = torch.from_numpy(batch.boxes[index]), torch.from_numpy(batch.allowed[index])
+        columns = (batch.boxes, batch.allowed, batch.regions, batch.unlabelled)
+        boxes, allowed, regions, unlabelled = (
+            torch.from_numpy(column[index]).to(device, non_blocking=True) for column in columns
+        )
         with torch.no_grad():
             given = assign(raw.logits[index].sigmoid(), raw.xyxy[index].detach(), centres, boxes, allowed)
-            regions, unlabelled = (
-                torch.from_numpy(batch.regions[index]),
-                torch.from_numpy(batch.unlabelled[index]),
-            )
             weights.append(_hide(given, centres, regions, unlabelled))
         targets.append(given.target)
         rows = (given.owner >= 0).nonzero()[:, 0]
@@ -132,3 +135,17 @@ def detection_loss(raw: Raw, batch: Batch) -> Loss:
     lost = ((1 - ciou(torch.cat(predicted), torch.cat(wanted))) * torch.cat(quality)).sum()
     box, classes = BOX_GAIN * lost / norm, CLASS_GAIN * bce / norm
     return Loss(box + classes, box, classes)
+
+
+def distillation_loss(raw: Raw, teacher: Raw) -> Tensor:
+    """Compare what the network said with what a larger one says of the same pictures, cell by cell.
+
+    Its scores are soft targets for all cells; its boxes count where it is sure, as much as it is.
+    """
+    target = teacher.logits.sigmoid()  # (B,A,C)
+    sure = target.amax(2)  # (B,A)
+    norm = sure.sum().clamp(min=1.0)
+    bce = functional.binary_cross_entropy_with_logits(raw.logits, target, reduction="sum")
+    taught = sure > SURE
+    lost = ((1 - ciou(raw.xyxy[taught], teacher.xyxy[taught])) * sure[taught]).sum()
+    return (BOX_GAIN * lost + CLASS_GAIN * bce) / norm

@@ -1,8 +1,11 @@
 """Train one recipe: a page in the order things happen.
 
 What always holds: batch n and the schedule depend only on the recipe's seed and the progress, so an
-interrupted training goes on where it stopped; SIGINT and SIGTERM write a checkpoint first; a loss that is not
-finite stops the training before it spoils the checkpoint.
+interrupted training goes on where it stopped, on a CPU or a GPU whatever it began on; SIGINT and SIGTERM
+write a checkpoint first; a loss that is not finite stops the training before it spoils the checkpoint.
+
+    0 ........................................ 0.88 ........ 1 - finish.share .......... 1
+      mosaics                                     no mosaics    at the deployed size
 """
 
 # mypy: allow-untyped-decorators
@@ -16,7 +19,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -25,10 +28,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from export.data import Augmentation, Batch, Picture, batches, read_recipe
+from export.data import Augmentation, Batch, Picture, read_recipe
 from export.errors import DataError, TrainError
-from export.loss import Loss, detection_loss
-from export.model import Network
+from export.feed import feed
+from export.loss import Loss, detection_loss, distillation_loss
+from export.model import Network, Raw
 from export.zoo import make_model, parameters
 
 EMA_DECAY = 0.9995
@@ -38,13 +42,26 @@ PLAIN_TAIL = 0.12  # the last share of a training sees no mosaics
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Say what may differ from the recipe: length in pictures or in minutes, and where to start."""
+    """Say what may differ from the recipe: length in pictures or in minutes, where to start, and with what.
+
+    `workers` processes make batches; without a number, none beside a CPU and one a core beside a GPU.
+    """
 
     images: int | None = None
     minutes: float | None = None
     learning_rate: float | None = None
     weights: Path | None = None
     threads: int = field(default_factory=lambda: os.cpu_count() or 1)
+    workers: int | None = None
+    device: torch.device = field(
+        default_factory=lambda: torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    )
+
+    def feeders(self) -> int:
+        """Return how many processes make batches."""
+        if self.workers is not None:
+            return self.workers
+        return max(1, (os.cpu_count() or 1) - 1) if self.device.type == "cuda" else 0
 
 
 def cache_folder(recipe: dict[str, Any]) -> Path:
@@ -69,16 +86,23 @@ def make_optimizer(model: nn.Module, rate: float, decay: float) -> torch.optim.A
     return torch.optim.AdamW(groups, lr=rate)
 
 
-def to_input(batch: Batch) -> Tensor:
-    """Turn the pictures (B,S,S,3) uint8 RGB into the network's input (B,3,S,S) in 0..1."""
-    return torch.from_numpy(batch.pictures).permute(0, 3, 1, 2).float().div_(255)
+def to_input(batch: Batch, device: torch.device) -> Tensor:
+    """Turn the pictures (B,H,W,3) uint8 RGB into the network's input (B,3,H,W) in 0..1."""
+    return torch.from_numpy(batch.pictures).to(device).permute(0, 3, 1, 2).float().div_(255)
 
 
-def step(model: Network, optimizer: torch.optim.Optimizer, batch: Batch) -> Loss:
-    """Learn from one batch; bfloat16 where the CPU is fast with it, the loss in float32."""
-    with torch.autocast("cpu", torch.bfloat16):
-        raw = model(to_input(batch))
+def step(
+    model: Network, optimizer: torch.optim.Optimizer, batch: Batch, teacher: Teacher | None = None
+) -> Loss:
+    """Learn from one batch, and from a teacher; the network in bfloat16, the loss in float32."""
+    device = next(model.parameters()).device
+    pictures = to_input(batch, device)
+    with torch.autocast(device.type, torch.bfloat16):
+        raw = model(pictures)
+        said = teacher.ask(pictures) if teacher else None
     loss = detection_loss(raw, batch)
+    if teacher and said:
+        loss = loss._replace(total=loss.total + teacher.gain * distillation_loss(raw, said))
     if not torch.isfinite(loss.total):
         raise TrainError(
             "the loss is not finite any more: lower learning_rate and start again from the checkpoint"
@@ -88,6 +112,24 @@ def step(model: Network, optimizer: torch.optim.Optimizer, batch: Batch) -> Loss
     nn.utils.clip_grad_norm_(model.parameters(), 10.0)
     optimizer.step()
     return loss
+
+
+class Teacher:
+    """Hold a finished, larger network of the same classes, which never changes."""
+
+    def __init__(self, recipe: dict[str, Any], device: torch.device) -> None:
+        state = load_checkpoint(Path(recipe["teacher"]).expanduser())
+        if state["recipe"]["names"] != recipe["names"]:
+            raise TrainError(f"teacher = {recipe['teacher']!r}: it knows other classes than this recipe")
+        self.gain = float(recipe.get("teacher_gain", 1.0))
+        self.model = make_model(state["recipe"]).to(device, memory_format=torch.channels_last).eval()
+        self.model.load_state_dict(state["average"])
+
+    @torch.no_grad()
+    def ask(self, pictures: Tensor) -> Raw:
+        """Return what it says of pictures (B,3,H,W)."""
+        raw: Raw = self.model(pictures)
+        return raw
 
 
 @torch.no_grad()
@@ -120,7 +162,8 @@ class Run:
         torch.manual_seed(recipe["seed"])
         self.recipe, self.plan, self.path = recipe, plan, folder / "last.pt"
         self.peak = plan.learning_rate or recipe["learning_rate"]
-        self.model = make_model(recipe).to(memory_format=torch.channels_last)
+        self.model = make_model(recipe).to(plan.device, memory_format=torch.channels_last)
+        self.teacher = Teacher(recipe, plan.device) if "teacher" in recipe else None
         self.average = copy.deepcopy(self.model).eval()
         self.optimizer = make_optimizer(self.model, self.peak, recipe["weight_decay"])
         self.done, self.seconds = 0, 0.0
@@ -169,12 +212,18 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     return state
 
 
-def augmentation(recipe: dict[str, Any], *, plain: bool = False) -> Augmentation:
-    """Return the recipe's augmentation; `plain` is the one for the tail of a training."""
+def part_of(recipe: dict[str, Any], progress: float) -> int:
+    """Say which part of a training a progress 0..1 lies in: 0 mosaics, 1 none, 2 at the deployed size."""
+    finish = recipe.get("finish", {}).get("share", 0.0)
+    return 2 if progress >= 1 - finish and finish else int(progress >= 1 - max(PLAIN_TAIL, finish))
+
+
+def augmentation(recipe: dict[str, Any], part: int) -> Augmentation:
+    """Return the augmentation of a part of the recipe's training."""
     low, high = recipe["scale"]
-    mosaic = 0.0 if plain else recipe["mosaic"]
-    height, width = recipe["fit"]
-    return Augmentation(recipe["size"], (height, width), (low, high), mosaic)
+    height, width = recipe["finish"]["size"] if part == 2 else recipe["fit"]
+    size = (height, width) if part == 2 else recipe["size"]
+    return Augmentation(size, (height, width), (low, high), 0.0 if part else recipe["mosaic"])
 
 
 def bar(run: Run, loss: float, speed: float) -> str:
@@ -188,18 +237,23 @@ def bar(run: Run, loss: float, speed: float) -> str:
     )
 
 
+def source(run: Run, pictures: list[Picture]) -> Iterator[Batch]:
+    """Yield the batches from the run's next one on, as its part of the training has them."""
+    how = augmentation(run.recipe, part_of(run.recipe, run.progress))
+    return feed(pictures, how, run.recipe["batch"], run.recipe["seed"], run.done, run.plan.feeders())
+
+
 def learn(run: Run, pictures: list[Picture], say: Callable[[str], None], stop: Stop) -> None:
     """Step until the plan is done or somebody asks to stop."""
-    plain = run.progress >= 1 - PLAIN_TAIL
-    source = batches(
-        pictures, augmentation(run.recipe, plain=plain), run.recipe["batch"], run.recipe["seed"], run.done
-    )
+    part, ahead = part_of(run.recipe, run.progress), source(run, pictures)
     mean, saved, said = 0.0, run.seconds, run.seconds - 30
     while run.progress < 1 and not stop.asked:
         begin = time.monotonic()
+        if part != part_of(run.recipe, run.progress):
+            part, ahead = part_of(run.recipe, run.progress), source(run, pictures)
         for group in run.optimizer.param_groups:
             group["lr"] = rate_at(run.progress, run.peak)
-        loss = float(step(run.model, run.optimizer, next(source)).total.detach())
+        loss = float(step(run.model, run.optimizer, next(ahead), run.teacher).total.detach())
         mean = loss if mean == 0 else 0.98 * mean + 0.02 * loss
         run.done += 1
         follow(run.average, run.model, run.done)
@@ -211,9 +265,6 @@ def learn(run: Run, pictures: list[Picture], say: Callable[[str], None], stop: S
         if run.seconds - saved >= SAVE_EVERY:
             saved = run.seconds
             run.save()
-        if not plain and run.progress >= 1 - PLAIN_TAIL:
-            plain = True
-            source = batches(pictures, augmentation(run.recipe, plain=True), run.recipe["batch"], 1, run.done)
 
 
 def train(recipe: dict[str, Any], data: Path, plan: Plan, folder: Path | None = None) -> Path:

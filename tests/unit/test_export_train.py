@@ -1,5 +1,6 @@
 """The loss and the loop: what is assigned, what is ignored, and that it learns and resumes."""
 
+import copy
 import math
 from pathlib import Path
 
@@ -12,8 +13,10 @@ import export.train as loop  # noqa: E402  after the check for PyTorch
 from agent.boxes import iou  # noqa: E402
 from export.data import Augmentation, Batch, Picture, make_batch  # noqa: E402
 from export.errors import TrainError  # noqa: E402
-from export.loss import assign, ciou, detection_loss, pair_iou  # noqa: E402
+from export.feed import feed  # noqa: E402
+from export.loss import assign, ciou, detection_loss, distillation_loss, pair_iou  # noqa: E402
 from export.model import Raw, cells  # noqa: E402
+from export.zoo import FAMILY  # noqa: E402
 
 RECIPE = {
     "name": "small",
@@ -147,6 +150,70 @@ def test_it_resumes_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert whole["done"] == parts["done"] == 4
     for name, value in whole["model"].items():
         assert torch.allclose(value, parts["model"][name], atol=1e-5), name
+
+
+@pytest.mark.parametrize("name", [name for name in FAMILY if "published" not in name])
+def test_every_trainable_network_learns(name: str, tmp_path: Path) -> None:
+    """Three steps at a small size run for each network of the family, and the loss falls."""
+    run = loop.Run(RECIPE | {"model": name}, loop.Plan(threads=1), tmp_path)
+    batch = one_batch([[True, False, False]], [False] * 3)
+    losses = [loop.step(run.model, run.optimizer, batch).total.item() for _ in range(3)]
+    assert losses[-1] < losses[0]
+
+
+def test_a_teacher_is_followed(tmp_path: Path) -> None:
+    """Where teacher and student agree nothing is lost on boxes; one with other classes is refused."""
+    older = loop.Run(RECIPE | {"model": "n"}, loop.Plan(threads=1), tmp_path)
+    older.save()
+    taught = RECIPE | {"teacher": str(older.path), "seed": 5}
+    run = loop.Run(taught, loop.Plan(threads=1), tmp_path / "student")
+    assert run.teacher is not None
+    batch = one_batch([[True, False, False]], [False] * 3)
+    alone = loop.step(copy.deepcopy(run.model), run.optimizer, batch).total.item()
+    assert loop.step(run.model, run.optimizer, batch, run.teacher).total.item() > alone
+    with pytest.raises(TrainError, match="knows other classes"):
+        loop.Run(taught | {"names": ["a", "b"]}, loop.Plan(threads=1), tmp_path / "other")
+
+
+def test_distillation_is_least_for_the_teachers_own_words() -> None:
+    """Soft targets: the loss of any other answer is larger, and unsure boxes teach nothing."""
+    torch.manual_seed(3)
+    centres, strides = cells(64, 64)
+    xyxy = torch.cat((centres - strides[:, None], centres + strides[:, None]), 1)[None]
+    said = Raw(torch.randn(1, len(centres), 2), xyxy)
+    same = distillation_loss(said, said)
+    assert distillation_loss(Raw(said.logits + 0.5, xyxy), said) > same
+    assert distillation_loss(Raw(said.logits, xyxy + 3), said) > same
+    unsure = Raw(torch.full_like(said.logits, -6.0), xyxy)
+    torch.testing.assert_close(
+        distillation_loss(Raw(unsure.logits, xyxy + 3), unsure), distillation_loss(unsure, unsure)
+    )
+
+
+def test_the_parts_of_a_training() -> None:
+    """Mosaics, then none, then pictures of the deployed size: a resumed training knows where it is."""
+    recipe = RECIPE | {"finish": {"share": 0.1, "size": [64, 96]}}
+    parts = [loop.part_of(recipe, progress) for progress in (0, 0.87, 0.885, 0.9, 1)]
+    assert parts == [0, 0, 1, 2, 2]
+    assert [loop.part_of(RECIPE, progress) for progress in (0, 0.87, 0.885, 1)] == [0, 0, 1, 1]
+    first, last = loop.augmentation(recipe, 0), loop.augmentation(recipe, 2)
+    assert (first.mosaic, first.canvas, last.mosaic, last.canvas) == (0.5, (64, 64), 0.0, (64, 96))
+    picture = Picture(np.zeros((64, 64, 3), np.uint8), *one_empty())
+    assert make_batch([picture], last, 2, (1, 0)).pictures.shape == (2, 64, 96, 3)
+
+
+def one_empty() -> tuple[np.ndarray, np.ndarray, np.ndarray, str]:
+    """Return what belongs to a picture with nothing in it."""
+    return np.zeros((0, 4), np.float32), np.zeros((0, 3), bool), np.zeros(3, bool), "s"
+
+
+def test_processes_make_the_same_batches() -> None:
+    """Two processes give what a thread gives, in the same order, from any number on."""
+    noisy = np.random.default_rng(1).integers(0, 255, (64, 64, 3), np.uint8)
+    pictures, how = [Picture(noisy, *one_empty())], Augmentation(64, (64, 64))
+    thread, processes = feed(pictures, how, 2, 7, 3, 0), feed(pictures, how, 2, 7, 3, 2)
+    for _ in range(4):
+        np.testing.assert_array_equal(next(thread).pictures, next(processes).pictures)
 
 
 def test_a_loss_that_is_not_finite_stops_it(tmp_path: Path) -> None:
