@@ -10,7 +10,11 @@ import type {
   NodeEntry,
   Point,
   ResourceRow,
+  ShareRow,
+  SpeedRow,
   TallyRow,
+  TripRow,
+  ZoneRow,
 } from "./types";
 
 export const ROOT = "/api/v1";
@@ -72,6 +76,21 @@ export interface Range {
 const node = (name: string): string => `/nodes/${encodeURIComponent(name)}`;
 const camera = (name: string, cam: string): string => `${node(name)}/cameras/${encodeURIComponent(cam)}`;
 
+export interface Tables {
+  counts: CountRow;
+  tallies: TallyRow;
+  shares: ShareRow;
+  zones: ZoneRow;
+  speeds: SpeedRow;
+  trips: TripRow;
+}
+
+/** What is drawn on a picture is put and deleted under these. */
+export type Drawn = `lines/${string}` | `zones/${string}` | "plane";
+
+const drawn = (name: string, cam: string, what: Drawn): string =>
+  `${camera(name, cam)}/${what.split("/").map(encodeURIComponent).join("/")}`;
+
 export const api = {
   login: (secret: { token: string } | { user: string; password: string }) =>
     request<{ role: string }>("POST", "/login", secret),
@@ -79,24 +98,25 @@ export const api = {
   me: () => request<Me>("GET", "/me"),
   fleet: () => request<Fleet>("GET", "/fleet"),
   node: (name: string) => request<NodeEntry & { config?: NodeConfig }>("GET", node(name)),
-  counts: (name: string, cam: string, bucket: Bucket, range: Range) =>
-    request<{ rows: CountRow[] }>("GET", `${node(name)}/counts${query({ camera: cam, bucket, ...range })}`),
-  countsCsv: (name: string, cam: string, bucket: Bucket, range: Range) =>
-    `${ROOT}${node(name)}/counts${query({ camera: cam, bucket, ...range, format: "csv" })}`,
-  tallies: (name: string, cam: string, bucket: Bucket, range: Range) =>
-    request<{ rows: TallyRow[] }>("GET", `${node(name)}/tallies${query({ camera: cam, bucket, ...range })}`),
+  /** The rows of a camera's table over a time. */
+  rows: async <T extends keyof Tables>(table: T, name: string, cam: string, bucket: Bucket, range: Range) => {
+    const path = `${node(name)}/${table}${query({ camera: cam, bucket, ...range })}`;
+    return (await request<{ rows: Tables[T][] }>("GET", path)).rows;
+  },
+  csv: (table: keyof Tables, name: string, cam: string, bucket: Bucket, range: Range) =>
+    `${ROOT}${node(name)}/${table}${query({ camera: cam, bucket, ...range, format: "csv" })}`,
   resources: (name: string, range: Range) =>
     request<{ rows: ResourceRow[] }>("GET", `${node(name)}/resources${query({ ...range })}`),
   events: (name: string, type: string, limit: number) =>
     request<{ events: Fact[] }>("GET", `${node(name)}/events${query({ type, limit })}`),
-  putLine: (
+  put: (
     name: string,
     cam: string,
-    line: string,
-    body: { points: Point[]; anchor: Anchor; labels?: string[] },
-  ) => request<{ version: number }>("PUT", `${camera(name, cam)}/lines/${encodeURIComponent(line)}`, body),
-  deleteLine: (name: string, cam: string, line: string) =>
-    request<{ version: number }>("DELETE", `${camera(name, cam)}/lines/${encodeURIComponent(line)}`),
+    what: Drawn,
+    body: { points: Point[]; anchor?: Anchor; labels?: string[]; metres?: Point[] },
+  ) => request<{ version: number }>("PUT", drawn(name, cam, what), body),
+  remove: (name: string, cam: string, what: Drawn) =>
+    request<{ version: number }>("DELETE", drawn(name, cam, what)),
   preview: (name: string, cam: string) => `${ROOT}${camera(name, cam)}/preview`,
   stream: (name?: string, cam?: string) => `${ROOT}/stream${query({ node: name, camera: cam })}`,
 };

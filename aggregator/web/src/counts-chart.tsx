@@ -1,70 +1,21 @@
 // Crossings over time: A to B above the axis, B to A below it. Time in which nobody watched is hatched:
 // no count is not the same as nothing to count.
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import uPlot from "uplot";
-import { api, type Range } from "./api";
-import { useCell } from "./cell";
+import { api } from "./api";
 import { byLine } from "./counts";
-import { Clock, count, span } from "./format";
+import { type Clock, count, NONE } from "./format";
+import { slotsOf, timeChart, useClock, ViewPicker, when, type Loaded } from "./history";
 import { axis, colour, Plot } from "./plot";
-import { login, onFact, returns, serverNow } from "./session";
-import { bucketStarts, slots, type Slot } from "./slots";
-import type { Bucket, CountRow, TallyRow } from "./types";
+import { perHour, watchedText, type Slot } from "./slots";
+import type { CountRow, TallyRow } from "./types";
 
-const HOUR = 3_600_000;
-const VIEWS: { bucket: Bucket; name: string; reach: number; step: number }[] = [
-  { bucket: "minute", name: "Hour", reach: HOUR, step: 60_000 },
-  { bucket: "hour", name: "Day", reach: 24 * HOUR, step: HOUR },
-  { bucket: "day", name: "Month", reach: 30 * 24 * HOUR, step: 24 * HOUR },
-];
-const REFRESH_MS = 15_000;
-const SOON_MS = 700;
+export type Crossings = Loaded<{ counts: CountRow[]; tallies: TallyRow[] }>;
+type Measure = (value: number, slot: Slot) => number | null;
 
-function hatch(pen: CanvasRenderingContext2D): CanvasPattern | null {
-  const ratio = window.devicePixelRatio || 1;
-  const tile = document.createElement("canvas");
-  const side = Math.round(7 * ratio);
-  tile.width = tile.height = side;
-  const ink = tile.getContext("2d")!;
-  ink.strokeStyle = colour("--hatch");
-  ink.lineWidth = 1.4 * ratio;
-  ink.beginPath();
-  for (const shift of [-side, 0, side]) {
-    ink.moveTo(shift - 1, side + 1);
-    ink.lineTo(shift + side + 1, -1);
-  }
-  ink.stroke();
-  return pen.createPattern(tile, "repeat");
-}
+const bare: Measure = (value) => value;
 
-function drawUnwatched(plot: uPlot, made: Slot[]): void {
-  const pen = plot.ctx;
-  const pattern = hatch(pen);
-  if (!pattern) return;
-  const { left, top, width, height } = plot.bbox;
-  pen.save();
-  pen.beginPath();
-  pen.rect(left, top, width, height);
-  pen.clip();
-  pen.fillStyle = pattern;
-  for (const slot of made) {
-    if (slot.unwatched < 0.02) continue;
-    const from = Math.round(plot.valToPos(slot.start, "x", true));
-    const to = Math.round(plot.valToPos(slot.end, "x", true));
-    pen.globalAlpha = slot.told ? 0.35 + 0.65 * slot.unwatched : 0.5;
-    pen.fillRect(from, top, to - from, height);
-  }
-  pen.restore();
-}
-
-function chartOptions(
-  made: Slot[],
-  from: number,
-  to: number,
-  clock: Clock,
-  onSlot: (at: number | null) => void,
-  day: boolean,
-) {
+function chartOptions(loaded: Crossings, made: Slot[], measure: Measure, clock: Clock, onSlot: SlotReader) {
   const bars = uPlot.paths.bars!({ size: [0.72, 36], align: 1, radius: 0.15 });
   const series = (name: string, ink: string): uPlot.Series => ({
     label: name,
@@ -73,19 +24,14 @@ function chartOptions(
     width: 0,
     points: { show: false },
   });
-  const highest = made.reduce((top, slot) => Math.max(top, slot.AB), 3);
-  const lowest = made.reduce((low, slot) => Math.max(low, slot.BA), 3);
+  const most = (direction: "AB" | "BA") =>
+    made.reduce((top, slot) => Math.max(top, measure(slot[direction], slot) ?? 0), 3);
+  const base = timeChart(made, loaded, clock, onSlot);
   const options: Omit<uPlot.Options, "width" | "height"> = {
-    ms: 1,
-    padding: [8, 16, 0, 0],
-    legend: { show: false },
-    cursor: { y: false, points: { show: false }, drag: { x: false, y: false } },
-    scales: { x: { time: true, range: [from, to] }, y: { range: [-lowest * 1.12, highest * 1.12] } },
+    ...base,
+    scales: { ...base.scales, y: { range: [-most("BA") * 1.12, most("AB") * 1.12] } },
     axes: [
-      axis({
-        size: 26,
-        values: (_plot, ticks) => ticks.map((at) => (day ? clock.date(at) : clock.minute(at))),
-      }),
+      ...base.axes,
       axis({
         size: 40,
         incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 50000],
@@ -93,138 +39,75 @@ function chartOptions(
       }),
     ],
     series: [{}, series("A→B", "--ab"), series("B→A", "--ba")],
-    hooks: {
-      drawClear: [(plot) => drawUnwatched(plot, made)],
-      setCursor: [
-        (plot) =>
-          onSlot(plot.cursor.left != null && plot.cursor.left >= 0 ? (plot.cursor.idx ?? null) : null),
-      ],
-    },
   };
   return options;
 }
 
-function Readout({
-  slot,
-  made,
-  clock,
-  bucket,
-}: {
-  slot: Slot | undefined;
-  made: Slot[];
-  clock: Clock;
-  bucket: Bucket;
-}) {
-  const sum = (direction: "AB" | "BA") => made.reduce((total, one) => total + one[direction], 0);
-  const when = slot
-    ? bucket === "day"
-      ? clock.date(slot.start)
-      : `${clock.minute(slot.start)}–${clock.minute(slot.end)}`
-    : "All shown";
-  const blind = slot
-    ? Object.entries(slot.blind)
-        .filter(([, seconds]) => seconds >= 1)
-        .map(([why, seconds]) => `${why} ${span(seconds * 1000)}`)
-        .join(", ")
-    : "";
+type SlotReader = (index: number | null) => void;
+
+function rateText(value: number, slot: Slot): string {
+  const rate = perHour(value, slot);
+  return rate == null ? NONE : count(Math.round(rate * 10) / 10);
+}
+
+/** Everything that is shown as one slot: counts, and the time in which they were counted. */
+function total(made: Slot[]): Slot {
+  const sum = (read: (slot: Slot) => number) => made.reduce((all, slot) => all + read(slot), 0);
+  const blind: Record<string, number> = {};
+  for (const slot of made)
+    for (const [why, seconds] of Object.entries(slot.blind)) blind[why] = (blind[why] ?? 0) + seconds;
+  const [start, end] = [made[0]?.start ?? 0, made[made.length - 1]?.end ?? 0];
+  const parts = { watched: sum((slot) => slot.watched), due: sum((slot) => slot.due), blind };
+  const counted = { AB: sum((slot) => slot.AB), BA: sum((slot) => slot.BA) };
+  return { start, end, ...counted, ...parts, unwatched: 0, told: true, unseen: [] };
+}
+
+function Readout({ slot, made, title }: { slot: Slot | undefined; made: Slot[]; title: string }) {
+  const shown = slot ?? total(made);
   return (
-    <p class="readout">
-      <span class="when">{when}</span>
-      <span class="key" data-key="ab">
-        A→B <b>{count(slot ? slot.AB : sum("AB"))}</b>
-      </span>
-      <span class="key" data-key="ba">
-        B→A <b>{count(slot ? slot.BA : sum("BA"))}</b>
-      </span>
-      {slot && slot.unwatched >= 0.02 ? (
-        <span class="key" data-key="hatch">
-          watched {span(slot.watched * 1000)}
-          {blind && `, blind: ${blind}`}
+    <p class="readout" data-testid="readout">
+      <span class="when">{title}</span>
+      {(["AB", "BA"] as const).map((direction) => (
+        <span key={direction} class="key" data-key={direction.toLowerCase()}>
+          {direction[0]}→{direction[1]} <b>{count(shown[direction])}</b>
+          <span class="rate" title="in an hour of watching">
+            {rateText(shown[direction], shown)} an hour
+          </span>
         </span>
-      ) : (
-        <span class="key" data-key="hatch">
-          not watched
-        </span>
-      )}
+      ))}
+      <span class="key" data-key="hatch">
+        {watchedText(shown)}
+      </span>
     </p>
   );
 }
 
-interface Loaded {
-  counts: CountRow[];
-  tallies: TallyRow[];
-  range: Range & { to: number };
-  bucket: Bucket;
+interface CountsChartProps {
+  node: string;
+  camera: string;
+  lines: string[];
+  loaded: Crossings | null;
 }
 
-function useCounts(node: string, camera: string, view: (typeof VIEWS)[number]): Loaded | null {
-  const [loaded, setLoaded] = useState<Loaded | null>(null);
-  const turn = useCell(returns);
-  useEffect(() => {
-    let gone = false;
-    let timer: number | undefined;
-    const load = async () => {
-      window.clearTimeout(timer);
-      timer = window.setTimeout(() => void load(), REFRESH_MS);
-      const to = serverNow();
-      const range = { from: Math.floor((to - view.reach) / 60_000) * 60_000, to };
-      try {
-        const [{ rows: counts }, { rows: tallies }] = await Promise.all([
-          api.counts(node, camera, view.bucket, range),
-          api.tallies(node, camera, view.bucket, range),
-        ]);
-        if (!gone) setLoaded({ counts, tallies, range, bucket: view.bucket });
-      } catch {
-        // The banner says when the centre is away; the chart keeps what it has until the next try.
-      }
-    };
-    const soon = onFact((fact) => {
-      if (fact.camera !== camera || (fact.type !== "crossing" && fact.type !== "tally")) return;
-      window.clearTimeout(timer);
-      timer = window.setTimeout(() => void load(), SOON_MS);
-    });
-    void load();
-    return () => {
-      gone = true;
-      soon();
-      window.clearTimeout(timer);
-    };
-  }, [node, camera, view, turn]);
-  return loaded;
-}
-
-export function CountsChart({ node, camera, lines }: { node: string; camera: string; lines: string[] }) {
-  const [view, setView] = useState(VIEWS[0]!);
+export function CountsChart({ node, camera, lines, loaded }: CountsChartProps) {
   const [line, setLine] = useState("");
+  const [hourly, setHourly] = useState(false);
   const [hovered, setHovered] = useState<number | null>(null);
-  const who = useCell(login);
-  const clock = useMemo(() => new Clock(typeof who === "object" ? who.site?.timezone : undefined), [who]);
-  const loaded = useCounts(node, camera, view);
+  const clock = useClock();
   const shown = useMemo(() => {
     if (!loaded) return null;
-    const step = VIEWS.find((one) => one.bucket === loaded.bucket)!.step;
-    const rows = loaded.counts.filter((row) => row.camera === camera && (!line || row.line === line));
-    const tallies = loaded.tallies.filter((row) => row.camera === camera);
-    const known = [...new Set([...rows, ...tallies].map((row) => row.start))];
-    const starts = bucketStarts(known, loaded.range.from, loaded.range.to, step);
-    const made = slots(rows, tallies, starts, step, loaded.range.to);
-    const edge = starts[starts.length - 1] ?? loaded.range.to;
-    const options = chartOptions(
-      made,
-      starts[0] ?? loaded.range.from,
-      edge + step,
-      clock,
-      setHovered,
-      loaded.bucket === "day",
-    );
-    const data: uPlot.AlignedData = [
-      starts,
-      made.map((slot) => slot.AB || null),
-      made.map((slot) => -slot.BA || null),
-    ];
-    return { made, options, data, bucket: loaded.bucket, range: loaded.range };
-  }, [loaded, line, clock]);
-  const names = [...new Set([...lines, ...(loaded ? byLine(loaded.counts).map((sum) => sum.line) : [])])];
+    const rows = loaded.rows.counts.filter((row) => !line || row.line === line);
+    const made = slotsOf(loaded, rows, loaded.rows.tallies);
+    const measure = hourly ? perHour : bare;
+    const values = (sign: number, direction: "AB" | "BA") =>
+      made.map((slot) => sign * (measure(slot[direction], slot) ?? 0) || null);
+    const data: uPlot.AlignedData = [made.map((slot) => slot.start), values(1, "AB"), values(-1, "BA")];
+    return { made, options: chartOptions(loaded, made, measure, clock, setHovered), data };
+  }, [loaded, line, hourly, clock]);
+  const names = [
+    ...new Set([...lines, ...(loaded ? byLine(loaded.rows.counts).map((sum) => sum.line) : [])]),
+  ];
+  const slot = hovered == null ? undefined : shown?.made[hovered];
   return (
     <section class="panel chart" data-testid="counts-chart">
       <header class="row wrap">
@@ -240,33 +123,36 @@ export function CountsChart({ node, camera, lines }: { node: string; camera: str
           </select>
         )}
         <span class="grow" />
-        <div class="segments" role="group" aria-label="Time shown">
-          {VIEWS.map((one) => (
-            <button key={one.bucket} type="button" aria-pressed={one === view} onClick={() => setView(one)}>
-              {one.name}
-            </button>
-          ))}
+        <div class="segments" role="group" aria-label="What bars show">
+          <button type="button" aria-pressed={!hourly} onClick={() => setHourly(false)}>
+            Counts
+          </button>
+          <button
+            type="button"
+            aria-pressed={hourly}
+            data-testid="per-hour"
+            title="How many in an hour of watching: buckets that were partly blind compare with the others"
+            onClick={() => setHourly(true)}
+          >
+            Per watched hour
+          </button>
         </div>
+        <ViewPicker />
       </header>
-      {shown ? (
+      {loaded && shown ? (
         <>
-          <Readout
-            slot={hovered == null ? undefined : shown.made[hovered]}
-            made={shown.made}
-            clock={clock}
-            bucket={shown.bucket}
-          />
+          <Readout slot={slot} made={shown.made} title={when(slot, loaded, clock)} />
           <Plot
             options={shown.options}
             data={shown.data}
             height={220}
-            label={`Crossings of ${camera} over time`}
+            label={`Crossings of ${camera} over time; hatched: time that nobody watched`}
           />
           <CountsTable
             made={shown.made}
+            loaded={loaded}
             clock={clock}
-            bucket={shown.bucket}
-            csv={api.countsCsv(node, camera, view.bucket, shown.range)}
+            csv={api.csv("counts", node, camera, loaded.view.bucket, loaded.range)}
           />
         </>
       ) : (
@@ -276,18 +162,16 @@ export function CountsChart({ node, camera, lines }: { node: string; camera: str
   );
 }
 
-function CountsTable({
-  made,
-  clock,
-  bucket,
-  csv,
-}: {
+interface CountsTableProps {
   made: Slot[];
+  loaded: Crossings;
   clock: Clock;
-  bucket: Bucket;
   csv: string;
-}) {
+}
+
+function CountsTable({ made, loaded, clock, csv }: CountsTableProps) {
   const rows = made.filter((slot) => slot.AB || slot.BA || slot.unwatched >= 0.02).reverse();
+  const cell = (value: number, slot: Slot): string => (value || slot.watched ? count(value) : "not seen");
   return (
     <details class="table">
       <summary>As a table</summary>
@@ -297,17 +181,21 @@ function CountsTable({
             <tr>
               <th>From</th>
               <th>A→B</th>
+              <th>an hour</th>
               <th>B→A</th>
-              <th>Watched</th>
+              <th>an hour</th>
+              <th>Seen</th>
             </tr>
           </thead>
           <tbody>
             {rows.map((slot) => (
               <tr key={slot.start}>
-                <td>{bucket === "day" ? clock.date(slot.start) : clock.minute(slot.start)}</td>
-                <td>{count(slot.AB)}</td>
-                <td>{count(slot.BA)}</td>
-                <td>{span(slot.watched * 1000)}</td>
+                <td>{when(slot, loaded, clock)}</td>
+                <td>{cell(slot.AB, slot)}</td>
+                <td>{rateText(slot.AB, slot)}</td>
+                <td>{cell(slot.BA, slot)}</td>
+                <td>{rateText(slot.BA, slot)}</td>
+                <td>{watchedText(slot)}</td>
               </tr>
             ))}
           </tbody>

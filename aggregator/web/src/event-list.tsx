@@ -19,7 +19,7 @@ function sentence(fact: Fact): string {
   const number = (field: string): number => Number(fact[field] ?? 0);
   switch (fact.type) {
     case "crossing":
-      return `${text("label")} crossed ${text("line")} ${text("direction") === "AB" ? "A→B" : "B→A"}, total ${count(number("total"))}`;
+      return `${text("label")} crossed ${text("line")} ${text("direction") === "AB" ? "A→B" : "B→A"}${fact.speed == null ? "" : ` at ${Math.round(number("speed"))} km/h`}, total ${count(number("total"))}`;
     case "detection":
       return `${text("label")} seen, ${number("score")} % sure`;
     case "track":

@@ -50,3 +50,19 @@ export function degenerate(points: readonly Point[]): boolean {
     (p, i) => i > 0 && Math.abs(p[0] - points[i - 1]![0]) + Math.abs(p[1] - points[i - 1]![1]) < 0.01,
   );
 }
+
+/** Whether a point lies inside a polygon, by the even-odd rule. */
+export function contains(polygon: readonly Point[], [x, y]: Point): boolean {
+  let inside = false;
+  polygon.forEach(([x1, y1], i) => {
+    const [x2, y2] = polygon[(i + 1) % polygon.length]!;
+    if (y1 > y !== y2 > y && x < x1 + ((y - y1) / (y2 - y1)) * (x2 - x1)) inside = !inside;
+  });
+  return inside;
+}
+
+/** The middle of a polygon's corners: where its name stands. */
+export function centre(points: readonly Point[]): Point {
+  const sum = (axis: 0 | 1) => points.reduce((total, point) => total + point[axis], 0) / points.length;
+  return [sum(0), sum(1)];
+}

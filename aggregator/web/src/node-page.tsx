@@ -2,20 +2,28 @@
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { api, ApiError } from "./api";
 import { useCell } from "./cell";
+import { blindToday } from "./counts";
 import { CountsChart } from "./counts-chart";
-import { blindToday, byLine, type LineSum } from "./counts";
+import type { Draft } from "./draft";
+import { DraftForm } from "./draft-form";
+import { Lines, Shapes } from "./drawn";
 import { EventList } from "./event-list";
 import { NONE, rate, span } from "./format";
-import { ConfigState, DraftForm, draftOf, LineItem, newDraft } from "./line-editor";
+import { useHistory } from "./history";
 import { Objects } from "./objects";
 import { Age, CameraBadge, isFresh, NodeBadge, Warnings } from "./parts";
-import { Picture, type Draft } from "./picture";
+import { Picture } from "./picture";
 import { ResourceCharts } from "./resource-charts";
 import { nodeHref } from "./router";
 import { configs, link, login, mayEdit, nodes, putFirst, returns, trouble, watch } from "./session";
-import type { CameraEntry, Line, NodeEntry } from "./types";
+import { ShareChart } from "./share-chart";
+import { Speeds, Trips } from "./trips";
+import type { CameraEntry, CameraSettings, NodeEntry, TallyRow } from "./types";
+import { ZonesChart } from "./zones-chart";
 
-const EMPTY: Record<string, Line> = {};
+const EMPTY: CameraSettings = {};
+const NO_TALLIES: TallyRow[] = [];
+const NO_LABELS: string[] = [];
 /** A saved draft stays until the stream shows the line, but not longer than this. */
 const SHOWN_LATEST_MS = 2000;
 
@@ -40,75 +48,12 @@ function useNode(name: string): boolean {
   return exists;
 }
 
-function Lines({ node, camera, lines, editable, draft, saved, onDraft, onSaved }: LinesProps) {
-  const config = useCell(configs).get(node.node);
-  const counted = byLine(node.counts_today.filter((row) => row.camera === camera.camera));
-  const names = [...new Set([...Object.keys(lines), ...counted.map((sum) => sum.line)])];
-  const nothing = (line: string): LineSum => ({
-    camera: camera.camera,
-    line,
-    AB: 0,
-    BA: 0,
-    labels: { AB: {}, BA: {} },
-  });
-  return (
-    <section class="panel lines">
-      <header class="row">
-        <h2>Lines today</h2>
-        <span class="grow" />
-        {editable && (
-          <button
-            class="primary"
-            type="button"
-            data-testid="draw-line"
-            disabled={draft !== null}
-            onClick={() => onDraft(newDraft(lines))}
-          >
-            Draw a line
-          </button>
-        )}
-      </header>
-      {names.length === 0 && (
-        <p class="faint">No line yet. Draw one across the way of what you want to count.</p>
-      )}
-      <ul>
-        {names.map((name) => (
-          <LineItem
-            key={name}
-            node={node.node}
-            camera={camera}
-            name={name}
-            line={lines[name]}
-            sum={counted.find((sum) => sum.line === name) ?? nothing(name)}
-            editable={editable && draft === null}
-            onMove={() => lines[name] && onDraft(draftOf(name, lines[name]))}
-            onDeleted={onSaved}
-          />
-        ))}
-      </ul>
-      <ConfigState node={node} config={config} saved={saved} />
-    </section>
-  );
-}
-
-interface LinesProps {
-  node: NodeEntry;
-  camera: CameraEntry;
-  lines: Record<string, Line>;
-  editable: boolean;
-  draft: Draft | null;
-  saved: number;
-  onDraft: (draft: Draft | null) => void;
-  onSaved: (version: number) => void;
-}
-
 function CameraView({ node, camera }: { node: NodeEntry; camera: CameraEntry }) {
   const who = useCell(login);
   const config = useCell(configs).get(node.node);
   const [draft, setDraft] = useState<Draft | null>(null);
   const [saved, setSaved] = useState(0);
-  const lines = config?.document?.cameras?.[camera.camera]?.lines ?? EMPTY;
-  const names = useMemo(() => Object.keys(lines), [lines]);
+  const settings = config?.document?.cameras?.[camera.camera] ?? EMPTY;
   const editable = mayEdit(who);
   const fresh = isFresh(node);
   useEffect(() => watch(node.node, camera.camera), [node.node, camera.camera]);
@@ -120,6 +65,7 @@ function CameraView({ node, camera }: { node: NodeEntry; camera: CameraEntry }) 
     const timer = window.setTimeout(forget, SHOWN_LATEST_MS);
     return () => window.clearTimeout(timer);
   }, [saved, shown]);
+  const drawn = { node, camera, settings, editable, draft, saved, onDraft: setDraft, onSaved: setSaved };
   return (
     <>
       <div class="split-view">
@@ -127,7 +73,7 @@ function CameraView({ node, camera }: { node: NodeEntry; camera: CameraEntry }) 
           <Picture
             node={node}
             camera={camera}
-            lines={lines}
+            settings={settings}
             applied={config?.applied ?? 0}
             editable={editable}
             pictures={editable && camera.preview === true}
@@ -141,27 +87,61 @@ function CameraView({ node, camera }: { node: NodeEntry; camera: CameraEntry }) 
               node={node.node}
               camera={camera}
               draft={draft}
-              taken={names}
+              taken={Object.keys((draft.kind === "zone" ? settings.zones : settings.lines) ?? {})}
               onDraft={setDraft}
               onSaved={setSaved}
             />
           )}
         </section>
         <div class="side-column">
-          <Lines
-            node={node}
-            camera={camera}
-            lines={lines}
-            editable={editable}
-            draft={draft}
-            saved={saved}
-            onDraft={setDraft}
-            onSaved={setSaved}
-          />
+          <Lines {...drawn} />
+          <Shapes {...drawn} />
           <Objects camera={camera} />
         </div>
       </div>
-      <CountsChart node={node.node} camera={camera.camera} lines={names} />
+      <History node={node.node} camera={camera} settings={settings} />
+    </>
+  );
+}
+
+/** What a camera counted over time: crossings, shares, zones, trips, speeds. */
+function History({
+  node,
+  camera,
+  settings,
+}: {
+  node: string;
+  camera: CameraEntry;
+  settings: CameraSettings;
+}) {
+  const name = camera.camera;
+  const lines = useMemo(() => Object.keys(settings.lines ?? {}), [settings.lines]);
+  const zones = useMemo(() => Object.keys(settings.zones ?? {}), [settings.zones]);
+  const crossings = useHistory(node, name, ["crossing", "tally"], async (bucket, range) => {
+    const read = <T extends "counts" | "tallies">(table: T) => api.rows(table, node, name, bucket, range);
+    const [counts, tallies] = await Promise.all([read("counts"), read("tallies")]);
+    return { counts, tallies };
+  });
+  const rest = useHistory(node, name, ["tally"], async (bucket, range) => {
+    const [shares, inZones, trips, speeds] = await Promise.all([
+      api.rows("shares", node, name, bucket, range),
+      api.rows("zones", node, name, bucket, range),
+      api.rows("trips", node, name, bucket, range),
+      api.rows("speeds", node, name, bucket, range),
+    ]);
+    return { shares, zones: inZones, trips, speeds };
+  });
+  const tallies = crossings?.rows.tallies ?? NO_TALLIES;
+  const common = { node, camera: name, loaded: rest };
+  return (
+    <>
+      <CountsChart node={node} camera={name} lines={lines} loaded={crossings} />
+      <div class="figures">
+        <ZonesChart {...common} zones={zones} tallies={tallies} />
+        <ShareChart {...common} known={camera.labels ?? NO_LABELS} tallies={tallies} />
+        <Trips {...common} gates={lines.length + zones.length} />
+        <Speeds {...common} />
+      </div>
     </>
   );
 }

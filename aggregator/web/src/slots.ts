@@ -16,6 +16,10 @@ export interface Slot {
   unwatched: number;
   /** Whether the node said anything about this slot. */
   told: boolean;
+  /** The spans in which nothing was seen, blind or never told of. */
+  unseen: [number, number][];
+  /** How many seconds of it could have been watched, as far as that is known. */
+  due: number;
 }
 
 /** Lay counts and tallies on one row of equal slots; a slot that nobody reported is unwatched. */
@@ -35,6 +39,8 @@ export function slots(
     blind: {},
     unwatched: 0,
     told: false,
+    unseen: [],
+    due: 0,
   }));
   const at = new Map(made.map((slot) => [slot.start, slot]));
   for (const row of counts) {
@@ -48,14 +54,17 @@ export function slots(
     if (!slot) continue;
     slot.told = true;
     slot.watched += row.watched_seconds;
+    slot.unseen.push(...(row.unseen ?? []));
     for (const [why, seconds] of Object.entries(row.blind))
       slot.blind[why] = (slot.blind[why] ?? 0) + seconds;
   }
   for (const slot of made) {
     const known = (Math.min(slot.end, now - LATE_MS) - slot.start) / 1000;
     const blind = Object.values(slot.blind).reduce((sum, seconds) => sum + seconds, 0);
-    const due = Math.max(known, slot.watched + blind);
-    slot.unwatched = due > 0 ? Math.max(0, 1 - slot.watched / due) : 0;
+    slot.due = Math.min(Math.max(known, slot.watched + blind), (slot.end - slot.start) / 1000);
+    slot.unwatched = slot.due > 0 ? Math.max(0, 1 - slot.watched / slot.due) : 0;
+    const silent = slot.watched === 0 && blind === 0;
+    if (silent && known > 0) slot.unseen = [[slot.start, slot.start + known * 1000]];
   }
   return made;
 }
@@ -69,4 +78,29 @@ export function bucketStarts(known: number[], from: number, to: number, step: nu
     if (![-1, 0, 1].some((hour) => starts.has(at + hour * (step > HOUR ? HOUR : 0)))) starts.add(at);
   }
   return [...starts].filter((at) => at > from - step && at <= to).sort((a, b) => a - b);
+}
+
+const UNITS: [seconds: number, name: string][] = [
+  [HOUR / 1000, "h"],
+  [60, "min"],
+  [1, "s"],
+];
+
+/** "watched 42 of 60 min, blind: absent 18 min": how much of a slot was seen, and why not the rest. */
+export function watchedText(slot: Slot): string {
+  const [unit, name] = UNITS.find(([seconds]) => slot.due > 2 * seconds) ?? [1, "s"];
+  const parts = name === "h" ? 10 : 1;
+  const whole = (seconds: number): number => Math.round((parts * seconds) / unit) / parts;
+  const known = Object.values(slot.blind).reduce((sum, seconds) => sum + seconds, 0);
+  const silent = slot.due - slot.watched - known;
+  const why = Object.entries(slot.blind).filter(([, seconds]) => seconds >= unit / 2);
+  if (silent >= unit / 2) why.push(["no word", silent]);
+  const reasons = why.map(([reason, seconds]) => `${reason} ${whole(seconds)} ${name}`).join(", ");
+  return `watched ${whole(slot.watched)} of ${whole(slot.due)} ${name}${reasons ? `, blind: ${reasons}` : ""}`;
+}
+
+/** How often in an hour of watching; null where too little was watched to say. */
+export function perHour(value: number, slot: Slot): number | null {
+  const enough = (0.05 * (slot.end - slot.start)) / 1000;
+  return slot.watched >= enough ? (value * 3600) / slot.watched : null;
 }

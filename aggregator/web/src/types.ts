@@ -60,10 +60,21 @@ export interface Line {
   version?: number;
 }
 
+/** A polygon whose last point is joined to its first. */
+export type Zone = Line;
+
+/** Four points round a patch of the road, and where they lie on it in metres. */
+export interface Plane {
+  points: Point[];
+  metres: Point[];
+}
+
 export interface CameraSettings {
   confidence?: number;
   labels?: string[];
   lines?: Record<string, Line>;
+  zones?: Record<string, Zone>;
+  plane?: Plane | null;
 }
 
 export interface NodeConfig {
@@ -83,6 +94,7 @@ export interface CountRow {
   count: number;
   watched_seconds: number;
   blind_seconds?: number;
+  rate?: number | null;
 }
 
 export interface TallyRow {
@@ -96,6 +108,56 @@ export interface TallyRow {
   dropped: number;
   p50_ms: number | null;
   p95_ms: number | null;
+  /** Spans in which nothing was seen. */
+  unseen?: [number, number][];
+}
+
+/** A label's share of the objects whose label is known; that of "unknown" is of all. */
+export interface ShareRow {
+  start: number;
+  camera: string;
+  label: string;
+  count: number;
+  total: number;
+  share: number | null;
+  low: number | null;
+  high: number | null;
+}
+
+export interface SpeedRow {
+  camera: string;
+  line: string;
+  direction: Direction;
+  label: string;
+  count: number;
+  mean: number;
+  p50: number;
+  p85: number;
+}
+
+export interface TripRow {
+  camera: string;
+  origin: string;
+  destination: string;
+  label: string;
+  count: number;
+  seconds_p50: number | null;
+}
+
+export interface ZoneRow {
+  start: number;
+  camera: string;
+  zone: string;
+  version: number;
+  entered: number;
+  left: number;
+  occupancy_mean: number | null;
+  occupancy_peak: number | null;
+  queue_mean: number | null;
+  queue_peak: number | null;
+  stays: number;
+  dwell_p50: number | null;
+  watched_seconds: number;
 }
 
 export interface ResourceRow {
