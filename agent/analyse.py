@@ -236,7 +236,11 @@ class Analyst:
         sharp = None if sharpness is None else sharpness[mine]
         self._vote.cast(things, rows, tracks.class_id[mine], tracks.confidence[mine], sharp, self._now)
         self._paths.add(rows, self._now, bottom)
-        return self._pass(rows, before, since) + self._zone(rows, since)
+        blind = self._now - since > GAP_SECONDS
+        if blind.any():  # nobody knows which way it came
+            before[blind] = things.spot[rows[blind]]
+            things.pending[rows[blind]] = 0
+        return self._pass(rows, before, since) + self._zone(rows, before, since)
 
     def _pass(self, rows: Int, before: Float, since: Float) -> list[wire.AnyEvent]:
         """Tell the lines that were crossed. `before` (N,2,2): where the anchors were at `since` (N,)."""
@@ -247,8 +251,6 @@ class Analyst:
         if not open_.any():
             return []
         rows, before, after, since = rows[open_], before[open_], after[open_], since[open_]
-        blind = self._now - since > GAP_SECONDS
-        things.pending[rows[blind]], before[blind] = 0, after[blind]
         parts = [gates.passes(before[:, anchor], after[:, anchor]) for anchor, gates in self._on]
         net, share, away = (np.concatenate(each, axis=1) for each in zip(*parts, strict=True))  # (N,L)
         at = since[:, None] + share * (self._now - since)[:, None]
@@ -260,11 +262,11 @@ class Analyst:
             events += self._teller.crossing(int(rows[index]), line, "AB" if told[index, line] > 0 else "BA")
         return events
 
-    def _zone(self, rows: Int, since: Float) -> list[wire.AnyEvent]:
+    def _zone(self, rows: Int, before: Float, since: Float) -> list[wire.AnyEvent]:
         """Count who came into a zone, and tell who has left one."""
         if not len(self._zones):
             return []
-        moved = self._zones.see(self._objects, rows, since, self._now)
+        moved = self._zones.see(self._objects, rows, before, since, self._now)
         for row, place in moved.came.tolist():
             self._teller.enter(row, place)
         return [event for row, place in moved.left.tolist() for event in self._teller.stay(row, place)]

@@ -154,6 +154,18 @@ class Areas:
         passed = spans & (turn != 0) & ((turn > 0) == rising)
         return np.asarray(np.logical_xor.reduceat(passed, self.first, axis=1), np.bool_)
 
+    def met(self, before: Float, after: Float) -> Float:
+        """Return at which share (N,Z) of a move (N,Z,2) -> (N,Z,2) it met its zone's border last, else nan."""
+        if not len(self.first):
+            return np.zeros(before.shape[:2])
+        one, two = before[:, self.zone], after[:, self.zone]  # (N,E,2)
+        from_, to = side(one, self.start, self.end), side(two, self.start, self.end)
+        hit = ((from_ >= 0) != (to >= 0)) & (
+            (side(self.start, one, two) >= 0) != (side(self.end, one, two) >= 0)
+        )
+        share = np.where(hit, from_ / np.where(hit, from_ - to, 1.0), np.nan)
+        return np.asarray(np.fmax.reduceat(share, self.first, axis=1), np.float64)
+
     def away(self, spots: Float) -> Float:
         """Return how far (N,Z) spots (N,Z,2) are from their zone's border, frame heights."""
         if not len(self.first):

@@ -52,7 +52,7 @@ class Objects:
     passed: Float  # (R,L) time of the last pass
     phase: Int  # (R,Z) where it is, see `zones`
     entered: Float  # (R,Z) when it came in
-    edge: Float  # (R,Z) when it was last on the side where it was
+    edge: Float  # (R,Z) when it went out
     came: Int  # (R,Z) the label under which it was counted in, NOT_COUNTED: not yet
 
     @classmethod

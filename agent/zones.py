@@ -47,28 +47,25 @@ class Zones:
     def __len__(self) -> int:
         return len(self.drawn)
 
-    def see(self, things: Objects, rows: Int, before: Float, now: float) -> Moved:
-        """Take where objects are now. `before` (N,): when they were last seen before."""
+    def see(self, things: Objects, rows: Int, before: Float, since: Float, now: float) -> Moved:
+        """Take where objects are now. `before` (N,2,2): where their anchors were at `since` (N,)."""
         spots = things.spot[rows][:, self._anchor]  # (N,Z,2)
         inside = self._areas.inside(spots)
         phase = things.phase[rows]
         busy = np.flatnonzero((phase != inside * IN).any(axis=1))
         if not len(busy):
             return _NOTHING
-        rows = rows[busy]
-        return self._step(
-            things, rows, phase[busy], inside[busy], self._areas.away(spots[busy]), before[busy], now
-        )
+        rows, since, spots = rows[busy], since[busy, None], spots[busy]
+        met = self._areas.met(before[busy][:, self._anchor], spots)
+        at = since + np.where(np.isnan(met), now - since > GAP_SECONDS, met) * (now - since)  # (N,Z)
+        return self._step(things, rows, inside[busy], self._areas.away(spots), at, now)
 
-    def _step(
-        self, things: Objects, rows: Int, phase: Int, inside: Bool, away: Float, before: Float, now: float
-    ) -> Moved:
-        """Go on with the objects for which something is open."""
+    def _step(self, things: Objects, rows: Int, inside: Bool, away: Float, at: Float, now: float) -> Moved:
+        """Go on with those for which something is open. `at` (N,Z): when they met the border, if now."""
+        phase, edge, entered = things.phase[rows], things.edge[rows], things.entered[rows]
         clear = away >= geometry.margins(things.size[rows])[:, None]
-        edge, entered = things.edge[rows], things.entered[rows]
-        new, off = inside & (phase == OUT), ~inside & (phase == IN)
-        entered = np.where(new, now, entered)
-        edge = np.where(off, before[:, None], edge)
+        entered = np.where(inside & (phase == OUT), at, entered)
+        edge = np.where(~inside & (phase == IN), at, edge)
         came = inside & (phase <= COMING) & (clear | (now - entered >= STAY_SECONDS))
         left = ~inside & (phase >= IN) & clear & (now - edge >= STAY_SECONDS)
         stays = (phase >= IN) | came
