@@ -47,7 +47,9 @@ class CameraConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
     source: Annotated[str, Meta(min_length=1, max_length=1000)]
     model: str = "traffic"
+    names: list[wire.Label] = []  # of the classes, for a model that does not tell them
     threads: Annotated[int, Meta(ge=1, le=64)] = 1
+    workers: Annotated[int, Meta(ge=0, le=16)] = 0  # 0: this camera's share of the cores
     pace: Literal["real", "fast"] = "real"
     loop: bool = False
     preview: Literal["off", "unblurred"] = "off"

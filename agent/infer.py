@@ -6,7 +6,8 @@ finite number leaves this module.
 
     picture (H,W,3) BGR ─ letterbox ─▶ (1,h,w,3) uint8 ─ session ─▶ boxes (N,4), scores (N,), classes (N,)
 
-A `Detector` is used by one thread at a time; give every camera its own.
+Several threads may use one `Detector` at once: nothing of a picture stays in it, and a session with one
+thread computes in the thread that calls it.
 """
 
 from __future__ import annotations

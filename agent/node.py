@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from agent import wire
+from agent import cores, wire
 from agent.analyse import Totals
 from agent.broker import Broker, BrokerError
 from agent.command import Commands, Desired, Refused, check_labels
@@ -114,7 +114,14 @@ class Node:
         desired = Desired(config.document(), await spool.recall("document"), labels)
         await spool.remember("document", desired.remember())
         pipelines = {
-            name: Pipeline(name, camera, detectors[name], desired.settings(name), await _totals(spool, name))
+            name: Pipeline(
+                name,
+                camera,
+                detectors[name],
+                desired.settings(name),
+                await _totals(spool, name),
+                workers=cores.share(len(config.camera), camera.threads),
+            )
             for name, camera in config.camera.items()
         }
         return cls(config, spool, desired, pipelines)

@@ -2,9 +2,11 @@
 
 What always holds:
 
-* Everything between a frame and its events is plain calls on one worker thread. New settings, minute
-  boundaries and camera states are taken up between two frames, so nothing here needs a lock.
-* A frame's events are on disk before the next frame is looked at.
+* Inference runs ahead on threads of its own (`agent.ahead`); frames come back in order. Everything between a
+  frame's boxes and its events is plain calls on one thread. New settings, minute boundaries and camera states
+  are taken up between two frames, so nothing here needs a lock.
+* A frame's events are on disk before the next frame is followed. What the camera said comes after the frames
+  that it gave before, and before those that it gave later.
 * Each second is accounted for: watched, or blind with a reason.
 * A frame that the model cannot judge is counted as dropped; it never ends the loop.
 """
@@ -13,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -23,7 +26,9 @@ import cv2
 import numpy as np
 
 from agent import wire
+from agent.ahead import LookAhead
 from agent.analyse import FORGET_SECONDS, GAP_SECONDS, Analyst, Totals
+from agent.boxes import Detections
 from agent.capture import Camera, Frame, StateChange
 from agent.config import CameraConfig
 from agent.infer import Detector, InferenceError
@@ -121,6 +126,7 @@ class Pipeline:
         settings: wire.CameraSettings,
         totals: Totals,
         *,
+        workers: int = 1,
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -130,6 +136,7 @@ class Pipeline:
         self.camera = Camera(
             name, camera.source, pace=camera.pace, loop=camera.loop, on_state=self._state_changed
         )
+        self._ahead = LookAhead(self.camera, detector.detect, camera.workers or workers, TAKE_SECONDS)
         self.viewing = Viewing()
         self.fps = 0.0
         self.since_ms = round(wall() * 1000)
@@ -141,7 +148,7 @@ class Pipeline:
         self._analyst = Analyst(name, settings, detector.names, totals)
         self._watch = Watch()
         self._minute = Minute(self._minute_start())
-        self._changes: deque[StateChange] = deque(maxlen=1000)
+        self._changes: deque[tuple[int, StateChange]] = deque(maxlen=1000)
         self._ending = False
         self._pass = 0
         self.seen = self._captured = self._dropped = 0
@@ -198,7 +205,7 @@ class Pipeline:
     ) -> None:
         """Look at frames until `end`; then close what is open and store it."""
         loop = asyncio.get_running_loop()
-        with ThreadPoolExecutor(1, f"infer {self.name}") as worker:
+        with ThreadPoolExecutor(1, f"follow {self.name}") as worker:
             await self._store(spool, [self._baseline()])
             self.camera.start()
             try:
@@ -213,7 +220,7 @@ class Pipeline:
                 watchdog.forget(f"infer {self.name}")
                 await self._store(spool, await loop.run_in_executor(worker, self.close))
             finally:
-                await loop.run_in_executor(worker, self.camera.stop)  # a dead address may hold it for seconds
+                await loop.run_in_executor(worker, self._stop)  # a dead address may hold it for seconds
 
     async def _store(self, spool: SpoolWorker, events: Sequence[wire.AnyEvent]) -> None:
         """Put events and the totals that they imply on disk, in one transaction."""
@@ -222,39 +229,52 @@ class Pipeline:
 
     def step(self) -> Step:
         """Do one turn: at most one frame, and whatever the clock and the camera say."""
+        sight = self._ahead.next()
         self._take_settings()
-        frame = self.camera.take(TAKE_SECONDS)
-        events = self._camera_events()
+        events = self._camera_events(sight.after)
         live = None
-        if frame is None:
+        if sight.frame is None:
             events += self._idle()
         else:
-            tracks, seen = self.look(frame)
+            tracks, seen = self._follow(sight.frame, sight.found)
             events += seen
-            live = self._live(frame, tracks)
+            live = self._live(sight.frame, tracks)
         self._tick = self._monotonic()
         ended = any(isinstance(event, wire.CameraState) and event.state == "ended" for event in events)
         # The end itself goes last: it is urgent, and takes the totals before it along at once.
         return Step(self._finish() + events if ended else events + self._minute_events(), live)
 
     def close(self) -> list[wire.AnyEvent]:
-        """End all tracks and the minute that runs; return their events."""
-        return self._camera_events() + self._finish()
+        """Follow what was taken; end all tracks and the minute that runs; return their events."""
+        events: list[wire.AnyEvent] = []
+        for sight in self._ahead.rest():
+            events += self._camera_events(sight.after)
+            if sight.frame is not None:
+                events += self._follow(sight.frame, sight.found)[1]
+        return events + self._camera_events() + self._finish()
+
+    def _stop(self) -> None:
+        self.camera.stop()
+        self._ahead.stop()
 
     def _finish(self) -> list[wire.AnyEvent]:
         """Nothing more will come: close what is open."""
         return [*self._analyst.close(self._now_ms()), self._tally()]
 
     def look(self, frame: Frame) -> tuple[Tracks | None, list[wire.AnyEvent]]:
-        """Judge one frame."""
+        """Judge one frame that did not come from the camera."""
+        return self._follow(frame, self._ahead.judge(frame))
+
+    def _follow(
+        self, frame: Frame, found: Detections | InferenceError
+    ) -> tuple[Tracks | None, list[wire.AnyEvent]]:
+        """Take one frame from its boxes to its events."""
         events = self._seam(frame)
         self._watch.frame(frame.seconds)
         height, width = frame.image.shape[:2]
         self._size = (width, height)
-        try:
-            found = self.detector.detect(frame.image)
-        except InferenceError as error:
-            log.warning("%s: frame %d dropped: %s", self.name, frame.number, error)
+        if isinstance(found, InferenceError):
+            log.warning("%s: frame %d dropped: %s", self.name, frame.number, found)
             self._minute.dropped += 1
             return None, events
         tracks = self._tracker.update(found[self._wanted(found.class_id)], frame.seconds, self._size)
@@ -298,12 +318,13 @@ class Pipeline:
 
     def _state_changed(self, change: StateChange) -> None:
         """Called from the capture thread."""
-        self._changes.append(change)
+        self._changes.append((self.camera.captured, change))
 
-    def _camera_events(self) -> list[wire.AnyEvent]:
+    def _camera_events(self, until: float = math.inf) -> list[wire.AnyEvent]:
+        """Return what the camera said before it had captured more than `until` frames."""
         events: list[wire.AnyEvent] = []
-        while self._changes:
-            change = self._changes.popleft()
+        while self._changes and self._changes[0][0] <= until:
+            _, change = self._changes.popleft()
             self.since_ms = round(change.wall * 1000)
             log.info("%s: %s%s", self.name, change.state, f": {change.reason}" if change.reason else "")
             events.append(wire.CameraState(self.since_ms, self.name, change.state, change.reason[:200]))

@@ -1,0 +1,171 @@
+"""Workers that look ahead: the order of frames, the place of a fault, the end in the middle."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+
+from agent import capture, wire
+from agent.ahead import LookAhead
+from agent.analyse import Totals
+from agent.boxes import Detections, Uint8
+from agent.capture import Camera
+from agent.config import CameraConfig
+from agent.infer import Detector, InferenceError
+from agent.pipeline import Pipeline
+from agent.scene import Scene
+
+NOW = 1.7e9
+
+
+@pytest.fixture(scope="module")
+def street(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write some seconds of the built-in street as a file."""
+    path = tmp_path_factory.mktemp("street") / "street.mp4"
+    scene = Scene(7, 480, 270, 15)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 15.0, (480, 270))
+    for number in range(100, 160):
+        writer.write(scene.frame(number))
+    writer.release()
+    return path
+
+
+def told(street: Path, workers: int) -> tuple[bytes, int, int]:
+    """Return a whole run's events as bytes, and how many frames were captured and judged."""
+    line = wire.Line([(0.0, 0.6), (1.0, 0.6)])
+    camera = CameraConfig(source=str(street), pace="fast", workers=workers, lines={"main": line})
+    detector = Detector(camera.model_path, confidence=0.1)
+    pipeline = Pipeline(
+        "cam0", camera, detector, camera.settings(), Totals(), wall=lambda: NOW, monotonic=lambda: 0
+    )
+    events: list[wire.AnyEvent] = []
+    with pipeline.camera:
+        while not any(isinstance(event, wire.CameraState) and event.state == "ended" for event in events):
+            events += pipeline.step().events
+    events += pipeline.close()
+    return b"".join(wire.encode_event(event, 0) for event in events), pipeline.camera.captured, pipeline.seen
+
+
+def test_any_number_of_workers_tells_the_same(street: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One, two and three workers tell the same events in the same order, byte for byte, and drop nothing."""
+    clock = SimpleNamespace(time=lambda: NOW, monotonic=time.monotonic)
+    monkeypatch.setattr(capture, "time", clock)
+    one, two, three = (told(street, workers) for workers in (1, 2, 3))
+    assert one[1] == one[2] == 60
+    assert len(one[0]) > 500, "the street must give events to compare"
+    assert one == two == three
+
+
+class Eyes:
+    """Tell a picture's own brightness as a box, the even ones late; some cannot be judged."""
+
+    def __init__(self) -> None:
+        self.together = self.most = 0
+        self._lock = threading.Lock()
+
+    def detect(self, image: Uint8) -> Detections:
+        """Take longer over every second picture."""
+        with self._lock:
+            self.together += 1
+            self.most = max(self.most, self.together)
+        value = int(image[0, 0, 0])
+        time.sleep(0.02 if value % 2 == 0 else 0.001)
+        with self._lock:
+            self.together -= 1
+        if value % 5 == 4:
+            raise InferenceError(f"picture {value}")
+        box = np.array([[0, 0, 1 + value, 1]], np.float32)
+        return Detections(box, np.ones(1, np.float32), np.zeros(1, np.int64))
+
+
+def shades(folder: Path, count: int = 20) -> Path:
+    """Write pictures whose brightness is their number."""
+    for value in range(count):
+        cv2.imwrite(str(folder / f"{value:03}.png"), np.full((8, 8, 3), value, np.uint8))
+    return folder
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_frames_come_out_in_order_and_a_fault_takes_one_place(tmp_path: Path, workers: int) -> None:
+    """A slow frame keeps its place before a quick one; a frame that cannot be judged stands alone."""
+    eyes = Eyes()
+    with Camera("c", f"{shades(tmp_path)}?seconds=1", pace="fast") as camera:
+        ahead = LookAhead(camera, eyes.detect, workers, 0.2)
+        sights = [ahead.next() for _ in range(80)]
+        ahead.stop()
+    assert [sight.frame.number for sight in sights if sight.frame] == list(range(80))
+    for sight in sights:
+        assert sight.frame is not None
+        value = int(sight.frame.image[0, 0, 0])
+        if value % 5 == 4:
+            assert str(sight.found) == f"picture {value}"
+        else:
+            assert isinstance(sight.found, Detections)
+            assert sight.found.xyxy[0, 2] == 1 + value
+    assert eyes.most == workers
+
+
+def test_an_end_in_the_middle_keeps_what_was_taken(tmp_path: Path) -> None:
+    """`rest` gives every frame that left the slot, takes no other, and leaves no thread."""
+    with Camera("middle", f"{shades(tmp_path)}?seconds=1", pace="fast") as camera:
+        ahead = LookAhead(camera, Eyes().detect, 2, 0.2)
+        numbers = [sight.frame.number for sight in (ahead.next(), ahead.next()) if sight.frame]
+        numbers += [sight.frame.number for sight in ahead.rest() if sight.frame]
+    assert numbers == list(range(len(numbers)))
+    assert len(numbers) <= 2 + 3
+    assert camera.captured - len(numbers) <= 2, "at most one in the slot and one in the hand"
+    assert not [thread for thread in threading.enumerate() if "middle" in thread.name]
+
+
+def test_a_live_camera_gives_its_newest_frame_to_slow_workers() -> None:
+    """Workers slower than the camera get new frames, in order; those that nobody could take are counted."""
+
+    def slow(image: Uint8) -> Detections:
+        time.sleep(0.15)
+        return Detections.empty()
+
+    with Camera("c", "scene:?width=320&height=180&fps=50") as camera:
+        ahead = LookAhead(camera, slow, 2, 0.5)
+        frames = [frame for frame in (ahead.next().frame for _ in range(12)) if frame]
+        late = time.time() - frames[-1].wall
+        ahead.stop()
+    numbers = [frame.number for frame in frames]
+    assert numbers == sorted(set(numbers))
+    assert camera.dropped > 0
+    assert late < 1.0, "frames wait for a worker, not in a queue"
+
+
+def test_a_lost_camera_is_told_after_its_last_frame(tmp_path: Path) -> None:
+    """Frames that were taken before the loss are followed first; then comes the state, then the idle time."""
+    camera = CameraConfig(source=f"{shades(tmp_path, 3)}?seconds=0.1", pace="fast", workers=3)
+    detector = Detector(camera.model_path)
+    pipeline = Pipeline("cam0", camera, detector, camera.settings(), Totals())
+    steps = []
+    with pipeline.camera:
+        while not any(
+            isinstance(e, wire.CameraState) and e.state == "ended" for s in steps for e in s.events
+        ):
+            steps.append(pipeline.step())
+            seen = pipeline.seen
+    pipeline.close()
+    assert seen == 12
+    states = [e.state for s in steps for e in s.events if isinstance(e, wire.CameraState)]
+    assert states == ["ok", "ended"]
+
+
+def test_a_dead_capture_thread_is_not_hidden() -> None:
+    """What ends the process without workers ends it with them."""
+    camera = Camera("c", "scene:?width=320&height=180")
+    camera._run = lambda: None  # type: ignore[method-assign]
+    camera._thread = threading.Thread(target=camera._run)
+    with camera:
+        ahead = LookAhead(camera, lambda image: Detections.empty(), 2, 0.2)
+        with pytest.raises(RuntimeError, match="has died"):
+            ahead.next()
+        ahead.stop()
