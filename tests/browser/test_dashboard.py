@@ -166,6 +166,92 @@ def test_line_can_be_drawn_with_keys_alone(page: Page, node: ScriptedNode) -> No
     assert "keys" in node.config.document.cameras["cam0"].lines
 
 
+def click_at(page: Page, *points: tuple[float, float]) -> None:
+    """Click on the picture, at fractions of it."""
+    frame = page.get_by_test_id("picture").bounding_box()
+    assert frame
+    for x, y in points:
+        page.mouse.click(frame["x"] + x * frame["width"], frame["y"] + y * frame["height"])
+
+
+def test_zone_and_road_are_drawn_and_told(page: Page, node: ScriptedNode) -> None:
+    """A polygon and four corners with two lengths reach the node; its zone, trips and speeds are shown."""
+    node.camera()
+    open_node(page, node)
+    page.get_by_test_id("draw-zone").click()
+    click_at(page, (0.2, 0.7), (0.4, 0.7), (0.4, 0.9), (0.2, 0.9), (0.2, 0.7))
+    page.get_by_test_id("zone-name").fill("kerb")
+    page.get_by_test_id("save-zone").click()
+    expect(page.get_by_test_id("config-state")).to_have_text("The node runs version 1.")
+    zone = node.config.document.cameras["cam0"].zones["kerb"]
+    assert (len(zone.points), zone.version) == (4, 1)
+    drawn = page.locator("[data-zone=kerb]")
+    row = (7, 0.25, 0.5, 0.35, 0.8, 1, 88)
+    keep_alive(page, lambda: node.live([row]), lambda: drawn.get_attribute("data-inside") == "1")
+
+    page.get_by_test_id("draw-plane").click()
+    click_at(page, (0.2, 0.9), (0.8, 0.9), (0.6, 0.4), (0.4, 0.4))
+    page.get_by_test_id("plane-width").fill("7")
+    page.get_by_test_id("plane-length").fill("30.5")
+    page.get_by_test_id("save-plane").click()
+    expect(page.get_by_test_id("config-state")).to_have_text("The node runs version 2.")
+    plane = node.config.document.cameras["cam0"].plane
+    assert plane
+    assert plane.metres == [(0, 0), (7, 0), (7, 30.5), (0, 30.5)]
+    assert set(node.config.document.cameras["cam0"].zones) == {"kerb"}
+
+    minute = now_ms() // 60_000 * 60_000
+    for n in range(2):
+        node.send(
+            wire.Tally(
+                minute - (2 - n) * 60_000, "cam0", 60_000, {}, [], {"car": 3 * n}, 600, 600, 0, 20, 40,
+                [wire.ZoneTotal("kerb", 1, "car", 4 * n, 3 * n)],
+                [wire.ZoneMinute("kerb", 1, 250, 4, 1, 150, 2, 1)],
+                [wire.TripTotal("main:AB", "kerb", "car", 7 * n)],
+            ),
+            wire.Crossing(now_ms(), "cam0", "main", 0, "AB", "car", n, n + 1, 90, 487),
+        )  # fmt: skip
+    expect(page.get_by_test_id("zone-occupancy")).to_contain_text("there 2.5")
+    expect(page.get_by_test_id("trips").locator("td").first).to_have_text("7")
+    expect(page.get_by_test_id("speeds")).to_contain_text("49")
+    expect(page.get_by_test_id("events")).to_contain_text("at 49 km/h")
+
+
+HATCHED = """(place) => {
+    const canvas = document.querySelector('[data-testid=counts-chart] canvas');
+    const probe = document.body.appendChild(document.createElement('i'));
+    probe.style.color = 'var(--hatch)';
+    const ink = getComputedStyle(probe).color.match(/\\d+/g).map(Number);
+    probe.remove();
+    const x = Math.round(canvas.width * place);
+    const { data } = canvas.getContext('2d').getImageData(x, 20, 12, canvas.height / 3);
+    let found = 0;
+    for (let i = 0; i < data.length; i += 4)
+        found += data[i + 3] > 200 && ink.every((value, k) => Math.abs(value - data[i + k]) < 6);
+    return found;
+}"""
+
+
+def test_unseen_time_is_hatched_and_no_zero(page: Page, node: ScriptedNode) -> None:
+    """Minutes of which the node said nothing are hatched and said; quiet ones that were watched are not."""
+    node.camera()
+    minute = now_ms() // 60_000 * 60_000
+    watched = [*range(65, 40, -1), *range(20, 0, -1)]
+    node.send(
+        *(wire.Tally(minute - n * 60_000, "cam0", 60_000, {}, [], {}, 600, 600, 0, 20, 40) for n in watched)
+    )
+    open_node(page, node)
+    readout = page.get_by_test_id("readout")
+    expect(readout).to_contain_text("no word 20 min")
+    assert page.evaluate(HATCHED, 0.5) > 20
+    assert page.evaluate(HATCHED, 0.2) == 0
+    over = page.get_by_test_id("counts-chart").locator(".u-over")
+    over.hover(position={"x": (over.bounding_box() or {"width": 0.0})["width"] / 2, "y": 50})
+    expect(readout).to_contain_text("watched 0 of 60 s, blind: no word 60 s")
+    page.get_by_test_id("per-hour").click()
+    expect(page.get_by_test_id("per-hour")).to_have_attribute("aria-pressed", "true")
+
+
 def test_refused_configuration_says_why(page: Page, node: ScriptedNode) -> None:
     """A node that cannot take a line says its reason, and the page shows it with both versions."""
     node.camera()

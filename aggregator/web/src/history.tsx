@@ -71,7 +71,8 @@ export function useHistory<T>(
       window.clearTimeout(timer);
       timer = window.setTimeout(() => void load(), REFRESH_MS);
       const to = serverNow();
-      const range = { from: Math.floor((to - chosen.reach) / 60_000) * 60_000, to };
+      // One bucket more than is shown: the first one may be cut.
+      const range = { from: Math.floor((to - chosen.reach - chosen.step) / 60_000) * 60_000, to };
       try {
         const rows = await read(chosen.bucket, range);
         if (!gone) setLoaded({ rows, range, view: chosen });
@@ -94,14 +95,15 @@ export function useHistory<T>(
   return loaded;
 }
 
-/** The slots that a chart shows: those that the rows name, and equal steps between. */
+/** The slots that a chart shows, none of them cut: those that the rows name, and equal steps between. */
 export function slotsOf(
   { range, view: { step } }: Loaded<unknown>,
   counts: CountRow[],
   tallies: TallyRow[],
 ): Slot[] {
   const known = [...new Set([...counts, ...tallies].map((row) => row.start))];
-  return slots(counts, tallies, bucketStarts(known, range.from, range.to, step), step, range.to);
+  const starts = bucketStarts(known, range.from, range.to, step).filter((start) => start >= range.from);
+  return slots(counts, tallies, starts, step, range.to);
 }
 
 function hatch(pen: CanvasRenderingContext2D): CanvasPattern | null {
@@ -121,39 +123,43 @@ function hatch(pen: CanvasRenderingContext2D): CanvasPattern | null {
   return pen.createPattern(tile, "repeat");
 }
 
-/** Hatch the time that nobody saw, over the full height; where somebody watched, draw the line of zero. */
-function drawTime(plot: uPlot, made: Slot[]): void {
+/** Where somebody watched, draw the line of zero: nothing counted is something seen. */
+function drawZero(plot: uPlot, made: Slot[]): void {
+  const pen = plot.ctx;
+  const at = (time: number): number => Math.round(plot.valToPos(time, "x", true));
+  const zero = Math.round(plot.valToPos(0, "y", true));
+  pen.save();
+  pen.fillStyle = colour("--edge");
+  for (const slot of made)
+    if (slot.watched > 0)
+      pen.fillRect(at(slot.start), zero, at(slot.end) - at(slot.start), window.devicePixelRatio || 1);
+  pen.restore();
+}
+
+/** Hatch the time that nobody saw, over the full height and over the bars. */
+function drawUnseen(plot: uPlot, made: Slot[]): void {
   const pen = plot.ctx;
   const pattern = hatch(pen);
   if (!pattern) return;
   const { left, top, width, height } = plot.bbox;
   const at = (time: number): number => Math.round(plot.valToPos(time, "x", true));
-  const zero = Math.round(plot.valToPos(0, "y", true));
   pen.save();
   pen.beginPath();
   pen.rect(left, top, width, height);
   pen.clip();
-  for (const slot of made) {
-    const ratio = window.devicePixelRatio || 1;
-    pen.fillStyle = colour("--edge");
-    if (slot.watched > 0) pen.fillRect(at(slot.start), zero, at(slot.end) - at(slot.start), ratio);
-    for (const [from, to] of slot.unseen) {
-      const room: [number, number, number, number] = [at(from), top, Math.max(1, at(to) - at(from)), height];
-      pen.fillStyle = colour("--panel");
-      pen.fillRect(...room);
-      pen.fillStyle = pattern;
-      pen.fillRect(...room);
-    }
-  }
+  pen.fillStyle = pattern;
+  for (const slot of made)
+    for (const [from, to] of slot.unseen) pen.fillRect(at(from), top, Math.max(1, at(to) - at(from)), height);
   pen.restore();
 }
 
-/** What all charts over time share; each adds its series. */
+/** What all charts over time share; each adds its series, and may `draw` over them, under the hatching. */
 export function timeChart(
   made: Slot[],
   { view: { step, bucket } }: Loaded<unknown>,
   clock: Clock,
   onSlot: (index: number | null) => void,
+  draw: (plot: uPlot) => void = () => undefined,
 ): Omit<uPlot.Options, "width" | "height" | "series"> & { axes: uPlot.Axis[]; hooks: uPlot.Hooks.Arrays } {
   const [first, last] = [made[0]?.start ?? 0, made[made.length - 1]?.start ?? 0];
   return {
@@ -169,7 +175,8 @@ export function timeChart(
       }),
     ],
     hooks: {
-      drawClear: [(plot) => drawTime(plot, made)],
+      drawClear: [(plot) => drawZero(plot, made)],
+      draw: [draw, (plot) => drawUnseen(plot, made)],
       setCursor: [
         (plot) => {
           const { left } = plot.cursor;

@@ -206,7 +206,13 @@ export function Picture(props: PictureProps) {
           </g>
         )}
         {grips.map(({ key, ...grip }) => (
-          <Handles key={key} {...grip} size={size} onMove={(i, p) => move(grip.name, i, p)} />
+          <Handles
+            key={key}
+            {...grip}
+            size={size}
+            onMove={(i, p) => move(grip.name, i, p)}
+            onPick={(i) => i === 0 && draft && closing(draft) && onDraft({ ...draft, placing: false })}
+          />
         ))}
       </svg>
       <Notice node={node} camera={camera} fresh={fresh} live={live} pictures={pictures} />

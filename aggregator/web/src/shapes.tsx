@@ -115,10 +115,11 @@ interface HandlesProps {
   points: Point[];
   size: Size;
   onMove: (index: number, point: Point) => void;
+  onPick: (index: number) => void;
 }
 
 /** One handle per point: drag it, or focus it and use the arrow keys. */
-export function Handles({ kind, name, points, size: [width, height], onMove }: HandlesProps) {
+export function Handles({ kind, name, points, size: [width, height], onMove, onPick }: HandlesProps) {
   const drag = (event: PointerEvent, index: number) => {
     const handle = event.currentTarget as SVGCircleElement;
     if (!handle.hasPointerCapture(event.pointerId)) return;
@@ -156,7 +157,10 @@ export function Handles({ kind, name, points, size: [width, height], onMove }: H
             event.currentTarget.focus();
           }}
           onPointerMove={(event) => drag(event, index)}
-          onClick={(event) => event.stopPropagation()}
+          onClick={(event) => {
+            event.stopPropagation();
+            onPick(index);
+          }}
           onKeyDown={(event) => nudge(event, index)}
         />
       ))}

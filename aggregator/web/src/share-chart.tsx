@@ -91,7 +91,7 @@ interface ShareProps {
 export function ShareChart({ node, camera, known, loaded, tallies }: ShareProps) {
   const [hovered, setHovered] = useState<number | null>(null);
   const clock = useClock();
-  const rows = loaded?.rows.shares;
+  const rows = useMemo(() => loaded?.rows.shares.filter((row) => row.start >= loaded.range.from), [loaded]);
   const labels = useMemo(() => {
     const seen = new Set(rows?.filter((row) => row.count > 0).map((row) => row.label));
     return [...known, ...[...seen].filter((label) => !known.includes(label))].filter((label) =>
@@ -105,18 +105,17 @@ export function ShareChart({ node, camera, known, loaded, tallies }: ShareProps)
     const shares = bySlot(rows);
     const judged = labels.filter((label) => label !== UNKNOWN);
     const inks = judged.map((label) => colourOf(label, known.indexOf(label) < 0 ? 7 : known.indexOf(label)));
-    const base = timeChart(made, loaded, clock, setHovered);
     const draw = (plot: uPlot) => {
       if (!states) return drawMix(plot, made, shares, judged, inks);
       drawBand(plot, made, shares, UNKNOWN, "--unsure");
       drawBand(plot, made, shares, STATE, "--ab");
     };
+    const base = timeChart(made, loaded, clock, setHovered, draw);
     const options: Omit<uPlot.Options, "width" | "height"> = {
       ...base,
       scales: { ...base.scales, y: { range: [0, 100] } },
       axes: [...base.axes, axis({ size: 46, values: (_plot, ticks) => ticks.map((value) => `${value} %`) })],
       series: [{}, { paths: () => null, points: { show: false } }],
-      hooks: { ...base.hooks, draw: [draw] },
     };
     const data: uPlot.AlignedData = [made.map((slot) => slot.start), made.map(() => null)];
     return { made, shares, options, data };

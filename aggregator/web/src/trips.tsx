@@ -133,7 +133,7 @@ export function Speeds({ node, camera, loaded }: SpeedsProps) {
     <section class="panel speeds" data-testid="speeds">
       <header class="row wrap">
         <h2>Speeds</h2>
-        <span class="faint">km/h, the median and what 85 % stay below</span>
+        <span class="faint">median, in km/h</span>
         <span class="grow" />
         <a href={api.csv("speeds", node, camera, loaded.view.bucket, loaded.range)} data-outside download>
           CSV
@@ -157,7 +157,7 @@ export function Speeds({ node, camera, loaded }: SpeedsProps) {
             </span>
             <b>{row.p50.toFixed(0)}</b>
             <span class="faint">
-              {row.p85.toFixed(0)} <small>of {count(row.count)}</small>
+              85 % below {row.p85.toFixed(0)} <small>({count(row.count)})</small>
             </span>
           </li>
         ))}

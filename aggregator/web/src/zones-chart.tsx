@@ -45,7 +45,7 @@ function options(
   onSlot: (index: number | null) => void,
 ): Omit<uPlot.Options, "width" | "height"> {
   const bars = uPlot.paths.bars!({ size: [0.72, 36], align: 1, radius: 0.15 });
-  const base = timeChart(made, loaded, clock, onSlot);
+  const base = timeChart(made, loaded, clock, onSlot, (plot) => drawPeaks(plot, made));
   const fill = (name: string, ink: string): uPlot.Series => ({
     label: name,
     paths: bars,
@@ -53,7 +53,6 @@ function options(
     width: 0,
     points: { show: false },
   });
-  const peaks = (plot: uPlot) => drawPeaks(plot, made);
   return {
     ...base,
     scales: { ...base.scales, y: { range: [0, Math.max(2, highest) * 1.12] } },
@@ -64,7 +63,6 @@ function options(
       fill("Queue", "--ab"),
       { label: "Peak", paths: () => null, points: { show: false } },
     ],
-    hooks: { ...base.hooks, draw: [peaks] },
   };
 }
 
@@ -101,7 +99,7 @@ export function ZonesChart({ node, camera, zones, loaded, tallies }: ZonesProps)
   const shown = useMemo(() => {
     if (!loaded) return null;
     const made = slotsOf(loaded, [], tallies);
-    const rows = loaded.rows.zones.filter((row) => row.zone === zone);
+    const rows = loaded.rows.zones.filter((row) => row.zone === zone && row.start >= loaded.range.from);
     const slots = made.map((slot) => joined(rows.filter((row) => row.start === slot.start)));
     const data: uPlot.AlignedData = [
       made.map((slot) => slot.start),

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { bucketStarts, LATE_MS, slots } from "../src/slots";
+import { bucketStarts, LATE_MS, perHour, slots, watchedText } from "../src/slots";
 import type { CountRow, TallyRow } from "../src/types";
 
 const MINUTE = 60_000;
@@ -71,4 +71,29 @@ test("a day of 23 hours does not make two buckets of one day", () => {
   const day = 24 * HOUR;
   const known = [10 * day, 11 * day - HOUR, 12 * day - HOUR];
   assert.deepEqual(bucketStarts(known, 10 * day, 12 * day, day), known);
+});
+
+test("what was seen is said in words, with every reason why the rest was not", () => {
+  const start = NOW - 5 * HOUR;
+  const seen = (watched: number, blind: Record<string, number>) =>
+    watchedText(slots([], [tally(start, watched, blind)], [start], HOUR, NOW)[0]!);
+  assert.equal(seen(42 * 60, { absent: 18 * 60 }), "watched 42 of 60 min, blind: absent 18 min");
+  assert.equal(
+    seen(30 * 60, { absent: 18 * 60 }),
+    "watched 30 of 60 min, blind: absent 18 min, no word 12 min",
+  );
+  assert.equal(seen(3600, {}), "watched 60 of 60 min");
+});
+
+test("a bucket of which nothing was told is unseen over its whole width, and has no rate", () => {
+  const start = NOW - 5 * HOUR;
+  const [slot] = slots([], [], [start], HOUR, NOW);
+  assert.deepEqual(slot!.unseen, [[start, start + HOUR]]);
+  assert.equal(perHour(0, slot!), null);
+});
+
+test("rates compare a bucket that was half blind with one that was not", () => {
+  const start = NOW - 5 * HOUR;
+  const [half] = slots([crossing(start, "AB", 20)], [tally(start, 1800)], [start], HOUR, NOW);
+  assert.equal(perHour(half!.AB, half!), 40);
 });
