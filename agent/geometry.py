@@ -155,7 +155,7 @@ class Areas:
         return np.asarray(np.logical_xor.reduceat(passed, self.first, axis=1), np.bool_)
 
     def met(self, before: Float, after: Float) -> Float:
-        """Return at which share (N,Z) of a move (N,Z,2) -> (N,Z,2) it met its zone's border last, else nan."""
+        """Return at which share (N,Z) of a move (N,Z,2) -> (N,Z,2) it met the zone's border last, or nan."""
         if not len(self.first):
             return np.zeros(before.shape[:2])
         one, two = before[:, self.zone], after[:, self.zone]  # (N,E,2)
