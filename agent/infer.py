@@ -1,8 +1,8 @@
 """From a picture to detections, by an .onnx file that says itself what it is.
 
 What always holds: normalisation, decoding and suppression are inside the graph, so the camera's bytes go in
-and boxes come out; a file that is not one of ours is refused before it sees a picture; nothing that is not a
-finite number leaves this module.
+and boxes come out; another exporter's file is read where its layout is plain (`agent.layouts`) and refused
+before it sees a picture where it is not; nothing that is not a finite number leaves this module.
 
     picture (H,W,3) BGR ─ letterbox ─▶ (1,h,w,3) uint8 ─ session ─▶ boxes (N,4), scores (N,), classes (N,)
 
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from onnxruntime.capi.onnxruntime_pybind11_state import (
 )
 
 from agent.boxes import Detections, Uint8, letterbox
+from agent.layouts import Foreign, LayoutError
 
 FORMAT = "gb-yolo 1"
 ADVICE = "give a model made by `gb-export onnx`, or `traffic` or `mask`"
@@ -54,8 +55,12 @@ def _session(content: bytes, path: Path, threads: int) -> onnxruntime.InferenceS
     try:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except _UNREADABLE as error:
-        reason = str(error).splitlines()[0].rpartition(" : ")[2].strip()
-        raise ModelError(f"{path}: not a model that can be run ({reason}); {ADVICE}") from None
+        raise ModelError(f"{path}: not a model that can be run ({_reason(error)}); {ADVICE}") from None
+
+
+def _reason(error: Exception) -> str:
+    """Return the end of the first line of what the runtime says."""
+    return str(error).splitlines()[0].rpartition(" : ")[2].strip()
 
 
 def _read(path: Path) -> bytes:
@@ -68,8 +73,6 @@ def _read(path: Path) -> bytes:
 
 
 def _names(metadata: Mapping[str, str], path: Path) -> dict[int, str]:
-    if metadata.get("format") != FORMAT:
-        raise ModelError(f"{path}: a foreign model (its metadata does not say {FORMAT!r}); {ADVICE}")
     try:
         names = json.loads(metadata["names"])
     except (KeyError, ValueError):
@@ -94,11 +97,14 @@ def _input_size(session: onnxruntime.InferenceSession, path: Path) -> tuple[int,
 class Detector:
     """Find objects in pictures with one .onnx file.
 
-    `confidence` is the least score of a detection (0..1), `threads` how many threads one inference uses.
-    Raises `ModelError` for a missing, broken or foreign file.
+    `confidence` is the least score of a detection (0..1), `threads` how many threads one inference uses,
+    `names` the classes of another exporter's file that does not tell them.
+    Raises `ModelError` for a missing or broken file, and for one whose layout is not known.
     """
 
-    def __init__(self, path: str | Path, confidence: float = 0.25, threads: int = 1) -> None:
+    def __init__(
+        self, path: str | Path, confidence: float = 0.25, threads: int = 1, names: Sequence[str] = ()
+    ) -> None:
         if not 0 <= confidence <= 1:
             raise ValueError(f"confidence must be within 0..1, not {confidence}")
         self.path, self.confidence = Path(path), confidence
@@ -106,10 +112,23 @@ class Detector:
         self.sha256 = hashlib.sha256(content).hexdigest()
         self._session = _session(content, self.path, threads)
         self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
-        self.names = _names(self.metadata, self.path)
-        self.input_size = _input_size(self._session, self.path)
         self._least = np.asarray([confidence], np.float32)
-        self._check_ports()
+        self._foreign: Foreign | None = None
+        if self.metadata.get("format") == FORMAT:
+            self.names = _names(self.metadata, self.path)
+            self.input_size = _input_size(self._session, self.path)
+            self._check_ports()
+        else:
+            self._foreign = self._read_foreign(names)
+            self.names, self.input_size = self._foreign.names, self._foreign.size
+
+    def _read_foreign(self, names: Sequence[str]) -> Foreign:
+        try:
+            return Foreign(self._session, self.metadata, names)
+        except LayoutError as error:
+            raise ModelError(f"{self.path}: {error}; {ADVICE}") from None
+        except _UNREADABLE as error:
+            raise ModelError(f"{self.path}: does not run ({_reason(error)}); {ADVICE}") from None
 
     def _check_ports(self) -> None:
         inputs = [port.name for port in self._session.get_inputs()]
@@ -131,7 +150,11 @@ class Detector:
 
     def _run(self, canvas: Uint8) -> tuple[Any, Any, Any]:
         """Run the graph on a canvas (h,w,3); check what comes out: boxes (N,4), scores (N,), classes (N,)."""
-        boxes, scores, classes = self._session.run(None, {"picture": canvas[None], "confidence": self._least})
+        if self._foreign is None:
+            feed = {"picture": canvas[None], "confidence": self._least}
+            boxes, scores, classes = self._session.run(None, feed)
+        else:
+            boxes, scores, classes = self._foreign.run(canvas, self.confidence)
         count = len(scores)
         if boxes.shape != (count, 4) or scores.shape != (count,) or classes.shape != (count,):
             raise InferenceError(

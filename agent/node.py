@@ -67,7 +67,7 @@ def load_model(name: str, camera: CameraConfig) -> Detector:
     """Return a camera's detector; raise NodeError, or ConfigError if it does not know a label."""
     try:
         confidence = min(WEAK, camera.confidence)
-        detector = Detector(camera.model_path, confidence=confidence, threads=camera.threads)
+        detector = Detector(camera.model_path, confidence, camera.threads, camera.names)
         check_labels(name, camera.settings(), list(detector.names.values()))
     except ModelError as error:
         raise NodeError(str(error)) from None

@@ -108,7 +108,7 @@ def test_a_broken_file_is_refused(tmp_path: Path, content: bytes) -> None:
 @pytest.mark.parametrize(
     ("metadata", "reason"),
     [
-        ({}, "a foreign model"),
+        ({}, r"a foreign model .* inputs picture tensor\(uint8\) .*, outputs boxes"),
         ({"format": "other 3", "names": "[]"}, "a foreign model"),
         ({"format": FORMAT}, "no class names"),
         ({"format": FORMAT, "names": "{broken"}, "no class names"),
