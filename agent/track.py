@@ -6,13 +6,13 @@ What always holds:
   resolution and any frame rate, even one that changes. The gate of a track grows with the time since it was
   seen.
 * A track is told only when it is confirmed by time and evidence; numbers start at 1 and are never used again.
-* The state is bounded: a track unseen for `keep` seconds ends, and nothing of it is left.
+* The state is bounded: a track unseen for `keep` seconds ends, and nothing of it is left. What was parked is
+  remembered for as long as it had been parked, at most `keep_parked` seconds, and only where it was.
 * There is no clock and no randomness here: the same input gives the same numbers.
 
-Motion is a Kalman filter with constant velocity in four channels (centre x, centre y, log width, log height),
-each with its own 2x2 covariance, all tracks at once. Association is in two stages, as in ByteTrack (Zhang et
-al. 2022): confident detections first, then the weak ones for what was seen a moment ago. Within a stage it is
-the assignment of the greatest likelihood, exact (Jonker and Volgenant 1987).
+Motion is a Kalman filter (agent.motion); what is new moves as the place is used to (agent.flow). Association
+is in two stages, as in ByteTrack (Zhang et al. 2022): confident detections first, then the weak ones for what
+was seen a moment ago. Within a stage it is the assignment of the greatest likelihood, exact (agent.assign).
 
          predicted                       seconds unseen:  0.07     0.4        1.0
        +-----------+   .--.
@@ -22,23 +22,29 @@ the assignment of the greatest likelihood, exact (Jonker and Volgenant 1987).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.boxes import Detections, iou
+from agent.assign import assign, match, near
+from agent.boxes import Detections
+from agent.flow import Flow
+from agent.motion import Book, Float, Int, Sight, overlap, spread, units
 
-Float = NDArray[np.float64]
+__all__ = ["Tracker", "Tracks", "assign"]
+
 Float32 = NDArray[np.float32]
-Int = NDArray[np.int64]
 Bool = NDArray[np.bool_]
 
 _NONE = np.zeros(0, np.int64)
-_NEVER = 1e9  # the cost of a pair that must not be
-FLOW_NOTES = 1000
-FLOW_DOUBT = 0.5  # how many notes "anything may come" is worth
+MISS = 14.0  # what it costs to leave a track without a detection: a worse pair is none
+OTHER_KIND = 2.0  # what it costs that a detection is of another class
+TWIN = 0.75  # overlap of two detections that are one object
 FLOW_SURE = 4  # sightings before a track's speed is worth a note
+MOVED = 0.25  # sizes: a noticeable move
+RESTS = 1.0  # seconds without one, before it is said that something stands
+FREEZE = 10.0  # seconds of standing, after which nobody who is hidden is thought to move
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,7 +52,8 @@ class Tracks:
     """Hold the confirmed tracks that were matched now, and the numbers of those that have just ended.
 
     xyxy (N,4) pixels, track_id (N,), confidence (N,), class_id (N,) are of the matched detections. `origin`
-    (N,4) and `since` (N,) are box and time of each track's first sight, before it was confirmed.
+    (N,4) and `since` (N,) are box and time of each track's first sight, before it was confirmed. `still` (N,)
+    is for how many seconds each has not moved by a quarter of its size, 0 while it moves.
     """
 
     xyxy: Float32
@@ -56,66 +63,10 @@ class Tracks:
     origin: Float32 | None = None
     since: Float | None = None
     ended: Int = field(default_factory=lambda: _NONE)
+    still: Float | None = None
 
     def __len__(self) -> int:
         return len(self.track_id)
-
-
-@dataclass(slots=True)
-class _State:
-    """All live tracks as columns, T of them. Channels: centre x, centre y, log width, log height."""
-
-    mean: Float  # (T,4)
-    speed: Float  # (T,4) per second
-    var: Float  # (T,4) of the mean
-    cov: Float  # (T,4) of mean and speed
-    speed_var: Float  # (T,4)
-    number: Int  # (T,) 0: not confirmed yet
-    born: Float  # (T,) seconds
-    seen: Float  # (T,) seconds of the last match
-    frames: Int  # (T,) updates since it began, itself included
-    hits: Int  # (T,) in how many of them it was seen
-    evidence: Float  # (T,) sum of the confidences
-    kind: Int  # (T,) class of the last match
-    origin: Float32  # (T,4) first box
-    noted: Float  # (T,2) centre when the flow last took note of it
-
-    def take(self, rows: Int | Bool) -> _State:
-        """Return a copy of some rows."""
-        return _State(*(getattr(self, name)[rows] for name in self.__slots__))
-
-    def join(self, other: _State) -> _State:
-        """Return this and the other state, one after the other."""
-        return _State(*(np.concatenate([getattr(self, n), getattr(other, n)]) for n in self.__slots__))
-
-
-@dataclass(slots=True)
-class _Flow:
-    """Where things went that passed here: what to expect of the speed of a new one.
-
-    A ring of the last notes, each a centre, a speed in sizes/s and a log size. At a low frame rate a queue
-    moves by its own spacing from frame to frame; only the flow tells that from standing still.
-    """
-
-    place: Float = field(default_factory=lambda: np.zeros((0, 2)))
-    speed: Float = field(default_factory=lambda: np.zeros((0, 2)))
-    size: Float = field(default_factory=lambda: np.zeros(0))
-
-    def note(self, place: Float, speed: Float, size: Float) -> None:
-        """Remember some (N,2), (N,2), (N,); forget the oldest."""
-        self.place = np.concatenate([self.place, place])[-FLOW_NOTES:]
-        self.speed = np.concatenate([self.speed, speed])[-FLOW_NOTES:]
-        self.size = np.concatenate([self.size, size])[-FLOW_NOTES:]
-
-    def expect(self, place: Float, size: Float, fastest: float) -> tuple[Float, Float]:
-        """Return mean and variance (N,2) of the speed in sizes/s of what begins at a place (N,2)."""
-        far = (place[:, None] - self.place) / np.exp(size)[:, None, None]  # (N,F,2)
-        like = (far * far).sum(axis=2) + ((size[:, None] - self.size) / 0.5) ** 2
-        weight = np.exp(-like / 2)[..., None]  # (N,F,1)
-        total = weight.sum(axis=1) + FLOW_DOUBT  # (N,1)
-        mean = (weight * self.speed).sum(axis=1) / total
-        spread = (weight * (self.speed - mean[:, None]) ** 2).sum(axis=1)
-        return mean, (spread + FLOW_DOUBT * (fastest**2 + mean**2)) / total
 
 
 @dataclass(slots=True)
@@ -125,26 +76,24 @@ class Tracker:
     confident: float = 0.25  # at least this to begin a track
     weak: float = 0.1  # at least this to go on with one
     keep: float = 2.0  # seconds that an unseen confirmed track is remembered
+    keep_parked: float = 60.0  # the most for one that had been standing so long
     doubt: float = 0.6  # the same for one that is not confirmed, but for two frames at least
     evidence: float = 0.7  # sum of confidences that confirms
     jitter: float = 0.07  # how far a detection is off: share of the size
     agility: float = 1.0  # how fast speed wanders: sizes/s per square root of a second
     fastest: float = 4.0  # what a new object's speed may be, one sigma: sizes/s
     gate: float = 5.0  # sigmas
-    _state: _State = field(init=False, repr=False)
-    _flow: _Flow = field(default_factory=_Flow, init=False, repr=False)
+    _book: Book = field(default_factory=Book.empty, init=False, repr=False)
+    _flow: Flow = field(default_factory=Flow, init=False, repr=False)
     _now: float = field(default=-np.inf, init=False)
     _step: float = field(default=0.0, init=False)
     _next: int = field(default=1, init=False)
     _size: tuple[int, int] | None = field(default=None, init=False)
     _ended: Int = field(default_factory=lambda: _NONE, init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        self._state = self._born(Detections.empty(), 0.0)
-
     def __len__(self) -> int:
         """Return how many tracks are remembered, confirmed or not."""
-        return len(self._state.number)
+        return len(self._book)
 
     def update(
         self, detections: Detections, at_seconds: float, frame_size: tuple[int, int] | None = None
@@ -156,22 +105,21 @@ class Tracker:
         """
         if not at_seconds > self._now:
             raise ValueError(f"time must grow: {at_seconds} after {self._now}")
-        step, self._now = at_seconds - self._now, at_seconds
-        self._step += 0.2 * (min(step, 0.5) - self._step) if np.isfinite(step) else 0.0
+        step, before = at_seconds - self._now, self._now
+        self._now = at_seconds
+        if np.isfinite(step):
+            self._step += 0.2 * (min(step, 0.5) - self._step)
         self._resize(frame_size)
-        found = self._usable(detections)
-        ended = self._expire()
+        found, sight = self._usable(detections)
         if len(self):
             self._predict(step)
-        rows, columns = self._associate(found)
-        self._correct(rows, found[columns])
-        self._note(rows)
-        fresh = np.setdiff1d(np.flatnonzero(found.confidence >= self.confident), columns)
+        self._ended = self._expire(before)
+        rows, columns = self._associate(sight)
+        self._correct(rows, sight.take(columns))
         self._confirm()
-        tracks = self._tracks(rows, found[columns])
-        self._ended = np.sort(np.concatenate([ended, self._leave()]))
-        self._state = self._state.join(self._born(found[fresh], at_seconds))
-        return replace(tracks, ended=self._ended)
+        tracks = self._tracks(rows, found, columns)
+        self._begin(found, sight, columns)
+        return tracks
 
     def ended(self) -> list[int]:
         """Return the numbers of the confirmed tracks that the last update ended."""
@@ -179,254 +127,181 @@ class Tracker:
 
     def clear(self) -> Int:
         """Forget all tracks (at the seam of a loop); return the numbers of the confirmed ones."""
-        ended = self._state.number[self._state.number > 0]
-        self._state = self._born(Detections.empty(), 0.0)
+        ended = self._book.number[self._book.number > 0].astype(np.int64)
+        self._book = Book.empty()
         return ended
 
     # ── one step each, in the order of `update` ───────────────────────────────────────────────────
 
     def _resize(self, size: tuple[int, int] | None) -> None:
         if size is not None and self._size is not None and size != self._size:
-            scale = np.array(size, np.float64) / self._size
-            state = self._state
-            state.mean[:, :2] *= scale
-            state.mean[:, 2:] += np.log(scale)
-            state.speed[:, :2] *= scale
-            for each in (state.var, state.cov, state.speed_var):
-                each[:, :2] *= scale**2
-            state.origin *= np.tile(scale, 2).astype(np.float32)
-            state.noted *= scale
-            self._flow = _Flow()
+            self._book.scale(size[0] / self._size[0], size[1] / self._size[1])
+            self._flow = Flow()
         self._size = size or self._size
 
-    def _usable(self, detections: Detections) -> Detections:
+    def _usable(self, detections: Detections) -> tuple[Detections, Sight]:
         """Drop broken and weak boxes, and the worse of two that are one object under two classes."""
-        extent = detections.xyxy[:, 2:] - detections.xyxy[:, :2]
-        fine = np.isfinite(detections.xyxy).all(axis=1) & (extent > 0).all(axis=1)
+        box = detections.xyxy
+        extent = box[:, 2:] - box[:, :2]
+        fine = np.isfinite(extent).all(axis=1) & (extent > 0).all(axis=1)
         fine &= detections.confidence >= self.weak
-        best = detections[np.flatnonzero(fine)]
-        best = best[np.argsort(-best.confidence, kind="stable")]
-        twin = np.triu(iou(best.xyxy, best.xyxy) > 0.75, 1).any(axis=0)
-        return best[np.flatnonzero(~twin)]
+        if not fine.all():
+            detections = detections[fine]
+        sight = Sight.of(detections)
+        twin = self._twins(sight, detections.xyxy)
+        if len(twin):
+            left = np.ones(len(detections), np.bool_)
+            left[twin] = False
+            detections, sight = detections[left], sight.take(left.nonzero()[0])
+        return detections, sight
 
-    def _expire(self) -> Int:
-        """End what was not seen for too long; return the confirmed numbers among it."""
-        state = self._state
-        limit = np.where(state.number > 0, self.keep, self._patience())
-        return self._end(self._now - state.seen > limit)
+    def _twins(self, sight: Sight, xyxy: Float32) -> Int:
+        """Return the columns of detections that a better one covers; of equal ones the later."""
+        x, y = sight.channels[:2]
+        one, two = near(x, 0.15 * sight.size, x)
+        better = sight.confidence
+        worse = (better[one] > better[two]) | ((better[one] == better[two]) & (one < two))
+        close = (worse & (np.abs(y[one] - y[two]) < 0.3 * sight.size[two])).nonzero()[0]
+        if not len(close):
+            return _NONE
+        one, two = one[close], two[close]
+        box = xyxy.T.astype(np.float64)
+        covered: Int = two[overlap(box[:, one], box[:, two]) > TWIN]
+        return covered
+
+    def _predict(self, step: float) -> None:
+        book = self._book
+        book.frames += 1
+        book.predict(np.where(self._held(), 0.0, step), self.agility)
+
+    def _held(self) -> Bool:
+        """Return which tracks (T,) stood for long and are hidden now: they stay where they were."""
+        book = self._book
+        return (book.seen - book.rest >= FREEZE) & (self._now - book.seen > self._patience())
+
+    def _expire(self, before: float) -> Int:
+        """End what was not seen for too long, or has left the picture; return the confirmed numbers."""
+        book = self._book
+        limit = np.maximum(self.keep, np.minimum(book.seen - book.rest, self.keep_parked))
+        gone = self._now - book.seen > np.where(book.number > 0, limit, self._patience())
+        if self._size is not None:
+            x, y = book.mean[:2]
+            out = (x < 0) | (y < 0) | (x > self._size[0]) | (y > self._size[1])
+            gone |= out & (before - book.seen > 0.1)
+        if not gone.any():
+            return _NONE
+        numbers = book.number[gone]
+        self._book = Book(book.all[:, ~gone])
+        return np.sort(numbers[numbers > 0]).astype(np.int64)
 
     def _patience(self) -> float:
         return max(self.doubt, 2.2 * self._step)
 
-    def _leave(self) -> Int:
-        """End what has left the picture by its own motion."""
-        if self._size is None:
-            return _NONE
-        center, unseen = self._state.mean[:, :2], self._now - self._state.seen
-        out = ((center < 0) | (center > np.array(self._size))).any(axis=1)
-        return self._end(out & (unseen > 0.1))
-
-    def _end(self, gone: Bool) -> Int:
-        if not gone.any():
-            return _NONE
-        numbers = self._state.number[gone]
-        self._state = self._state.take(~gone)
-        return numbers[numbers > 0]
-
-    def _predict(self, step: float) -> None:
-        state = self._state
-        wander = (self.agility * self._scale(state.mean)) ** 2  # (T,4)
-        state.frames += 1
-        state.mean = state.mean + step * state.speed
-        state.var = state.var + 2 * step * state.cov + step**2 * state.speed_var + wander * step**3 / 3
-        state.cov = state.cov + step * state.speed_var + wander * step**2 / 2
-        state.speed_var = state.speed_var + wander * step
-
-    def _associate(self, found: Detections) -> tuple[Int, Int]:
+    def _associate(self, sight: Sight) -> tuple[Int, Int]:
         """Return rows of tracks and columns of detections that belong together."""
-        if not len(self) or not len(found):
+        shape = len(self), len(sight.size)
+        if not shape[0] or not shape[1]:
             return _NONE, _NONE
-        cost = self._cost(found)
-        strong = found.confidence >= self.confident
-        rows, columns = _assign(cost, np.arange(len(self)), np.flatnonzero(strong))
-        recent = (self._state.number > 0) & (self._now - self._state.seen < self._patience())
-        recent[rows] = False
-        more_rows, more_columns = _assign(cost, np.flatnonzero(recent), np.flatnonzero(~strong))
-        return np.concatenate([rows, more_rows]), np.concatenate([columns, more_columns])
+        rows, columns, cost = self._pairs(sight)
+        strong = sight.confidence >= self.confident
+        if strong.all():
+            return match(rows, columns, cost, shape, MISS)
+        sure = strong[columns]
+        one, two = match(rows[sure], columns[sure], cost[sure], shape, MISS)
+        recent = (self._book.number > 0) & (self._now - self._book.seen < self._patience())
+        recent[one] = False
+        rest = ~sure & recent[rows]
+        three, four = match(rows[rest], columns[rest], cost[rest], shape, MISS)
+        return np.concatenate([one, three]), np.concatenate([two, four])
 
-    def _cost(self, found: Detections) -> Float:
-        """Return how unlikely each pair (T,D) is: twice its negative log likelihood, heavy tailed."""
-        state, seen = self._state, _channels(found.xyxy)
-        scale = self._scale(seen)  # (D,4)
-        noise = (self.jitter * scale * _NOISE) ** 2
-        squared, room = np.zeros((len(self), len(found))), np.ones((len(self), len(found)))
-        for channel in range(4):  # one (T,D) plane after the other is several times faster than (T,D,4)
-            off = seen[:, channel] - state.mean[:, channel, None]
-            spread = state.var[:, channel, None] + noise[:, channel]
-            squared += off * off / spread
-            if channel < 2:
-                room *= spread / scale[:, channel] ** 2
-        cost = 8 * np.log1p(squared / 4) + np.log(room)
-        cost += np.where(state.kind[:, None] == found.class_id, 0.0, 2.0)
-        overlap = iou(_boxes(state.mean), found.xyxy)
-        return np.where((squared < self.gate**2) | (overlap > 0.3), cost, _NEVER)
+    def _pairs(self, sight: Sight) -> tuple[Int, Int, Float]:
+        """Return rows, columns and cost (P,) of the pairs within the gate.
 
-    def _correct(self, rows: Int, found: Detections) -> None:
+        The cost is how unlikely a pair is: twice its negative log likelihood, heavy tailed.
+        """
+        book, noise = self._book, sight.noise(self.jitter)
+        reach = self.gate * (np.sqrt(book.var[0]) + np.sqrt(noise[0].max()))
+        rows, columns = near(book.mean[0], reach, sight.channels[0])
+        off = sight.channels[:, columns] - book.mean[:, rows]
+        total = book.var[:, rows] + noise[:, columns]
+        squared = (off * off / total).sum(axis=0)
+        inside = (squared < self.gate**2).nonzero()[0]
+        rows, columns, total = rows[inside], columns[inside], total[:2, inside]
+        cost = 8 * np.log1p(squared[inside] / 4) + np.log(total[0] * total[1] / sight.size[columns] ** 4)
+        cost += OTHER_KIND * (book.kind[rows] != sight.kind[columns])
+        return rows, columns, cost
+
+    def _correct(self, rows: Int, sight: Sight) -> None:
         """Blend the matched detections into their tracks."""
-        state, seen = self._state, _channels(found.xyxy)
-        noise = (self.jitter * self._scale(seen) * _NOISE) ** 2
-        total = state.var[rows] + noise
-        gain, speed_gain = state.var[rows] / total, state.cov[rows] / total
-        off = seen - state.mean[rows]
-        state.mean[rows] += gain * off
-        state.speed[rows] += speed_gain * off
-        state.speed_var[rows] -= speed_gain * state.cov[rows]
-        state.cov[rows] *= 1 - gain
-        state.var[rows] *= 1 - gain
-        state.seen[rows] = self._now
-        state.hits[rows] += 1
-        state.evidence[rows] += found.confidence
-        state.kind[rows] = found.class_id
+        book = self._book
+        book.correct(rows, sight.channels, sight.noise(self.jitter))
+        book.seen[rows] = self._now
+        book.hits[rows] += 1
+        book.evidence[rows] += sight.confidence
+        book.kind[rows] = sight.kind
+        size = spread(book.mean)[0]
+        moved = np.abs(book.mean[:2] - book.spot).max(axis=0) > MOVED * size
+        book.spot[:, moved] = book.mean[:2, moved]
+        book.rest[moved] = self._now
+        self._note(size)
 
-    def _note(self, rows: Int) -> None:
+    def _note(self, size: Float) -> None:
         """Let the flow know of the sure tracks that have gone on by their own size."""
-        state = self._state
-        rows = rows[state.hits[rows] >= FLOW_SURE]
-        unit = self._scale(state.mean[rows])[:, :2]  # (N,2)
-        gone = np.linalg.norm((state.mean[rows, :2] - state.noted[rows]) / unit, axis=1)
-        rows, unit = rows[gone >= 1], unit[gone >= 1]
-        place = state.mean[rows, :2]
-        self._flow.note(place, state.speed[rows, :2] / unit, np.log(unit[:, 0]))
-        state.noted[rows] = place
+        book = self._book
+        gone = ((book.mean[:2] - book.noted) ** 2).sum(axis=0) >= size**2
+        rows = (gone & (book.seen == self._now) & (book.hits >= FLOW_SURE)).nonzero()[0]
+        if len(rows):
+            place = book.mean[:2, rows]
+            self._flow.note(place, book.speed[:2, rows] / size[rows], np.log(size[rows]))
+            book.noted[:, rows] = place
 
     def _confirm(self) -> None:
         """Give numbers to what was seen often, long and surely enough."""
-        state = self._state
-        often = (state.hits >= 3) | ((state.hits >= 2) & (state.seen - state.born >= 0.2 - 1e-6))
-        often &= 2 * state.hits >= state.frames
-        new = np.flatnonzero((state.number == 0) & often & (state.evidence >= self.evidence))
-        state.number[new] = self._next + np.arange(len(new))
+        book = self._book
+        new = (book.number == 0).nonzero()[0]
+        if not len(new):
+            return
+        hits, age = book.hits[new], book.seen[new] - book.born[new]
+        good = (hits >= 3) | ((hits >= 2) & (age >= 0.2 - 1e-6))
+        good &= (2 * hits >= book.frames[new]) & (book.evidence[new] >= self.evidence)
+        new = new[good]
+        book.number[new] = self._next + np.arange(len(new))
         self._next += len(new)
 
-    def _tracks(self, rows: Int, found: Detections) -> Tracks:
-        told = np.flatnonzero(self._state.number[rows] > 0)
-        told = told[np.argsort(self._state.number[rows[told]])]
-        state, found = self._state.take(rows[told]), found[told]
+    def _tracks(self, rows: Int, found: Detections, columns: Int) -> Tracks:
+        book = self._book
+        number = book.number[rows]
+        order = number.argsort(kind="stable")[np.count_nonzero(number == 0) :]
+        rows, found = rows[order], found[columns[order]]
+        rest = self._now - book.rest[rows]
         return Tracks(
             xyxy=found.xyxy,
-            track_id=state.number,
+            track_id=number[order].astype(np.int64),
             confidence=found.confidence,
             class_id=found.class_id,
-            origin=state.origin,
-            since=state.born,
+            origin=book.origin[:, rows].T.astype(np.float32),
+            since=book.born[rows],
+            ended=self._ended,
+            still=rest * (rest >= RESTS),
         )
 
-    def _born(self, found: Detections, now: float) -> _State:
-        seen, count = _channels(found.xyxy), len(found)
-        scale = self._scale(seen)
-        speed = np.zeros((count, 4))
-        speed_var = (self.fastest * scale * 0.15) ** 2
-        mean, var = self._flow.expect(seen[:, :2], np.log(scale[:, 0]), self.fastest)
-        speed[:, :2], speed_var[:, :2] = mean * scale[:, :2], var * scale[:, :2] ** 2
-        return _State(
-            mean=seen,
-            speed=speed,
-            var=(self.jitter * scale * _NOISE) ** 2,
-            cov=np.zeros((count, 4)),
-            speed_var=speed_var,
-            number=np.zeros(count, np.int64),
-            born=np.full(count, now),
-            seen=np.full(count, now),
-            frames=np.ones(count, np.int64),
-            hits=np.ones(count, np.int64),
-            evidence=found.confidence.astype(np.float64),
-            kind=found.class_id.copy(),
-            origin=found.xyxy.copy(),
-            noted=seen[:, :2].copy(),
-        )
-
-    @staticmethod
-    def _scale(channels: Float) -> Float:
-        """Return the unit (N,4) of each channel: the object's size in pixels, and 0.3 for the logs."""
-        size = np.exp(channels[:, 2:].sum(axis=1) / 2)
-        return np.stack([size, size, np.full(len(size), 0.3), np.full(len(size), 0.3)], axis=1)
-
-
-_NOISE = np.array([1.0, 1.0, 8.0, 8.0])  # sizes are hidden and cut off far more than places
-
-
-def _channels(xyxy: Float32) -> Float:
-    """Return (N,4) centre x, centre y, log width, log height."""
-    box = xyxy.astype(np.float64)
-    low, high = box[:, :2], box[:, 2:]
-    return np.concatenate([(low + high) / 2, np.log(np.maximum(high - low, 1e-3))], axis=1)
-
-
-def _boxes(channels: Float) -> Float32:
-    """Return (N,4) left, top, right, bottom."""
-    half = np.exp(channels[:, 2:]) / 2
-    return np.concatenate([channels[:, :2] - half, channels[:, :2] + half], axis=1).astype(np.float32)
-
-
-# ── assignment ────────────────────────────────────────────────────────────────────────────────────
-
-MISS = 14.0  # what it costs to leave a track without a detection: a worse pair is none
-
-
-def _assign(cost: Float, rows: Int, columns: Int) -> tuple[Int, Int]:
-    """Return the pairs of the cheapest assignment among some rows and columns of `cost`."""
-    if not len(rows) or not len(columns):
-        return _NONE, _NONE
-    part = cost[np.ix_(rows, columns)]
-    one, two = assign(part, MISS)
-    return rows[one], columns[two]
-
-
-def assign(cost: Float, miss: float) -> tuple[Int, Int]:
-    """Return the pairs (rows, columns) of the cheapest assignment of `cost` (N,M), where a row without a
-    column costs `miss`. Exact.
-
-    Each row starts with its cheapest column (feasible duals); only rows that were beaten to it search on, by
-    the shortest augmenting path. Each row also has a column of its own that stands for "none".
-    """
-    count, width = cost.shape
-    wide = np.full((count, width + count), _NEVER)
-    wide[:, :width] = np.where(cost < miss, cost, _NEVER)
-    wide[np.arange(count), width + np.arange(count)] = miss
-    price = np.zeros(width + count)
-    column = wide.argmin(axis=1)
-    owner = np.full(width + count, -1, np.int64)
-    owner[column[::-1]] = np.arange(count)[::-1]
-    taken = owner[column] == np.arange(count)
-    column[~taken] = -1
-    base = wide.min(axis=1)
-    for row in np.flatnonzero(~taken):
-        _augment(wide, int(row), column, owner, base, price)
-    rows = np.flatnonzero(column < width)
-    return rows, column[rows]
-
-
-def _augment(wide: Float, row: int, column: Int, owner: Int, base: Float, price: Float) -> None:
-    """Find a column for `row` along the shortest path of swaps; all arrays are changed in place."""
-    far = wide[row] - base[row] - price  # reduced costs, >= 0
-    before = np.full(len(far), row)
-    done = np.zeros(len(far), np.bool_)
-    while True:
-        nearest = int(np.where(done, np.inf, far).argmin())
-        if owner[nearest] < 0:
-            break
-        done[nearest] = True
-        via = owner[nearest]
-        through = far[nearest] + wide[via] - base[via] - price
-        better = ~done & (through < far)
-        far[better], before[better] = through[better], via
-    reached = far[nearest]
-    price[done] += far[done] - reached
-    base[row] += reached
-    base[owner[done]] += reached - far[done]
-    while True:
-        via = int(before[nearest])
-        owner[nearest] = via
-        nearest, column[via] = int(column[via]), nearest
-        if via == row:
+    def _begin(self, found: Detections, sight: Sight, taken: Int) -> None:
+        """Begin a track with each confident detection that belongs to none."""
+        free = sight.confidence >= self.confident
+        free[taken] = False
+        fresh = free.nonzero()[0]
+        if not len(fresh):
             return
+        sight, book = sight.take(fresh), Book.empty(len(fresh))
+        book.mean = sight.channels
+        book.var = sight.noise(self.jitter)
+        mean, var = self._flow.expect(sight.channels[:2], np.log(sight.size), self.fastest)
+        book.speed[:2] = mean * sight.size
+        book.speed_var = (self.fastest * 0.15 * units(sight.size)) ** 2
+        book.speed_var[:2] = var * sight.size**2
+        book.origin = found.xyxy[fresh].T.astype(np.float64)
+        book.noted = book.spot = sight.channels[:2]
+        book.born = book.seen = book.rest = np.full(len(fresh), self._now)
+        book.frames = book.hits = np.ones(len(fresh))
+        book.evidence, book.kind = sight.confidence, sight.kind
+        self._book = Book(np.concatenate([self._book.all, book.all], axis=1))
