@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from agent.infer import ModelError
-from export.data import Picture, load_recipe, read_recipe
+from export.data import load_recipe, read_recipe
 from export.errors import DataError, TrainError
+from export.picture import Picture
 
 VERSION = "0.1.0"
 GUIDE = """\

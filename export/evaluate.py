@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from agent.boxes import Detections, Float32, iou
 from agent.infer import Detector
-from export.data import Picture
+from export.picture import Picture
 
 THRESHOLDS = np.arange(0.5, 1.0, 0.05)
 LEAST, DEFAULT = 0.005, 0.25  # scores: from which on curves are drawn, and what the agent uses

@@ -19,7 +19,8 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from export.data import Augmentation, Batch, Picture, batches, make_batch
+from export.augment import Augmentation, Batch, batches, make_batch
+from export.picture import Picture
 
 NOTHING = np.zeros((0, 0, 0, 3), np.uint8)
 SHARED = 4 << 30  # bytes of shared memory that batches on their way may take

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from export.data import Batch
+from export.augment import Batch
 from export.model import Raw, cells
 
 TOP, ALPHA, BETA = 10, 0.5, 6.0

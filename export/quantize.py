@@ -31,7 +31,8 @@ from onnxruntime.quantization import (
 
 from agent.boxes import letterbox
 from agent.infer import Detector, ModelError
-from export.data import Picture
+from export.answer import store_answer
+from export.picture import Picture
 
 KINDS = ("Conv", "Relu", "Sigmoid", "Mul", "Add", "Concat", "MaxPool", "MatMul", "Transpose", "Reshape")
 Feed = dict[str, NDArray[np.generic]]
@@ -139,6 +140,7 @@ def quantize(source: Path, target: Path, pictures: Sequence[Picture], *, reduce_
     words = "int8 (U8S8, 7-bit weights, float stem)" if reduce_range else "int8 (U8S8, float stem)"
     helper.set_model_props(small, detector.metadata | {"precision": words})
     onnx.save(small, target)
+    store_answer(target)
 
 
 def _rewrite(source: Path, detector: Detector) -> tuple[onnx.ModelProto, int]:

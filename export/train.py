@@ -28,11 +28,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from export.data import Augmentation, Batch, Picture, read_recipe
+from export.augment import Augmentation, Batch
+from export.data import read_recipe
 from export.errors import DataError, TrainError
 from export.feed import feed
 from export.loss import Loss, detection_loss, distillation_loss
 from export.model import Network, Raw
+from export.picture import Picture
 from export.zoo import make_model, parameters
 
 EMA_DECAY = 0.9995

@@ -6,18 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from export.data import (
-    RECIPES,
-    Augmentation,
-    Picture,
-    batches,
-    load_recipe,
-    make_batch,
-    one_hot,
-    read_folder,
-    read_labels,
-)
+from export.augment import Augmentation, batches, make_batch
+from export.data import RECIPES, is_free, load_recipe, one_hot, read_folder, read_recipe
 from export.errors import DataError
+from export.picture import Picture, read_labels
 
 NAMES = ["person", "car", "bus"]
 
@@ -71,6 +63,50 @@ def test_bad_folders_are_named(tmp_path: Path) -> None:
         read_folder(tmp_path, "train", NAMES, [["car"], ["car"]], {})
     with pytest.raises(DataError, match="unknown class 'tram'"):
         one_hot(NAMES, ["tram"])
+
+
+LICENCES = {
+    "CC0 1.0 (Kaggle someone/some-set)": True,
+    "CC BY 4.0 (Roboflow someone/some-set v18); single images": True,
+    "Public Domain (a fork)": True,
+    "CC BY-NC-SA 4.0": False,
+    "CC BY-SA 4.0": False,
+    "Some set / other set: CC BY-NC-SA 4.0 (synthetic)": False,
+    "A subset (research use) + another (CC BY 4.0)": False,
+    "free for research": False,
+    "": False,
+}
+
+
+def test_only_free_licences_get_in(tmp_path: Path) -> None:
+    """The free recipe reads the pictures whose licence it lists, and no other, known or unknown."""
+    recipe = load_recipe("mask-free")
+    for split in ("train", "val"):
+        for part in ("images", "labels"):
+            (tmp_path / "masks" / split / part).mkdir(parents=True)
+        for number in range(len(LICENCES) + 1):  # the last has no row at all
+            path = tmp_path / "masks" / split / "images" / f"{number}.png"
+            cv2.imwrite(str(path), np.full((20, 20, 3), 90, np.uint8))
+    rows = "".join(f'{number}.png,s,"{licence}"\n' for number, licence in enumerate(LICENCES))
+    (tmp_path / "masks" / "sources.csv").write_text("file,source,licence\n" + rows)
+    free = {f"{number}.png" for number, allowed in enumerate(LICENCES.values()) if allowed}
+    for split in ("train", "val"):
+        assert {picture.name for picture in read_recipe(recipe, tmp_path, split)} == free
+    for licence, allowed in LICENCES.items():
+        assert is_free(licence, recipe["licences"]) == allowed
+
+
+def test_a_source_of_unknown_licence_is_refused(tmp_path: Path) -> None:
+    """A recipe that lists licences cannot have a source that has no list of licences."""
+    recipe = {"names": NAMES, "licences": ["CC0 1.0"], "source": [{"own": "."}]}
+    with pytest.raises(DataError, match="licence nobody knows"):
+        read_recipe(recipe, tmp_path, "train")
+
+
+def test_the_free_recipe_holds_on_the_real_data(data: Path) -> None:
+    """Of the development pictures only the free sources are left to judge by."""
+    recipe = load_recipe("mask-free")
+    assert {picture.source for picture in read_recipe(recipe, data, "val")} == {"andrewmvd", "ditface"}
 
 
 def scene() -> list[Picture]:

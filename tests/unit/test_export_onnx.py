@@ -12,10 +12,10 @@ torch = pytest.importorskip("torch", reason="PyTorch is only in the `export` ext
 from agent.boxes import Detections  # noqa: E402  after the check for PyTorch
 from agent.infer import Detector, ModelError  # noqa: E402
 from export.__main__ import main  # noqa: E402
-from export.data import Picture  # noqa: E402
 from export.errors import TrainError  # noqa: E402
 from export.evaluate import average_precision, evaluate, match_picture, table  # noqa: E402
 from export.model import Fusion, GBYolo  # noqa: E402
+from export.picture import Picture  # noqa: E402
 from export.quantize import quantize  # noqa: E402
 from export.to_onnx import check_parity, describe, export, noise, run_whole  # noqa: E402
 

@@ -11,11 +11,12 @@ torch = pytest.importorskip("torch", reason="PyTorch is only in the `export` ext
 
 import export.train as loop  # noqa: E402  after the check for PyTorch
 from agent.boxes import iou  # noqa: E402
-from export.data import Augmentation, Batch, Picture, make_batch  # noqa: E402
+from export.augment import Augmentation, Batch, make_batch  # noqa: E402
 from export.errors import TrainError  # noqa: E402
 from export.feed import feed  # noqa: E402
 from export.loss import assign, ciou, detection_loss, distillation_loss, pair_iou  # noqa: E402
 from export.model import Raw, cells  # noqa: E402
+from export.picture import Picture  # noqa: E402
 from export.zoo import FAMILY  # noqa: E402
 
 RECIPE = {

@@ -1,0 +1,1 @@
+"""Readers of the forms in which labelling tools leave their work, one module each."""

@@ -1,0 +1,91 @@
+"""What a file of labels says of one picture, the same whatever the form.
+
+What always holds: a file that is not understood is refused with its name and line or field.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from export.errors import DataError
+
+PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
+Box = tuple[float, float, float, float]
+
+
+class Mark(NamedTuple):
+    """Hold one box: its class, its corners, whether it is neither taught nor judged, and where it stands."""
+
+    label: str
+    box: Box
+    hidden: bool
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Hold what a file says of one picture: corners in pixels, or in fractions where `fractions`."""
+
+    picture: Path
+    marks: tuple[Mark, ...] = ()
+    fractions: bool = False
+    split: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """Hold a whole folder: its form, its classes in order, and what is said of each picture."""
+
+    form: str
+    names: tuple[str, ...]
+    records: tuple[Record, ...]
+
+
+def in_order(records: Iterable[Record]) -> tuple[str, ...]:
+    """Return the classes of a form that does not number them."""
+    return tuple(sorted({mark.label for record in records for mark in record.marks}))
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file; raises `DataError` with the line."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8-sig"))
+    except json.JSONDecodeError as error:
+        raise DataError(f"{path}:{error.lineno}: not JSON: {error.msg}") from None
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: not text in UTF-8; write it again as UTF-8") from None
+
+
+def need(where: str, holder: Any, key: str, kind: type | tuple[type, ...], words: str) -> Any:
+    """Return a field of the right kind; raises `DataError` that names it."""
+    value = holder.get(key) if isinstance(holder, dict) else None
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise DataError(f"{where}.{key}: must be {words}")
+    return value
+
+
+class Finder:
+    """Find the picture that an annotation names, however the folder was moved since."""
+
+    def __init__(self, folder: Path, files: Sequence[Path]) -> None:
+        self._folder = folder
+        self._named: dict[str, list[Path]] = {}
+        for path in files:
+            if path.suffix.lower() in PICTURES:
+                self._named.setdefault(path.name, []).append(path)
+
+    def __call__(self, by: Path, name: str) -> Path:
+        plain = name.replace("\\", "/")
+        for base in (by.parent, self._folder):
+            if (base / plain).is_file():
+                return base / plain
+        same = self._named.get(plain.rpartition("/")[2], [])
+        near = [path for path in same if path.parent == by.parent] or same
+        if len(near) != 1:
+            what = "no such picture" if not near else f"{len(near)} pictures of that name"
+            raise DataError(f"{by}: names {name!r}: {what} in {self._folder}; put it there, or correct it")
+        return near[0]
