@@ -135,11 +135,13 @@ async def _check_broker(config: Config) -> bool:
 
 
 def _check_model(name: str, camera: CameraConfig) -> bool:
-    from agent import node
+    from agent import answer, node
+    from agent.infer import ModelError
 
     try:
         detector = node.load_model(name, camera)
-    except (node.NodeError, ConfigError) as error:
+        answer.check(detector)
+    except (node.NodeError, ConfigError, ModelError) as error:
         return _say(False, f"{name} model {error}")
     return _say(True, f"{name} model {camera.model_path.name}: {', '.join(detector.names.values())}")
 

@@ -22,6 +22,7 @@ from agent.broker import Broker, BrokerError
 from agent.command import Commands, Desired, Refused, check_labels
 from agent.config import CameraConfig, Config, ConfigError
 from agent.infer import Detector, ModelError
+from agent.known import Known, meet
 from agent.pipeline import Pipeline
 from agent.publish import Delivery
 from agent.resources import Sampler
@@ -76,6 +77,16 @@ def load_model(name: str, camera: CameraConfig) -> Detector:
     return detector
 
 
+def meet_models(config: Config, detectors: dict[str, Detector]) -> None:
+    """Check stored answers and tell licences, each once on this box; raise NodeError for a wrong answer."""
+    known = Known(Path(config.state_dir) / "models.json")
+    try:
+        for detector in detectors.values():
+            meet(detector, known)
+    except ModelError as error:
+        raise NodeError(str(error)) from None
+
+
 def open_spool(config: Config) -> Spool:
     """Open the spool, a new epoch; raise NodeError."""
     try:
@@ -88,6 +99,7 @@ async def run(config: Config, stop: asyncio.Event) -> None:
     """Run until `stop` is set; raise NodeError or ConfigError if the box cannot start."""
     broker_settings = broker(config)
     detectors = load_models(config)
+    meet_models(config, detectors)
     async with SpoolWorker(open_spool(config)) as spool:
         node = await Node.restore(config, detectors, spool)
         await node.serve(broker_settings, stop)

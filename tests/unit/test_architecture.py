@@ -15,7 +15,7 @@ PACKAGES = ("agent", "aggregator", "export")
 MAY_IMPORT = {
     "agent": set(),
     "aggregator": {"agent.wire", "agent.broker", "agent.boxes", "agent.geometry"},
-    "export": {"agent.boxes", "agent.geometry", "agent.infer", "agent.scene"},
+    "export": {"agent.answer", "agent.boxes", "agent.geometry", "agent.infer", "agent.scene"},
 }
 
 
