@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -10,8 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aggregator.api import ROUTES
 from aggregator.figures import LATE, Window, pairs_of, quantile, unseen, wilson
 
+DOCS = Path(__file__).parents[2] / "docs" / "centre.md"
 MINUTE, HOUR = 60_000, 3_600_000
 NOON = 1_760_000_400_000 // HOUR * HOUR
 MUCH_LATER = NOON + 100 * HOUR
@@ -75,3 +78,11 @@ def test_seen_and_unseen_are_all_of_the_time(minutes: dict[int, int]) -> None:
     length = sum(end - begin for begin, end in spans)
     assert 3 * HOUR - 180 * 3000 <= length + sum(watched.values()) <= 3 * HOUR
     assert all(one[1] <= two[0] for one, two in pairwise(spans))
+
+
+def test_the_documentation_names_every_endpoint() -> None:
+    """Nobody has to guess what the API can do."""
+    text = DOCS.read_text()
+    assert [route.path for route in ROUTES if f"{route.path}`" not in text] == []
+    names = {name for route in ROUTES for name in route.query}
+    assert {name for name in names if name not in text} == set()

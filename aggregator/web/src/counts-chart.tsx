@@ -7,7 +7,7 @@ import { byLine } from "./counts";
 import { type Clock, count, NONE } from "./format";
 import { slotsOf, timeChart, useClock, ViewPicker, when, type Loaded } from "./history";
 import { axis, colour, Plot } from "./plot";
-import { perHour, watchedText, type Slot } from "./slots";
+import { joinSlots, perHour, watchedText, type Slot } from "./slots";
 import type { CountRow, TallyRow } from "./types";
 
 export type Crossings = Loaded<{ counts: CountRow[]; tallies: TallyRow[] }>;
@@ -50,20 +50,8 @@ function rateText(value: number, slot: Slot): string {
   return rate == null ? NONE : count(Math.round(rate * 10) / 10);
 }
 
-/** Everything that is shown as one slot: counts, and the time in which they were counted. */
-function total(made: Slot[]): Slot {
-  const sum = (read: (slot: Slot) => number) => made.reduce((all, slot) => all + read(slot), 0);
-  const blind: Record<string, number> = {};
-  for (const slot of made)
-    for (const [why, seconds] of Object.entries(slot.blind)) blind[why] = (blind[why] ?? 0) + seconds;
-  const [start, end] = [made[0]?.start ?? 0, made[made.length - 1]?.end ?? 0];
-  const parts = { watched: sum((slot) => slot.watched), due: sum((slot) => slot.due), blind };
-  const counted = { AB: sum((slot) => slot.AB), BA: sum((slot) => slot.BA) };
-  return { start, end, ...counted, ...parts, unwatched: 0, told: true, unseen: [] };
-}
-
 function Readout({ slot, made, title }: { slot: Slot | undefined; made: Slot[]; title: string }) {
-  const shown = slot ?? total(made);
+  const shown = slot ?? joinSlots(made);
   return (
     <p class="readout" data-testid="readout">
       <span class="when">{title}</span>

@@ -1,5 +1,5 @@
 // Sums over the rows that the API sends.
-import type { CameraEntry, CountRow, CountToday, Direction, NodeEntry } from "./types";
+import type { CameraEntry, CountRow, CountToday, Direction, NodeEntry, ShareRow } from "./types";
 
 export const DIRECTIONS: readonly Direction[] = ["AB", "BA"];
 
@@ -78,4 +78,19 @@ export function masks(known: readonly string[], objects: Record<string, number>)
     without: seen("without_mask"),
     unknown: other.reduce((sum, label) => sum + seen(label), 0) - judged,
   };
+}
+
+const NORMAL = 1.959964;
+
+export type Part = Pick<ShareRow, "count" | "total" | "share" | "low" | "high">;
+
+/** A share with its 95 % interval after Wilson, as the centre computes it. */
+export function part(count: number, total: number): Part {
+  if (!total) return { count, total, share: null, low: null, high: null };
+  const share = count / total;
+  const square = NORMAL ** 2;
+  const middle = (share + square / (2 * total)) / (1 + square / total);
+  const root = Math.sqrt((share * (1 - share)) / total + square / (4 * total * total));
+  const half = (NORMAL / (1 + square / total)) * root;
+  return { count, total, share, low: Math.max(0, middle - half), high: Math.min(1, middle + half) };
 }

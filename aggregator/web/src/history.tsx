@@ -156,18 +156,18 @@ function drawUnseen(plot: uPlot, made: Slot[]): void {
 /** What all charts over time share; each adds its series, and may `draw` over them, under the hatching. */
 export function timeChart(
   made: Slot[],
-  { view: { step, bucket } }: Loaded<unknown>,
+  { view: { bucket } }: Loaded<unknown>,
   clock: Clock,
   onSlot: (index: number | null) => void,
   draw: (plot: uPlot) => void = () => undefined,
 ): Omit<uPlot.Options, "width" | "height" | "series"> & { axes: uPlot.Axis[]; hooks: uPlot.Hooks.Arrays } {
-  const [first, last] = [made[0]?.start ?? 0, made[made.length - 1]?.start ?? 0];
+  const [first, last] = [made[0]?.start ?? 0, made[made.length - 1]?.end ?? 0];
   return {
     ms: 1,
     padding: [8, 16, 0, 0],
     legend: { show: false },
     cursor: { y: false, points: { show: false }, drag: { x: false, y: false } },
-    scales: { x: { time: true, range: [first, last + step] } },
+    scales: { x: { time: true, range: [first, last] } },
     axes: [
       axis({
         size: 26,

@@ -4,10 +4,11 @@ import { useMemo, useState } from "preact/hooks";
 import uPlot from "uplot";
 import { api } from "./api";
 import { colourOf } from "./boxes";
+import { part, type Part } from "./counts";
 import { count, NONE } from "./format";
 import { slotsOf, timeChart, useClock, when, type Loaded } from "./history";
 import { axis, colour, Plot } from "./plot";
-import { watchedText, type Slot } from "./slots";
+import { groups, joinSlots, watchedText, type Slot } from "./slots";
 import type { ShareRow, TallyRow } from "./types";
 
 export const UNKNOWN = "unknown";
@@ -16,15 +17,29 @@ const STATE = "with_mask";
 const percent = (share: number | null): string =>
   share == null ? NONE : `${(100 * share).toFixed(share > 0.995 || share < 0.005 ? 1 : 0)} %`;
 
-type BySlot = Map<number, Map<string, ShareRow>>;
+/** A minute has too few objects to say anything of their shares: they are joined to so many. */
+const FEW_MS = 300_000;
 
-function bySlot(rows: ShareRow[]): BySlot {
-  const found: BySlot = new Map();
-  for (const row of rows) {
-    const slot = found.get(row.start) ?? new Map<string, ShareRow>();
-    found.set(row.start, slot.set(row.label, row));
-  }
-  return found;
+type BySlot = Map<number, Map<string, Part>>;
+
+/** Each label's part of each group of slots, under the start of the group. */
+function bySlot(rows: ShareRow[], grouped: Slot[][], labels: string[]): BySlot {
+  return new Map(
+    grouped.map((group) => {
+      const starts = new Set(group.map((slot) => slot.start));
+      const mine = rows.filter((row) => starts.has(row.start));
+      return [group[0]!.start, new Map(labels.map((label) => [label, partOf(mine, label)]))];
+    }),
+  );
+}
+
+function partOf(rows: ShareRow[], label: string): Part {
+  const mine = rows.filter((row) => row.label === label);
+  const sum = (read: (row: ShareRow) => number) => mine.reduce((all, row) => all + read(row), 0);
+  return part(
+    sum((row) => row.count),
+    sum((row) => row.total),
+  );
 }
 
 /** Draw one label's share in each slot: its interval as a band, the share itself as a line across it. */
@@ -42,7 +57,7 @@ function drawBand(plot: uPlot, made: Slot[], shares: BySlot, label: string, ink:
       before = null;
       continue;
     }
-    pen.globalAlpha = 0.24;
+    pen.globalAlpha = label === UNKNOWN ? 0.16 : 0.26;
     pen.fillRect(left, place(row.high), right - left, place(row.low) - place(row.high));
     pen.globalAlpha = 1;
     pen.lineWidth = 2 * ratio;
@@ -101,8 +116,9 @@ export function ShareChart({ node, camera, known, loaded, tallies }: ShareProps)
   const states = known.includes(STATE) || labels.includes(STATE);
   const shown = useMemo(() => {
     if (!loaded || !rows) return null;
-    const made = slotsOf(loaded, [], tallies);
-    const shares = bySlot(rows);
+    const grouped = groups(slotsOf(loaded, [], tallies), Math.max(FEW_MS, loaded.view.step));
+    const made = grouped.map(joinSlots);
+    const shares = bySlot(rows, grouped, labels);
     const judged = labels.filter((label) => label !== UNKNOWN);
     const inks = judged.map((label) => colourOf(label, known.indexOf(label) < 0 ? 7 : known.indexOf(label)));
     const draw = (plot: uPlot) => {
@@ -139,8 +155,7 @@ export function ShareChart({ node, camera, known, loaded, tallies }: ShareProps)
             key={label}
             label={label}
             ink={states ? "" : colourOf(label, known.indexOf(label) < 0 ? 7 : known.indexOf(label))}
-            row={slot ? shown.shares.get(slot.start)?.get(label) : undefined}
-            all={slot ? undefined : rows!}
+            part={slot ? shown.shares.get(slot.start)?.get(label) : partOf(rows!, label)}
           />
         ))}
         {slot && (
@@ -161,29 +176,15 @@ export function ShareChart({ node, camera, known, loaded, tallies }: ShareProps)
 
 const NAMES: Record<string, string> = { with_mask: "with a mask", unknown: "could not be judged" };
 
-interface ShareTextProps {
-  label: string;
-  ink: string;
-  row: ShareRow | undefined;
-  /** All rows, to add up where no slot is chosen. */
-  all: ShareRow[] | undefined;
-}
-
-function ShareText({ label, ink, row, all }: ShareTextProps) {
-  const mine = all?.filter((one) => one.label === label);
-  const sum = (read: (one: ShareRow) => number) => (mine ?? []).reduce((total, one) => total + read(one), 0);
-  const [part, whole] = mine
-    ? [sum((one) => one.count), sum((one) => one.total)]
-    : [row?.count ?? 0, row?.total ?? 0];
-  const interval =
-    row?.low != null && row.high != null ? `, ${percent(row.low)} to ${percent(row.high)}` : "";
+function ShareText({ label, ink, part }: { label: string; ink: string; part: Part | undefined }) {
+  const { count: seen = 0, total = 0, share = null, low = null, high = null } = part ?? {};
   return (
     <span class="key" data-key={ink ? undefined : label === UNKNOWN ? "unsure" : "ab"} data-label={label}>
       {ink && <i style={{ background: ink }} />}
-      {NAMES[label] ?? label} <b>{percent(whole ? part / whole : null)}</b>
+      {NAMES[label] ?? label} <b>{percent(share)}</b>
       <span class="rate">
-        {count(part)} of {count(whole)}
-        {interval}
+        {low != null && `${percent(low)} to ${percent(high)}, `}
+        {count(seen)} of {count(total)}
       </span>
     </span>
   );

@@ -104,3 +104,34 @@ export function perHour(value: number, slot: Slot): number | null {
   const enough = (0.05 * (slot.end - slot.start)) / 1000;
   return slot.watched >= enough ? (value * 3600) / slot.watched : null;
 }
+
+/** Several slots as one: what was counted, and the time in which it was. */
+export function joinSlots(made: readonly Slot[]): Slot {
+  const sum = (read: (slot: Slot) => number) => made.reduce((all, slot) => all + read(slot), 0);
+  const blind: Record<string, number> = {};
+  for (const slot of made)
+    for (const [why, seconds] of Object.entries(slot.blind)) blind[why] = (blind[why] ?? 0) + seconds;
+  const [watched, due] = [sum((slot) => slot.watched), sum((slot) => slot.due)];
+  return {
+    start: made[0]?.start ?? 0,
+    end: made[made.length - 1]?.end ?? 0,
+    AB: sum((slot) => slot.AB),
+    BA: sum((slot) => slot.BA),
+    watched,
+    due,
+    blind,
+    unwatched: due > 0 ? Math.max(0, 1 - watched / due) : 0,
+    told: made.some((slot) => slot.told),
+    unseen: made.flatMap((slot) => slot.unseen),
+  };
+}
+
+/** Slots in groups that start at whole multiples of `length` ms. */
+export function groups(made: readonly Slot[], length: number): Slot[][] {
+  const found = new Map<number, Slot[]>();
+  for (const slot of made) {
+    const key = Math.floor(slot.start / length);
+    found.set(key, [...(found.get(key) ?? []), slot]);
+  }
+  return [...found.values()];
+}
