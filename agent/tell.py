@@ -19,7 +19,8 @@ from agent.vote import UNKNOWN, Vote
 from agent.zones import IN
 
 PATH_SHARE, PATH_LEAST, PATH_POINTS = 0.05, 0.004, 64  # tolerance: of the size, frame heights; points at most
-SPEED_SECONDS = 1.5  # of the path around a crossing
+SPEED_SECONDS = 1.2  # of the path around a crossing
+SPEED_POINTS, SPEED_MOST = 4, 2.0  # where that has fewer points: so many, within so many seconds
 
 
 @dataclass(slots=True)
@@ -115,8 +116,10 @@ class Teller:
         if self.road is None:
             return None
         last = min(float(self.things.seen[row]), passed + SPEED_SECONDS / 2)
-        path = self.paths.recent(row, last - SPEED_SECONDS)
-        speed = self.road.speed(path[path[:, 0] <= last])
+        path = self.paths.recent(row, last - SPEED_MOST)
+        path = path[path[:, 0] <= last]
+        short = path[path[:, 0] >= last - SPEED_SECONDS]
+        speed = self.road.speed(short if len(short) >= SPEED_POINTS else path[-SPEED_POINTS:])
         return None if speed is None else round(10 * speed)
 
     def enter(self, row: int, place: int, leaves: bool = False) -> None:
