@@ -7,17 +7,15 @@ gives is a type of `answers`, and the OpenAPI description is made from the same 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 from aiohttp import web
 
 from agent import wire
-from aggregator import answers, auth, documents, figures, queries, wanted
-from aggregator.auth import Refused
+from aggregator import answers, auth, documents, drawing, figures, queries
 from aggregator.openapi import Route, answer, describe
 from aggregator.request import (
     CENTRE,
@@ -28,7 +26,6 @@ from aggregator.request import (
     kinds_of,
     limit_of,
     moment,
-    name_of,
     node_of,
     window_of,
 )
@@ -192,73 +189,6 @@ async def delivery(request: web.Request) -> web.Response:
     return answer(msgspec.convert(found, answers.Delivery))
 
 
-# ── what is drawn on a camera's picture ───────────────────────────────────────────────────────────
-
-
-async def put_line(request: web.Request) -> web.Response:
-    """Draw or move a line."""
-    body = await body_of(request, answers.LineBody)
-    with _sense("points"):
-        wire.Line(body.points, body.anchor, body.labels)
-    camera, line = name_of(request, "camera"), name_of(request, "line")
-    return await _change(request, f"put line {camera}/{line}", wanted.set_line(camera, line, body))
-
-
-async def delete_line(request: web.Request) -> web.Response:
-    """Delete a line."""
-    camera, line = name_of(request, "camera"), name_of(request, "line")
-    return await _change(request, f"delete line {camera}/{line}", wanted.drop_line(camera, line))
-
-
-async def put_zone(request: web.Request) -> web.Response:
-    """Draw or move a zone."""
-    body = await body_of(request, answers.ZoneBody)
-    with _sense("points"):
-        wire.Zone(body.points, body.anchor, body.labels)
-    camera, zone = name_of(request, "camera"), name_of(request, "zone")
-    return await _change(request, f"put zone {camera}/{zone}", wanted.set_zone(camera, zone, body))
-
-
-async def delete_zone(request: web.Request) -> web.Response:
-    """Delete a zone."""
-    camera, zone = name_of(request, "camera"), name_of(request, "zone")
-    return await _change(request, f"delete zone {camera}/{zone}", wanted.drop_zone(camera, zone))
-
-
-async def put_plane(request: web.Request) -> web.Response:
-    """Say where the road lies in the picture."""
-    body, camera = await body_of(request, answers.PlaneBody), name_of(request, "camera")
-    with _sense("plane"):
-        plane = wire.Plane(body.points, body.metres)
-    return await _change(request, f"put plane {camera}", wanted.set_plane(camera, plane))
-
-
-async def delete_plane(request: web.Request) -> web.Response:
-    """Take the road plane away."""
-    camera = name_of(request, "camera")
-    return await _change(request, f"delete plane {camera}", wanted.set_plane(camera, None))
-
-
-@contextlib.contextmanager
-def _sense(what: str) -> Iterator[None]:
-    """Refuse a drawing that makes no sense, with the contract's own words."""
-    try:
-        yield
-    except ValueError as error:
-        raise bad(f"{what}: {error}") from None
-
-
-async def _change(request: web.Request, action: str, change: wanted.Change) -> web.Response:
-    name, centre = node_of(request), request.app[CENTRE]
-    if centre.fleet.state(name) is None:
-        raise Refused(409, "no_state", f"{name} has not said yet which cameras it has")
-    try:
-        version = await centre.wants.change(name, request[IDENTITY].user, action, change)
-    except wanted.NotWanted as error:
-        raise Refused(409 if error.code == "busy" else 404, error.code, str(error)) from None
-    return answer(answers.Version(version), 202)
-
-
 # ── the centre itself ─────────────────────────────────────────────────────────────────────────────
 
 
@@ -304,16 +234,16 @@ ROUTES = (
     Route("GET", _N + "/resources", resources, "Samples of the box", answer=answers.Resources,
           query=("from", "to", "limit")),
     Route("GET", _N + "/delivery", delivery, "What arrived", answer=answers.Delivery),
-    Route("PUT", _L, put_line, "Draw or move a line", "operator", answers.Version, answers.LineBody,
+    Route("PUT", _L, drawing.put_line, "Draw or move a line", "operator", answers.Version, answers.LineBody,
           status=202),
-    Route("DELETE", _L, delete_line, "Delete a line", "operator", answers.Version, status=202),
-    Route("PUT", _Z, put_zone, "Draw or move a zone", "operator", answers.Version, answers.ZoneBody,
+    Route("DELETE", _L, drawing.delete_line, "Delete a line", "operator", answers.Version, status=202),
+    Route("PUT", _Z, drawing.put_zone, "Draw or move a zone", "operator", answers.Version, answers.ZoneBody,
           status=202),
-    Route("DELETE", _Z, delete_zone, "Delete a zone", "operator", answers.Version, status=202),
-    Route("PUT", _C + "/plane", put_plane, "Set the road plane", "operator", answers.Version,
+    Route("DELETE", _Z, drawing.delete_zone, "Delete a zone", "operator", answers.Version, status=202),
+    Route("PUT", _C + "/plane", drawing.put_plane, "Set the road plane", "operator", answers.Version,
           answers.PlaneBody, status=202),
-    Route("DELETE", _C + "/plane", delete_plane, "Take the road plane away", "operator", answers.Version,
-          status=202),
+    Route("DELETE", _C + "/plane", drawing.delete_plane, "Take the road plane away", "operator",
+          answers.Version, status=202),
     Route("GET", "/stream", stream, "What happens, live", query=("node", "camera", "types"),
           media="text/event-stream"),
     Route("GET", _C + "/preview", preview, "Pictures of a camera", "operator",

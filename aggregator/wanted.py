@@ -11,8 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
@@ -28,7 +27,6 @@ _LOG = logging.getLogger(__name__)
 _ATTEMPTS = 10
 _PAUSE_SECONDS = 1.0
 
-T = TypeVar("T")
 Publish = Callable[[str, bytes], Awaitable[None]]
 Change = Callable[[wire.Document, int], wire.Document]
 
@@ -39,77 +37,6 @@ class NotWanted(Exception):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
-
-
-def set_line(camera: str, name: str, body: answers.LineBody) -> Change:
-    """Return the change that draws or moves a line."""
-
-    def change(document: wire.Document, version: int) -> wire.Document:
-        line = wire.Line(body.points, body.anchor, body.labels, version)
-        lines = {**_settings(document, camera).lines, name: line}
-        return _with(document, version, camera, lines=lines)
-
-    return change
-
-
-def drop_line(camera: str, name: str) -> Change:
-    """Return the change that deletes a line."""
-
-    def change(document: wire.Document, version: int) -> wire.Document:
-        lines = _without(_settings(document, camera).lines, "line", camera, name)
-        return _with(document, version, camera, lines=lines)
-
-    return change
-
-
-def set_zone(camera: str, name: str, body: answers.ZoneBody) -> Change:
-    """Return the change that draws or moves a zone."""
-
-    def change(document: wire.Document, version: int) -> wire.Document:
-        zone = wire.Zone(body.points, body.anchor, body.labels, version)
-        zones = {**_settings(document, camera).zones, name: zone}
-        return _with(document, version, camera, zones=zones)
-
-    return change
-
-
-def drop_zone(camera: str, name: str) -> Change:
-    """Return the change that deletes a zone."""
-
-    def change(document: wire.Document, version: int) -> wire.Document:
-        zones = _without(_settings(document, camera).zones, "zone", camera, name)
-        return _with(document, version, camera, zones=zones)
-
-    return change
-
-
-def set_plane(camera: str, plane: wire.Plane | None) -> Change:
-    """Return the change that sets the road plane, or with None takes it away."""
-
-    def change(document: wire.Document, version: int) -> wire.Document:
-        if plane is None and _settings(document, camera).plane is None:
-            raise NotWanted("no_plane", f"camera {camera!r} has no road plane")
-        return _with(document, version, camera, plane=plane)
-
-    return change
-
-
-def _settings(document: wire.Document, camera: str) -> wire.CameraSettings:
-    settings = document.cameras.get(camera)
-    if settings is None:
-        raise NotWanted("no_camera", f"the node has no camera {camera!r}")
-    return settings
-
-
-def _without(drawn: Mapping[str, T], kind: str, camera: str, name: str) -> dict[str, T]:
-    if name not in drawn:
-        raise NotWanted(f"no_{kind}", f"camera {camera!r} has no {kind} {name!r}")
-    return {other: shape for other, shape in drawn.items() if other != name}
-
-
-def _with(document: wire.Document, version: int, camera: str, **fields: Any) -> wire.Document:
-    settings = msgspec.structs.replace(_settings(document, camera), **fields)
-    return wire.Document(version, {**document.cameras, camera: settings})
 
 
 class Wants:

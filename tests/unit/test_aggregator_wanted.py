@@ -6,7 +6,8 @@ import pytest
 
 from agent import wire
 from aggregator.answers import LineBody
-from aggregator.wanted import NotWanted, drop_line, set_line
+from aggregator.drawing import drop_line, set_line
+from aggregator.wanted import NotWanted
 
 DOCUMENT = wire.Document(
     4,
