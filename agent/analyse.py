@@ -230,9 +230,8 @@ class Analyst:
         things.box[rows] = xyxy / np.array([*size, *size], np.float64)
         things.seen[rows], things.wall[rows] = self._now, wall_ms
         things.frames[rows] += 1
-        still = getattr(tracks, "still", None)
-        if still is not None:
-            things.still[rows] = still[mine]
+        if tracks.still is not None:
+            things.still[rows] = tracks.still[mine]
         sharp = None if sharpness is None else sharpness[mine]
         self._vote.cast(things, rows, tracks.class_id[mine], tracks.confidence[mine], sharp, self._now)
         self._paths.add(rows, self._now, bottom)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from agent import wire
 from agent.analyse import Analyst, Totals
 from agent.track import Tracks
-from tests.unit.watched import CAR, LEVEL, MASKS, SIZE, TRUCK, VEHICLES, WALL, StillTracks, Street, boxes
+from tests.unit.watched import CAR, LEVEL, MASKS, SIZE, TRUCK, VEHICLES, WALL, Street, boxes
 
 STOP = wire.Zone(points=[(0.4, 0.4), (0.6, 0.4), (0.6, 0.8), (0.4, 0.8)], version=3)
 LOW = wire.Zone(points=[(0.0, 0.7), (1.0, 0.7), (1.0, 1.0), (0.0, 1.0)], version=1)
@@ -182,9 +182,9 @@ def test_a_queue_is_who_stands_in_the_zone() -> None:
     street = zoned(low=LOW)
     three = boxes([(0.2, 0.9), (0.5, 0.9), (0.8, 0.3)])
     for frame in range(60):
-        plain = Tracks(three, np.array([1, 2, 3]), np.full(3, 0.8, np.float32), np.full(3, CAR))
-        tracks = StillTracks(plain, np.array([frame / 15, 0.0, 60.0]))
-        street.analyst.update(tracks, [], SIZE, frame / 15, WALL)  # type: ignore[arg-type]
+        still, sure = np.array([frame / 15, 0.0, 60.0]), np.full(3, 0.8, np.float32)
+        tracks = Tracks(three, np.array([1, 2, 3]), sure, np.full(3, CAR), still=still)
+        street.analyst.update(tracks, [], SIZE, frame / 15, WALL)
     (row,) = street.tally().occupancy
     assert (row.now, row.queue_now, row.queue_peak) == (2, 1, 1)
     assert row.queue_mean == pytest.approx(100 * 14 / 59, abs=3)

@@ -20,18 +20,6 @@ CAR, TRUCK = 2, 5
 Place = tuple[float, float]  # bottom centre, fractions
 
 
-class StillTracks:
-    """Tracks that also say for how long each has stood."""
-
-    def __init__(self, tracks: Tracks, still: np.ndarray) -> None:
-        for name in Tracks.__slots__:
-            setattr(self, name, getattr(tracks, name))
-        self.still = still
-
-    def __len__(self) -> int:
-        return len(self.track_id)
-
-
 def boxes(places: list[Place], side: float = 0.1, size: tuple[int, int] = SIZE) -> np.ndarray:
     """Return the pixels (N,4) of square boxes of `side` frame heights that stand on some places."""
     spot = np.array(places, np.float64).reshape(-1, 2) * size
@@ -67,10 +55,10 @@ class Street:
             np.array(list(places), np.int64),
             np.full(count, sure, np.float32),
             np.full(count, kind, np.int64),
+            still=None if still is None else np.full(count, still),
         )
-        told = tracks if still is None else StillTracks(tracks, np.full(count, still))
         self.events += self.analyst.update(
-            told,  # type: ignore[arg-type]
+            tracks,
             ended,
             self.size,
             self.now,
