@@ -135,13 +135,16 @@ class Archive:
                 found[row["_id"]["c"], int(row["_id"]["s"])]["x"][row["_id"]["k"]] = int(row["v"])
         return [found[key] for key in sorted(found)]
 
-    async def hours(self, node: str, since: int, until: int) -> list[Document]:
-        """Return the count documents of a node whose hour lies in [since, until)."""
+    async def hours(self, node: str, since: int, until: int, only: Document | None = None) -> list[Document]:
+        """Return the count documents of a node whose hour lies in [since, until); `only`: see `of_kind`."""
+        query = {"n": node, "h": {"$gte": since, "$lt": until}, **(only or {})}
         with plain(self._where):
-            rows = self._database.counts.find({"n": node, "h": {"$gte": since, "$lt": until}})
+            rows = self._database.counts.find(query)
             return [row async for row in rows]
 
-    async def whole_hours(self, node: str, since: int, until: int) -> list[Document]:
+    async def whole_hours(
+        self, node: str, since: int, until: int, only: Document | None = None
+    ) -> list[Document]:
         """Return them with each hour folded into its first minute: small, for long spans."""
         minutes = {"s": {"$objectToArray": "$s"}, "e": {"$objectToArray": "$e"}}
         kept = {"c": 1, "i": 1, "r": 1, "d": 1, "l": 1, "y": 1, "h": 1}
@@ -151,7 +154,7 @@ class Archive:
             for name, operator in (("s", "$min"), ("e", "$max"))
         }
         stages: list[Document] = [
-            {"$match": {"n": node, "h": {"$gte": since, "$lt": until}}},
+            {"$match": {"n": node, "h": {"$gte": since, "$lt": until}, **(only or {})}},
             {"$project": {**kept, **minutes}},
             {"$project": {**kept, **folded}},
         ]

@@ -144,6 +144,18 @@ def _digest(key: Key) -> bytes:
     return hashlib.blake2b(msgspec.msgpack.encode(key), digest_size=12).digest()
 
 
+def of_kind(kind: str, camera: str = "") -> dict[str, Any]:
+    """Return the query for the documents of one kind of row, and for the marks that reading them needs."""
+    kinds: dict[str, dict[str, Any]] = {
+        "line": {"d": {"$in": ["AB", "BA"]}},
+        "zone": {"d": {"$in": ["in", "out"]}},
+        "trip": {"d": {"$regex": f"^{_TO}"}},
+        "object": {"i": ""},
+    }
+    query: dict[str, Any] = {"$or": [kinds[kind], {"i": "", "l": ""}]}
+    return {**query, "c": camera} if camera else query
+
+
 def increments(
     documents: Iterable[Mapping[str, Any]], whole: Callable[[int], bool] = lambda hour: False
 ) -> Iterator[Increment]:

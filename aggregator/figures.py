@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from aggregator import answers, calendar
-from aggregator.counts import HOUR, MINUTE, REACH, Increment, increments
+from aggregator.counts import HOUR, MINUTE, REACH, Increment, increments, of_kind
 from aggregator.store import Store
 
 LONGEST = {"minute": 8 * 24 * HOUR, "hour": 100 * 24 * HOUR, "day": 800 * 24 * HOUR}
@@ -63,20 +63,18 @@ class Window(msgspec.Struct, frozen=True):
 
 async def _increments(store: Store, node: str, camera: str, kind: str, window: Window) -> list[Increment]:
     """Return what was counted of a kind inside the window; hours that no edge cuts are read folded."""
+    archive, only = store.archive, of_kind(kind, camera)
     since, until = window.since - REACH - HOUR, window.until
     if window.bucket == "minute" or not window.whole_hours():
-        rows = await store.archive.hours(node, since, until)
+        rows = await archive.hours(node, since, until, only)
     else:
         first, last = -(-window.since // HOUR) * HOUR, window.until // HOUR * HOUR
-        rows = await store.archive.whole_hours(node, since, first - HOUR)
-        rows += await store.archive.hours(node, first - HOUR, first)
-        rows += await store.archive.whole_hours(node, first, last)
-        rows += await store.archive.hours(node, max(first, last), until)
-    return [
-        step
-        for step in increments(rows, window.whole)
-        if window.holds(step.minute) and step.row.kind == kind and camera in ("", step.row.camera)
-    ]
+        rows = await archive.whole_hours(node, since, first - HOUR, only)
+        rows += await archive.hours(node, first - HOUR, first, only)
+        rows += await archive.whole_hours(node, first, last, only)
+        rows += await archive.hours(node, max(first, last), until, only)
+    steps = increments(rows, window.whole)
+    return [step for step in steps if window.holds(step.minute) and step.row.kind == kind]
 
 
 # ── lines ─────────────────────────────────────────────────────────────────────────────────────────

@@ -11,20 +11,21 @@ import { bucketStarts, slots, type Slot } from "./slots";
 import type { Bucket, CountRow, TallyRow } from "./types";
 
 const HOUR = 3_600_000;
-const REFRESH_MS = 15_000;
-const SOON_MS = 700;
 
 export interface View {
   bucket: Bucket;
   name: string;
   reach: number;
   step: number;
+  /** Load again at the latest after so long, and so soon after a fact: a longer time costs the centre more. */
+  refresh: number;
+  soon: number;
 }
 
 export const VIEWS: [View, ...View[]] = [
-  { bucket: "minute", name: "Hour", reach: HOUR, step: 60_000 },
-  { bucket: "hour", name: "Day", reach: 24 * HOUR, step: HOUR },
-  { bucket: "day", name: "Month", reach: 30 * 24 * HOUR, step: 24 * HOUR },
+  { bucket: "minute", name: "Hour", reach: HOUR, step: 60_000, refresh: 15_000, soon: 700 },
+  { bucket: "hour", name: "Day", reach: 24 * HOUR, step: HOUR, refresh: 60_000, soon: 5_000 },
+  { bucket: "day", name: "Month", reach: 30 * 24 * HOUR, step: 24 * HOUR, refresh: 300_000, soon: 60_000 },
 ];
 
 export const view = new Cell<View>(VIEWS[0]);
@@ -67,9 +68,14 @@ export function useHistory<T>(
   useEffect(() => {
     let gone = false;
     let timer: number | undefined;
-    const load = async () => {
+    let due = 0;
+    const after = (wait: number) => {
       window.clearTimeout(timer);
-      timer = window.setTimeout(() => void load(), REFRESH_MS);
+      due = Date.now() + wait;
+      timer = window.setTimeout(() => void load(), wait);
+    };
+    const load = async () => {
+      after(chosen.refresh);
       const to = serverNow();
       // One bucket more than is shown: the first one may be cut.
       const range = { from: Math.floor((to - chosen.reach - chosen.step) / 60_000) * 60_000, to };
@@ -82,8 +88,7 @@ export function useHistory<T>(
     };
     const stop = onFact((fact) => {
       if (fact.node !== node || fact.camera !== camera || !facts.includes(fact.type)) return;
-      window.clearTimeout(timer);
-      timer = window.setTimeout(() => void load(), SOON_MS);
+      if (Date.now() + chosen.soon < due) after(chosen.soon);
     });
     void load();
     return () => {
