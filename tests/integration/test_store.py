@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from agent import wire
@@ -206,7 +207,7 @@ async def test_marked_means_on_disk(own_stack: Stack) -> None:
 
 
 async def test_an_event_takes_little_room(stack: Stack) -> None:
-    """A usual mix of events takes at most 120 bytes each on disk, indexes and batches included."""
+    """A usual mix of events takes at most 120 bytes each on disk, speeds, gates, indexes and batches included."""
     chance = random.Random(3)
     async with connect(stack.mongodb_uri, "store_size") as store:
         total = 0
@@ -217,10 +218,13 @@ async def test_an_event_takes_little_room(stack: Stack) -> None:
                 at, track = now_ms() + total, chance.randrange(100_000)
                 box = wire.pack_box(*(chance.random() for _ in range(4)))
                 path = [(i / 2, chance.random(), chance.random()) for i in range(chance.randrange(2, 9))]
+                gates = [wire.Gate("main", "AB", chance.randrange(4000)), wire.Gate("kerb", "in", 5000)]
+                told = (True, {}, gates if total % 3 == 0 else [])
+                speed = chance.randrange(200, 700)
                 events += [
                     wire.Detection(at, "cam0", track, "car", chance.randrange(100), box),
-                    wire.Track(at, "cam0", track, "car", 90, 9000, 90, wire.pack_path(path)),
-                    crossing(total, at),
+                    wire.Track(at, "cam0", track, "car", 90, 9000, 90, wire.pack_path(path), *told),
+                    msgspec.structs.replace(crossing(total, at), speed=speed),
                 ]
             await store_events(store, f"size-{seq % 20}", 2**47 + seq % 20, seq, events)
         sizes = await store.size()
