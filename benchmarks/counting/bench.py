@@ -1,0 +1,161 @@
+"""All trackers on all there is: recordings with their own and with perfect boxes, and the built-in street.
+
+One task is one recording or one seed of the street, under every condition, by every tracker; two run at a
+time. A task gives back sums only, so that groups of recordings can be added up in any way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from agent import wire
+from agent.track import Tracker
+from benchmarks.counting import metrics, street, tune
+from benchmarks.counting.crossings import (
+    Crossed,
+    Lines,
+    Score,
+    count_told,
+    lines_for,
+    true_crossings,
+)
+from benchmarks.counting.peers import Job, Told, as_boxes, run
+from benchmarks.counting.sequences import FIXED, MOVING, Boxes, Stream
+from benchmarks.counting.sequences import Sequence as Recording
+
+OURS = "ours"
+NATIVE, GAPS = "native", "gaps"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One stream with what is true of it, under the name (what, condition)."""
+
+    what: str  # own, perfect, exact, shaken or gaps
+    condition: str  # native, 10fps, ... or gaps
+    stream: Stream
+    truth: Boxes | None
+    lines: Lines
+    crossings: Mapping[str, Sequence[Crossed]]
+    seconds: float
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came out: (place, what, condition, tracker) -> sums."""
+
+    identity: dict[tuple[str, str, str, str], metrics.Sums] = field(default_factory=dict)
+    counts: dict[tuple[str, str, str, str], Score] = field(default_factory=dict)
+
+    def update(self, other: Outcome) -> None:
+        """Take in the outcome of another task."""
+        self.identity |= other.identity
+        self.counts |= other.counts
+
+
+def recording(folder: Path) -> Iterator[Case]:
+    """Give a recording at each of its rates, with gaps, and with perfect boxes."""
+    one = Recording(folder)
+    lines = lines_for(one.truth, one.size)
+    fixed = folder.name in FIXED
+    crossings = true_crossings(one.truth, one.fps, one.size, lines) if fixed else {}
+    length = one.length / one.fps
+    for rate in one.rates():
+        condition = NATIVE if rate == one.fps else f"{rate:g}fps"
+        stream = one.stream(rate)
+        yield Case("own", condition, stream, stream.seen(one.truth), lines, crossings, length)
+        if fixed and condition in (NATIVE, "2.5fps"):
+            yield Case("perfect", condition, one.stream(rate, perfect=True), None, lines, crossings, length)
+    stream = one.stream(one.fps, gaps=True)
+    yield Case("own", GAPS, stream, stream.seen(one.truth), lines, crossings, length)
+
+
+def scene(seed: int, seconds: float) -> Iterator[Case]:
+    """Give the built-in street under each noise at each rate."""
+    place = street.street(seed, seconds)
+    crossings = {
+        name: [(one.at_seconds, one.direction) for one in each] for name, each in place.crossings.items()
+    }
+    for noise, kind in street.NOISES.items():
+        for rate in street.RATES:
+            stream = street.stream(place, rate, kind, seed)
+            yield Case(noise, f"{rate:g}fps", stream, None, street.LINES, crossings, seconds)
+
+
+def settings(case: Case, peer: str, table: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a peer's tuned settings for a case; its defaults where none are stored."""
+    part = table.get("tracks" if case.what in ("own", "perfect") else "scene", {})
+    found: dict[str, Any] = part.get(case.condition, {}).get(peer, {})
+    return found
+
+
+def task(name: str, cases: Sequence[Case], peers: Sequence[str]) -> Outcome:
+    """Let every tracker have every case; return the sums under the task's name."""
+    table, outcome = tune.tuned(), Outcome()
+    jobs: list[Job] = []
+    names: list[tuple[int, str]] = []
+    for number, case in enumerate(cases):
+        _score(outcome, name, case, OURS, follow(case.stream))
+        for peer in peers:
+            for label, chosen in ((peer, {}), (f"{peer} tuned", settings(case, peer, table))):
+                jobs.append(Job(peer, number, case.stream.rate, chosen))
+                names.append((number, label))
+    if jobs:
+        told = run([case.stream for case in cases], jobs)
+        for (number, label), each in zip(names, told, strict=True):
+            _score(outcome, name, cases[number], label, each)
+    return outcome
+
+
+def follow(stream: Stream) -> list[Told]:
+    """Return what our tracker tells, tick by tick; missed ticks do not reach it."""
+    tracker, told = Tracker(), []
+    for now, found, missed in zip(stream.seconds.tolist(), stream.found, stream.missed, strict=True):
+        if missed:
+            told.append(Told.none())
+            continue
+        tracks = tracker.update(found, now, stream.size)
+        told.append(Told(tracks.track_id, tracks.xyxy, tracks.confidence, tracks.class_id, tracks))
+    return told
+
+
+def _score(outcome: Outcome, place: str, case: Case, tracker: str, told: Sequence[Told]) -> None:
+    key = (place, case.what, case.condition, tracker)
+    if case.truth is not None:
+        outcome.identity[key] = metrics.sums(case.truth, as_boxes(case.stream, told))
+    if case.crossings:
+        events: list[wire.AnyEvent] = count_told(case.stream, told, case.lines)
+        score = Score()
+        score.compare(case.crossings, events, case.stream.rate, case.seconds)
+        outcome.counts[key] = score
+
+
+def _recorded(folder: Path, peers: Sequence[str]) -> Outcome:
+    return task(folder.name.removeprefix("MOT15-"), list(recording(folder)), peers)
+
+
+def _street(seed: int, seconds: float, peers: Sequence[str]) -> Outcome:
+    return task(f"seed {seed}", list(scene(seed, seconds)), peers)
+
+
+def everything(
+    data: Path | None,
+    seeds: Sequence[int],
+    seconds: float,
+    peers: Sequence[str],
+    progress: Callable[[int, int], None],
+) -> Outcome:
+    """Do all tasks, two at a time, the long ones first."""
+    outcome = Outcome()
+    names = ("MOT17-04", *(name for name in (*FIXED, *MOVING) if name != "MOT17-04")) if data else ()
+    with ProcessPoolExecutor(2) as pool:
+        tasks = [pool.submit(_recorded, Path(data or ".") / "tracking" / name, peers) for name in names]
+        tasks += [pool.submit(_street, seed, seconds, peers) for seed in seeds]
+        for number, done in enumerate(as_completed(tasks), 1):
+            outcome.update(done.result())
+            progress(number, len(tasks))
+    return outcome
