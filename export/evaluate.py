@@ -1,4 +1,4 @@
-"""How good is a model: average precision per class and per source, and what the default threshold gives.
+"""How good is a model: average precision per class, source and size, and what the default score gives.
 
 The model runs as it is deployed, through `agent.infer.Detector`. What always holds: a class that a source
 does not label is not judged there, and where a label only says "vehicle", any of those classes is right.
@@ -15,18 +15,54 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.boxes import Detections, Float32, iou
+from agent.boxes import Detections, iou
 from agent.infer import Detector
-from export.picture import Picture
+from export.picture import Bool, Picture
+from export.scores import (
+    DEFAULT,
+    SIZES,
+    Float64,
+    Interval,
+    Matched,
+    average_precision,
+    curve,
+    draw,
+    match,
+    match_picture,
+    precision_interval,
+    ratio,
+    recall_at,
+)
 
-THRESHOLDS = np.arange(0.5, 1.0, 0.05)
-LEAST, DEFAULT = 0.005, 0.25  # scores: from which on curves are drawn, and what the agent uses
-SIZES = (("<16", 0, 16), ("16-32", 16, 32), ("32-96", 32, 96), (">96", 96, 1e9))  # sqrt(area) in pixels
+LEAST = 0.005  # the score from which on curves are drawn
+
+
+class Seen(NamedTuple):
+    """Hold a picture, and what a detector of low threshold says about it."""
+
+    picture: Picture
+    found: Detections
+
+
+@dataclass(frozen=True, slots=True)
+class Sized:
+    """Hold the figures of truths of one size: recall at the default score, and of the curve.
+
+    What finds a truth of another size, or finds nothing and has another size itself, is left out.
+    """
+
+    truths: int
+    recall: Interval
+    ap50: float
+    recall_at_90: float
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Hold the figures of one class in one source; precision, recall and `by_size` at IoU 0.5, score 0.25."""
+    """Hold the figures of one class in one source; precision, recall and `by_size` at IoU 0.5, score 0.25.
+
+    `within` has the intervals of ap50, ap, precision and recall; `curve` is the precision at 101 recalls.
+    """
 
     source: str
     label: str
@@ -35,83 +71,72 @@ class Score:
     ap: float
     precision: float
     recall: float
-    by_size: dict[str, tuple[float, int]]
+    within: dict[str, Interval]
+    by_size: dict[str, Sized]
+    curve: list[float]
 
 
-class Matched(NamedTuple):
-    """Hold one picture's detections of a class: scores (n,), hit (n,10) per threshold, and its truths.
+def sized(matched: Sequence[Matched], low: float, high: float, drawn: Float64) -> Sized:
+    """Judge the truths of one size (low <= size < high) alone."""
 
-    `found` (m,) says which truths the detections over the default score found; `size` (m,) is sqrt(area).
-    """
+    def chosen(m: Matched) -> Bool:
+        size = np.where(m.hit[:, 0], m.truth_size, m.box_size)
+        return np.asarray((size >= low) & (size < high))
 
-    scores: Float32
-    hit: NDArray[np.bool_]
-    found: NDArray[np.bool_]
-    size: Float32
-
-
-def match(overlap: Float32, threshold: float) -> NDArray[np.int64]:
-    """Give detections (rows, best first) their truths (columns): (n,) column or -1, each truth once."""
-    given = np.full(len(overlap), -1, np.int64)
-    if not overlap.size:
-        return given
-    free = overlap.copy()
-    for row in range(len(free)):
-        column = int(free[row].argmax())
-        if free[row, column] >= threshold:
-            given[row] = column
-            free[:, column] = -1.0
-    return given
+    of_size = [(m.size >= low) & (m.size < high) for m in matched]
+    truths = np.asarray([rows.sum() for rows in of_size])
+    found = np.asarray([m.found[rows].sum() for m, rows in zip(matched, of_size, strict=True)])
+    scores = np.concatenate([m.scores[chosen(m)] for m in matched])
+    hit = np.concatenate([m.hit[chosen(m), 0] for m in matched])
+    total = int(truths.sum())
+    return Sized(
+        total,
+        ratio(found, truths, drawn),
+        average_precision(scores, hit, total),
+        recall_at(0.9, scores, hit, total)[0],
+    )
 
 
-def average_precision(scores: Float32, hit: NDArray[np.bool_], truths: int) -> float:
-    """Return the area under the precision-recall curve at 101 recalls, as COCO does."""
-    if truths == 0:
-        return float("nan")
-    order = np.argsort(-scores, kind="stable")
-    right = np.cumsum(hit[order])
-    recall, precision = right / truths, right / np.arange(1, len(right) + 1)
-    envelope = np.maximum.accumulate(precision[::-1])[::-1]
-    place = np.searchsorted(recall, np.linspace(0, 1, 101), side="left")
-    return float(np.append(envelope, 0.0)[np.minimum(place, len(envelope))].mean())
-
-
-def match_picture(found: Detections, boxes: Float32, classes: NDArray[np.int64], hidden: Float32) -> Matched:
-    """Match detections of `classes` with truths (m,4), leaving out what lies on hidden boxes."""
-    mine = found[np.isin(found.class_id, classes)]
-    overlap = iou(mine.xyxy, boxes)
-    given = np.stack([match(overlap, t) for t in THRESHOLDS], 1).reshape(len(mine), len(THRESHOLDS))
-    if len(hidden):
-        aside = (given[:, 0] < 0) & (iou(mine.xyxy, hidden).max(1, initial=0) > 0.4)
-        mine, given = mine[~aside], given[~aside]
-    seen = np.zeros(len(boxes), np.bool_)
-    seen[given[(given[:, 0] >= 0) & (mine.confidence >= DEFAULT), 0]] = True
-    size = np.sqrt((boxes[:, 2:] - boxes[:, :2]).prod(1))
-    return Matched(mine.confidence, given >= 0, seen, size)
+def by_sizes(matched: Sequence[Matched], drawn: Float64) -> dict[str, Sized]:
+    """Judge every size that has truths."""
+    figures = {name: sized(matched, low, high, drawn) for name, low, high in SIZES}
+    return {name: figure for name, figure in figures.items() if figure.truths}
 
 
 def summarise(source: str, label: str, matched: Sequence[Matched]) -> Score:
     """Turn the matches of all pictures into figures."""
-    scores = np.concatenate([m.scores for m in matched])
-    hit = np.concatenate([m.hit for m in matched])
-    found, size = np.concatenate([m.found for m in matched]), np.concatenate([m.size for m in matched])
-    curve = [average_precision(scores, hit[:, i], len(found)) for i in range(len(THRESHOLDS))]
-    sure = scores >= DEFAULT
-    by_size = {}
-    for name, low, high in SIZES:
-        within = (size >= low) & (size < high)
-        if within.any():
-            by_size[name] = (float(found[within].mean()), int(within.sum()))
-    precision = float(hit[sure, 0].mean()) if sure.any() else float("nan")
+    drawn = draw(len(matched))
+    ap50, ap = precision_interval(matched, drawn)
+    sure = [m.scores >= DEFAULT for m in matched]
+    right = np.asarray([m.hit[rows, 0].sum() for m, rows in zip(matched, sure, strict=True)])
+    precision = ratio(right, np.asarray([rows.sum() for rows in sure]), drawn)
+    truths = np.asarray([len(m.found) for m in matched])
+    recall = ratio(np.asarray([m.found.sum() for m in matched]), truths, drawn)
+    scores, hit = (
+        np.concatenate(parts) for parts in zip(*((m.scores, m.hit[:, 0]) for m in matched), strict=True)
+    )
+    total = int(truths.sum())
     return Score(
-        source, label, len(found), curve[0], float(np.mean(curve)), precision, float(found.mean()), by_size
+        source,
+        label,
+        total,
+        ap50.value,
+        ap.value,
+        precision.value,
+        recall.value,
+        {"ap50": ap50, "ap": ap, "precision": precision, "recall": recall},
+        by_sizes(matched, drawn),
+        np.round(curve(scores, hit, total), 4).tolist(),
     )
 
 
-def evaluate(detector: Detector, pictures: Iterable[Picture]) -> list[Score]:
-    """Run a detector (made with confidence `LEAST`) over pictures; score every class and source."""
-    names = np.asarray([detector.names[i] for i in range(len(detector.names))])
-    seen = [(picture, detector.detect(picture.image)) for picture in pictures]
+def look(detector: Detector, pictures: Iterable[Picture]) -> list[Seen]:
+    """Run a detector (made with confidence `LEAST`) over pictures."""
+    return [Seen(picture, detector.detect(picture.image)) for picture in pictures]
+
+
+def judge(seen: Sequence[Seen], names: Sequence[str]) -> list[Score]:
+    """Score every class in every source."""
     meanings: dict[str, set[tuple[bool, ...]]] = defaultdict(set)
     for picture, _ in seen:
         meanings[picture.source] |= {tuple(row) for row in picture.allowed.tolist() if any(row)}
@@ -129,20 +154,70 @@ def evaluate(detector: Detector, pictures: Iterable[Picture]) -> list[Score]:
                 for picture, found in seen
                 if picture.source == source
             ]
-            result.append(summarise(source, "|".join(names[wanted]), matched))
+            result.append(summarise(source, "|".join(np.asarray(names)[wanted]), matched))
     return result
 
 
+def evaluate(detector: Detector, pictures: Iterable[Picture]) -> list[Score]:
+    """Run a detector (made with confidence `LEAST`) over pictures; score every class and source."""
+    return judge(look(detector, pictures), [detector.names[i] for i in range(len(detector.names))])
+
+
+class Pairs(NamedTuple):
+    """Hold what the default score gives in one picture, whatever the class.
+
+    `found` are the boxes judged, `truth` (n,) the row of the picture's box that each found, or -1;
+    `right` (n,) whether its class is right as well; `missed` the rows of the boxes that nothing found.
+    """
+
+    found: Detections
+    truth: NDArray[np.int64]
+    right: Bool
+    missed: NDArray[np.int64]
+
+
+def pair(seen: Seen, least: float = DEFAULT) -> Pairs:
+    """Match what was found in a picture with its boxes, whatever the class; hidden boxes are left out."""
+    picture = seen.picture
+    rows = np.flatnonzero(picture.allowed.any(1))
+    hidden = picture.boxes[~picture.allowed.any(1)]
+    found = seen.found[(seen.found.confidence >= least) & ~picture.unlabelled[seen.found.class_id]]
+    given = match(iou(found.xyxy, picture.boxes[rows]), 0.5)
+    aside = (given < 0) & (iou(found.xyxy, hidden).max(1, initial=0) > 0.4)
+    found, given = found[~aside], given[~aside]
+    truth = np.append(rows, -1)[given]
+    right = np.zeros(len(found), np.bool_)
+    hit = given >= 0
+    right[hit] = picture.allowed[truth[hit], found.class_id[hit]]
+    return Pairs(found, truth, right, np.setdiff1d(rows, truth))
+
+
+def confusion(seen: Sequence[Seen], names: Sequence[str]) -> dict[str, list[int]]:
+    """Count what each true class was called, rows by label and "nothing there"; the last column is missed."""
+    rows: dict[str, list[int]] = defaultdict(lambda: [0] * (len(names) + 1))
+    for one in seen:
+        pairs, allowed = pair(one), one.picture.allowed
+        labels = ["|".join(np.asarray(names)[row]) for row in allowed]
+        for truth, said in zip(pairs.truth.tolist(), pairs.found.class_id.tolist(), strict=True):
+            rows[labels[truth] if truth >= 0 else "nothing there"][said] += 1
+        for truth in pairs.missed.tolist():
+            rows[labels[truth]][-1] += 1
+    return dict(sorted(rows.items(), key=lambda item: (item[0] == "nothing there", item[0])))
+
+
 def _row(s: Score) -> str:
-    sizes = "  ".join(f"{name} {recall:.2f} ({count})" for name, (recall, count) in s.by_size.items())
-    figures = f"{s.truths:6} {s.ap50:6.3f} {s.ap:6.3f} {s.precision:6.3f} {s.recall:6.3f}"
+    sizes = "  ".join(f"{name} {size.recall.value:.2f} ({size.truths})" for name, size in s.by_size.items())
+    low, high = s.within["ap50"][1:]
+    figures = (
+        f"{s.truths:6} {s.ap50:6.3f} {low:.3f}-{high:.3f} {s.ap:6.3f} {s.precision:6.3f} {s.recall:6.3f}"
+    )
     return f"{s.source:12} {s.label:20} {figures}  {sizes}"
 
 
 def table(scores: Iterable[Score]) -> str:
     """Write scores as a table for people."""
-    columns = f"{'truths':>6} {'AP50':>6} {'AP':>6} {'prec':>6} {'recall':>6}"
-    return "\n".join([f"{'source':12} {'class':20} {columns}  recall by size", *map(_row, scores)])
+    columns = f"{'truths':>6} {'AP50':>6} {'95 %':>11} {'AP':>6} {'prec':>6} {'recall':>6}"
+    return "\n".join([f"{'source':12} {'class':20} {columns}  recall by size in pixels", *map(_row, scores)])
 
 
 def detector_for(path: Path) -> Detector:
