@@ -207,7 +207,7 @@ async def test_marked_means_on_disk(own_stack: Stack) -> None:
 
 
 async def test_an_event_takes_little_room(stack: Stack) -> None:
-    """A usual mix of events takes at most 120 bytes each on disk, speeds, gates, indexes and batches included."""
+    """A usual mix of events takes at most 120 bytes each on disk, gates, indexes and batches included."""
     chance = random.Random(3)
     async with connect(stack.mongodb_uri, "store_size") as store:
         total = 0
