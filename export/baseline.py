@@ -133,13 +133,20 @@ def anchor_grid(height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def yolov5(
-    classes: int, width: float, depth: float, *, published: bool = False, smooth: bool | None = None
+    classes: int,
+    width: float,
+    depth: float,
+    *,
+    published: bool = False,
+    smooth: bool | None = None,
+    stem: int = 6,
 ) -> Network:
     """Return a network of YOLOv5's shape: multiples 0.25 and 0.33 are its n, 0.5 and 0.33 its s."""
     smooth = published if smooth is None else smooth
     widths = [int(width * w) for w in (64, 128, 256, 512, 1024)]
     depths = [max(1, round(depth * d)) for d in (3, 6, 9, 3)]
-    stages, neck = cross_stages(widths, depths, smooth=smooth), PANet(widths[2:], smooth=smooth)
+    stages = cross_stages(widths, depths, smooth=smooth, stem=stem)
+    neck = PANet(widths[2:], smooth=smooth)
     if published:
         return AnchorNetwork(classes, stages, neck, [AnchorHead(w, classes) for w in widths[2:]])
     return Network(classes, stages, neck, [Head(w, widths[2], classes) for w in widths[2:]])

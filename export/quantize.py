@@ -152,7 +152,7 @@ def _rewrite(source: Path, detector: Detector) -> tuple[onnx.ModelProto, int]:
     network = melt(make_model(json.loads(detector.metadata["recipe"])))
     try:
         melted = read_back(onnx.load(source), network)
-    except (KeyError, RuntimeError):
+    except (KeyError, IndexError, RuntimeError):
         raise ModelError(
             f"{source}: not written by this `gb-export onnx`; export the checkpoint again"
         ) from None

@@ -25,6 +25,7 @@ from onnx import TensorProto, helper
 
 from agent.boxes import nms
 from agent.infer import FORMAT
+from export.answer import store_answer
 from export.baseline import AnchorNetwork, anchor_grid
 from export.errors import TrainError
 from export.fold import fold
@@ -36,7 +37,7 @@ IOU, LIMIT = 0.6, 300
 
 
 def decode(graph: Graph, levels: Any, size: tuple[int, int], form: str) -> tuple[str, str, str]:
-    """Add the decoding of our heads; return boxes (1,A,4), best scores (1,1,A) and best classes (A,).
+    """Add the decoding of our heads; return boxes (1,A,4), best scores (1,1,A) and all logits.
 
     int8 brings rows (h*w,C) and works on (1,A,C); float brings maps (1,C,h,w) and works on (1,C,A).
     """
@@ -56,9 +57,7 @@ def decode(graph: Graph, levels: Any, size: tuple[int, int], form: str) -> tuple
     boxes = graph.node("Concat", *corners, axis=axis)
     boxes = graph.node("Transpose", boxes, perm=[0, along, axis], result="all_boxes")
     best = graph.node("Sigmoid", graph.node("ReduceMax", logits, axes=[axis], keepdims=0))
-    classes = graph.node("ArgMax", logits, axis=axis, keepdims=0)
-    scores = graph.reshape(best, 1, 1, -1, result="all_scores")
-    return boxes, scores, graph.reshape(classes, -1, result="all_classes")
+    return boxes, graph.reshape(best, 1, 1, -1, result="all_scores"), logits
 
 
 def decode_anchors(graph: Graph, levels: Any, size: tuple[int, int], classes: int) -> tuple[str, str, str]:
@@ -74,19 +73,24 @@ def decode_anchors(graph: Graph, levels: Any, size: tuple[int, int], classes: in
     boxes = graph.node("Transpose", graph.node("Concat", *both, axis=2), perm=[0, 1, 3, 2])
     boxes = graph.reshape(boxes, 1, -1, 4, result="all_boxes")
     scores = graph.node("Mul", sure, graph.node("ReduceMax", kinds, axes=[2], keepdims=1))
-    best = graph.node("ArgMax", kinds, axis=2, keepdims=0)  # (1,3,A)
+    kinds = graph.node("Transpose", kinds, perm=[0, 2, 1, 3])  # (1,C,3,A)
     scores = graph.reshape(scores, 1, 1, -1, result="all_scores")
-    return boxes, scores, graph.reshape(best, -1, result="all_classes")
+    return boxes, scores, graph.reshape(kinds, 1, classes, -1)
 
 
-def suppress(graph: Graph, boxes: str, scores: str, classes: str) -> None:
-    """Add suppression over all classes together: one object is one box, whatever it is called."""
+def suppress(graph: Graph, boxes: str, scores: str, logits: str, axis: int) -> None:
+    """Add suppression over all classes together: one object is one box, whatever it is called.
+
+    `axis` of the logits counts the classes; only boxes that are kept are asked for theirs.
+    """
     limit, overlap = graph.constant([LIMIT], np.int64), graph.constant([IOU])
     kept = graph.node("NonMaxSuppression", boxes, scores, limit, overlap, "confidence")  # (N,3)
     rows = graph.node("Gather", kept, graph.constant(2, np.int64), axis=1)  # (N,)
     graph.node("Gather", graph.reshape(boxes, -1, 4), rows, axis=0, result="boxes")
     graph.node("Gather", graph.reshape(scores, -1), rows, axis=0, result="scores")
-    graph.node("Gather", classes, rows, axis=0, result="classes")
+    kept_logits = graph.node("Gather", logits, rows, axis=3 - axis)  # (1,C,N) or (1,N,C)
+    classes = graph.node("ArgMax", kept_logits, axis=axis, keepdims=0)
+    graph.reshape(classes, -1, result="classes")
 
 
 def fold_input(model: Network) -> Network:
@@ -112,7 +116,7 @@ def write(
         found = decode_anchors(graph, levels, size, melted.classes)
     else:
         found = decode(graph, levels, size, form)
-    suppress(graph, *found)
+    suppress(graph, *found, axis=2 if form == INT8 and not isinstance(melted, AnchorNetwork) else 1)
     if form == PARTS:
         graph.regroup()
     return pack(graph, size, metadata), writer.first_int8
@@ -183,10 +187,13 @@ def run_whole(path: Path, picture: NDArray[np.uint8], confidence: float) -> dict
     for name, kind, shape in (
         ("all_boxes", TensorProto.FLOAT, [1, "cells", 4]),
         ("all_scores", TensorProto.FLOAT, [1, 1, "cells"]),
-        ("all_classes", TensorProto.INT64, ["cells"]),
     ):
         proto.graph.output.append(helper.make_tensor_value_info(name, kind, shape))
-    session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(
+        proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
     least = np.asarray([confidence], np.float32)
     names = [port.name for port in session.get_outputs()]
     return dict(zip(names, session.run(None, {"picture": picture[None], "confidence": least}), strict=True))
@@ -198,7 +205,7 @@ def check_parity(model: Network, path: Path, size: tuple[int, int], seed: int = 
     All cells are compared with PyTorch, and the suppression with ours on the file's own cells.
     """
     picture = noise(size, seed)
-    true_boxes, true_scores, _ = reference(model, picture)
+    true_boxes, true_scores, true_classes = reference(model, picture)
     said = run_whole(path, picture, 0.001)
     boxes, scores = said["all_boxes"][0], said["all_scores"][0, 0]
     by_pixels = float(np.abs(boxes - true_boxes).max())
@@ -211,6 +218,8 @@ def check_parity(model: Network, path: Path, size: tuple[int, int], seed: int = 
     rows = above[nms(boxes[above], scores[above], np.zeros(len(above), np.int64), IOU, LIMIT)]
     if not np.array_equal(np.sort(scores[rows]), np.sort(said["scores"])):
         raise TrainError(f"{path}: its suppression keeps other boxes than `agent.boxes.nms`; do not use it")
+    if not np.array_equal(np.sort(true_classes[rows]), np.sort(said["classes"])):
+        raise TrainError(f"{path}: calls some boxes by other names than PyTorch; do not use it")
     return by_pixels, by_score
 
 
@@ -226,5 +235,6 @@ def export(
     except TrainError:
         half.unlink()
         raise
+    store_answer(half)
     half.replace(path)
     return difference
