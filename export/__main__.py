@@ -116,7 +116,8 @@ def _quantize(arguments: argparse.Namespace) -> None:
     recipe, pictures = _pictures(arguments, "train")
     step = max(1, len(pictures) // arguments.pictures)
     out = arguments.out or arguments.model.with_suffix(".int8.onnx")
-    quantize(arguments.model, out, pictures[::step][: arguments.pictures])
+    chosen = pictures[::step][: arguments.pictures]
+    quantize(arguments.model, out, chosen, reduce_range=arguments.reduce_range)
     print(f"{out}: {out.stat().st_size:,} bytes, calibrated on {recipe['task']} pictures")
 
 
@@ -161,6 +162,9 @@ def parser() -> argparse.ArgumentParser:
     quantize.add_argument("recipe", help="says which pictures to calibrate on")
     quantize.add_argument("--pictures", type=int, default=300, help="how many (default 300)")
     quantize.add_argument("--out", type=Path, help="default: MODEL.int8.onnx")
+    quantize.add_argument(
+        "--reduce-range", action="store_true", help="7-bit weights, for CPUs with AVX2 or AVX-512 but no VNNI"
+    )
 
     for sub in (train, evaluate, quantize):
         sub.add_argument("--data", type=Path, help="folder of the data (default: GB_DATA)")
