@@ -47,8 +47,9 @@ def parser() -> argparse.ArgumentParser:
     add("check", check, "Try the config, each camera, each model and the broker; say in words what is wrong.")
     status = add("status", show_status, "Show what is on disk and what the centre has confirmed.")
     status.add_argument("--json", action="store_true", help="for programs")
-    bench = add("bench", measure, "Measure each stage on this box, in milliseconds a frame.")
-    bench.add_argument("--frames", type=_count, default=200, help="frames to measure (default: %(default)s)")
+    bench = add("bench", measure, "Measure each stage on this box, and say which model fits it.")
+    bench.add_argument("--frames", type=_count, default=100, help="frames to measure (default: %(default)s)")
+    bench.add_argument("--json", action="store_true", help="for programs")
     enrol = add("enrol", join, "Join this box to a centre. `gb-aggregator add-node` prints the whole line.")
     for name, text in (
         ("url", "mqtts://HOST:8883"),
@@ -179,10 +180,12 @@ def show_status(options: argparse.Namespace) -> int:
 
 
 def measure(options: argparse.Namespace) -> int:
-    """Measure this box."""
+    """Measure this box; before it has joined, with the packaged models alone."""
     from agent.bench import bench
 
-    return bench(configuration.load(options.config), options.frames)
+    absent = options.config == DEFAULT_CONFIG and not DEFAULT_CONFIG.exists()
+    config = None if absent else configuration.load(options.config)
+    return bench(config, options.frames, as_json=options.json)
 
 
 def join(options: argparse.Namespace) -> int:
