@@ -139,6 +139,7 @@ class Areas:
         self.first = np.cumsum(sizes) - sizes  # (Z,) number of each zone's first edge
         self.zone = np.repeat(np.arange(len(drawn)), sizes)  # (E,)
         self.stretch = np.array([aspect, 1.0])
+        self.least = min((float(np.ptp(each, axis=0).min()) for each in drawn), default=np.inf)  # fractions
 
     def inside(self, spots: Float) -> Bool:
         """Say which spots (N,Z,2), fractions, lie in their zone (N,Z).
@@ -154,17 +155,17 @@ class Areas:
         passed = spans & (turn != 0) & ((turn > 0) == rising)
         return np.asarray(np.logical_xor.reduceat(passed, self.first, axis=1), np.bool_)
 
-    def met(self, before: Float, after: Float) -> Float:
-        """Return at which share (N,Z) of a move (N,Z,2) -> (N,Z,2) it met the zone's border last, or nan."""
+    def met(self, before: Float, after: Float) -> tuple[Float, Float]:
+        """Return where on a move (N,Z,2) -> (N,Z,2) it met the zone's border first and last, 0..1, or nan."""
         if not len(self.first):
-            return np.zeros(before.shape[:2])
+            return np.zeros(before.shape[:2]), np.zeros(before.shape[:2])
         one, two = before[:, self.zone], after[:, self.zone]  # (N,E,2)
         from_, to = side(one, self.start, self.end), side(two, self.start, self.end)
-        hit = ((from_ >= 0) != (to >= 0)) & (
-            (side(self.start, one, two) >= 0) != (side(self.end, one, two) >= 0)
-        )
+        hit = (from_ >= 0) != (to >= 0)
+        hit &= (side(self.start, one, two) >= 0) != (side(self.end, one, two) >= 0)
         share = np.where(hit, from_ / np.where(hit, from_ - to, 1.0), np.nan)
-        return np.asarray(np.fmax.reduceat(share, self.first, axis=1), np.float64)
+        first, last = (each.reduceat(share, self.first, axis=1) for each in (np.fmin, np.fmax))
+        return np.asarray(first, np.float64), np.asarray(last, np.float64)
 
     def away(self, spots: Float) -> Float:
         """Return how far (N,Z) spots (N,Z,2) are from their zone's border, frame heights."""

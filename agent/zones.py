@@ -49,16 +49,35 @@ class Zones:
 
     def see(self, things: Objects, rows: Int, before: Float, since: Float, now: float) -> Moved:
         """Take where objects are now. `before` (N,2,2): where their anchors were at `since` (N,)."""
-        spots = things.spot[rows][:, self._anchor]  # (N,Z,2)
+        after = things.spot[rows]
+        spots = after[:, self._anchor]  # (N,Z,2)
         inside = self._areas.inside(spots)
-        phase = things.phase[rows]
-        busy = np.flatnonzero((phase != inside * IN).any(axis=1))
-        if not len(busy):
+        open_ = (things.phase[rows] != inside * IN).any(axis=1)
+        open_ |= (np.abs(after - before) > self._areas.least / 2).any(axis=(1, 2))  # perhaps in and out again
+        if not open_.any():
             return _NOTHING
-        rows, since, spots = rows[busy], since[busy, None], spots[busy]
-        met = self._areas.met(before[busy][:, self._anchor], spots)
-        at = since + np.where(np.isnan(met), now - since > GAP_SECONDS, met) * (now - since)  # (N,Z)
-        return self._step(things, rows, inside[busy], self._areas.away(spots), at, now)
+        rows, inside, since, spots = rows[open_], inside[open_], since[open_, None], spots[open_]
+        before = before[open_][:, self._anchor]
+        first, last = self._areas.met(before, spots)
+        passed = self._passed(things, rows, before, spots, first, last)
+        blind = now - since > GAP_SECONDS  # then it came late, and left early, for all that is known
+        at = since + np.where(np.isnan(last), inside == blind, last) * (now - since)
+        moved = self._step(things, rows, inside, self._areas.away(spots), at, now)
+        if not passed.any():
+            return moved
+        things.entered[rows] = np.where(passed, since + first * (now - since), things.entered[rows])
+        things.edge[rows] = np.where(passed, at, things.edge[rows])
+        both = _pairs(rows, passed)
+        return Moved(np.concatenate([moved.came, both]), np.concatenate([moved.left, both]))
+
+    def _passed(
+        self, things: Objects, rows: Int, before: Float, spots: Float, first: Float, last: Float
+    ) -> Bool:
+        """Say who was in a zone (N,Z) between two frames only, and clear of its border on the way."""
+        middle = before + np.nan_to_num(first + last)[..., None] / 2 * (spots - before)
+        clear = self._areas.away(middle) >= geometry.margins(things.size[rows])[:, None]
+        through = (first < last) & clear & self._areas.inside(middle)
+        return through & (things.phase[rows] == OUT) & ~self._areas.inside(spots)
 
     def _step(self, things: Objects, rows: Int, inside: Bool, away: Float, at: Float, now: float) -> Moved:
         """Go on with those for which something is open. `at` (N,Z): when they met the border, if now."""

@@ -62,12 +62,29 @@ def test_jitter_on_the_border(away: float, rate: float) -> None:
     assert len(street.told(wire.Stay)) <= 1
 
 
-def test_passing_through_quickly_counts() -> None:
-    """An object that is clear inside for one frame was there."""
-    street = zoned(rate=10.0, stop=STOP)
-    street.go(1, (0.1, 0.6), (0.9, 0.6), seconds=0.4)
-    street.go(1, (0.9, 0.6), (0.9, 0.6))
-    assert [stay.track for stay in street.told(wire.Stay)] == [1]
+@pytest.mark.parametrize("rate", [15.0, 10.0, 5.0, 2.5, 2.0])
+@pytest.mark.parametrize("start", [(0.1, 0.6), (0.13, 0.5), (0.3, 0.1), (0.25, 0.75)])
+def test_passing_through_quickly_counts(start: tuple[float, float], rate: float) -> None:
+    """Who was in a zone between two frames only was there, and for as long as the way through took."""
+    street = zoned(rate, stop=STOP)
+    end = (1 - start[0], 1.2 - start[1])
+    street.go(1, start, end)
+    street.go(1, end, end)
+    (stay,) = street.told(wire.Stay)
+    across = min(0.2 / abs(end[0] - start[0]), 0.4 / max(abs(end[1] - start[1]), 1e-9))
+    assert stay.dwell == pytest.approx(1000 * across * round(rate) / rate, abs=30)
+    assert stay.at == pytest.approx(WALL + 1000 * round(rate) / rate * (0.5 + across / 2), abs=30)
+    assert street.totals.zones == {("stop", 3, "car"): [1, 1]}
+
+
+@pytest.mark.parametrize("rate", [15.0, 5.0, 2.0])
+def test_cutting_a_corner_by_less_than_the_margin_does_not_count(rate: float) -> None:
+    """The way through must be clear of the border, in a frame or between two."""
+    street = zoned(rate, stop=STOP)
+    street.go(1, (0.2, 0.595), (0.605, 0.19))
+    street.go(2, (0.1, 0.398), (0.9, 0.405), seconds=0.5)
+    street.close()
+    assert street.told(wire.Stay) == []
 
 
 def test_passing_beside_does_not_count() -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.geometry import Gates, anchors, crossings_of_path, distance, inside, settle, simplify
+from agent.geometry import Areas, Gates, anchors, crossings_of_path, distance, inside, settle, simplify
 
 LEVEL = [(0.0, 0.6), (1.0, 0.6)]
 UPRIGHT = [(0.5, 1.0), (0.5, 0.0)]
@@ -187,3 +187,45 @@ def test_anchors() -> None:
     assert bottom[0].tolist() == [0.2, 0.4]
     assert center[0] == pytest.approx([0.2, 0.3])
     assert size[0] == pytest.approx(math.sqrt(200 * 100) / 500)
+
+
+@given(st.integers(0, 10**6), st.floats(0.4, 2.5))
+def test_several_areas_are_the_same_as_each_alone(seed: int, aspect: float) -> None:
+    """Zones with different numbers of corners do not mix; each looks at its own column of spots."""
+    random = np.random.default_rng(seed)
+    zones = [[tuple(corner) for corner in random.random((size, 2))] for size in (3, 7, 4)]
+    spots, moved = random.random((9, 3, 2)), random.random((9, 3, 2))
+    together = Areas(zones, aspect)
+    for number, zone in enumerate(zones):
+        alone, column = Areas([zone], aspect), slice(number, number + 1)
+        assert np.array_equal(together.inside(spots)[:, column], alone.inside(spots[:, column]))
+        assert np.array_equal(together.away(spots)[:, column], alone.away(spots[:, column]))
+        for whole, part in zip(
+            together.met(spots, moved), alone.met(spots[:, column], moved[:, column]), strict=True
+        ):
+            assert np.array_equal(whole[:, column], part, equal_nan=True)
+
+
+def test_where_a_move_meets_a_border() -> None:
+    """First and last meeting are shares of the move; a move that meets nothing has none."""
+    square = Areas([[(0.4, 0.4), (0.6, 0.4), (0.6, 0.6), (0.4, 0.6)]])
+    before = np.array([[[0.0, 0.5]], [[0.5, 0.5]], [[0.0, 0.5]], [[0.0, 0.9]]])
+    after = np.array([[[1.0, 0.5]], [[0.5, 1.0]], [[0.5, 0.5]], [[1.0, 0.9]]])
+    first, last = square.met(before, after)
+    assert first[:3, 0] == pytest.approx([0.4, 0.2, 0.8])
+    assert last[:3, 0] == pytest.approx([0.6, 0.2, 0.8])
+    assert np.isnan([first[3, 0], last[3, 0]]).all()
+    assert square.away(np.array([[[0.5, 0.45]], [[0.7, 0.7]]]))[:, 0] == pytest.approx(
+        [0.05, math.hypot(0.1, 0.1)]
+    )
+
+
+@given(st.integers(0, 10**6), st.floats(0.4, 2.5))
+def test_a_pass_is_a_change_of_sides(seed: int, aspect: float) -> None:
+    """Whoever passes changes the side of a piece: who only looks at sides misses nobody."""
+    random = np.random.default_rng(seed)
+    gates = Gates([[tuple(p) for p in random.random((size, 2))] for size in (2, 8, 3)], aspect)
+    before, after = random.random((30, 2)), random.random((30, 2))
+    net, _, _ = gates.passes(before, after)
+    changed = (gates.sides(before) != gates.sides(after)).any(axis=1)
+    assert changed[(net != 0).any(axis=1)].all()
