@@ -93,13 +93,15 @@ def letterbox(image: Uint8, size: tuple[int, int]) -> tuple[Uint8, float, tuple[
     inner_height = min(height, max(1, round(image.shape[0] * scale)))
     inner_width = min(width, max(1, round(image.shape[1] * scale)))
     pad_x, pad_y = (width - inner_width) // 2, (height - inner_height) // 2
-    if (inner_height, inner_width) != image.shape[:2]:
+    canvas = np.empty((height, width, 3), np.uint8)
+    inner = canvas[pad_y : pad_y + inner_height, pad_x : pad_x + inner_width]
+    if (inner_height, inner_width) == image.shape[:2]:
+        inner[:] = image
+    else:
         method = cv2.INTER_AREA if scale < 0.5 else cv2.INTER_LINEAR
-        image = np.asarray(cv2.resize(image, (inner_width, inner_height), interpolation=method), np.uint8)
-    if (inner_height, inner_width) == (height, width):
-        return np.ascontiguousarray(image), scale, (0, 0)
-    canvas = np.full((height, width, 3), GREY, np.uint8)
-    canvas[pad_y : pad_y + inner_height, pad_x : pad_x + inner_width] = image
+        cv2.resize(image, (inner_width, inner_height), dst=inner, interpolation=method)  # in place: no copy
+    canvas[:pad_y] = canvas[pad_y + inner_height :] = GREY
+    canvas[:, :pad_x] = canvas[:, pad_x + inner_width :] = GREY
     return canvas, scale, (pad_x, pad_y)
 
 
