@@ -1,0 +1,93 @@
+"""Columns and paths: rows come and go, what is kept of a path is true, and nothing grows for ever."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import numpy as np
+import pytest
+
+from agent.objects import PATH_BUFFER, PATH_LEAST, PATH_RECENT, START, Objects, Paths, carry
+
+
+def test_rows_come_and_go() -> None:
+    """Free rows are given first; more are made when there are none; what is given back is as it was."""
+    things = Objects.free(START, 3, 2, 1, 1)
+    one = things.take(10)
+    things.number[one], things.seen[one], things.votes[one], things.came[one] = 7, 5.0, 1.0, 2
+    two = things.take(10)
+    assert len(things) == 2 * START
+    assert not set(one.tolist()) & set(two.tolist())
+    things.give_back(one)
+    blank = Objects.free(2 * START, 3, 2, 1, 1)
+    for each in fields(things):
+        np.testing.assert_array_equal(getattr(things, each.name), getattr(blank, each.name))
+
+
+def test_free_rows_are_never_due() -> None:
+    """Nothing that looks at all rows finds a free one late, untold or uncounted."""
+    things = Objects.free(4, 2)
+    assert not (1e9 - things.seen > 10).any()
+    assert not (1e9 - things.part >= 60).any()
+    assert not (~things.counted).any()
+    assert (things.held == things.told).all()
+
+
+def walk(rate: float, seconds: float, seed: int = 3) -> np.ndarray:
+    """Return a path (M,3) of [t, x, y] that wanders."""
+    random, times = np.random.default_rng(seed), np.arange(round(rate * seconds)) / rate
+    steps = random.normal(0, 0.02 / rate, (len(times), 2)) + 0.1 / rate * np.stack(
+        [np.sin(times / 7), np.cos(times / 5)], axis=1
+    )
+    return np.column_stack([times, 0.5 + np.cumsum(steps, axis=0)])
+
+
+@pytest.mark.parametrize("rate", [5.0, 30.0, 100.0])
+def test_a_long_path_stays_true(rate: float) -> None:
+    """However many points were seen, what is kept tells each place to the finest tolerance."""
+    paths, rows, way = Paths(aspect=1.0), np.array([0]), walk(rate, 60.0)
+    paths.start(rows)
+    for t, x, y in way.tolist():
+        paths.add(rows, t, np.array([[x, y]]))
+    kept = paths.part(0)
+    assert len(kept) < PATH_BUFFER
+    assert kept[0].tolist() == pytest.approx(way[0].tolist())
+    assert kept[-1].tolist() == pytest.approx(way[-1].tolist())
+    off = [np.interp(way[:, 0], kept[:, 0], kept[:, axis]) - way[:, axis] for axis in (1, 2)]
+    assert np.hypot(*off).max() <= 2.5 * PATH_LEAST
+    late = way[:, 0] >= way[-1, 0] - PATH_RECENT
+    assert len(paths.recent(0, way[-1, 0] - PATH_RECENT)) == np.count_nonzero(late)
+
+
+def test_parts_join_and_the_last_seconds_stay() -> None:
+    """A cut begins the next part with the last point; the seconds before are still there for speeds."""
+    paths, rows, way = Paths(), np.array([2]), walk(10.0, 12.0)
+    paths.start(rows)
+    for t, x, y in way[:80].tolist():
+        paths.add(rows, t, np.array([[x, y]]))
+    end = paths.part(2)[-1]
+    paths.cut(2)
+    assert paths.part(2).tolist() == [end.tolist()]
+    for t, x, y in way[80:].tolist():
+        paths.add(rows, t, np.array([[x, y]]))
+    assert paths.part(2)[0].tolist() == end.tolist()
+    assert len(paths.part(2)) == 41
+    assert len(paths.recent(2, way[79, 0] - 2.0)) >= 60
+
+
+def test_rows_beyond_the_first_have_paths_too() -> None:
+    """Buffers grow with the rows, and what was there stays."""
+    paths = Paths()
+    paths.start(np.array([1]))
+    paths.add(np.array([1]), 0.0, np.array([[0.1, 0.2]]))
+    far = np.array([START, 3 * START])
+    paths.start(far)
+    paths.add(far, [1.0, 2.0], np.array([[0.3, 0.4], [0.5, 0.6]]))
+    assert paths.part(1)[0].tolist() == pytest.approx([0, 0.1, 0.2])
+    assert paths.part(3 * START)[0].tolist() == pytest.approx([2, 0.5, 0.6])
+
+
+def test_columns_are_carried_by_what_they_stand_for() -> None:
+    """What is the same before and after an edit keeps its column, wherever it now stands."""
+    old = np.array([[1, 2, 3]])
+    assert carry(old, ["a", "b", "c"], ["c", "x", "a"], -1).tolist() == [[3, -1, 1]]
