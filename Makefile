@@ -20,6 +20,7 @@ help:
 	@echo 'make test          every test that this machine can run'
 	@echo 'make check         format, lint and types, Python and TypeScript'
 	@echo 'make bench         speed, memory, bytes; bench-count, bench-model: counting, models'
+	@echo '                   bench-count runs other trackers beside ours; ARGS=--alone without, ARGS=--docs=docs'
 	@echo 'make chaos         kill -9 at random; CYCLES=300 SEED=1'
 	@echo 'make setup         what the above need; setup-export adds PyTorch, to train'
 
@@ -62,7 +63,7 @@ bench: setup
 	@$(BIN)/python -m benchmarks.run
 
 bench-count: setup
-	@$(BIN)/python -m benchmarks.count
+	@$(BIN)/python -m benchmarks.count $(ARGS)
 
 bench-model: setup-export
 	@$(BIN)/python -m benchmarks.model

@@ -134,21 +134,24 @@ def _numbers(boxes: Boxes) -> NDArray[np.int64]:
 
 def _clear(frames: list[Frame]) -> tuple[int, int]:
     """Return how many mistakes there are in all, and how many of them are switches."""
-    wrong, switches, last = 0, 0, dict[int, int]()
+    wrong, switches, last, before = 0, 0, dict[int, int](), dict[int, int]()
     for frame in frames:
         held = np.array([last.get(one, -1) for one in frame.who.tolist()], np.int64)
-        kept = held[:, None] == frame.ids
+        kept = np.array([before.get(one, -1) for one in frame.who.tolist()], np.int64)[:, None] == frame.ids
         cost = np.where(frame.overlap >= HALF, 1 - frame.overlap - 10.0 * kept, 1e9)
-        rows, columns = assign(cost, 2.0) if len(frame.who) else (EMPTY[0], EMPTY[0])
+        rows, columns = assign(cost, 2.0) if cost.size else (EMPTY[0], EMPTY[0])
         switched = int(((held[rows] >= 0) & (held[rows] != frame.ids[columns])).sum())
         wrong += len(frame.who) + len(frame.ids) - 2 * len(rows) + switched
         switches += switched
-        last |= zip(frame.who[rows].tolist(), frame.ids[columns].tolist(), strict=True)
+        before = dict(zip(frame.who[rows].tolist(), frame.ids[columns].tolist(), strict=True))
+        last |= before
     return wrong, switches
 
 
 def _identified(frames: list[Frame], objects: int, tracks: int) -> float:
     """Return how many boxes are of the one track that each object is given."""
+    if not objects or not tracks:
+        return 0.0
     together = np.zeros((objects, tracks))
     for frame in frames:
         row, column = np.nonzero(frame.overlap >= HALF)

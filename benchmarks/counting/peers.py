@@ -124,7 +124,8 @@ def run(
     results: list[Any] = [None] * len(jobs)
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        np.savez(place / "in.npz", **_packed(streams))
+        packed: dict[str, Any] = _packed(streams)
+        np.savez(place / "in.npz", **packed)
         workers = {}
         for name in ENVIRONMENTS:
             numbers = [index for index, job in enumerate(jobs) if PEERS[job.peer] == name]

@@ -4,7 +4,7 @@
 
 IN holds streams: for stream s `s_count` (T,) detections a tick, `s_box` (N,4), `s_sure` (N,), `s_kind` (N,).
 A tick without detections is an empty update. OUT holds for job j `j_count` (T,), `j_id`, `j_box`, `j_sure`,
-`j_kind` of what the tracker told. Jobs that `time` or `grow` measure milliseconds an update or memory instead.
+`j_kind` of what the tracker told. Jobs to `time` or `grow` measure milliseconds an update or MB instead.
 """
 
 from __future__ import annotations
