@@ -77,7 +77,7 @@ class Zones:
         middle = before + np.nan_to_num(first + last)[..., None] / 2 * (spots - before)
         clear = self._areas.away(middle) >= geometry.margins(things.size[rows])[:, None]
         through = (first < last) & clear & self._areas.inside(middle)
-        return through & (things.phase[rows] == OUT) & ~self._areas.inside(spots)
+        return np.asarray(through & (things.phase[rows] == OUT) & ~self._areas.inside(spots), np.bool_)
 
     def _step(self, things: Objects, rows: Int, inside: Bool, away: Float, at: Float, now: float) -> Moved:
         """Go on with those for which something is open. `at` (N,Z): when they met the border, if now."""
