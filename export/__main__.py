@@ -6,31 +6,43 @@ Exit codes: 0 done or stopped as asked, 1 failed, 2 wrong arguments or data that
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import importlib.util
 import json
 import os
+import signal
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from agent.infer import ModelError
+from agent.infer import Detector, ModelError
+from export.assess import assess, checkpoint_file, text, to_json
 from export.data import load_recipe, read_recipe
 from export.errors import DataError, TrainError
+from export.evaluate import detector_for
+from export.own import READERS, own_recipe, to_toml
 from export.picture import Picture
 
 VERSION = "0.1.0"
 GUIDE = """\
-The road from pictures to a model:
+Your own labelled pictures, from any tool, to a model and a page that shows how good it is:
 
-  gb-export train traffic --data DATA        learn; stops at Ctrl-C and goes on when called again
+  gb-export train --data FOLDER              learn what its labels name; stops at Ctrl-C, goes on when called
+                                             again; ends with a report, and says how to write the model
+
+FOLDER holds labels of YOLO (with data.yaml or classes.txt), COCO, Pascal VOC or Labelme; which, is found out.
+What lies in folders called train and val stays so; else pictures that look alike stay on one side.
+
+The models of this project:
+
+  gb-export train traffic --data DATA        learn a recipe: export/recipes/*.toml, or one of your own
   gb-export onnx traffic --out my.onnx       write the newest checkpoint as one file
-  gb-export evaluate my.onnx traffic         average precision per class and source
+  gb-export evaluate my.onnx                 average precision by class, source and size, with intervals
+  gb-export evaluate my.onnx --report page   the same as a page with curves and the worst mistakes
   gb-export quantize my.onnx traffic         an int8 copy, faster on CPUs with VNNI
 
-A recipe says what is learned from what: export/recipes/*.toml. Copy one to teach your own classes.
-DATA holds folders in YOLO layout; it may come from the environment variable GB_DATA.
+DATA holds the folders that a recipe names; it may come from the environment variable GB_DATA.
 """
 
 
@@ -48,6 +60,19 @@ def _size(text: str) -> tuple[int, int]:
     return size
 
 
+def _count(text: str) -> int:
+    if not text.isdigit() or int(text) == 0:
+        raise argparse.ArgumentTypeError("a whole number from 1 on")
+    return int(text)
+
+
+def _degrees(text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError("degrees are numbers with commas between, as 0,30,60") from None
+
+
 def _data(arguments: argparse.Namespace) -> Path:
     folder = arguments.data or os.environ.get("GB_DATA")
     if not folder:
@@ -60,6 +85,12 @@ def _pictures(arguments: argparse.Namespace, split: str) -> tuple[dict[str, Any]
     return recipe, read_recipe(recipe, _data(arguments), split)
 
 
+def _every(pictures: list[Picture], limit: int | None) -> list[Picture]:
+    """Return at most `limit` pictures, evenly over all."""
+    step = max(1, -(-len(pictures) // limit)) if limit else 1
+    return pictures[::step]
+
+
 def _need_torch() -> None:
     if importlib.util.find_spec("torch") is None:
         raise UsageError("PyTorch is not installed: pip install 'gb-fleet[export]'")
@@ -69,14 +100,32 @@ def _train(arguments: argparse.Namespace) -> None:
     _need_torch()
     from export.train import Plan, cache_folder, train
 
-    recipe = load_recipe(arguments.recipe)
+    own = not arguments.recipe
+    recipe = own_recipe(_data(arguments), arguments.format) if own else load_recipe(arguments.recipe)
     folder = arguments.folder or cache_folder(recipe)
     if arguments.fresh:
         (folder / "last.pt").unlink(missing_ok=True)
     plan = Plan(
         arguments.images, arguments.minutes, arguments.learning_rate, arguments.weights, arguments.threads
     )
-    train(recipe, _data(arguments), plan, folder)
+    checkpoint = train(recipe, _data(arguments), plan, folder)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # training only noted it
+    if own:
+        _finish_own(recipe, _data(arguments), checkpoint)
+
+
+def _finish_own(recipe: dict[str, Any], data: Path, checkpoint: Path) -> None:
+    """Write the recipe and the report beside the checkpoint of a user's own data, and say what comes next."""
+    from export.report import write_report
+
+    beside = checkpoint.with_name("recipe.toml")
+    beside.write_text(to_toml(recipe), encoding="utf-8")
+    with tempfile.TemporaryDirectory() as folder:
+        model, _ = checkpoint_file(checkpoint, Path(folder), VERSION)
+        assessment = assess(detector_for(model), read_recipe(recipe, data, "val", None))
+    print(text(assessment))
+    print(f"report: {write_report(assessment, checkpoint.parent)}")
+    print(f"next:   gb-export onnx {beside} --checkpoint {checkpoint}")
 
 
 def _onnx(arguments: argparse.Namespace) -> None:
@@ -99,15 +148,29 @@ def _onnx(arguments: argparse.Namespace) -> None:
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
-    from export.evaluate import detector_for, evaluate, table
+    with tempfile.TemporaryDirectory() as folder:
+        model: Path = arguments.model
+        if model.suffix == ".pt":
+            _need_torch()
+            model, _ = checkpoint_file(model, Path(folder), VERSION)
+        detector = detector_for(model)
+        recipe = load_recipe(arguments.recipe) if arguments.recipe else _recipe_of(detector)
+        pictures = _every(read_recipe(recipe, _data(arguments), arguments.split, None), arguments.limit)
+        assessment = assess(detector, pictures, arguments.roll)
+    print(to_json(assessment) if arguments.json else text(assessment))
+    if arguments.report:
+        from export.report import write_report
 
-    detector = detector_for(arguments.model)
-    _, pictures = _pictures(arguments, "val")
-    scores = evaluate(detector, pictures)
-    if arguments.json:
-        print(json.dumps([dataclasses.asdict(score) for score in scores], indent=1))
-    else:
-        print(table(scores))
+        print(f"report: {write_report(assessment, arguments.report)}", file=sys.stderr)
+
+
+def _recipe_of(detector: Detector) -> dict[str, Any]:
+    """Return the recipe that a file was made from."""
+    try:
+        recipe: dict[str, Any] = json.loads(detector.metadata.get("recipe", ""))
+    except ValueError:
+        raise UsageError(f"{detector.path}: does not say its recipe; name it after the model") from None
+    return recipe
 
 
 def _quantize(arguments: argparse.Namespace) -> None:
@@ -133,7 +196,10 @@ def parser() -> argparse.ArgumentParser:
         return sub
 
     train = command("train", _train, "learn a recipe; resumable, checkpoints lie in the user's cache folder")
-    train.add_argument("recipe", help="traffic, mask, or the path of a recipe")
+    train.add_argument(
+        "recipe", nargs="?", help="traffic, mask, a path; without one, what the labels in --data name"
+    )
+    train.add_argument("--format", choices=READERS, help="form of your labels (default: found out)")
     train.add_argument("--images", type=int, help="how many pictures to look at (default: the recipe's)")
     train.add_argument("--minutes", type=float, help="how long to learn, instead of --images")
     train.add_argument("--learning-rate", type=float, help="peak learning rate (default: the recipe's)")
@@ -150,11 +216,17 @@ def parser() -> argparse.ArgumentParser:
     onnx.add_argument("--size", type=_size, help="input as HEIGHTxWIDTH (default: the recipe's)")
     onnx.add_argument("--out", type=Path, help="default: NAME.onnx here")
 
-    evaluate = command(
-        "evaluate", _evaluate, "average precision per class and source, as the agent would run it"
+    evaluate = command("evaluate", _evaluate, "how good a model is, run as the agent runs it, with intervals")
+    evaluate.add_argument("model", type=Path, help="an .onnx file, or a checkpoint (.pt)")
+    evaluate.add_argument(
+        "recipe", nargs="?", help="says which pictures and classes (default: the model's own)"
     )
-    evaluate.add_argument("model", type=Path, help="an .onnx file")
-    evaluate.add_argument("recipe", help="says which pictures and classes")
+    evaluate.add_argument("--split", choices=("val", "train"), default="val", help="default: val")
+    evaluate.add_argument("--limit", type=_count, metavar="N", help="at most N pictures, evenly over all")
+    evaluate.add_argument(
+        "--roll", type=_degrees, default=[], metavar="0,30,60", help="masks: turn the pictures by degrees too"
+    )
+    evaluate.add_argument("--report", type=Path, metavar="FOLDER", help="write a page with pictures there")
     evaluate.add_argument("--json", action="store_true", help="figures for machines")
 
     quantize = command("quantize", _quantize, "write an int8 copy of a model (U8S8, float stem)")
@@ -183,6 +255,7 @@ def main(words: Sequence[str] | None = None) -> int:
         print(f"gb-export: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
+        print("\ngb-export: stopped", file=sys.stderr)
         return 0
     return 0
 

@@ -60,12 +60,22 @@ class Faces:
 
     def of_size(self, low: float, high: float) -> Faces:
         """Return the faces, and the inventions, of one size."""
-        mine = (self.size >= low) & (self.size < high)
         there = (self.invented_size >= low) & (self.invented_size < high)
+        names = ("invented_owner", "invented_mask", "invented_size")
+        inventions = {name: getattr(self, name)[there] for name in names}
+        return replace(self.where((self.size >= low) & (self.size < high)), **inventions)
+
+    def where(self, rows: Bool) -> Faces:
+        """Return some of the faces (n,), without inventions."""
         names = ("owner", "masked", "kind", "size", "said", "score")
-        mine_only = {name: getattr(self, name)[mine] for name in names}
-        others = ("invented_owner", "invented_mask", "invented_size")
-        return replace(self, **mine_only, **{name: getattr(self, name)[there] for name in others})
+        nothing = np.zeros(0, np.bool_)
+        return replace(
+            self,
+            **{name: getattr(self, name)[rows] for name in names},
+            invented_owner=np.zeros(0, np.int64),
+            invented_mask=nothing,
+            invented_size=np.zeros(0, np.float32),
+        )
 
 
 def gather(seen: Sequence[Seen], names: Sequence[str]) -> Faces:

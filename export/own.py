@@ -11,6 +11,7 @@ refused with the place where it stands; a folder that says what is train and wha
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -134,3 +135,16 @@ def own_recipe(folder: Path, form: str | None = None) -> dict[str, Any]:
         "finish": {"share": 0.1, "size": [640, 640]},
         "source": [{"own": ".", "format": labelled.form}],
     }
+
+
+def to_toml(recipe: dict[str, Any]) -> str:
+    """Write a recipe of one source as TOML; a JSON string, number or list is one of TOML too."""
+
+    def value(part: Any) -> str:
+        if isinstance(part, dict):
+            return "{ " + ", ".join(f"{key} = {value(inner)}" for key, inner in part.items()) + " }"
+        return json.dumps(part, ensure_ascii=False)
+
+    plain = "".join(f"{key} = {value(part)}\n" for key, part in recipe.items() if key != "source")
+    source = "".join(f"{key} = {value(part)}\n" for key, part in recipe["source"][0].items())
+    return f"{plain}\n[[source]]\n{source}"
