@@ -11,6 +11,9 @@ from benchmarks.counting.metrics import Sums, clear_mot, hota, identity_f1, sums
 from benchmarks.counting.sequences import Boxes, read_boxes
 
 
+BODY = np.array([40, 80])
+
+
 def walked(seed: int, objects: int = 12, frames: int = 60) -> tuple[Boxes, Boxes]:
     """Return objects on straight ways, and tracks of them: shaken, with misses, false ones and switches."""
     random = np.random.default_rng(seed)
@@ -18,7 +21,7 @@ def walked(seed: int, objects: int = 12, frames: int = 60) -> tuple[Boxes, Boxes
     ids, truth, told = np.arange(objects), Boxes(), Boxes()
     for frame in range(1, frames + 1):
         place = place + speed
-        boxes = np.concatenate([place, place + [40, 80]], axis=1).astype(np.float32)
+        boxes = np.concatenate([place, place + BODY], axis=1).astype(np.float32)
         if frame % 10 == 0:
             one, two = random.choice(objects, 2, replace=False)
             ids[one], ids[two] = ids[two], ids[one]
@@ -27,7 +30,7 @@ def walked(seed: int, objects: int = 12, frames: int = 60) -> tuple[Boxes, Boxes
         seen = random.random(objects) < 0.85
         shaken = (boxes + random.normal(0, 6, boxes.shape)).astype(np.float32)
         false = random.uniform(0, 400, (2, 2))
-        ghosts = np.concatenate([false, false + [40, 80]], axis=1).astype(np.float32)
+        ghosts = np.concatenate([false, false + BODY], axis=1).astype(np.float32)
         truth[frame] = (np.arange(objects), boxes)
         told[frame] = (np.append(ids[seen], [900, 901]), np.concatenate([shaken[seen], ghosts]))
     return truth, told
