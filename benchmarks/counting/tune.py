@@ -105,11 +105,11 @@ def tuned() -> dict[str, dict[str, dict[str, Settings]]]:
     return tomllib.loads(TABLE.read_text()) if TABLE.is_file() else {}
 
 
-def scene(condition: str, seeds: Sequence[int] = (100, 101)) -> Tuning:
+def scene(condition: str, seeds: Sequence[int] = (100, 101), seconds: float = 20.0) -> Tuning:
     """Return the built-in street at a rate, shaken and with gaps, with who is visible where."""
     rate, result = float(condition.removesuffix("fps")), []
     for seed in seeds:
-        place = street.street(seed)
+        place = street.street(seed, seconds)
         truth = street.truth(place)
         for noise in ("shaken", "gaps"):
             stream = street.stream(place, rate, street.NOISES[noise], seed)

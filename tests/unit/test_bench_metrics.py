@@ -10,7 +10,6 @@ import pytest
 from benchmarks.counting.metrics import Sums, clear_mot, hota, identity_f1, sums
 from benchmarks.counting.sequences import Boxes, read_boxes
 
-
 BODY = np.array([40, 80])
 
 
