@@ -115,6 +115,8 @@ class Detector:
         self._least = np.asarray([confidence], np.float32)
         self._foreign: Foreign | None = None
         if self.metadata.get("format") == FORMAT:
+            if names:
+                raise ModelError(f"{self.path}: tells its class names itself; take `names` out of the config")
             self.names = _names(self.metadata, self.path)
             self.input_size = _input_size(self._session, self.path)
             self._check_ports()

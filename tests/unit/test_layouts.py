@@ -10,6 +10,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from agent import node
+from agent.config import MODELS, CameraConfig
 from agent.infer import Detector, InferenceError, ModelError
 
 NAMES = "{0: 'person', 1: 'car'}"
@@ -89,7 +91,10 @@ def test_six_columns_of_one_class_are_told_by_their_length(tmp_path: Path) -> No
 def test_the_config_may_tell_the_names(tmp_path: Path) -> None:
     """Where the file is silent, the owner's names are taken; without them, the reason says what to write."""
     path = write(tmp_path / "m.onnx", ANSWERS["anchor-free"], names="")
-    assert Detector(path, names=["a", "b"]).names == {0: "a", 1: "b"}
+    camera = CameraConfig(source="scene:", model=str(path), names=["a", "b"], labels=["b"])
+    assert node.load_model("cam0", camera).names == {0: "a", 1: "b"}
+    with pytest.raises(ModelError, match="take `names` out"):
+        Detector(MODELS / "gb-yolo-n-mask.onnx", names=["a", "b"])
     with pytest.raises(ModelError, match=r"m\.onnx: it tells no class names; write them into the config"):
         Detector(path)
     with pytest.raises(ModelError, match=r"its output is \(1, 6, 126\), with 3 class names"):
