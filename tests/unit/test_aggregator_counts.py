@@ -126,6 +126,23 @@ def test_objects_count_by_tallies() -> None:
     assert rows.minutes(line="") == {1: 3, 2: 1}
 
 
+def test_zones_and_trips_are_kinds_of_their_own() -> None:
+    """What goes in and out of a zone and from gate to gate counts as running totals do, apart from lines."""
+    tallies = [
+        wire.Tally(
+            START + n * MINUTE, "cam0", 60_000, {}, [], {}, 0, 0, 0, 0, 0,
+            [wire.ZoneTotal("main", 0, "car", 3 * n, 2 * n)], [],
+            [wire.TripTotal("main:AB", "to x", "car", 5 * n)],
+        )
+        for n in range(3)
+    ]  # fmt: skip
+    steps = list(increments(Rows().take([(1, one) for one in tallies]).by_id.values()))
+    found: Counter[tuple[str, str, str]] = Counter()
+    for step in steps:
+        found[step.row.kind, step.row.line, step.row.destination] += step.amount
+    assert found == {("zone", "main", "in"): 6, ("zone", "main", "out"): 4, ("trip", "main:AB", "to x"): 10}
+
+
 @settings(max_examples=200, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 180), st.booleans()), min_size=1, max_size=60),

@@ -9,8 +9,8 @@ import type { Fact } from "./types";
 const MOST = 120;
 const KINDS: { name: string; types: string[] }[] = [
   { name: "Crossings", types: ["crossing"] },
-  { name: "Objects", types: ["detection", "track"] },
-  { name: "Box", types: ["camera", "lost", "stay"] },
+  { name: "Objects", types: ["detection", "track", "stay"] },
+  { name: "Box", types: ["camera", "lost"] },
 ];
 const ALL = KINDS.flatMap((kind) => kind.types);
 

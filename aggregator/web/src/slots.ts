@@ -101,7 +101,7 @@ export function watchedText(slot: Slot): string {
 
 /** How often in an hour of watching; null where too little was watched to say. */
 export function perHour(value: number, slot: Slot): number | null {
-  const enough = (0.05 * (slot.end - slot.start)) / 1000;
+  const enough = Math.min(60, (0.05 * (slot.end - slot.start)) / 1000);
   return slot.watched >= enough ? (value * 3600) / slot.watched : null;
 }
 
