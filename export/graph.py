@@ -236,9 +236,9 @@ class Writer:
         """Add a 1x1 convolution as a product of rows (h*w,channels): int8 in, float out."""
         graph = self.graph
         rows = graph.reshape(graph.node("Transpose", x.name, perm=[0, 2, 3, 1]), -1, x.channels)
-        product = graph.node("MatMul", rows, graph.weight(layer.weight[:, :, 0, 0].T, f"{name}.weight"))
-        product = graph.reshape(product, 1, -1, layer.out_channels, result=f"out_{product}")
-        y = graph.node("Add", product, graph.weight(layer.bias, f"{name}.bias"))
+        weight = graph.weight(layer.weight.flatten(1), f"{name}.weight")
+        product = graph.node("Gemm", rows, weight, graph.weight(layer.bias, f"{name}.bias"), transB=1)
+        y = graph.reshape(product, 1, -1, layer.out_channels, result=f"out_{product}")
         return Part(y, layer.out_channels, x.height, x.width)
 
     def grow(self, x: Part) -> str:

@@ -3,8 +3,8 @@
 The file is read back and written again in the form that int8 wants, then quantized statically: QDQ,
 activations unsigned, weights signed and per channel (U8S8, what the CPU's dot product takes). What always
 holds: the stem and the first stage stay in float, which is faster there, and so does all after the last
-products, because one step of 1/255 there moves a box; what is put together has one scale, so that putting
-together is copying.
+products, because one step of 1/255 there moves a box; what is put together after a ReLU has one scale, so
+that putting together is copying.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from agent.infer import Detector, ModelError
 from export.answer import store_answer
 from export.picture import Picture
 
-KINDS = ("Conv", "Relu", "Sigmoid", "Mul", "Add", "Concat", "MaxPool", "MatMul", "Transpose", "Reshape")
+KINDS = ("Conv", "Relu", "Sigmoid", "Mul", "Add", "Concat", "MaxPool", "Gemm", "Transpose", "Reshape")
 Feed = dict[str, NDArray[np.generic]]
 
 
@@ -73,7 +73,10 @@ def int8_nodes(proto: onnx.ModelProto, first: int) -> list[str]:
 def shared_ranges(
     proto: onnx.ModelProto, quantized: set[str], inputs: Iterator[Feed]
 ) -> dict[str, list[dict[str, Any]]]:
-    """Measure the range of each concatenation and give it to all that goes into it."""
+    """Measure the range of each concatenation after ReLU and give it to all that goes into it.
+
+    What has both signs keeps a scale for each part: one for all was less accurate.
+    """
     joins = [node for node in proto.graph.node if node.op_type == "Concat" and node.name in quantized]
     names = [node.output[0] for node in joins]
     probe = onnx.ModelProto()
@@ -86,6 +89,8 @@ def shared_ranges(
             low[name], high[name] = min(low[name], value.min()), max(high[name], value.max())
     ranges: dict[str, list[dict[str, Any]]] = {}
     for node in joins:
+        if low[node.output[0]] < 0:
+            continue
         rule = [{"rmin": low[node.output[0]], "rmax": high[node.output[0]]}]
         for name in (node.output[0], *node.input):
             ranges.setdefault(name, rule)
@@ -117,7 +122,7 @@ def quantize(source: Path, target: Path, pictures: Sequence[Picture], *, reduce_
     proto, first = _rewrite(source, detector)
     names = int8_nodes(proto, first)
     ranges = shared_ranges(proto, set(names), feeds(pictures, size))
-    logging.getLogger().setLevel(logging.ERROR)  # it advises a step that these graphs do not need
+    logging.disable(logging.WARNING)  # it advises a step that these graphs do not need
     with tempfile.TemporaryDirectory() as folder:
         whole, half = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
         onnx.save(proto, whole)
@@ -136,6 +141,7 @@ def quantize(source: Path, target: Path, pictures: Sequence[Picture], *, reduce_
             extra_options={"TensorQuantOverrides": ranges},
         )
         small = onnx.load(half)
+    logging.disable(logging.NOTSET)
     keep_products(small)
     words = "int8 (U8S8, 7-bit weights, float stem)" if reduce_range else "int8 (U8S8, float stem)"
     helper.set_model_props(small, detector.metadata | {"precision": words})
