@@ -99,13 +99,16 @@ def say(message: str) -> None:
 
 def bar(name: str) -> Callable[[int, int], None]:
     """Return what draws a bar of how much of a part is done, with the time it took so far."""
-    begun = time.monotonic()
+    begun, last = time.monotonic(), -1
 
     def show(done: int, total: int) -> None:
-        full = round(30 * done / max(total, 1))
+        nonlocal last
+        tenth, live = 10 * done // max(total, 1), sys.stderr.isatty()
+        if not live and tenth == last:
+            return
+        full, last = round(30 * done / max(total, 1)), tenth
         line = f"{name:10}[{'#' * full}{'.' * (30 - full)}] {done}/{total}  {time.monotonic() - begun:4.0f} s"
-        end = "\n" if done == total or not sys.stderr.isatty() else "\r"
-        print(line, end=end, file=sys.stderr, flush=True)
+        print(line, end="\r" if live and done < total else "\n", file=sys.stderr, flush=True)
 
     return show
 

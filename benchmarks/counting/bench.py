@@ -7,8 +7,9 @@ time. A task gives back sums only, so that groups of recordings can be added up 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
+from multiprocessing import Array
 from pathlib import Path
 from typing import Any
 
@@ -93,21 +94,27 @@ def settings(case: Case, peer: str, table: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def task(name: str, cases: Sequence[Case], peers: Sequence[str]) -> Outcome:
+def task(
+    name: str,
+    cases: Sequence[Case],
+    peers: Sequence[str],
+    progress: Callable[[int, int], None] | None = None,
+) -> Outcome:
     """Let every tracker have every case; return the sums under the task's name."""
     table, outcome = tune.tuned(), Outcome()
     jobs: list[Job] = []
-    names: list[tuple[int, str]] = []
+    labels: list[list[str]] = []  # of each job: where the tuned settings are the defaults, it is both
     for number, case in enumerate(cases):
-        _score(outcome, name, case, OURS, follow(case.stream))
+        _score(outcome, name, case, [OURS], follow(case.stream))
         for peer in peers:
-            for label, chosen in ((peer, {}), (f"{peer} tuned", settings(case, peer, table))):
-                jobs.append(Job(peer, number, case.stream.rate, chosen))
-                names.append((number, label))
+            best = settings(case, peer, table)
+            variants = [({}, [peer]), (best, [f"{peer} tuned"])] if best else [({}, [peer, f"{peer} tuned"])]
+            jobs += [Job(peer, number, case.stream.rate, chosen) for chosen, _ in variants]
+            labels += [names for _, names in variants]
     if jobs:
-        told = run([case.stream for case in cases], jobs)
-        for (number, label), each in zip(names, told, strict=True):
-            _score(outcome, name, cases[number], label, each)
+        told = run([case.stream for case in cases], jobs, progress)
+        for job, names, each in zip(jobs, labels, told, strict=True):
+            _score(outcome, name, cases[job.stream], names, each)
     return outcome
 
 
@@ -123,23 +130,39 @@ def follow(stream: Stream) -> list[Told]:
     return told
 
 
-def _score(outcome: Outcome, place: str, case: Case, tracker: str, told: Sequence[Told]) -> None:
-    key = (place, case.what, case.condition, tracker)
+def _score(outcome: Outcome, place: str, case: Case, trackers: Sequence[str], told: Sequence[Told]) -> None:
+    """Note what one run gave, under the name of each tracker that it stands for."""
+    keys = [(place, case.what, case.condition, tracker) for tracker in trackers]
     if case.truth is not None:
-        outcome.identity[key] = metrics.sums(case.truth, as_boxes(case.stream, told))
+        outcome.identity |= dict.fromkeys(keys, metrics.sums(case.truth, as_boxes(case.stream, told)))
     if case.crossings:
         events: list[wire.AnyEvent] = count_told(case.stream, told, case.lines)
         score = Score()
         score.compare(case.crossings, events, case.stream.rate, case.seconds)
-        outcome.counts[key] = score
+        outcome.counts |= dict.fromkeys(keys, score)
 
 
-def _recorded(folder: Path, peers: Sequence[str]) -> Outcome:
-    return task(folder.name.removeprefix("MOT15-"), list(recording(folder)), peers)
+_shares: Any = None  # in a pool's process: how far each task has come, shared with the parent
 
 
-def _street(seed: int, seconds: float, peers: Sequence[str]) -> Outcome:
-    return task(f"seed {seed}", list(scene(seed, seconds)), peers)
+def _share(shares: Any) -> None:
+    global _shares
+    _shares = shares
+
+
+def _recorded(number: int, folder: Path, peers: Sequence[str]) -> Outcome:
+    return task(folder.name.removeprefix("MOT15-"), list(recording(folder)), peers, _note(number))
+
+
+def _street(number: int, seed: int, seconds: float, peers: Sequence[str]) -> Outcome:
+    return task(f"seed {seed}", list(scene(seed, seconds)), peers, _note(number))
+
+
+def _note(task: int) -> Callable[[int, int], None]:
+    def note(done: int, total: int) -> None:
+        _shares[task] = 0.9 * done / total  # the rest is comparing
+
+    return note
 
 
 def everything(
@@ -149,13 +172,20 @@ def everything(
     peers: Sequence[str],
     progress: Callable[[int, int], None],
 ) -> Outcome:
-    """Do all tasks, two at a time, the long ones first."""
+    """Do all tasks, two at a time, the long ones first; tell the progress in percent."""
     outcome = Outcome()
     names = ("MOT17-04", *(name for name in (*FIXED, *MOVING) if name != "MOT17-04")) if data else ()
-    with ProcessPoolExecutor(2) as pool:
-        tasks = [pool.submit(_recorded, Path(data or ".") / "tracking" / name, peers) for name in names]
-        tasks += [pool.submit(_street, seed, seconds, peers) for seed in seeds]
-        for number, done in enumerate(as_completed(tasks), 1):
-            outcome.update(done.result())
-            progress(number, len(tasks))
+    shares = Array("d", max(len(names) + len(seeds), 1), lock=False)
+    with ProcessPoolExecutor(2, initializer=_share, initargs=(shares,)) as pool:
+        folders = [Path(data or ".") / "tracking" / name for name in names]
+        tasks = [pool.submit(_recorded, number, folder, peers) for number, folder in enumerate(folders)]
+        for number, seed in enumerate(seeds, len(names)):
+            tasks.append(pool.submit(_street, number, seed, seconds, peers))
+        left = set(tasks)
+        while left:
+            done, left = wait(left, 2, FIRST_COMPLETED)
+            for each in done:
+                outcome.update(each.result())
+                shares[tasks.index(each)] = 1.0
+            progress(int(100 * sum(shares) / len(tasks)), 100)
     return outcome
