@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from agent.assign import assign, match, near
 from agent.boxes import Detections
 from agent.flow import Flow
-from agent.motion import Book, Float, Int, Sight, overlap, spread, units
+from agent.motion import Book, Float, Int, Sight, boxes, overlap, spread, units
 
 __all__ = ["Tracker", "Tracks", "assign"]
 
@@ -40,6 +40,9 @@ Bool = NDArray[np.bool_]
 _NONE = np.zeros(0, np.int64)
 MISS = 14.0  # what it costs to leave a track without a detection: a worse pair is none
 OTHER_KIND = 2.0  # what it costs that a detection is of another class
+ALIKE = 2.0  # what an overlap of 1 is worth, beside the likelihood
+BAR = (0.4, 0.75)  # the mean confidence that confirms: where it starts, and the most that is learned
+LEARN = 0.015  # how much of a difference from `worst` each frame teaches
 TWIN = 0.75  # overlap of two detections that are one object
 FLOW_SURE = 4  # sightings before a track's speed is worth a note
 MOVED = 0.25  # sizes: a noticeable move
@@ -78,15 +81,17 @@ class Tracker:
     keep: float = 2.0  # seconds that an unseen confirmed track is remembered
     keep_parked: float = 60.0  # the most for one that had been standing so long
     doubt: float = 0.6  # the same for one that is not confirmed, but for two frames at least
-    evidence: float = 0.7  # sum of confidences that confirms
+    evidence: float = 0.7  # sum of confidences that confirms; their mean must be better, too, than of
+    worst: float = 0.4  # this share of all detections, the weakest
     jitter: float = 0.07  # how far a detection is off: share of the size
-    agility: float = 1.0  # how fast speed wanders: sizes/s per square root of a second
-    fastest: float = 4.0  # what a new object's speed may be, one sigma: sizes/s
+    agility: float = 0.5  # how fast speed wanders: sizes/s per square root of a second
+    fastest: float = 2.0  # what a new object's speed may be, one sigma: sizes/s
     gate: float = 5.0  # sigmas
     _book: Book = field(default_factory=Book.empty, init=False, repr=False)
     _flow: Flow = field(default_factory=Flow, init=False, repr=False)
     _now: float = field(default=-np.inf, init=False)
     _step: float = field(default=0.0, init=False)
+    _bar: float = field(default=BAR[0], init=False, repr=False)
     _next: int = field(default=1, init=False)
     _size: tuple[int, int] | None = field(default=None, init=False)
     _ended: Int = field(default_factory=lambda: _NONE, init=False, repr=False)
@@ -114,6 +119,7 @@ class Tracker:
         if len(self):
             self._predict(step)
         self._ended = self._expire(before)
+        self._learn(sight)
         rows, columns = self._associate(sight)
         self._correct(rows, sight.take(columns))
         self._confirm()
@@ -168,6 +174,12 @@ class Tracker:
         box = xyxy.T.astype(np.float64)
         covered: Int = two[overlap(box[:, one], box[:, two]) > TWIN]
         return covered
+
+    def _learn(self, sight: Sight) -> None:
+        """Let the bar follow what the confidences are here: a detector's weakest are mostly wrong."""
+        if len(sight.size):
+            below = np.count_nonzero(sight.confidence < self._bar) / len(sight.size)
+            self._bar = min(max(self._bar + LEARN * (self.worst - below), BAR[0]), BAR[1])
 
     def _predict(self, step: float) -> None:
         book = self._book
@@ -228,6 +240,7 @@ class Tracker:
         inside = (squared < self.gate**2).nonzero()[0]
         rows, columns, total = rows[inside], columns[inside], total[:2, inside]
         cost = 8 * np.log1p(squared[inside] / 4) + np.log(total[0] * total[1] / sight.size[columns] ** 4)
+        cost -= ALIKE * overlap(boxes(book.mean[:, rows]), boxes(sight.channels[:, columns]))
         cost += OTHER_KIND * (book.kind[rows] != sight.kind[columns])
         return rows, columns, cost
 
@@ -263,7 +276,9 @@ class Tracker:
             return
         hits, age = book.hits[new], book.seen[new] - book.born[new]
         good = (hits >= 3) | ((hits >= 2) & (age >= 0.2 - 1e-6))
-        good &= (2 * hits >= book.frames[new]) & (book.evidence[new] >= self.evidence)
+        good &= (2 * hits >= book.frames[new]) & (
+            book.evidence[new] >= np.maximum(self.evidence, self._bar * hits)
+        )
         new = new[good]
         book.number[new] = self._next + np.arange(len(new))
         self._next += len(new)
