@@ -178,9 +178,9 @@ class Analyst:
         numbers = tracks.track_id[mine]
         if len(numbers) == len(self._last[0]) and (numbers == self._last[0]).all():
             return self._last[1]
-        fresh = [place for place, number in enumerate(numbers.tolist()) if number not in self._row]
+        fresh = {n: place for place, n in enumerate(numbers.tolist()) if n not in self._row}
         if fresh:
-            self._meet(tracks, np.arange(len(tracks))[mine][fresh], size, wall_ms)
+            self._meet(tracks, np.arange(len(tracks))[mine][list(fresh.values())], size, wall_ms)
         self._last = numbers, np.array([self._row[number] for number in numbers.tolist()], np.int64)
         return self._last[1]
 
@@ -208,10 +208,26 @@ class Analyst:
         events: list[wire.AnyEvent] = []
         things, self._last = self._objects, (_NONE, _NONE)
         for row in rows:
-            events += self._teller.end(row)
+            events += self._unfinished(row) + self._teller.end(row)
             del self._row[int(things.number[row])]
         things.give_back(np.array(rows, np.int64))
         return events
+
+    def _unfinished(self, row: int) -> list[wire.AnyEvent]:
+        """Tell what an object has passed that was on its way when it was seen last, a moment ago."""
+        things, seen = self._objects, float(self._objects.seen[row])
+        passed = np.flatnonzero(things.pending[row]).tolist()
+        if not passed or self._now - seen > GAP_SECONDS:
+            return []
+        far = geometry.GOING * float(geometry.margins(things.size[row]))
+        if not geometry.going(self._paths.recent(row, seen - 2 * geometry.GOING_SECONDS), far, self._aspect):
+            return []
+        ways: list[wire.Direction] = ["AB" if things.pending[row, line] > 0 else "BA" for line in passed]
+        return [
+            event
+            for line, way in zip(passed, ways, strict=True)
+            for event in self._teller.crossing(row, line, way)
+        ]
 
     # ── one frame ─────────────────────────────────────────────────────────────────────────────────
 

@@ -21,6 +21,9 @@ Hysteresis: passes are added up (+1 for AB, -1 for BA) and told only when the an
       :   |     |_|          d    :        d: passes beyond the end of the line  -> nothing
       . . . . . . . . . . . . . . .  <- the margin, measured to the drawn line, ends included
 
+What is on its way when its path ends, past the line but not yet clear of it, has passed: it left the picture,
+or was lost there. What stood there has not.
+
 No side is remembered, only passes: a line that is drawn or moved never counts what already happened.
 
 Coordinates are fractions of the frame, and those are not square. Signs do not care; lengths do. So every
@@ -44,6 +47,7 @@ Points = Sequence[tuple[float, float]]
 
 MARGIN = 0.006  # frame heights: the margin where the size of the object is not known
 MARGIN_SHARE, MARGIN_LEAST = 0.1, 0.005  # else: share of the object's size; frame heights
+GOING, GOING_SECONDS = 2.5, 1.0  # margins in its last second: so much is on its way
 REACH = 0.002  # frame heights: ends belong to the line, also for a box that the frame's edge cuts off
 
 
@@ -202,7 +206,18 @@ def crossings_of_path(
         pending, told = settle(pending, net[step], away[step], margin)
         if told[0]:
             found.append((passed, "AB" if told[0] > 0 else "BA"))
+    if pending[0] and going(track, GOING * margin, aspect):
+        found.append((passed, "AB" if pending[0] > 0 else "BA"))
     return found
+
+
+def going(path: Float, far: float, aspect: float = 1.0) -> bool:
+    """Say whether a path (N,3) of [t, x, y] went as far (frame heights) in its last second."""
+    if len(path) < 2:
+        return False
+    before = max(path[0, 0], path[-1, 0] - GOING_SECONDS)
+    x, y = (path[-1, axis] - np.interp(before, path[:, 0], path[:, axis]) for axis in (1, 2))
+    return bool(np.hypot(x * aspect, y) >= far)
 
 
 def simplify(path: ArrayLike, tolerance: float, aspect: float = 1.0) -> Float:

@@ -233,6 +233,30 @@ def test_passing_just_beyond_the_lines_end(slope: float, rate: float) -> None:
         assert len(street.crossings) == counted
 
 
+@any_rate
+@pytest.mark.parametrize(("line", "side"), [(0.98, 0.3), (0.97, 0.4), (0.99, 0.15)])
+def test_leaving_the_picture_just_behind_the_line(line: float, side: float, rate: float) -> None:
+    """A box that the frame's edge cuts off before it can be clear of the line has passed when it is gone."""
+    street = Street(rate=rate, main=wire.Line(points=[(0.0, line), (1.0, line)]))
+    for step in range(round(3 * rate)):
+        street.see({1: (0.5, min(0.5 + 0.25 * step / rate, 1.0))}, side=side)
+        if 0.5 + 0.25 * step / rate > 1.05:
+            break
+    street.see({}, ended=(1,))
+    assert street.ways == ["AB"]
+
+
+@any_rate
+def test_parked_on_the_line_and_lost_there(rate: float) -> None:
+    """What stood on the line when it was seen last has passed nothing, wherever its last box trembled to."""
+    street, random = Street(rate=rate, main=LEVEL), np.random.default_rng(7)
+    for number in range(1, 40):
+        for _ in range(round(2 * rate)):
+            street.see({number: (0.5, 0.6 + 0.2 * random.normal(0, 0.02))}, side=0.2)
+        street.see({}, ended=(number,))
+    assert street.crossings == []
+
+
 @pytest.mark.parametrize("number", [-1, 0])
 def test_unconfirmed_id(number: int) -> None:
     """Tracks numbered 0 or -1, as other trackers give them, are nothing."""
@@ -240,6 +264,22 @@ def test_unconfirmed_id(number: int) -> None:
     street.go(number, (0.5, 0.4), (0.5, 0.8))
     street.close()
     assert street.events == []
+    assert len(street.analyst) == 0
+
+
+def test_a_number_given_twice_in_a_frame() -> None:
+    """A tracker that gives two boxes one number makes neither an error nor a second object."""
+    street = Street(main=LEVEL)
+    two = Tracks(
+        np.array([[600, 300, 680, 360], [610, 305, 690, 365]], np.float32),
+        np.array([5, 5]),
+        np.full(2, 0.8, np.float32),
+        np.full(2, CAR),
+    )
+    for step in range(300):
+        street.events += street.analyst.update(two, [], SIZE, step / 15, WALL)
+    street.close()
+    assert len(street.told(wire.Track)) == 1
     assert len(street.analyst) == 0
 
 
