@@ -10,8 +10,6 @@ import time
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-BUCKETS = ("minute", "hour", "day")
-
 
 def now() -> datetime:
     """Return this machine's time as the database keeps it, in whole milliseconds."""

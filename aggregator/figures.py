@@ -20,7 +20,7 @@ from aggregator import answers, calendar
 from aggregator.counts import HOUR, MINUTE, REACH, Increment, increments, of_kind
 from aggregator.store import Store
 
-LONGEST = {"minute": 8 * 24 * HOUR, "hour": 100 * 24 * HOUR, "day": 800 * 24 * HOUR}
+LONGEST = {"minute": 8, "hour": 100, "day": 800, "all": 100}  # days
 LATE = 150_000  # ms: a minute's tally comes with the node's next batch, until then nobody knows of it
 UNKNOWN = "unknown"
 _NORMAL = 1.959964  # the 97.5 % quantile of the normal distribution
@@ -29,7 +29,7 @@ _NOTICED = 0.05  # the part of a slot that has to be unseen to be told
 
 
 class Window(msgspec.Struct, frozen=True):
-    """A span of time in buckets: [since, until)."""
+    """A span of time in buckets: [since, until). The bucket "all" is the whole span."""
 
     since: int
     until: int
@@ -38,7 +38,7 @@ class Window(msgspec.Struct, frozen=True):
 
     def start(self, at: int) -> int:
         """Return the start of the bucket that a moment lies in."""
-        return calendar.bucket_start(at, self.bucket, self.zone)
+        return self.since if self.bucket == "all" else calendar.bucket_start(at, self.bucket, self.zone)
 
     @property
     def slot(self) -> int:
@@ -47,8 +47,10 @@ class Window(msgspec.Struct, frozen=True):
         return MINUTE if fine else 15 * MINUTE
 
     def whole_hours(self) -> bool:
-        """True if the zone's hours are those of UTC at both edges."""
-        return all(self.start(edge // HOUR * HOUR) % HOUR == 0 for edge in (self.since, self.until))
+        """True if the zone's hours are those of UTC at both edges, or do not matter."""
+        return self.bucket == "all" or all(
+            self.start(edge // HOUR * HOUR) % HOUR == 0 for edge in (self.since, self.until)
+        )
 
     def whole(self, hour: int) -> bool:
         """True if an hour (of UTC) lies in one bucket and no edge cuts it."""

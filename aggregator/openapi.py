@@ -19,7 +19,7 @@ _QUERY: dict[str, tuple[dict[str, Any], str]] = {
     "line": ({"type": "string"}, "only this line"),
     "from": ({"type": "string"}, "Unix milliseconds or ISO 8601; included"),
     "to": ({"type": "string"}, "Unix milliseconds or ISO 8601; not included"),
-    "bucket": ({"type": "string", "enum": ["minute", "hour", "day"]}, "of the site's clock"),
+    "bucket": ({"type": "string", "enum": ["minute", "hour", "day", "all"]}, "of the site's clock; all: one"),
     "format": ({"type": "string", "enum": ["json", "csv", "jsonl"]}, "or by the Accept header"),
     "zone": ({"type": "string"}, "only this zone"),
     "origin": ({"type": "string"}, "from this gate, `line:AB` or a zone: to any that came later"),

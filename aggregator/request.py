@@ -60,13 +60,13 @@ def window_of(request: web.Request) -> figures.Window:
     zone = request.app[CENTRE].config.zone
     at = int(time.time() * 1000)
     bucket = request.query.get("bucket", "hour")
-    if bucket not in calendar.BUCKETS:
-        raise bad(f"bucket: one of {', '.join(calendar.BUCKETS)}")
+    if bucket not in figures.LONGEST:
+        raise bad(f"bucket: one of {', '.join(figures.LONGEST)}")
     since = moment(request, "from", calendar.day_start(at, zone))
     until = moment(request, "to", max(at, since) + 60_000)
     longest = figures.LONGEST[bucket]
-    if until - since > longest:
-        raise bad(f"from, to: at most {longest // 86_400_000} days by {bucket}")
+    if until - since > longest * 86_400_000:
+        raise bad(f"from, to: at most {longest} days by {bucket}")
     return figures.Window(since, until, bucket, zone)
 
 

@@ -101,6 +101,8 @@ async def test_figures_of_a_day(stack: Stack) -> None:
         assert (zone["stays"], zone["dwell_p50"], zone["watched_seconds"]) == (10, 5.5, 43 * 60.0)
         hours = await figures(client, "zones", bucket="hour")
         assert sum(one["entered"] for one in hours) == 120
+        (whole,) = await figures(client, "zones", bucket="all")
+        assert {**whole, "start": zone["start"]} == zone
 
         for what in ("shares", "zones", "trips", "speeds", "tallies"):
             url = f"{PREFIX}/nodes/figure-1/{what}?from=2024-10-27&to=2024-10-28&bucket=day&format="

@@ -123,13 +123,14 @@ function History({
     return { counts, tallies };
   });
   const rest = useHistory(node, name, ["tally"], async (bucket, range) => {
-    const [shares, inZones, trips, speeds] = await Promise.all([
+    const [shares, inZones, zonesWhole, trips, speeds] = await Promise.all([
       api.rows("shares", node, name, bucket, range),
       api.rows("zones", node, name, bucket, range),
+      api.rows("zones", node, name, "all", range),
       api.rows("trips", node, name, bucket, range),
       api.rows("speeds", node, name, bucket, range),
     ]);
-    return { shares, zones: inZones, trips, speeds };
+    return { shares, zones: inZones, zonesWhole, trips, speeds };
   });
   const tallies = crossings?.rows.tallies ?? NO_TALLIES;
   const common = { node, camera: name, loaded: rest };

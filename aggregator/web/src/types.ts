@@ -5,7 +5,7 @@ export type CameraStatus = "ok" | "absent" | "stalled" | "frozen" | "ended";
 export type Direction = "AB" | "BA";
 export type Anchor = "bottom" | "center";
 export type Point = [number, number];
-export type Bucket = "minute" | "hour" | "day";
+export type Bucket = "minute" | "hour" | "day" | "all";
 
 export interface CameraEntry {
   camera: string;

@@ -86,7 +86,7 @@ interface ZonesProps {
   node: string;
   camera: string;
   zones: string[];
-  loaded: Loaded<{ zones: ZoneRow[] }> | null;
+  loaded: Loaded<{ zones: ZoneRow[]; zonesWhole: ZoneRow[] }> | null;
   tallies: TallyRow[];
 }
 
@@ -108,11 +108,12 @@ export function ZonesChart({ node, camera, zones, loaded, tallies }: ZonesProps)
       slots.map((row) => row?.occupancy_peak || null),
     ];
     const highest = Math.max(0, ...slots.map((row) => row?.occupancy_peak ?? 0));
-    return { made, rows, slots, data, options: options(loaded, made, highest, clock, setHovered) };
+    const whole = joined(loaded.rows.zonesWhole.filter((row) => row.zone === zone));
+    return { made, whole, slots, data, options: options(loaded, made, highest, clock, setHovered) };
   }, [loaded, tallies, zone, clock]);
   if (!names.length || !loaded || !shown) return null;
   const slot = hovered == null ? undefined : shown.made[hovered];
-  const row = hovered == null ? joined(shown.rows) : shown.slots[hovered];
+  const row = hovered == null ? shown.whole : shown.slots[hovered];
   return (
     <section class="panel chart" data-testid="zone-occupancy">
       <header class="row wrap">
