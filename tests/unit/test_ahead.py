@@ -169,3 +169,29 @@ def test_a_dead_capture_thread_is_not_hidden() -> None:
         with pytest.raises(RuntimeError, match="has died"):
             ahead.next()
         ahead.stop()
+
+
+class Flaky(Detector):
+    """A real detector that fails at every third picture."""
+
+    looks = 0
+
+    def detect(self, image_bgr: Uint8) -> Detections:
+        """Fail at the third, the sixth and so on."""
+        self.looks += 1
+        if self.looks % 3 == 0:
+            raise InferenceError("no answer")
+        return super().detect(image_bgr)
+
+
+def test_a_frame_without_an_answer_is_dropped_and_counted(tmp_path: Path) -> None:
+    """The minute tells the frames that could not be judged; the others are judged, and the loop goes on."""
+    camera = CameraConfig(source=f"{shades(tmp_path, 3)}?seconds=0.1", pace="fast")
+    pipeline = Pipeline("c", camera, Flaky(camera.model_path), camera.settings(), Totals(), wall=lambda: NOW)
+    events: list[wire.AnyEvent] = []
+    with pipeline.camera:
+        while not any(isinstance(event, wire.CameraState) and event.state == "ended" for event in events):
+            events += pipeline.step().events
+    pipeline.close()
+    minutes = [event for event in events if isinstance(event, wire.Tally)]
+    assert [(minute.captured, minute.inferred, minute.dropped) for minute in minutes] == [(12, 8, 4)]

@@ -12,8 +12,8 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from agent import answer
-from agent.config import MODELS
+from agent import answer, node
+from agent.config import MODELS, CameraConfig, Config
 from agent.infer import Detector, ModelError
 from agent.known import Known, meet
 from export.answer import store_answer
@@ -79,6 +79,16 @@ def test_wrong_answers_are_refused_with_a_way_out(model: Path, tmp_path: Path) -
     with pytest.raises(ModelError, match="use the float model") as caught:
         answer.check(Detector(small, confidence=0.1))
     assert "\n" not in str(caught.value)
+
+
+def test_a_wrong_answer_ends_the_start(model: Path, tmp_path: Path) -> None:
+    """The node does not start with a model that computes wrongly here, and remembers nothing of it."""
+    wrong = miscomputing(model, tmp_path / "wrong.onnx")
+    camera = CameraConfig(source="scene:", model=str(wrong))
+    config = Config(node="gate-1", state_dir=str(tmp_path / "state"), camera={"cam0": camera})
+    with pytest.raises(node.NodeError, match="wrong answers on this CPU"):
+        node.meet_models(config, node.load_models(config))
+    assert not (tmp_path / "state").exists()
 
 
 def test_a_file_without_an_answer_passes(model: Path, tmp_path: Path) -> None:
