@@ -217,6 +217,18 @@ def test_processes_make_the_same_batches() -> None:
         np.testing.assert_array_equal(next(thread).pictures, next(processes).pictures)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch sees no GPU")
+def test_a_gpu_goes_on_where_a_cpu_stopped(tmp_path: Path) -> None:
+    """One checkpoint serves both: the first loss on the GPU is the one that the CPU would have had."""
+    batch, losses = one_batch([[True, False, False]], [False] * 3), []
+    loop.Run(RECIPE, loop.Plan(threads=1, device=torch.device("cpu")), tmp_path).save()
+    for name in ("cpu", "cuda"):
+        run = loop.Run(RECIPE, loop.Plan(threads=1, device=torch.device(name)), tmp_path)
+        assert run.resume()
+        losses.append(loop.step(run.model, run.optimizer, batch).total.item())
+    assert losses[1] == pytest.approx(losses[0], rel=0.05)
+
+
 def test_a_loss_that_is_not_finite_stops_it(tmp_path: Path) -> None:
     """Not-a-number ends the training with one line, before the weights are touched."""
     run = loop.Run(RECIPE, loop.Plan(threads=1), tmp_path)
