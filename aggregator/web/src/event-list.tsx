@@ -4,6 +4,7 @@ import { api } from "./api";
 import { useCell } from "./cell";
 import { Clock, count, span } from "./format";
 import { login, onFact, returns } from "./session";
+import { gateName } from "./trips";
 import type { Fact } from "./types";
 
 const MOST = 120;
@@ -14,6 +15,13 @@ const KINDS: { name: string; types: string[] }[] = [
 ];
 const ALL = KINDS.flatMap((kind) => kind.types);
 
+/** The lines and zones that an object passed, in order: ", main A→B, then kerb". */
+function passed(fact: Fact): string {
+  const gates = (fact.gates ?? []) as { name: string; kind: string }[];
+  const names = gates.map(({ name, kind }) => gateName(kind === "in" ? name : `${name}:${kind}`));
+  return names.length ? `, ${names.join(", then ")}` : "";
+}
+
 function sentence(fact: Fact): string {
   const text = (field: string): string => String(fact[field] ?? "");
   const number = (field: string): number => Number(fact[field] ?? 0);
@@ -23,7 +31,7 @@ function sentence(fact: Fact): string {
     case "detection":
       return `${text("label")} seen, ${number("score")} % sure`;
     case "track":
-      return `${text("label")} followed for ${span(number("age"))}${fact.ended === false ? " so far" : ""}`;
+      return `${text("label")} followed for ${span(number("age"))}${fact.ended === false ? " so far" : ""}${passed(fact)}`;
     case "camera":
       return `camera ${text("state")}${fact.reason ? `: ${text("reason")}` : ""}`;
     case "stay":
