@@ -62,6 +62,27 @@ def test_any_number_of_workers_tells_the_same(street: Path, monkeypatch: pytest.
     assert one == two == three
 
 
+def looped(street: Path, workers: int) -> list[bytes]:
+    """Return what is told of the first frames of a looped file, over its seam."""
+    camera = CameraConfig(source=str(street), pace="fast", loop=True, workers=workers)
+    detector = Detector(camera.model_path, confidence=0.1)
+    pipeline = Pipeline("cam0", camera, detector, camera.settings(), Totals(), wall=lambda: NOW)
+    events: list[wire.AnyEvent] = []
+    with pipeline.camera:
+        while pipeline.seen < 80:
+            events += pipeline.step().events
+    pipeline.close()
+    return [wire.encode_event(event, 0) for event in events]
+
+
+def test_a_seam_is_where_it_was(street: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A looped file ends its tracks between the same two frames, however many are looked at ahead."""
+    monkeypatch.setattr(capture, "time", SimpleNamespace(time=lambda: NOW, monotonic=time.monotonic))
+    one, three = looped(street, 1), looped(street, 3)
+    assert sum(wire.decode_event(event, 0).__class__ is wire.Track for event in one) > 0
+    assert one == three
+
+
 class Eyes:
     """Tell a picture's own brightness as a box, the even ones late; some cannot be judged."""
 
