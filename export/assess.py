@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -79,16 +79,18 @@ def assess(detector: Detector, pictures: Sequence[Picture], rolls: Sequence[floa
     )
 
 
+def _turned(detector: Detector, seen: Sequence[Seen], degrees: float) -> Iterator[Seen]:
+    """Look at all pictures turned, one at a time: only their boxes are kept."""
+    for one in watched(seen, f"pictures turned by {degrees:g} degrees"):
+        picture = turn(one.picture, degrees)
+        yield Seen(dataclasses.replace(picture, image=picture.image[:0]), detector.detect(picture.image))
+
+
 def _masks(detector: Detector, seen: list[Seen], names: list[str], rolls: Sequence[float]) -> Masks:
     whole = gather(seen, names)
     sources = sorted({one.picture.source for one in seen if len(one.picture.boxes)})
     turned = {"0": whole} | {
-        f"{degrees:g}": gather(
-            look(detector, watched([turn(one.picture, degrees) for one in seen], f"turned by {degrees:g}")),
-            names,
-        )
-        for degrees in rolls
-        if degrees
+        f"{degrees:g}": gather(list(_turned(detector, seen, degrees)), names) for degrees in rolls if degrees
     }
     found, at_90 = find(seen, names)
     wrong = whole.where(whole.kind == INCORRECT)

@@ -107,7 +107,7 @@ def _curves(scores: Sequence[Score]) -> str:
 def _confusion(assessment: Assessment) -> str:
     def shade(count: int, total: int) -> str:
         share = count / max(total, 1)
-        colour = f"color-mix(in srgb,#0b63c4 {100 * share:.0f}%,transparent)"
+        colour = f"color-mix(in srgb,#0b63c4 {60 * share:.0f}%,transparent)"
         return f'<div style="background:{colour};padding:0 .5rem">{count} <small>{share:.0%}</small></div>'
 
     heads = ["true class", *(escape(name) for name in assessment.names), "missed"]

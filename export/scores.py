@@ -126,10 +126,17 @@ def _within(value: float, drawn: Float64) -> Interval:
 
 
 def ratio(top: NDArray[np.number], bottom: NDArray[np.number], drawn: Float64) -> Interval:
-    """Return sum(top) / sum(bottom), both (pictures,); `drawn` is (DRAWS, pictures)."""
+    """Return sum(top) / sum(bottom), both (pictures,); `drawn` is (DRAWS, pictures).
+
+    Where all or none count, redrawing shows no spread, so the open end is Wilson's for as many trials.
+    """
+    trials = float(bottom.sum())
     with np.errstate(divide="ignore", invalid="ignore"):
-        value = np.float64(top.sum()) / np.float64(bottom.sum())
-        return _within(float(value), (drawn @ top) / (drawn @ bottom))
+        share = _within(float(np.float64(top.sum()) / np.float64(trials)), (drawn @ top) / (drawn @ bottom))
+    open_end = 1.96**2 / (trials + 1.96**2)
+    if share.value == 1:
+        return share._replace(low=min(share.low, 1 - open_end))
+    return share._replace(high=max(share.high, open_end)) if share.value == 0 else share
 
 
 def precision_interval(matched: Sequence[Matched], drawn: Float64) -> tuple[Interval, Interval]:
