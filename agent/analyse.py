@@ -190,9 +190,9 @@ class Analyst:
         first = np.full(len(new), self._now) if tracks.since is None else tracks.since[new]
         origin = tracks.xyxy if tracks.origin is None else tracks.origin
         old = (first < self._edited)[:, None]
-        bottom, center, things.size[rows] = geometry.anchors(
-            np.where(old, tracks.xyxy[new], origin[new]), frame_size
-        )
+        xyxy = np.where(old, tracks.xyxy[new], origin[new])
+        bottom, center, things.size[rows] = geometry.anchors(xyxy, frame_size)
+        things.box[rows] = xyxy / np.array([*frame_size, *frame_size], np.float64)
         things.spot[rows, 0], things.spot[rows, 1] = bottom, center
         things.side[rows] = self._sides(things.spot[rows])
         things.number[rows], things.wall[rows] = tracks.track_id[new], wall_ms
@@ -240,7 +240,7 @@ class Analyst:
         rows, xyxy, things = self._rows(tracks, mine, size, wall_ms), tracks.xyxy[mine], self._objects
         if not len(rows):
             return []
-        before, since = things.spot[rows], things.seen[rows]
+        before, since, box = things.spot[rows], things.seen[rows], things.box[rows]
         bottom, center, things.size[rows] = geometry.anchors(xyxy, size)
         things.spot[rows, 0], things.spot[rows, 1] = bottom, center
         things.box[rows] = xyxy / np.array([*size, *size], np.float64)
@@ -251,23 +251,24 @@ class Analyst:
         sharp = None if sharpness is None else sharpness[mine]
         self._vote.cast(things, rows, tracks.class_id[mine], tracks.confidence[mine], sharp, self._now)
         self._paths.add(rows, self._now, bottom)
-        blind = self._now - since > GAP_SECONDS
+        blind = (self._now - since > GAP_SECONDS) & (things.frames[rows] > 1)  # what is new was followed
         if blind.any():  # nobody knows which way it came
             before[blind] = things.spot[rows[blind]]
             things.pending[rows[blind]] = 0
-        return self._pass(rows, before, since) + self._zone(rows, before, since)
+        return self._pass(rows, before, since, box) + self._zone(rows, before, since)
 
-    def _pass(self, rows: Int, before: Float, since: Float) -> list[wire.AnyEvent]:
-        """Tell the lines that were crossed. `before` (N,2,2): where the anchors were at `since` (N,)."""
+    def _pass(self, rows: Int, before: Float, since: Float, box: Float) -> list[wire.AnyEvent]:
+        """Tell the lines that were crossed. `before` (N,2,2), `box` (N,4): what was where at `since` (N,)."""
         things, after = self._objects, self._objects.spot[rows]
         sides = self._sides(after)
         open_ = (sides != things.side[rows]).any(axis=1) | (things.pending[rows] != 0).any(axis=1)
         things.side[rows] = sides
         if not open_.any():
             return []
-        rows, before, after, since = rows[open_], before[open_], after[open_], since[open_]
+        rows, before, after, since, box = (each[open_] for each in (rows, before, after, since, box))
         parts = [gates.passes(before[:, anchor], after[:, anchor]) for anchor, gates in self._on]
         net, share, away = (np.concatenate(each, axis=1) for each in zip(*parts, strict=True))  # (N,L)
+        share = geometry.moment(share, box, things.box[rows])
         at = since[:, None] + share * (self._now - since)[:, None]
         things.passed[rows] = np.where(net != 0, at, things.passed[rows])
         margin = geometry.margins(things.size[rows])[:, None]

@@ -48,6 +48,7 @@ Points = Sequence[tuple[float, float]]
 MARGIN = 0.006  # frame heights: the margin where the size of the object is not known
 MARGIN_SHARE, MARGIN_LEAST = 0.1, 0.005  # else: share of the object's size; frame heights
 GOING, GOING_SECONDS = 2.5, 1.0  # margins in its last second: so much is on its way
+CUT = 0.004  # so near to the frame's edge a box is cut off
 REACH = 0.002  # frame heights: ends belong to the line, also for a box that the frame's edge cuts off
 
 
@@ -120,6 +121,24 @@ class Gates:
             np.asarray(np.maximum.reduceat(share, self.first, axis=1), np.float64),
             np.asarray(np.minimum.reduceat(away, self.first, axis=1), np.float64),
         )
+
+
+def moment(share: Float, before: Float, after: Float) -> Float:
+    """Return at which share of its time a move had made a share (N,L) of its way. Boxes (N,4) in fractions.
+
+    What goes away from the camera at a constant speed grows smaller and goes ever more slowly in the picture:
+    its distance is taken as the inverse of its size. A side that the frame cuts off tells nothing of that.
+    """
+    cut = (
+        ((before < CUT) | (before > 1 - CUT) | (after < CUT) | (after > 1 - CUT))
+        .reshape(-1, 2, 2)
+        .any(axis=1)
+    )
+    grown = (after[:, 2:] - after[:, :2]) / np.maximum(before[:, 2:] - before[:, :2], 1e-6)  # (N,2)
+    known = np.where(cut, 0.0, 1.0)
+    log = (known * np.log(np.maximum(grown, 1e-3))).sum(axis=1) / np.maximum(known.sum(axis=1), 1.0)
+    ratio = np.exp(log)[:, None]
+    return np.asarray(share * ratio / (1 - share + share * ratio), np.float64)
 
 
 def _reach(points: Float) -> Float:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from agent import wire
 from agent.boxes import Detections
 from agent.geometry import crossings_of_path
+from agent.street.view import View
 from agent.track import Tracker, Tracks
 from tests.unit.watched import CAR, LEVEL, SIZE, TRUCK, WALL, Street
 
@@ -154,6 +155,26 @@ def test_the_way_before_confirmation_counts() -> None:
         )
         street.now += 0.4
     assert street.crossings == [("AB", "car", 1)]
+
+
+@pytest.mark.parametrize("waited", [1.0, 2.8, 4.5])
+def test_a_late_confirmation_tells_the_right_moment(waited: float) -> None:
+    """What drives away at a constant speed, and is told late, passed when it really was there."""
+    view = View.looking((1.0, 0.0, 7.0), 0.02, 0.3, 900.0, *SIZE)
+    seen, passed = [], 0.4 * waited
+    for now in (0.0, waited, passed):
+        y = 12.0 + 8.0 * now
+        pixels, _ = view.project(np.array([(0.0, y, 0.0), (2.0, y, 0.0), (0.0, y, 1.5), (2.0, y, 1.5)]))
+        seen.append([*pixels.min(axis=0), *pixels.max(axis=0)])
+    first, last, between = np.array(seen, np.float32)
+    level = float(between[3]) / SIZE[1]
+    street = Street(main=wire.Line(points=[(0.0, level), (1.0, level)]))
+    tracks = Tracks(
+        last[None], np.array([1]), np.array([0.8], np.float32), np.array([CAR]), first[None], np.array([0.0])
+    )
+    street.events += street.analyst.update(tracks, [], SIZE, waited, WALL + round(1000 * waited))
+    (crossing,) = street.told(wire.Crossing)
+    assert (crossing.at - WALL) / 1000 == pytest.approx(passed, abs=0.05 * waited)
 
 
 def test_anchor_center() -> None:

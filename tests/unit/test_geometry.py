@@ -10,7 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.geometry import Areas, Gates, anchors, crossings_of_path, distance, inside, settle, simplify
+from agent.geometry import (
+    Areas,
+    Gates,
+    anchors,
+    crossings_of_path,
+    distance,
+    inside,
+    moment,
+    settle,
+    simplify,
+)
 
 LEVEL = [(0.0, 0.6), (1.0, 0.6)]
 UPRIGHT = [(0.5, 1.0), (0.5, 0.0)]
@@ -229,3 +239,15 @@ def test_a_pass_is_a_change_of_sides(seed: int, aspect: float) -> None:
     net, _, _ = gates.passes(before, after)
     changed = (gates.sides(before) != gates.sides(after)).any(axis=1)
     assert changed[(net != 0).any(axis=1)].all()
+
+
+def test_the_moment_of_a_pass_knows_perspective() -> None:
+    """Half way is half the time for what keeps its size; what grows smaller was there sooner."""
+    here, small = np.array([[0.2, 0.2, 0.4, 0.4]]), np.array([[0.5, 0.5, 0.6, 0.6]])
+    cut, wide = np.array([[0.2, 0.0, 0.4, 0.1]]), np.array([[0.2, 0.3, 0.4, 0.9]])
+    half = np.array([[0.5]])
+    assert moment(half, here, here) == pytest.approx(0.5)
+    assert moment(half, here, small) == pytest.approx(1 / 3)
+    assert moment(half, small, here) == pytest.approx(2 / 3)
+    assert moment(half, cut, wide) == pytest.approx(0.5), "a side that is cut off tells nothing"
+    assert moment(np.array([[0.0, 1.0]]), here, small).tolist() == [[0.0, 1.0]]
