@@ -113,7 +113,7 @@ async def test_malformed_messages_go_to_quarantine(stack: Stack) -> None:
     """What is no batch, altered, or a foreign state is kept once with its reason and never acknowledged."""
     config = settings(stack.mqtt_url, stack.mongodb_uri, "ingest_malformed")
     good = batch(7, 1, [crossing(1)])
-    altered = good[:-1] + bytes([good[-1] ^ 1])
+    altered = good[:-1] + bytes([good[-1] ^ 2])
     async with centre(config) as running, box(stack.mqtt_url, "bad-1") as node:
         for payload in (altered, altered, b"", b"\xc1", b"{", b"[]", bytes(300_000)):
             await node.send(payload)
