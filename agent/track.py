@@ -41,8 +41,10 @@ _NONE = np.zeros(0, np.int64)
 MISS = 14.0  # what it costs to leave a track without a detection: a worse pair is none
 OTHER_KIND = 2.0  # what it costs that a detection is of another class
 ALIKE = 2.0  # what an overlap of 1 is worth, beside the likelihood
-BAR = (0.4, 0.75)  # the mean confidence that confirms: where it starts, and the most that is learned
-LEARN = 0.015  # how much of a difference from `worst` each frame teaches
+WORST = 0.25  # the share of all detections that is weak, whatever their confidence
+LOW = (0.3, 0.65)  # within this is looked for the confidence that divides it off
+LEARN = 0.015  # how much of a difference from `WORST` each frame teaches
+BETTER = 1.15  # a track's mean confidence is to be so much better
 TWIN = 0.75  # overlap of two detections that are one object
 FLOW_SURE = 4  # sightings before a track's speed is worth a note
 MOVED = 0.25  # sizes: a noticeable move
@@ -81,8 +83,8 @@ class Tracker:
     keep: float = 2.0  # seconds that an unseen confirmed track is remembered
     keep_parked: float = 60.0  # the most for one that had been standing so long
     doubt: float = 0.6  # the same for one that is not confirmed, but for two frames at least
-    evidence: float = 0.7  # sum of confidences that confirms; their mean must be better, too, than of
-    worst: float = 0.4  # this share of all detections, the weakest
+    evidence: float = 0.7  # sum of confidences that confirms
+    mean: float = 0.4  # and their mean, if the camera does not ask for more
     jitter: float = 0.07  # how far a detection is off: share of the size
     agility: float = 0.5  # how fast speed wanders: sizes/s per square root of a second
     fastest: float = 2.0  # what a new object's speed may be, one sigma: sizes/s
@@ -91,7 +93,7 @@ class Tracker:
     _flow: Flow = field(default_factory=Flow, init=False, repr=False)
     _now: float = field(default=-np.inf, init=False)
     _step: float = field(default=0.0, init=False)
-    _bar: float = field(default=BAR[0], init=False, repr=False)
+    _low: float = field(default=LOW[0], init=False, repr=False)
     _next: int = field(default=1, init=False)
     _size: tuple[int, int] | None = field(default=None, init=False)
     _ended: Int = field(default_factory=lambda: _NONE, init=False, repr=False)
@@ -176,10 +178,10 @@ class Tracker:
         return covered
 
     def _learn(self, sight: Sight) -> None:
-        """Let the bar follow what the confidences are here: a detector's weakest are mostly wrong."""
+        """Follow how sure the weakest quarter of the detections is here: it is mostly wrong."""
         if len(sight.size):
-            below = np.count_nonzero(sight.confidence < self._bar) / len(sight.size)
-            self._bar = min(max(self._bar + LEARN * (self.worst - below), BAR[0]), BAR[1])
+            below = np.count_nonzero(sight.confidence < self._low) / len(sight.size)
+            self._low = min(max(self._low + LEARN * (WORST - below), LOW[0]), LOW[1])
 
     def _predict(self, step: float) -> None:
         book = self._book
@@ -277,7 +279,7 @@ class Tracker:
         hits, age = book.hits[new], book.seen[new] - book.born[new]
         good = (hits >= 3) | ((hits >= 2) & (age >= 0.2 - 1e-6))
         good &= (2 * hits >= book.frames[new]) & (
-            book.evidence[new] >= np.maximum(self.evidence, self._bar * hits)
+            book.evidence[new] >= np.maximum(self.evidence, max(self.mean, BETTER * self._low) * hits)
         )
         new = new[good]
         book.number[new] = self._next + np.arange(len(new))
