@@ -11,7 +11,7 @@ import { axis, colour, Plot } from "./plot";
 import { groups, joinSlots, watchedText, type Slot } from "./slots";
 import type { ShareRow, TallyRow } from "./types";
 
-export const UNKNOWN = "unknown";
+const UNKNOWN = "unknown";
 const STATE = "with_mask";
 
 const percent = (share: number | null): string =>
