@@ -152,7 +152,16 @@ def crossing_tables(figures: Figures) -> list[Table]:
         if any(true):
             head = [f"{condition} ({count} true)" for condition, count in zip(conditions, true, strict=True)]
             tables.append(Table(f"Recall / precision in %, {title}", ["tracker", *head], rows))
+            both = [
+                [tracker, *(_both(counted(figures, what, each, tracker, names)) for each in conditions)]
+                for tracker in figures.trackers
+            ]
+            tables.append(Table(f"F1 of crossings in %, {title}", ["tracker", *conditions], both))
     return tables
+
+
+def _both(score: Score) -> str:
+    return f"{score.f1:.1f}" if score.true else "-"
 
 
 def _share(score: Score) -> str:
