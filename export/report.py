@@ -30,7 +30,7 @@ STYLE = """
 color:var(--ink);font:15px/1.5 system-ui,sans-serif}h1{margin:0;font-size:1.6rem}h2{margin:2.4rem 0 .6rem;
 font-size:1.15rem}p{margin:.3rem 0;color:var(--soft);max-width:62rem}.wide{overflow-x:auto}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums}th,td{padding:.3rem .55rem;text-align:right;
-border-bottom:1px solid var(--line);white-space:nowrap}
+border-bottom:1px solid var(--line);white-space:nowrap;vertical-align:top}
 th:first-child,td:first-child{text-align:left;padding-left:0}
 th{font-weight:600;color:var(--soft)}small{color:var(--soft)}.row{display:flex;flex-wrap:wrap;gap:1.5rem}
 figure{margin:0}figcaption{color:var(--soft);font-size:.85rem;max-width:22rem;overflow-wrap:anywhere}

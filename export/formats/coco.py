@@ -28,7 +28,8 @@ def _image(path: Path, index: int, image: Any) -> tuple[int, str]:
 
 def _box(where: str, entry: dict[str, Any]) -> Box:
     box = entry.get("bbox")
-    if not isinstance(box, list) or len(box) != 4 or not all(isinstance(v, int | float) for v in box):
+    numbers = isinstance(box, list) and all(isinstance(v, int | float) and abs(v) < 1e9 for v in box)
+    if not isinstance(box, list) or len(box) != 4 or not numbers:
         raise DataError(f"{where}.bbox: must be four numbers: left, top, width, height in pixels")
     left, top, width, height = map(float, box)
     return left, top, left + width, top + height

@@ -5,7 +5,6 @@ What always holds: the box of a polygon or circle is the one round it; a shape t
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ def _point(where: str, point: Any) -> tuple[float, float]:
     if not isinstance(point, list) or len(point) < 2:
         raise DataError(f"{where}: a point is two numbers, x and y")
     x, y = point[:2]
-    if not all(isinstance(value, int | float) and math.isfinite(value) for value in (x, y)):
+    if not all(isinstance(value, int | float) and abs(value) < 1e9 for value in (x, y)):
         raise DataError(f"{where}: a point is two numbers, x and y")
     return float(x), float(y)
 
@@ -38,7 +37,7 @@ def _mark(path: Path, index: int, shape: Any) -> Mark:
     label = need(where, shape, "label", str, "the name of a class")
     points = need(where, shape, "points", list, "a list of points")
     kind = shape.get("shape_type") or "polygon"
-    if kind not in POINTS:
+    if not isinstance(kind, str) or kind not in POINTS:
         raise DataError(f"{where}.shape_type: {kind!r} has no box; draw rectangles or polygons")
     if len(points) < POINTS[kind]:
         raise DataError(f"{where}.points: a {kind} has at least {POINTS[kind]} points")

@@ -50,14 +50,22 @@ def in_order(records: Iterable[Record]) -> tuple[str, ...]:
     return tuple(sorted({mark.label for record in records for mark in record.marks}))
 
 
+def read_text(path: Path) -> str:
+    """Read a text file; raises `DataError` where it is not UTF-8."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: not text in UTF-8; write it again as UTF-8") from None
+
+
 def read_json(path: Path) -> Any:
     """Read a JSON file; raises `DataError` with the line."""
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
+        return json.loads(read_text(path))
     except json.JSONDecodeError as error:
         raise DataError(f"{path}:{error.lineno}: not JSON: {error.msg}") from None
-    except UnicodeDecodeError:
-        raise DataError(f"{path}: not text in UTF-8; write it again as UTF-8") from None
+    except RecursionError:
+        raise DataError(f"{path}: nested too deeply to be labels") from None
 
 
 def need(where: str, holder: Any, key: str, kind: type | tuple[type, ...], words: str) -> Any:

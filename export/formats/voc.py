@@ -12,7 +12,7 @@ from pathlib import Path
 from xml.parsers import expat
 
 from export.errors import DataError
-from export.formats.record import PICTURES, Finder, Labelled, Mark, Record, in_order
+from export.formats.record import PICTURES, Finder, Labelled, Mark, Record, in_order, read_text
 from export.split import split_in_name
 
 
@@ -58,7 +58,7 @@ def _number(path: Path, entry: dict[str, tuple[str, int]], key: str) -> float:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not math.isfinite(value):
+    if not abs(value) < 1e9:
         raise DataError(f"{path}:{line}: bndbox.{key}: must be a number of pixels, not {text!r}")
     return value
 
@@ -91,7 +91,7 @@ def read(folder: Path, files: Sequence[Path]) -> Labelled:
         name: path.stem
         for path in files
         if path.suffix == ".txt" and path.stem in ("train", "val") and path.parent.name == "Main"
-        for name in path.read_text().split()
+        for name in read_text(path).split()
     }
     for path in files:
         if path.suffix.lower() != ".xml":

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from export.errors import DataError
-from export.formats.record import PICTURES, Box, Labelled, Mark, Record
+from export.formats.record import PICTURES, Box, Labelled, Mark, Record, read_text
 from export.split import split_in_name
 
 _ITEM = re.compile(r"^\s*(?:-\s+|(?P<number>\d+)\s*:\s*)(?P<name>.+?)\s*$")
@@ -51,7 +51,7 @@ def _inline(text: str) -> Iterator[tuple[str | None, str]]:
 
 
 def _yaml_names(path: Path) -> tuple[str, ...]:
-    lines = path.read_text().splitlines()
+    lines = read_text(path).splitlines()
     for at, line in enumerate(lines):
         key, colon, rest = line.partition(":")
         if key != "names" or not colon:
@@ -76,14 +76,14 @@ def class_names(folder: Path) -> tuple[str, ...]:
             return _yaml_names(folder / name)
     for name in ("classes.txt", "obj.names"):
         if (folder / name).is_file():
-            return tuple(line.strip() for line in (folder / name).read_text().splitlines() if line.strip())
+            return tuple(line.strip() for line in read_text(folder / name).splitlines() if line.strip())
     raise DataError(f"{folder}: no data.yaml and no classes.txt; write the classes' names there, one a line")
 
 
 def yolo_boxes(path: Path, names: Sequence[str]) -> list[Mark]:
     """Read one label file: its boxes in fractions."""
     rows = []
-    for number, line in enumerate(path.read_text().splitlines(), 1):
+    for number, line in enumerate(read_text(path).splitlines(), 1):
         if not line.strip():
             continue
         where = f"{path}:{number}"

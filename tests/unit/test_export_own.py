@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from export.errors import DataError
-from export.own import own_recipe, read_labelled, read_own, with_split
+from export.own import own_recipe, read_labelled, read_own, to_picture, with_split
 from export.picture import Picture
 from export.split import assign, groups
 
@@ -99,8 +99,6 @@ def test_the_same_boxes_read_the_same(rows: Rows, tmp_path_factory: pytest.TempP
 
 def read_all(root: Path) -> list[Picture]:
     """Read a folder of one picture, whichever split it is in."""
-    from export.own import to_picture
-
     return [to_picture(record, NAMES, "s") for record in read_labelled(root).records]
 
 
@@ -143,6 +141,42 @@ def test_a_wrong_file_is_named(tmp_path: Path, form: str, old: str, new: str, re
     path.write_text(text.replace(old, new))
     with pytest.raises(DataError, match=reason):
         read_all(tmp_path)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    form=st.sampled_from(sorted(WRITERS)),
+    at=st.floats(0, 1),
+    length=st.integers(0, 12),
+    junk=st.sampled_from([b"", b"\xff\xfe", b"[]", b"null", b"NaN", b"1e999", b"{", b"<x>", b"names: ["])
+    | st.binary(max_size=6),
+    names=st.booleans(),
+)
+def test_nonsense_is_refused_with_a_reason(
+    form: str, at: float, length: int, junk: bytes, names: bool, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Whatever bytes are in a label file, it is read or refused with its name, and boxes lie in the picture."""
+    root = tmp_path_factory.mktemp("junk")
+    path = written(root, form)
+    path = root / "data.yaml" if names and form == "yolo" else path
+    content = path.read_bytes()
+    cut = int(at * len(content))
+    path.write_bytes(content[:cut] + junk + content[cut + length :])
+    pictures, reason = [], str(root)
+    try:
+        pictures = read_own_any(root)
+    except DataError as refused:
+        reason = str(refused)
+    assert str(root) in reason
+    for picture in pictures:
+        assert (picture.boxes >= 0).all()
+        assert (picture.boxes <= (WIDTH, HEIGHT, WIDTH, HEIGHT)).all()
+
+
+def read_own_any(root: Path) -> list[Picture]:
+    """Read a folder with whatever classes it names."""
+    labelled = read_labelled(root)
+    return [to_picture(record, labelled.names, "s") for record in labelled.records]
 
 
 def test_xml_cannot_reach_out(tmp_path: Path) -> None:

@@ -116,6 +116,25 @@ def test_a_users_folder_judges_a_model(tmp_path: Path, capsys: pytest.CaptureFix
     assert read_labelled(data).names == tuple(NAMES)
 
 
+def test_one_command_from_a_folder_to_a_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Training on a folder ends with a checkpoint, a recipe and a report, and what it prints next works."""
+    pytest.importorskip("torch", reason="PyTorch is only in the `export` extra")
+    import export.__main__ as command
+
+    small = {"size": 64, "fit": [64, 64], "input": [64, 64], "batch": 2, "images": 4}
+    small["finish"] = {"share": 0.1, "size": [64, 64]}
+    monkeypatch.setattr(command, "own_recipe", lambda *given: own_recipe(*given) | small)
+    data, folder = faces_of_noise(tmp_path / "data"), tmp_path / "out"
+    assert main(["train", "--data", str(data), "--folder", str(folder), "--threads", "1"]) == 0
+    assert {path.name for path in folder.iterdir()} == {"last.pt", "recipe.toml", "report.html"}
+    following = capsys.readouterr().out.split("gb-export ")[-1].split()
+    assert main([*following, "--out", str(tmp_path / "own.onnx")]) == 0
+    assert list(Detector(tmp_path / "own.onnx").names.values()) == NAMES
+    assert main(["evaluate", str(folder / "last.pt"), "--data", str(data)]) == 0
+
+
 def test_wrong_use_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A model of other classes, no pictures and a wrong folder each end with 2 and one line."""
     data = faces_of_noise(tmp_path / "data")
