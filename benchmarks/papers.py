@@ -24,6 +24,7 @@ from export.data import load_recipe, read_recipe
 from export.evaluate import Score, detector_for, judge, look
 from export.faces import Faces, gather, tell
 from export.model import Convolution, Ghost
+from export.picture import JUDGED
 from export.progress import watched
 from export.scores import Interval, draw, ratio
 from export.zoo import FAMILY, cost
@@ -190,7 +191,7 @@ def traffic(data: Path) -> list[Score]:
     detector, recipe = detector_for(MODELS / "gb-yolo-n-traffic.onnx"), load_recipe("traffic")
     recipe["source"] = [source for source in recipe["source"] if "folder" in source]
     names = recipe["names"]
-    seen = look(detector, watched(read_recipe(recipe, data, "val", None), "pictures"))
+    seen = look(detector, watched(read_recipe(recipe, data, "val", JUDGED), "pictures"))
     wanted = [names.index(name) for name in ROAD]
     whole = [
         one._replace(picture=replace(one.picture, source="vehicles"))
@@ -213,7 +214,7 @@ def tables(data: Path, path: Path, figures: dict[str, Any]) -> str:
     """Measure, and write everything that lies between the markers."""
     recipe = load_recipe("mask")
     detector: Detector = detector_for(path)
-    assessment = assess(detector, read_recipe(recipe, data, "val", None), (30, 60))
+    assessment = assess(detector, read_recipe(recipe, data, "val", JUDGED), (30, 60))
     faces = gather(assessment.seen, assessment.names)
     road = traffic(data)
     mean = np.mean([score.ap50 for score in road if score.label in ROAD])

@@ -22,7 +22,7 @@ from export.data import load_recipe, read_recipe
 from export.errors import DataError, TrainError
 from export.evaluate import detector_for
 from export.own import READERS, own_recipe, to_toml
-from export.picture import Picture
+from export.picture import JUDGED, Picture
 
 VERSION = "0.1.0"
 GUIDE = """\
@@ -122,7 +122,7 @@ def _finish_own(recipe: dict[str, Any], data: Path, checkpoint: Path) -> None:
     beside.write_text(to_toml(recipe), encoding="utf-8")
     with tempfile.TemporaryDirectory() as folder:
         model, _ = checkpoint_file(checkpoint, Path(folder), VERSION)
-        assessment = assess(detector_for(model), read_recipe(recipe, data, "val", None))
+        assessment = assess(detector_for(model), read_recipe(recipe, data, "val", JUDGED))
     print(text(assessment))
     print(f"report: {write_report(assessment, checkpoint.parent)}")
     print(f"next:   gb-export onnx {beside} --checkpoint {checkpoint}")
@@ -155,7 +155,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
             model, _ = checkpoint_file(model, Path(folder), VERSION)
         detector = detector_for(model)
         recipe = load_recipe(arguments.recipe) if arguments.recipe else _recipe_of(detector)
-        pictures = _every(read_recipe(recipe, _data(arguments), arguments.split, None), arguments.limit)
+        pictures = _every(read_recipe(recipe, _data(arguments), arguments.split, JUDGED), arguments.limit)
         assessment = assess(detector, pictures, arguments.roll)
     print(to_json(assessment) if arguments.json else text(assessment))
     if arguments.report:

@@ -17,7 +17,8 @@ from agent.boxes import Float32, Uint8
 from export.errors import DataError
 
 Bool = NDArray[np.bool_]
-LONGEST = 640  # pictures are kept at most this long: no training canvas shows more
+LONGEST = 640  # pixels: to learn from, pictures are kept at most this long: no canvas shows more
+JUDGED = 1280  # pixels: to judge by, as a camera gives them, so that all of a split fit into memory
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import cv2
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.errors import DataError
+from export.progress import watched
 
 SHARE = 0.15  # of the pictures, kept to judge by
 ALIKE = 0.95  # correlation of two small grey copies
@@ -46,7 +48,7 @@ def _small(path: Path) -> NDArray[np.float32]:
 
 def groups(pictures: Sequence[Path]) -> NDArray[np.int64]:
     """Return the group (n,) of each picture: those that look alike, also by way of others, are one."""
-    small = np.stack([_small(path) for path in pictures])  # (n,144)
+    small = np.stack([_small(path) for path in watched(pictures, "pictures compared")])  # (n,144)
     group = np.arange(len(pictures))
     for row in range(len(pictures)):
         alike = group[: row + 1][small[: row + 1] @ small[row] > ALIKE]
@@ -57,6 +59,11 @@ def groups(pictures: Sequence[Path]) -> NDArray[np.int64]:
 
 def assign(pictures: Sequence[Path]) -> list[str]:
     """Say "train" or "val" for each picture, whole groups at a time, in an order that only names decide."""
+    return list(_assign(tuple(pictures)))
+
+
+@lru_cache(maxsize=2)  # training asks for both halves, and the report again
+def _assign(pictures: tuple[Path, ...]) -> list[str]:
     group = groups(pictures)
     names = {int(g): pictures[int(np.flatnonzero(group == g)[0])].name for g in np.unique(group)}
     order = sorted(names, key=lambda g: hashlib.sha256(names[g].encode()).hexdigest())

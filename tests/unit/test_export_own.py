@@ -155,7 +155,7 @@ def test_a_wrong_file_is_named(tmp_path: Path, form: str, old: str, new: str, re
 def test_nonsense_is_refused_with_a_reason(
     form: str, at: float, length: int, junk: bytes, names: bool, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Whatever bytes are in a label file, it is read or refused with its name, and boxes lie in the picture."""
+    """Whatever bytes are in a label file, it is read or refused by name, and boxes lie in the picture."""
     root = tmp_path_factory.mktemp("junk")
     path = written(root, form)
     path = root / "data.yaml" if names and form == "yolo" else path

@@ -13,10 +13,10 @@ from agent.boxes import Detections
 from agent.infer import Detector
 from export.__main__ import main
 from export.assess import Assessment, Masks, assess, text, to_json
-from export.evaluate import Seen, confusion, detector_for, judge
+from export.evaluate import Seen, confusion, judge
 from export.faces import by_size, find, gather, roc_points, tell
 from export.own import own_recipe, read_labelled, read_own, to_toml
-from export.picture import Picture
+from export.picture import JUDGED, Picture
 from export.report import page, write_report
 
 MODEL = Path("agent/models/gb-yolo-n-mask.onnx").resolve()
@@ -168,10 +168,9 @@ def test_a_model_judged_by_its_own_findings_is_perfect(data: Path) -> None:
     assert "<svg" in page(said)
 
 
-def test_the_val_split_is_read_whole_size(tmp_path: Path) -> None:
-    """To judge, pictures stay as large as they are; the detector of low threshold is the agent's own."""
+def test_pictures_to_judge_by_are_larger(tmp_path: Path) -> None:
+    """To judge, pictures stay as a camera gives them; to learn, they are made as small as a canvas shows."""
     data = faces_of_noise(tmp_path)
     cv2.imwrite(str(data / "val" / "a.png"), np.full((700, 900, 3), 120, np.uint8))
-    assert read_own(data, "val", NAMES, longest=None)[0].image.shape == (700, 900, 3)
+    assert read_own(data, "val", NAMES, longest=JUDGED)[0].image.shape == (700, 900, 3)
     assert read_own(data, "val", NAMES)[0].image.shape == (498, 640, 3)
-    assert isinstance(detector_for(MODEL), Detector)
