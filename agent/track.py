@@ -39,11 +39,12 @@ Bool = NDArray[np.bool_]
 
 _NONE = np.zeros(0, np.int64)
 MISS = 14.0  # what it costs to leave a track without a detection: a worse pair is none
+NEWCOMER = 4.0  # what it costs a track without a number to take what one with a number may have
 OTHER_KIND = 2.0  # what it costs that a detection is of another class
 ALIKE = 2.0  # what an overlap of 1 is worth, beside the likelihood
 WORST = 0.25  # the share of all detections that is weak, whatever their confidence
 LOW = (0.3, 0.65)  # within this is looked for the confidence that divides it off
-LEARN = 0.015  # how much of a difference from `WORST` each frame teaches
+LEARN = 0.03  # how much of a difference from `WORST` each frame teaches
 BETTER = 1.15  # a track's mean confidence is to be so much better
 TWIN = 0.75  # overlap of two detections that are one object
 FLOW_SURE = 4  # sightings before a track's speed is worth a note
@@ -244,6 +245,10 @@ class Tracker:
         cost = 8 * np.log1p(squared[inside] / 4) + np.log(total[0] * total[1] / sight.size[columns] ** 4)
         cost -= ALIKE * overlap(boxes(book.mean[:, rows]), boxes(sight.channels[:, columns]))
         cost += OTHER_KIND * (book.kind[rows] != sight.kind[columns])
+        known = book.number[rows] > 0
+        claimed = np.zeros(len(sight.size), np.bool_)
+        claimed[columns[known & (cost < MISS - NEWCOMER)]] = True
+        cost += NEWCOMER * (claimed[columns] & ~known)
         return rows, columns, cost
 
     def _correct(self, rows: Int, sight: Sight) -> None:
