@@ -3,8 +3,7 @@
 The file is read back and written again in the form that int8 wants, then quantized statically: QDQ,
 activations unsigned, weights signed and per channel (U8S8, what the CPU's dot product takes). What always
 holds: the stem and the first stage stay in float, which is faster there, and so does all after the last
-products, because one step of 1/255 there moves a box; what is put together after a ReLU has one scale, so
-that putting together is copying.
+products, because one step of 1/255 there moves a box.
 """
 
 from __future__ import annotations
@@ -14,11 +13,9 @@ import logging
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 from numpy.typing import NDArray
 from onnx import helper
 from onnxruntime.quantization import (
@@ -70,33 +67,6 @@ def int8_nodes(proto: onnx.ModelProto, first: int) -> list[str]:
     return [node.name for node in nodes[first:] if node.name in wanted and node.op_type in KINDS]
 
 
-def shared_ranges(
-    proto: onnx.ModelProto, quantized: set[str], inputs: Iterator[Feed]
-) -> dict[str, list[dict[str, Any]]]:
-    """Measure the range of each concatenation after ReLU and give it to all that goes into it.
-
-    What has both signs keeps a scale for each part: one for all was less accurate.
-    """
-    joins = [node for node in proto.graph.node if node.op_type == "Concat" and node.name in quantized]
-    names = [node.output[0] for node in joins]
-    probe = onnx.ModelProto()
-    probe.CopyFrom(proto)
-    probe.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in names)
-    session = onnxruntime.InferenceSession(probe.SerializeToString(), providers=["CPUExecutionProvider"])
-    low, high = dict.fromkeys(names, np.float32(0)), dict.fromkeys(names, np.float32(0))
-    for feed in inputs:
-        for name, value in zip(names, session.run(names, feed), strict=True):
-            low[name], high[name] = min(low[name], value.min()), max(high[name], value.max())
-    ranges: dict[str, list[dict[str, Any]]] = {}
-    for node in joins:
-        if low[node.output[0]] < 0:
-            continue
-        rule = [{"rmin": low[node.output[0]], "rmax": high[node.output[0]]}]
-        for name in (node.output[0], *node.input):
-            ranges.setdefault(name, rule)
-    return ranges
-
-
 def keep_products(proto: onnx.ModelProto) -> None:
     """Take the rounding away behind the last products, so that the bias is added to their full sum."""
     makers = {name: node for node in proto.graph.node for name in node.output}
@@ -121,7 +91,6 @@ def quantize(source: Path, target: Path, pictures: Sequence[Picture], *, reduce_
     size = detector.input_size
     proto, first = _rewrite(source, detector)
     names = int8_nodes(proto, first)
-    ranges = shared_ranges(proto, set(names), feeds(pictures, size))
     logging.disable(logging.WARNING)  # it advises a step that these graphs do not need
     with tempfile.TemporaryDirectory() as folder:
         whole, half = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
@@ -138,7 +107,6 @@ def quantize(source: Path, target: Path, pictures: Sequence[Picture], *, reduce_
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             calibrate_method=CalibrationMethod.MinMax,
-            extra_options={"TensorQuantOverrides": ranges},
         )
         small = onnx.load(half)
     logging.disable(logging.NOTSET)
