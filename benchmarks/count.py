@@ -22,6 +22,7 @@ from benchmarks.counting.metrics import clear_mot, hota, identity_f1
 from benchmarks.counting.peers import PEERS, PeersError, available
 from benchmarks.counting.sequences import Boxes, follow, read_boxes
 from benchmarks.counting.street import FPS, LINES, NOISES, Noise, Street, seen, street
+from benchmarks.counting.tables import Figures, every
 
 __all__ = [
     "FPS", "LINES", "NOISES", "Boxes", "Noise", "Score", "Street", "clear_mot", "count", "follow", "hota",
@@ -46,7 +47,7 @@ def main() -> None:
         figures = measure(chosen, data, peers)
     except PeersError as error:
         sys.exit(f"{error}; --alone measures ours without them")
-    for table in tables(figures):
+    for table in every(figures):
         print(table.plain())
     if target := os.environ.get("BENCH_JSON"):
         Path(target).write_text(json.dumps(report.flat(figures), indent=1) + "\n")
@@ -68,11 +69,11 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def measure(chosen: argparse.Namespace, data: Path | None, peers: tuple[str, ...]) -> report.Figures:
+def measure(chosen: argparse.Namespace, data: Path | None, peers: tuple[str, ...]) -> Figures:
     """Measure everything, with a bar for each part."""
     begun = time.monotonic()
     seeds = range(chosen.first, chosen.first + chosen.seeds)
-    figures = report.Figures(everything(data, seeds, chosen.seconds, peers, bar("tracking")), peers)
+    figures = Figures(everything(data, seeds, chosen.seconds, peers, bar("tracking")), peers)
     figures.cost = cost.rounds(peers, 5, bar("cost"))
     figures.growth[OURS] = (chosen.tracks, cost.growth(chosen.tracks))
     few = min(chosen.tracks // 10, 10_000)
@@ -81,15 +82,6 @@ def measure(chosen: argparse.Namespace, data: Path | None, peers: tuple[str, ...
         bar("memory")(number, len(peers))
     figures.seconds = time.monotonic() - begun
     return figures
-
-
-def tables(figures: report.Figures) -> list[report.Table]:
-    """Return all tables, in the order in which they are read."""
-    return [
-        *report.identity_tables(figures),
-        *report.crossing_tables(figures),
-        *report.cost_tables(figures),
-    ]
 
 
 def say(message: str) -> None:

@@ -26,8 +26,9 @@ from benchmarks.counting.crossings import (
     wilson,
 )
 from benchmarks.counting.draw import chart
-from benchmarks.counting.report import Table, slug
+from benchmarks.counting.report import slug
 from benchmarks.counting.sequences import Boxes, Sequence
+from benchmarks.counting.tables import Table
 
 ROOT = Path(__file__).parents[2]
 SIZE = (200, 100)
