@@ -27,7 +27,7 @@ def chart(title: str, ticks: Sequence[str], lines: Mapping[str, Sequence[float]]
     def y(value: float) -> float:
         return TOP + tall * (high - value) / (high - low)
 
-    parts = [f'<text x="{LEFT}" y="24" font-weight="bold">{escape(title)}</text>']
+    parts = [f'<text x="{LEFT}" y="24" style="font-weight:600">{escape(title)}</text>']
     for value in range(low, high + 1, 10):
         parts.append(f'<path class="grid" d="M{LEFT} {y(value):.1f}h{inner}"/>')
         parts.append(f'<text x="{LEFT - 8}" y="{y(value) + 4:.1f}" text-anchor="end">{value}</text>')
