@@ -85,7 +85,7 @@ class Tracker:
     keep_parked: float = 60.0  # the most for one that had been standing so long
     doubt: float = 0.6  # the same for one that is not confirmed, but for two frames at least
     evidence: float = 0.7  # sum of confidences that confirms
-    mean: float = 0.4  # and their mean, if the camera does not ask for more
+    mean: float = 0.44  # and their mean, if the camera does not ask for more
     jitter: float = 0.07  # how far a detection is off: share of the size
     agility: float = 0.5  # how fast speed wanders: sizes/s per square root of a second
     fastest: float = 2.0  # what a new object's speed may be, one sigma: sizes/s
