@@ -13,6 +13,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from export.evaluate import detector_for
 from export.own import READERS, own_recipe, to_toml
 from export.picture import JUDGED, Picture
 
-VERSION = "0.1.0"
+VERSION = version("gb-fleet")
 GUIDE = """\
 Your own labelled pictures, from any tool, to a model and a page that shows how good it is:
 
