@@ -59,7 +59,8 @@ class Tracks:
 
     xyxy (N,4) pixels, track_id (N,), confidence (N,), class_id (N,) are of the matched detections. `origin`
     (N,4) and `since` (N,) are box and time of each track's first sight, before it was confirmed. `still` (N,)
-    is for how many seconds each has not moved by a quarter of its size, 0 while it moves.
+    is for how many seconds each has not moved by a quarter of its size, 0 while it moves. `steady` (N,4) are
+    the boxes where the filter takes the objects to be: they do not flicker.
     """
 
     xyxy: Float32
@@ -70,6 +71,7 @@ class Tracks:
     since: Float | None = None
     ended: Int = field(default_factory=lambda: _NONE)
     still: Float | None = None
+    steady: Float32 | None = None
 
     def __len__(self) -> int:
         return len(self.track_id)
@@ -305,6 +307,7 @@ class Tracker:
             since=book.born[rows],
             ended=self._ended,
             still=rest * (rest >= RESTS),
+            steady=boxes(book.mean[:, rows]).T.astype(np.float32),
         )
 
     def _begin(self, found: Detections, sight: Sight, taken: Int) -> None:
