@@ -35,6 +35,7 @@ __all__ = ["FORGET_SECONDS", "GAP_SECONDS", "UNKNOWN", "Analyst", "Totals"]
 COUNT_SECONDS = 5.0  # after which a living object is counted among the objects
 PART_SECONDS = 60.0  # a long life is told in parts
 FORGET_SECONDS = 10.0  # for a tracker that does not say what ended
+LASTS = 0.4  # seconds without another pass, before a pass is told: what flickers comes back sooner
 SLOW_SECONDS = 0.5  # between two looks at those three
 
 _NONE = np.zeros(0, np.int64)
@@ -214,10 +215,18 @@ class Analyst:
         return events
 
     def _unfinished(self, row: int) -> list[wire.AnyEvent]:
-        """Tell what an object has passed that was on its way when it was seen last, a moment ago."""
+        """Tell what an object has passed that was on its way when it was seen last, a moment ago.
+
+        Was that longer ago, then only what it was clear of by then.
+        """
         things, seen = self._objects, float(self._objects.seen[row])
-        passed = np.flatnonzero(things.pending[row]).tolist()
-        if not passed or self._now - seen > GAP_SECONDS:
+        open_ = things.pending[row] != 0
+        if open_.any() and self._now - seen > GAP_SECONDS:
+            spot = things.spot[row : row + 1]
+            away = [gates.passes(spot[:, anchor], spot[:, anchor])[2][0] for anchor, gates in self._on]
+            open_ &= np.concatenate(away) >= geometry.margins(things.size[row])
+        passed = np.flatnonzero(open_).tolist()
+        if not passed:
             return []
         far = geometry.GOING * float(geometry.margins(things.size[row]))
         if not geometry.going(self._paths.recent(row, seen - 2 * geometry.GOING_SECONDS), far, self._aspect):
@@ -241,6 +250,8 @@ class Analyst:
         if not len(rows):
             return []
         before, since, box = things.spot[rows], things.seen[rows], things.box[rows]
+        blind = (self._now - since > GAP_SECONDS) & (things.frames[rows] > 0)  # what is new was followed
+        events = [event for row in rows[blind].tolist() for event in self._unfinished(row)]
         bottom, center, things.size[rows] = geometry.anchors(xyxy, size)
         things.spot[rows, 0], things.spot[rows, 1] = bottom, center
         things.box[rows] = xyxy / np.array([*size, *size], np.float64)
@@ -251,14 +262,19 @@ class Analyst:
         sharp = None if sharpness is None else sharpness[mine]
         self._vote.cast(things, rows, tracks.class_id[mine], tracks.confidence[mine], sharp, self._now)
         self._paths.add(rows, self._now, bottom)
-        blind = (self._now - since > GAP_SECONDS) & (things.frames[rows] > 1)  # what is new was followed
         if blind.any():  # nobody knows which way it came
             before[blind] = things.spot[rows[blind]]
             things.pending[rows[blind]] = 0
-        return self._pass(rows, before, since, box) + self._zone(rows, before, since)
+        steady = None if tracks.steady is None else tracks.steady[mine] / np.array([*size, *size])
+        return events + self._pass(rows, before, since, box, steady) + self._zone(rows, before, since)
 
-    def _pass(self, rows: Int, before: Float, since: Float, box: Float) -> list[wire.AnyEvent]:
-        """Tell the lines that were crossed. `before` (N,2,2), `box` (N,4): what was where at `since` (N,)."""
+    def _pass(
+        self, rows: Int, before: Float, since: Float, box: Float, steady: Float | None
+    ) -> list[wire.AnyEvent]:
+        """Tell the lines that were crossed. `before` (N,2,2), `box` (N,4): what was where at `since` (N,).
+
+        `steady` (N,4) are the boxes of now that do not flicker: they have to agree, and for a while.
+        """
         things, after = self._objects, self._objects.spot[rows]
         sides = self._sides(after)
         open_ = (sides != things.side[rows]).any(axis=1) | (things.pending[rows] != 0).any(axis=1)
@@ -266,17 +282,28 @@ class Analyst:
         if not open_.any():
             return []
         rows, before, after, since, box = (each[open_] for each in (rows, before, after, since, box))
+        steady = None if steady is None else steady[open_]
         parts = [gates.passes(before[:, anchor], after[:, anchor]) for anchor, gates in self._on]
         net, share, away = (np.concatenate(each, axis=1) for each in zip(*parts, strict=True))  # (N,L)
         share = geometry.moment(share, box, things.box[rows])
         at = since[:, None] + share * (self._now - since)[:, None]
         things.passed[rows] = np.where(net != 0, at, things.passed[rows])
         margin = geometry.margins(things.size[rows])[:, None]
+        if steady is not None and (things.pending[rows] + net).any():
+            lasts = self._now - things.passed[rows] >= LASTS
+            away = np.where(lasts & self._agree(after, steady, margin), away, 0.0)
         things.pending[rows], told = geometry.settle(things.pending[rows], net.astype(np.int64), away, margin)
         events: list[wire.AnyEvent] = []
         for index, line in np.argwhere(told).tolist():
             events += self._teller.crossing(int(rows[index]), line, "AB" if told[index, line] > 0 else "BA")
         return events
+
+    def _agree(self, seen: Float, steady: Float, margin: Float) -> Bool:
+        """Say of which lines (N,L) steady boxes (N,4) are clear, on the side of what was seen (N,2,2)."""
+        spots = np.stack(geometry.anchors(steady, (1, 1))[:2], axis=1)
+        parts = [gates.passes(seen[:, anchor], spots[:, anchor]) for anchor, gates in self._on]
+        net, _, away = (np.concatenate(each, axis=1) for each in zip(*parts, strict=True))
+        return np.asarray((net == 0) & (away >= margin), np.bool_)
 
     def _zone(self, rows: Int, before: Float, since: Float) -> list[wire.AnyEvent]:
         """Count who came into a zone, and tell who has left one."""

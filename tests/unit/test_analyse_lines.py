@@ -177,6 +177,45 @@ def test_a_late_confirmation_tells_the_right_moment(waited: float) -> None:
     assert (crossing.at - WALL) / 1000 == pytest.approx(passed, abs=0.05 * waited)
 
 
+def followed(street: Street, tops: list[float], bottoms: list[float]) -> None:
+    """Let the tracker follow a box with its edges at some heights, frame by frame, to the end."""
+    tracker = Tracker()
+    for top, bottom in zip(tops, bottoms, strict=True):
+        box = np.array([[600, SIZE[1] * top, 680, SIZE[1] * bottom]], np.float32)
+        found = Detections(box, np.array([0.8], np.float32), np.array([CAR]))
+        tracks = tracker.update(found, street.now, SIZE)
+        street.events += street.analyst.update(
+            tracks, tracker.ended(), SIZE, street.now, WALL + round(street.now * 1000)
+        )
+        street.now += 1 / street.rate
+    street.close()
+
+
+@pytest.mark.parametrize("rate", [30.0, 15.0, 10.0])
+@pytest.mark.parametrize("over", [1, 2])
+def test_feet_that_flicker_over_the_line(rate: float, over: int) -> None:
+    """A lower edge that jumps clear over the line, for a frame or two at a time, is no crossing."""
+    street, random = Street(rate=rate, main=LEVEL), np.random.default_rng(3)
+    tops, bottoms = np.full((2, round(20 * rate)), [[0.3], [0.57]])
+    for start in range(round(rate), len(bottoms) - 10, round(rate)):
+        bottoms[start : start + over] = 0.65
+    bottoms += random.normal(0, 0.002, len(bottoms))
+    followed(street, tops.tolist(), bottoms.tolist())
+    assert street.crossings == []
+
+
+@pytest.mark.parametrize("rate", [15.0, 5.0, 2.5])
+@pytest.mark.parametrize("pace", [0.05, 0.2])
+def test_what_is_followed_counts_once_and_at_its_time(rate: float, pace: float) -> None:
+    """Waiting until the filter agrees moves no crossing in time, and loses none at any rate."""
+    street, length = Street(rate=rate, main=LEVEL), 0.3 / pace
+    bottoms = 0.45 + pace * np.arange(0, length, 1 / rate)
+    followed(street, (bottoms - 0.25).tolist(), bottoms.tolist())
+    (crossing,) = street.told(wire.Crossing)
+    assert crossing.direction == "AB"
+    assert (crossing.at - WALL) / 1000 == pytest.approx(0.15 / pace, abs=0.02)
+
+
 def test_anchor_center() -> None:
     """A line on the centre counts when the centre passes, not the bottom."""
     street = Street(main=wire.Line(points=[(0.0, 0.6), (1.0, 0.6)], anchor="center"), low=LEVEL)
@@ -470,6 +509,7 @@ def test_counting_afterwards_agrees_whatever_the_motion(seed: int, rate: float, 
     for y in walk.tolist():
         path.append((street.now, 0.5, y))
         street.see({1: (0.5, y)}, side=side)
+    street.close()
     margin = max(0.005, 0.1 * side)
     later = crossings_of_path(path, LEVEL.points, margin=margin, aspect=SIZE[0] / SIZE[1])
     assert street.ways == [way for _, way in later]
