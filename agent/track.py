@@ -83,7 +83,7 @@ class Tracker:
 
     confident: float = 0.25  # at least this to begin a track
     weak: float = 0.1  # at least this to go on with one
-    keep: float = 2.0  # seconds that an unseen confirmed track is remembered
+    keep: float = 4.0  # seconds that an unseen confirmed track is remembered
     keep_parked: float = 60.0  # the most for one that had been standing so long
     doubt: float = 0.6  # the same for one that is not confirmed, but for two frames at least
     evidence: float = 0.7  # sum of confidences that confirms

@@ -85,7 +85,7 @@ def test_who_passes_a_hidden_parked_car_is_not_it() -> None:
     assert 1 in back[-1]
 
 
-@pytest.mark.parametrize("gap", [2.5, 5.0, 30.0, 300.0])
+@pytest.mark.parametrize("gap", [4.5, 10.0, 30.0, 300.0])
 def test_a_lost_half_minute_links_nobody_who_moves(gap: float) -> None:
     """After a time without any frame those who moved are new, though they stand where others are expected."""
     tracker = Tracker()
@@ -104,9 +104,9 @@ def test_empty_updates_end_what_moves_and_change_nothing_else() -> None:
     tracker = Tracker()
     assert follow(tracker, [(n / 10, []) for n in range(20)]) == [[]] * 20
     follow(tracker, [(2 + n / 10, [(100 + 5 * n, 200)]) for n in range(10)])
-    follow(tracker, [(3 + n / 10, []) for n in range(30)])
+    follow(tracker, [(3 + n / 10, []) for n in range(50)])
     assert len(tracker) == 0
-    assert follow(tracker, [(6 + n / 10, [(100, 200)]) for n in range(3)])[-1] == [2]
+    assert follow(tracker, [(8 + n / 10, [(100, 200)]) for n in range(3)])[-1] == [2]
 
 
 def test_nothing_but_broken_boxes_is_an_empty_frame() -> None:
@@ -144,7 +144,7 @@ def test_a_hundred_thousand_tracks_leave_nothing_behind() -> None:
     for round_ in range(500):
         moved = place + random.uniform(0, 90, (200, 2))
         for n in range(3):
-            tracker.update(squares(moved + n, 20), 3.0 * round_ + 0.2 * n)
+            tracker.update(squares(moved + n, 20), 5.0 * round_ + 0.2 * n)
         most = max(most, len(tracker))
         if round_ == 50:
             at_tenth = resident()
