@@ -277,33 +277,30 @@ class Analyst:
         """
         things, after = self._objects, self._objects.spot[rows]
         sides = self._sides(after)
-        open_ = (sides != things.side[rows]).any(axis=1) | (things.pending[rows] != 0).any(axis=1)
+        lasts = self._now - (0.0 if steady is None else LASTS)
+        open_ = (things.pending[rows] != 0) & (things.passed[rows] <= lasts)
+        open_ = (sides != things.side[rows]).any(axis=1) | open_.any(axis=1)
         things.side[rows] = sides
         if not open_.any():
             return []
         rows, before, after, since, box = (each[open_] for each in (rows, before, after, since, box))
-        steady = None if steady is None else steady[open_]
+        spots = after if steady is None else np.stack(geometry.anchors(steady[open_], (1, 1))[:2], axis=1)
+        before, after = np.concatenate([before, after]), np.concatenate([after, spots])
         parts = [gates.passes(before[:, anchor], after[:, anchor]) for anchor, gates in self._on]
-        net, share, away = (np.concatenate(each, axis=1) for each in zip(*parts, strict=True))  # (N,L)
+        (net, apart), (share, _), (away, far) = (
+            np.concatenate(each, axis=1).reshape(2, len(rows), -1) for each in zip(*parts, strict=True)
+        )  # (N,L) each: of the moves, and from what is seen to where it is steadily
         share = geometry.moment(share, box, things.box[rows])
         at = since[:, None] + share * (self._now - since)[:, None]
         things.passed[rows] = np.where(net != 0, at, things.passed[rows])
         margin = geometry.margins(things.size[rows])[:, None]
-        if steady is not None and (things.pending[rows] + net).any():
-            lasts = self._now - things.passed[rows] >= LASTS
-            away = np.where(lasts & self._agree(after, steady, margin), away, 0.0)
+        agree = (apart == 0) & (far >= margin) & (things.passed[rows] <= lasts)
+        away = np.where(agree, away, 0.0)
         things.pending[rows], told = geometry.settle(things.pending[rows], net.astype(np.int64), away, margin)
         events: list[wire.AnyEvent] = []
         for index, line in np.argwhere(told).tolist():
             events += self._teller.crossing(int(rows[index]), line, "AB" if told[index, line] > 0 else "BA")
         return events
-
-    def _agree(self, seen: Float, steady: Float, margin: Float) -> Bool:
-        """Say of which lines (N,L) steady boxes (N,4) are clear, on the side of what was seen (N,2,2)."""
-        spots = np.stack(geometry.anchors(steady, (1, 1))[:2], axis=1)
-        parts = [gates.passes(seen[:, anchor], spots[:, anchor]) for anchor, gates in self._on]
-        net, _, away = (np.concatenate(each, axis=1) for each in zip(*parts, strict=True))
-        return np.asarray((net == 0) & (away >= margin), np.bool_)
 
     def _zone(self, rows: Int, before: Float, since: Float) -> list[wire.AnyEvent]:
         """Count who came into a zone, and tell who has left one."""
