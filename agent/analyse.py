@@ -55,6 +55,7 @@ class Analyst:
         self._row: dict[int, int] = {}  # by number
         self._last = (_NONE, _NONE)  # numbers and rows of the frame before
         self._now, self._step, self._edited, self._slow = -np.inf, 0.0, -np.inf, -np.inf
+        self._woke = -np.inf  # the first frame after a gap
         self._aspect = 1.0
         self._lines: list[tuple[str, wire.Line]] = []
         self._zones, self._meter = Zones([]), Meter()
@@ -104,6 +105,8 @@ class Analyst:
         `sharpness` (N,) 0..1 how sharp each of the tracks was seen.
         """
         self._step, self._now = (seconds - self._now if np.isfinite(self._now) else 0.0), seconds
+        if self._step > GAP_SECONDS:
+            self._woke = seconds
         if frame_size[0] / frame_size[1] != self._aspect:
             self._aspect = frame_size[0] / frame_size[1]
             self._zones = Zones(self._zones.drawn, self._aspect)
@@ -209,19 +212,19 @@ class Analyst:
         events: list[wire.AnyEvent] = []
         things, self._last = self._objects, (_NONE, _NONE)
         for row in rows:
-            events += self._unfinished(row) + self._teller.end(row)
+            events += self._unfinished(row, blind=bool(things.seen[row] < self._woke)) + self._teller.end(row)
             del self._row[int(things.number[row])]
         things.give_back(np.array(rows, np.int64))
         return events
 
-    def _unfinished(self, row: int) -> list[wire.AnyEvent]:
-        """Tell what an object has passed that was on its way when it was seen last, a moment ago.
+    def _unfinished(self, row: int, blind: bool) -> list[wire.AnyEvent]:
+        """Tell what an object has passed that was on its way when it was seen last.
 
-        Was that longer ago, then only what it was clear of by then.
+        If nobody watched then, only what it was clear of.
         """
         things, seen = self._objects, float(self._objects.seen[row])
         open_ = things.pending[row] != 0
-        if open_.any() and self._now - seen > GAP_SECONDS:
+        if blind and open_.any():
             spot = things.spot[row : row + 1]
             away = [gates.passes(spot[:, anchor], spot[:, anchor])[2][0] for anchor, gates in self._on]
             open_ &= np.concatenate(away) >= geometry.margins(things.size[row])
@@ -251,7 +254,7 @@ class Analyst:
             return []
         before, since, box = things.spot[rows], things.seen[rows], things.box[rows]
         blind = (self._now - since > GAP_SECONDS) & (things.frames[rows] > 0)  # what is new was followed
-        events = [event for row in rows[blind].tolist() for event in self._unfinished(row)]
+        events = [event for row in rows[blind].tolist() for event in self._unfinished(row, blind=True)]
         bottom, center, things.size[rows] = geometry.anchors(xyxy, size)
         things.spot[rows, 0], things.spot[rows, 1] = bottom, center
         things.box[rows] = xyxy / np.array([*size, *size], np.float64)

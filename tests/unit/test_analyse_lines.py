@@ -307,6 +307,18 @@ def test_leaving_the_picture_just_behind_the_line(line: float, side: float, rate
 
 
 @any_rate
+@pytest.mark.parametrize("after", [0.5, 2.0, 4.5])
+def test_lost_on_its_way_just_behind_the_line(after: float, rate: float) -> None:
+    """What was lost while it moved, past the line but not yet clear, has passed, however late it ends."""
+    street = Street(rate=rate, main=LEVEL)
+    street.go(1, (0.5, 0.3), (0.5, 0.604))
+    for _ in range(round(after * rate)):
+        street.see({})
+    street.see({}, ended=(1,))
+    assert street.ways == ["AB"]
+
+
+@any_rate
 def test_parked_on_the_line_and_lost_there(rate: float) -> None:
     """What stood on the line when it was seen last has passed nothing, wherever its last box trembled to."""
     street, random = Street(rate=rate, main=LEVEL), np.random.default_rng(7)
