@@ -46,6 +46,7 @@ WORST = 0.25  # the share of all detections that is weak, whatever their confide
 LOW = (0.3, 0.65)  # within this is looked for the confidence that divides it off
 LEARN = 0.03  # how much of a difference from `WORST` each frame teaches
 BETTER = 1.15  # a track's mean confidence is to be so much better
+TRAVELS = 1.0  # sizes from its first place: it need not be surer than the camera's weak detections
 TWIN = 0.75  # overlap of two detections that are one object
 FLOW_SURE = 4  # sightings before a track's speed is worth a note
 MOVED = 0.25  # sizes: a noticeable move
@@ -285,12 +286,21 @@ class Tracker:
             return
         hits, age = book.hits[new], book.seen[new] - book.born[new]
         good = (hits >= 3) | ((hits >= 2) & (age >= 0.2 - 1e-6))
-        good &= (2 * hits >= book.frames[new]) & (
-            book.evidence[new] >= np.maximum(self.evidence, max(self.mean, BETTER * self._low) * hits)
-        )
+        good &= 2 * hits >= book.frames[new]
+        learned = np.where(self._goes(new), 0.0, BETTER * self._low)
+        good &= book.evidence[new] >= np.maximum(self.evidence, np.maximum(self.mean, learned) * hits)
         new = new[good]
         book.number[new] = self._next + np.arange(len(new))
         self._next += len(new)
+
+    def _goes(self, rows: Int) -> Bool:
+        """Return which of some tracks (N,) are seen all along a way: what is imagined does not travel."""
+        book = self._book
+        origin = (book.origin[:2, rows] + book.origin[2:, rows]) / 2
+        gone = np.abs(book.mean[:2, rows] - origin).max(axis=0)
+        steady: Bool = book.hits[rows] >= 0.8 * book.frames[rows]
+        steady &= gone >= TRAVELS * spread(book.mean[:, rows])[0]
+        return steady
 
     def _tracks(self, rows: Int, found: Detections, columns: Int) -> Tracks:
         book = self._book

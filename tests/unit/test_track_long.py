@@ -132,6 +132,16 @@ def test_the_weak_do_not_count() -> None:
     assert tracks.track_id.tolist() == [1]
 
 
+def test_what_travels_needs_not_be_surer_than_the_weak_elsewhere() -> None:
+    """On a camera that sees sure objects, one that is less sure counts if it is seen all along its way."""
+    tracker, told = Tracker(), set[int]()
+    for n in range(200):
+        found = squares([(200, 100), (400, 100), (600, 100), (100 + 3 * max(n - 150, 0), 300)])
+        found.confidence[:] = 0.6, 0.62, 0.64, 0.5 if n >= 150 else 0.01
+        told |= set(tracker.update(found, n / 15).track_id.tolist())
+    assert told == {1, 2, 3, 4}
+
+
 def resident() -> float:
     """Return the resident megabytes of this process."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
