@@ -45,7 +45,6 @@ ALIKE = 2.0  # what an overlap of 1 is worth, beside the likelihood
 WORST = 0.25  # the share of all detections that is weak, whatever their confidence
 LOW = (0.3, 0.65)  # within this is looked for the confidence that divides it off
 LEARN = 0.03  # how much of a difference from `WORST` each frame teaches
-BETTER = 1.15  # a track's mean confidence is to be so much better
 TRAVELS = 1.0  # sizes from its first place: it need not be surer than the camera's weak detections
 TWIN = 0.75  # overlap of two detections that are one object
 FLOW_SURE = 4  # sightings before a track's speed is worth a note
@@ -88,7 +87,8 @@ class Tracker:
     keep_parked: float = 60.0  # the most for one that had been standing so long
     doubt: float = 0.6  # the same for one that is not confirmed, but for two frames at least
     evidence: float = 0.7  # sum of confidences that confirms
-    mean: float = 0.44  # and their mean, if the camera does not ask for more
+    mean: float = 0.44  # and their mean, if the camera's weak detections do not ask for more:
+    better: float = 1.15  # so much more than these
     jitter: float = 0.07  # how far a detection is off: share of the size
     agility: float = 0.5  # how fast speed wanders: sizes/s per square root of a second
     fastest: float = 2.0  # what a new object's speed may be, one sigma: sizes/s
@@ -287,7 +287,7 @@ class Tracker:
         hits, age = book.hits[new], book.seen[new] - book.born[new]
         good = (hits >= 3) | ((hits >= 2) & (age >= 0.2 - 1e-6))
         good &= 2 * hits >= book.frames[new]
-        learned = np.where(self._goes(new), 0.0, BETTER * self._low)
+        learned = np.where(self._goes(new), 0.0, self.better * self._low)
         good &= book.evidence[new] >= np.maximum(self.evidence, np.maximum(self.mean, learned) * hits)
         new = new[good]
         book.number[new] = self._next + np.arange(len(new))

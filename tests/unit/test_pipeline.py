@@ -7,10 +7,11 @@ import numpy as np
 
 from agent import wire
 from agent.analyse import Totals
+from agent.boxes import Detections
 from agent.capture import Frame
 from agent.config import CameraConfig
 from agent.infer import Detector
-from agent.pipeline import Pipeline, Watch, picture, rows
+from agent.pipeline import Pipeline, Watch, make_tracker, picture, rows
 from agent.scene import Scene
 from agent.track import Tracks
 
@@ -96,3 +97,16 @@ def test_a_preview_is_a_small_jpeg() -> None:
     decoded = cv2.imdecode(np.frombuffer(picture(image), np.uint8), cv2.IMREAD_COLOR)
     assert decoded is not None
     assert decoded.shape == (360, 640, 3)
+
+
+def test_a_doubtful_face_is_told_and_a_doubtful_car_is_not() -> None:
+    """Where a state is asked for, a low confidence is no reason to leave a face out; on a road it is."""
+    told = {}
+    for about_state in (True, False):
+        tracker = make_tracker(0.25, about_state=about_state)
+        for n in range(20):
+            found = Detections(
+                np.array([[10, 10, 50, 50]], np.float32), np.array([0.3], np.float32), np.zeros(1, int)
+            )
+            told[about_state] = len(tracker.update(found, n / 10))
+    assert told == {True: 1, False: 0}
