@@ -66,9 +66,14 @@ export function putFirst(entry: NodeEntry, config: NodeConfig | undefined): void
   if (config && !configs.value.has(entry.node)) putConfig(entry.node, config);
 }
 
+/** How often somebody was logged out: an answer to a question from before that is void. */
+let departures = 0;
+
 export async function whoAmI(): Promise<void> {
+  const asked = departures;
   try {
-    login.set(await api.me());
+    const me = await api.me();
+    if (asked === departures) login.set(me);
   } catch (error) {
     if (error instanceof ApiError && error.status === 401) loggedOut();
     else if (login.value === "unknown") window.setTimeout(() => void whoAmI(), 1000);
@@ -82,7 +87,9 @@ export async function refresh(): Promise<void> {
   if (document.hidden) return;
   try {
     const asked = Date.now();
+    const before = departures;
     const fleet = await api.fleet();
+    if (before !== departures) return;
     clockOffset = Math.round(fleet.at - (asked + Date.now()) / 2);
     now.set(serverNow());
     joinLine.set(fleet.join ?? "");
@@ -95,6 +102,7 @@ export async function refresh(): Promise<void> {
 }
 
 export function loggedOut(): void {
+  departures += 1;
   stream?.close();
   stream = undefined;
   window.clearTimeout(refreshTimer);
