@@ -24,11 +24,11 @@ export class Cell<T> {
 
 export function useCell<T>(cell: Cell<T>): T {
   const [, redraw] = useState({});
+  const drawn = cell.value;
   useEffect(() => {
-    const seen = cell.value;
     const stop = cell.subscribe(() => redraw({}));
-    if (!Object.is(seen, cell.value)) redraw({});
+    if (!Object.is(drawn, cell.value)) redraw({}); // it changed after it was drawn and before this listened
     return stop;
   }, [cell]);
-  return cell.value;
+  return drawn;
 }
