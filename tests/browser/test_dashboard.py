@@ -174,11 +174,16 @@ def click_at(page: Page, *points: tuple[float, float]) -> None:
         page.mouse.click(frame["x"] + x * frame["width"], frame["y"] + y * frame["height"])
 
 
+def begin(page: Page, kind: str) -> None:
+    """Ask to draw: again, if the page was still laying itself out and the click met nothing."""
+    keep_alive(page, page.get_by_test_id(f"draw-{kind}").click, page.locator(".draft").is_visible)
+
+
 def test_zone_and_road_are_drawn_and_told(page: Page, node: ScriptedNode) -> None:
     """A polygon and four corners with two lengths reach the node; its zone, trips and speeds are shown."""
     node.camera()
     open_node(page, node)
-    page.get_by_test_id("draw-zone").click()
+    begin(page, "zone")
     click_at(page, (0.2, 0.7), (0.4, 0.7), (0.4, 0.9), (0.2, 0.9), (0.2, 0.7))
     page.get_by_test_id("zone-name").fill("kerb")
     page.get_by_test_id("save-zone").click()
@@ -189,7 +194,7 @@ def test_zone_and_road_are_drawn_and_told(page: Page, node: ScriptedNode) -> Non
     row = (7, 0.25, 0.5, 0.35, 0.8, 1, 88)
     keep_alive(page, lambda: node.live([row]), lambda: drawn.get_attribute("data-inside") == "1")
 
-    page.get_by_test_id("draw-plane").click()
+    begin(page, "plane")
     click_at(page, (0.2, 0.9), (0.8, 0.9), (0.6, 0.4), (0.4, 0.4))
     page.get_by_test_id("plane-width").fill("7")
     page.get_by_test_id("plane-length").fill("30.5")
