@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.boxes import GREY, Float32, Uint8
-from export.picture import Bool, Picture
+from export.picture import Bool, Picture, turn_boxes
 
 SPECK = 5.0  # pixels: a smaller object is neither taught nor punished
 
@@ -49,13 +49,15 @@ class Batch:
 class Augmentation:
     """Say how a training picture is varied; `fit` (height, width) is what scale 1 fits a picture into.
 
-    `size` is the side of a batch's pictures, or their (height, width).
+    `size` is the side of a batch's pictures, or their (height, width). Every other cut is turned, by `roll`
+    degrees (one sigma); what is in a box is then taken as an ellipse.
     """
 
     size: int | tuple[int, int]
     fit: tuple[int, int]
     scale: tuple[float, float] = (0.3, 1.7)
     mosaic: float = 0.75
+    roll: float = 0.0
     hue: float = 0.02
     saturation: float = 0.6
     value: float = 0.4
@@ -94,8 +96,20 @@ def _place(
         boxes = boxes[:, [2, 1, 0, 3]] * (-1, 1, -1, 1) + (2 * left + cut_w, 0, 2 * left + cut_w, 0)
     shift = (to_x - left * scale, to_y - top * scale)
     moved = boxes * scale + np.asarray(shift + shift)
+    if how.roll and rng.random() < 0.5:
+        shown = canvas[to_y : to_y + out_h, to_x : to_x + out_w]
+        moved = _roll(shown, (to_x, to_y), moved.astype(np.float32), float(rng.normal(0, how.roll)))
     clipped = np.clip(moved, (to_x, to_y, to_x, to_y), (to_x + out_w, to_y + out_h) * 2).astype(np.float32)
     return _visible(moved, clipped, allowed)
+
+
+def _roll(part: Uint8, corner: tuple[int, int], boxes: Float32, degrees: float) -> Float32:
+    """Turn a part of a canvas in place about its centre; return its boxes (n,4) of the canvas, turned."""
+    size = (part.shape[1], part.shape[0])
+    matrix = cv2.getRotationMatrix2D((size[0] / 2, size[1] / 2), degrees, 1.0)
+    part[:] = cv2.warpAffine(part.copy(), matrix, size, borderValue=(GREY, GREY, GREY))
+    offset = np.asarray(corner * 2, np.float32)
+    return turn_boxes(boxes - offset, matrix) + offset
 
 
 def _visible(moved: NDArray[Any], clipped: Float32, allowed: Bool) -> tuple[Float32, Bool]:

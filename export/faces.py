@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from agent.boxes import GREY, Float32
 from export.evaluate import LEAST, Seen, Sized, by_sizes, pair
-from export.picture import Bool, Picture
+from export.picture import Bool, Picture, turn_boxes
 from export.scores import (
     DEFAULT,
     SIZES,
@@ -172,10 +172,8 @@ def turn(picture: Picture, degrees: float) -> Picture:
     height, width = picture.image.shape[:2]
     matrix = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1.0)
     image = cv2.warpAffine(picture.image, matrix, (width, height), borderValue=(GREY, GREY, GREY))
-    centre = (picture.boxes[:, :2] + picture.boxes[:, 2:]) / 2 @ matrix[:, :2].T + matrix[:, 2]
-    half = (picture.boxes[:, 2:] - picture.boxes[:, :2]) / 2
-    reach = np.sqrt(half**2 @ (matrix[:, :2] ** 2).T)  # half width and height of the turned ellipse
-    boxes = np.concatenate((centre - reach, centre + reach), 1).astype(np.float32)
+    boxes = turn_boxes(picture.boxes, matrix)
+    centre = (boxes[:, :2] + boxes[:, 2:]) / 2
     cut = np.clip(boxes, 0, (width, height) * 2).astype(np.float32)
     shown = np.asarray((side(cut) / np.maximum(side(boxes), 1e-6)) ** 2)
     inside = ((centre >= 0) & (centre < (width, height))).all(1)

@@ -65,6 +65,14 @@ def corners(centred: Float32, width: int, height: int) -> Float32:
     return np.asarray(np.concatenate((centred[:, :2] - half, centred[:, :2] + half), 1) * scale, np.float32)
 
 
+def turn_boxes(boxes: Float32, matrix: NDArray[np.float64]) -> Float32:
+    """Return boxes (n,4) round the ellipses in `boxes`, moved by an affine `matrix` (2,3)."""
+    centre = (boxes[:, :2] + boxes[:, 2:]) / 2 @ matrix[:, :2].T + matrix[:, 2]
+    half = (boxes[:, 2:] - boxes[:, :2]) / 2
+    reach = np.sqrt(half**2 @ (matrix[:, :2] ** 2).T)  # half width and height of the moved ellipse
+    return np.concatenate((centre - reach, centre + reach), 1).astype(np.float32)
+
+
 def read_picture(path: Path, longest: int | None = LONGEST) -> Uint8:
     """Read one picture as (H,W,3) BGR, no longer than `longest`."""
     image = cv2.imread(str(path), cv2.IMREAD_COLOR)
