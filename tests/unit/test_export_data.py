@@ -5,11 +5,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from export import augment
 from export.augment import Augmentation, batches, make_batch
-from export.data import RECIPES, is_free, load_recipe, one_hot, read_folder, read_recipe
+from export.data import RECIPES, balance, is_free, load_recipe, one_hot, read_folder, read_recipe
 from export.errors import DataError
-from export.picture import Picture, read_labels
+from export.picture import Picture, read_labels, turn_boxes
 
 NAMES = ["person", "car", "bus"]
 
@@ -136,6 +139,71 @@ def test_boxes_follow_the_pixels(mosaic: float) -> None:
             shares.append(bright[top + 1 : bottom - 1, left + 1 : right - 1].mean())
     assert len(shares) > 20
     assert np.nanmin(shares) > 0.8
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    centre=st.tuples(st.floats(120, 180), st.floats(100, 140)),
+    half=st.tuples(st.floats(6, 60), st.floats(6, 60)),
+    degrees=st.floats(-180, 180),
+)
+def test_a_turned_box_is_the_one_round_the_turned_ellipse(
+    centre: tuple[float, float], half: tuple[float, float], degrees: float
+) -> None:
+    """Whatever the angle, every pixel of the ellipse stays in its box, and the box is no larger than that."""
+    image = np.full((240, 300, 3), 0, np.uint8)
+    axes = tuple(round(side * 16) for side in half)
+    middle = tuple(round(place * 16) for place in centre)
+    cv2.ellipse(image, middle, axes, 0, 0, 360, (255, 255, 255), -1, cv2.LINE_AA, 4)
+    x, y = centre
+    box = np.asarray([[x - half[0], y - half[1], x + half[0], y + half[1]]], np.float32)
+    matrix = cv2.getRotationMatrix2D((150, 120), degrees, 1.0)
+    turned = turn_boxes(box, matrix)[0]
+    rows, columns = np.nonzero(cv2.warpAffine(image, matrix, (300, 240))[..., 0] > 127)
+    bounds = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+    cut = np.clip(turned, 0, (300, 240, 300, 240))
+    assert abs(cut - bounds).max() < 2.5
+
+
+def test_without_roll_nothing_is_turned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A recipe without `roll` makes the batches that it made before there was one."""
+    monkeypatch.setattr(augment, "_roll", lambda *_: pytest.fail("turned"))
+    make_batch(scene(), Augmentation(96, (96, 96)), 8, (1, 1))
+
+
+def labelled(source: str, *classes: tuple[int, ...]) -> Picture:
+    """Return a picture with one box for each tuple of the classes that it may be."""
+    allowed = np.zeros((len(classes), 3), bool)
+    for row, chosen in enumerate(classes):
+        allowed[row, list(chosen)] = True
+    boxes = np.tile(np.asarray((0, 0, 9, 9), np.float32), (len(classes), 1))
+    return Picture(np.zeros((9, 9, 3), np.uint8), boxes, allowed, np.zeros(3, bool), source)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    kinds=st.lists(st.sets(st.integers(0, 2)), min_size=1, max_size=40),
+    sources=st.integers(1, 3),
+    share=st.floats(0.05, 1.0),
+)
+def test_balance_repeats_as_its_formula_says(kinds: list[set[int]], sources: int, share: float) -> None:
+    """A picture comes round(sqrt(share / f)) times by its rarest class in its source, and at least once."""
+    pictures = [labelled(str(n % sources), *((k,) for k in kind)) for n, kind in enumerate(kinds)]
+    repeated = [id(picture) for picture in balance(pictures, share)]
+    for number, (picture, kind) in enumerate(zip(pictures, kinds, strict=True)):
+        those = kinds[number % sources :: sources]
+        often = [(share / (sum(k in other for other in those) / len(those))) ** 0.5 for k in kind]
+        assert repeated.count(id(picture)) == round(max([1.0, *often]))
+
+
+def test_balance_asks_for_nothing_where_it_is_off() -> None:
+    """With 0 the list stays as it is; a box that may be of several classes does not make a picture rare."""
+    pictures = [labelled("a", (0,)), labelled("a", (0,), (1,)), labelled("a", (1, 2))]
+    assert balance(pictures, 0) is pictures
+    assert [id(picture) for picture in balance([pictures[0]] * 8 + [pictures[2]], 1.0)].count(
+        id(pictures[2])
+    ) == 1
+    assert balance([], 0.5) == []
 
 
 def test_batches_depend_on_seed_and_step_only() -> None:
