@@ -210,9 +210,16 @@ async def openapi(request: web.Request) -> web.Response:
     return answer(body)
 
 
+def _drawn(path: str, kind: drawing.Kind, put: str, delete: str) -> tuple[Route, Route]:
+    """Return how one kind of drawing is set and taken away."""
+    return (
+        Route("PUT", path, drawing.put(kind), put, "operator", answers.Version, kind.body, status=202),
+        Route("DELETE", path, drawing.delete(kind), delete, "operator", answers.Version, status=202),
+    )
+
+
 _N = "/nodes/{node}"
 _C = _N + "/cameras/{camera}"
-_L, _Z = _C + "/lines/{line}", _C + "/zones/{zone}"
 _TIME = ("camera", "from", "to", "format")
 _SPAN = (*_TIME, "bucket")
 ROUTES = (
@@ -234,16 +241,9 @@ ROUTES = (
     Route("GET", _N + "/resources", resources, "Samples of the box", answer=answers.Resources,
           query=("from", "to", "limit")),
     Route("GET", _N + "/delivery", delivery, "What arrived", answer=answers.Delivery),
-    Route("PUT", _L, drawing.put_line, "Draw or move a line", "operator", answers.Version, answers.LineBody,
-          status=202),
-    Route("DELETE", _L, drawing.delete_line, "Delete a line", "operator", answers.Version, status=202),
-    Route("PUT", _Z, drawing.put_zone, "Draw or move a zone", "operator", answers.Version, answers.ZoneBody,
-          status=202),
-    Route("DELETE", _Z, drawing.delete_zone, "Delete a zone", "operator", answers.Version, status=202),
-    Route("PUT", _C + "/plane", drawing.put_plane, "Set the road plane", "operator", answers.Version,
-          answers.PlaneBody, status=202),
-    Route("DELETE", _C + "/plane", drawing.delete_plane, "Take the road plane away", "operator",
-          answers.Version, status=202),
+    *_drawn(_C + "/lines/{line}", drawing.LINE, "Draw or move a line", "Delete a line"),
+    *_drawn(_C + "/zones/{zone}", drawing.ZONE, "Draw or move a zone", "Delete a zone"),
+    *_drawn(_C + "/plane", drawing.PLANE, "Set the road plane", "Take the road plane away"),
     Route("GET", "/stream", stream, "What happens, live", query=("node", "camera", "types"),
           media="text/event-stream"),
     Route("GET", _C + "/preview", preview, "Pictures of a camera", "operator",

@@ -19,7 +19,7 @@ import pytest
 from aiohttp import ClientSession, CookieJar, web
 
 from agent import wire
-from aggregator import answers, auth, drawing
+from aggregator import auth, drawing
 from aggregator.__main__ import forget
 from aggregator.api import OUTSIDE, PREFIX, ROUTES
 from aggregator.beside import Beside
@@ -205,7 +205,7 @@ async def test_lines_are_wanted_and_reported(stack: Stack) -> None:
 
 async def test_wants_are_published_when_the_database_is_back_last(own_stack: Stack) -> None:
     """A broker that lost its memory gets the documents though the database came back after it."""
-    change = drawing.set_line("cam0", "gate", answers.LineBody([(0.0, 0.5), (1.0, 0.5)]))
+    change = drawing.change(drawing.LINE, "cam0", "gate", wire.Line([(0.0, 0.5), (1.0, 0.5)]))
     async with centre(settings(own_stack.mqtt_url, own_stack.mongodb_uri, "api_power")) as running:
         async with box(own_stack.mqtt_url, "power-1") as node:
             await node.state()

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agent import wire
-from aggregator.answers import LineBody
-from aggregator.drawing import drop_line, set_line
+from aggregator.drawing import LINE, PLANE, ZONE, change
 from aggregator.wanted import NotWanted
 
 DOCUMENT = wire.Document(
@@ -20,8 +19,8 @@ DOCUMENT = wire.Document(
 
 def test_a_change_touches_its_line_only() -> None:
     """The document stays whole; the line gets the new version and everything else keeps its own."""
-    body = LineBody([(0.1, 0.1), (0.9, 0.9)], "center", ["bus"])
-    changed = set_line("cam0", "gate", body)(DOCUMENT, 5)
+    line = wire.Line([(0.1, 0.1), (0.9, 0.9)], "center", ["bus"])
+    changed = change(LINE, "cam0", "gate", line)(DOCUMENT, 5)
     assert changed.version == 5
     assert changed.cameras["cam1"] == DOCUMENT.cameras["cam1"]
     camera = changed.cameras["cam0"]
@@ -31,9 +30,26 @@ def test_a_change_touches_its_line_only() -> None:
     assert DOCUMENT.cameras["cam0"].lines.keys() == {"main"}
 
 
+def test_moving_keeps_the_place_in_the_list() -> None:
+    """A zone that is moved keeps its place and gets the new version; the other zones keep theirs."""
+    one, two = (wire.Zone([(0, 0), (x, 0), (x, 1)]) for x in (0.5, 0.9))
+    document = DOCUMENT
+    for version, (name, zone) in enumerate((("a", one), ("b", one), ("a", two)), 5):
+        document = change(ZONE, "cam0", name, zone)(document, version)
+    zones = document.cameras["cam0"].zones
+    assert [(name, zone.points, zone.version) for name, zone in zones.items()] == [
+        ("a", two.points, 7),
+        ("b", one.points, 6),
+    ]
+
+
 def test_deleting() -> None:
-    """A deleted line is gone; one that is not there is refused."""
-    assert drop_line("cam0", "main")(DOCUMENT, 5).cameras["cam0"].lines == {}
-    for camera, line in (("cam0", "x"), ("cam9", "main")):
+    """What is deleted is gone; what is not there is refused."""
+    road = wire.Plane([(0, 1), (1, 1), (0.6, 0.5), (0.4, 0.5)], [(0, 0), (7, 0), (7, 30), (0, 30)])
+    measured = change(PLANE, "cam0", "", road)(DOCUMENT, 5)
+    assert measured.cameras["cam0"].plane == road
+    assert change(PLANE, "cam0", "", None)(measured, 6).cameras["cam0"].plane is None
+    assert change(LINE, "cam0", "main", None)(DOCUMENT, 5).cameras["cam0"].lines == {}
+    for kind, camera, name in ((LINE, "cam0", "x"), (LINE, "cam9", "main"), (PLANE, "cam0", "")):
         with pytest.raises(NotWanted):
-            drop_line(camera, line)(DOCUMENT, 5)
+            change(kind, camera, name, None)(DOCUMENT, 5)
