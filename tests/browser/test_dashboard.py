@@ -175,8 +175,12 @@ def click_at(page: Page, *points: tuple[float, float]) -> None:
 
 
 def begin(page: Page, kind: str) -> None:
-    """Ask to draw: again, if the page was still laying itself out and the click met nothing."""
-    keep_alive(page, page.get_by_test_id(f"draw-{kind}").click, page.locator(".draft").is_visible)
+    """Ask to draw; the page says what to do next."""
+    page.get_by_test_id(f"draw-{kind}").click()
+    expect(page.locator(".draft.hint")).to_be_visible()
+
+
+GATES = [wire.Gate("main", "BA", 1000), wire.Gate("kerb", "in", 2000), wire.Gate("main", "AB", 6000)]
 
 
 def test_zone_and_road_are_drawn_and_told(page: Page, node: ScriptedNode) -> None:
@@ -204,6 +208,7 @@ def test_zone_and_road_are_drawn_and_told(page: Page, node: ScriptedNode) -> Non
     assert plane
     assert plane.metres == [(0, 0), (7, 0), (7, 30.5), (0, 30.5)]
     assert set(node.config.document.cameras["cam0"].zones) == {"kerb"}
+    expect(page.locator(".overlay .road")).to_contain_text("30.5 m")
 
     minute = now_ms() // 60_000 * 60_000
     for n in range(2):
@@ -215,11 +220,19 @@ def test_zone_and_road_are_drawn_and_told(page: Page, node: ScriptedNode) -> Non
                 [wire.TripTotal("main:AB", "kerb", "car", 7 * n)],
             ),
             wire.Crossing(now_ms(), "cam0", "main", 0, "AB", "car", n, n + 1, 90, 487),
+            wire.Track(now_ms(), "cam0", n, "car", 90, 9000, 90, b"", True, {}, GATES),
         )  # fmt: skip
     expect(page.get_by_test_id("zone-occupancy")).to_contain_text("there 2.5")
     expect(page.get_by_test_id("trips").locator("td").first).to_have_text("7")
     expect(page.get_by_test_id("speeds")).to_contain_text("49")
     expect(page.get_by_test_id("events")).to_contain_text("at 49 km/h")
+
+    trips = page.get_by_test_id("trips")
+    trips.get_by_label("From", exact=True).select_option("kerb")
+    expect(page.get_by_test_id("trips-note")).to_contain_text("passed kerb, by each line and zone")
+    expect(trips.locator("th")).to_contain_text(["from", "main A→B", "kerb"])
+    trips.get_by_label("To", exact=True).select_option("main:AB")
+    expect(page.get_by_test_id("pair").locator("td")).to_have_text(["car", "2", "4 s"])
 
 
 HATCHED = """(place) => {
@@ -246,7 +259,7 @@ def test_unseen_time_is_hatched_and_no_zero(page: Page, node: ScriptedNode) -> N
         *(wire.Tally(minute - n * 60_000, "cam0", 60_000, {}, [], {}, 600, 600, 0, 20, 40) for n in watched)
     )
     open_node(page, node)
-    readout = page.get_by_test_id("readout")
+    readout = page.get_by_test_id("counts-chart").get_by_test_id("readout")
     expect(readout).to_contain_text("no word 20 min")
     assert page.evaluate(HATCHED, 0.5) > 20
     assert page.evaluate(HATCHED, 0.2) == 0

@@ -61,9 +61,13 @@ async function request<T>(method: string, path: string, body?: unknown): Promise
   return (text ? JSON.parse(text) : {}) as T;
 }
 
-function query(values: Record<string, string | number | undefined>): string {
+type Query = Record<string, string | number | undefined>;
+
+/** The part of an address behind the question mark; what is empty is not asked. */
+function query(values: Query): string {
   const search = new URLSearchParams();
-  for (const [key, value] of Object.entries(values)) if (value !== undefined) search.set(key, String(value));
+  for (const [key, value] of Object.entries(values))
+    if (value !== undefined && value !== "") search.set(key, String(value));
   const text = search.toString();
   return text ? `?${text}` : "";
 }
@@ -99,12 +103,26 @@ export const api = {
   fleet: () => request<Fleet>("GET", "/fleet"),
   node: (name: string) => request<NodeEntry & { config?: NodeConfig }>("GET", node(name)),
   /** The rows of a camera's table over a time. */
-  rows: async <T extends keyof Tables>(table: T, name: string, cam: string, bucket: Bucket, range: Range) => {
-    const path = `${node(name)}/${table}${query({ camera: cam, bucket, ...range })}`;
+  rows: async <T extends keyof Tables>(
+    table: T,
+    name: string,
+    cam: string,
+    bucket: Bucket,
+    range: Range,
+    more: Query = {},
+  ) => {
+    const path = `${node(name)}/${table}${query({ camera: cam, bucket, ...range, ...more })}`;
     return (await request<{ rows: Tables[T][] }>("GET", path)).rows;
   },
-  csv: (table: keyof Tables, name: string, cam: string, bucket: Bucket, range: Range) =>
-    `${ROOT}${node(name)}/${table}${query({ camera: cam, bucket, ...range, format: "csv" })}`,
+  csv: (
+    table: keyof Tables,
+    name: string,
+    cam: string,
+    bucket: Bucket,
+    range: Range,
+    more: Query = {},
+  ): string =>
+    `${ROOT}${node(name)}/${table}${query({ camera: cam, bucket, ...range, ...more, format: "csv" })}`,
   resources: (name: string, range: Range) =>
     request<{ rows: ResourceRow[] }>("GET", `${node(name)}/resources${query({ ...range })}`),
   events: (name: string, type: string, limit: number) =>

@@ -1,6 +1,6 @@
 // The frame around both pages: the bar at the top, the banner about the connection, the login.
 import { useEffect, useState } from "preact/hooks";
-import { api } from "./api";
+import { api, type ApiError } from "./api";
 import { useCell } from "./cell";
 import { FleetPage } from "./fleet-page";
 import { span } from "./format";
@@ -67,7 +67,14 @@ function LiveDot() {
 
 function Bar() {
   const who = useCell(login);
-  const leave = () => void api.logout().then(loggedOut, loggedOut);
+  const [stuck, setStuck] = useState("");
+  useEffect(() => setStuck(""), [who]);
+  const leave = () =>
+    void api
+      .logout()
+      .then(loggedOut, (error: ApiError) =>
+        error.status === 401 ? loggedOut() : setStuck("You are still logged in: the centre does not answer."),
+      );
   return (
     <header class="topbar">
       <a class="brand" href="/">
@@ -76,6 +83,11 @@ function Bar() {
       </a>
       <span class="grow" />
       {who !== "out" && <LiveDot />}
+      {stuck && (
+        <span class="problem" role="alert">
+          {stuck}
+        </span>
+      )}
       <ThemeButton />
       {who !== "out" && (
         <button

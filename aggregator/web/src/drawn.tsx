@@ -1,11 +1,9 @@
 // What is drawn on a camera's picture, as lists beside it: lines with their counts, zones, the road plane.
 import { useState } from "preact/hooks";
 import { api, type Drawn } from "./api";
-import { useCell } from "./cell";
 import { byLine, type LineSum } from "./counts";
 import { draftOf, draftOfPlane, newDraft, type Draft } from "./draft";
 import { LineCounts } from "./parts";
-import { configs } from "./session";
 import type { CameraEntry, CameraSettings, Line, NodeConfig, NodeEntry } from "./types";
 
 /** Which version of the lines runs on the node, or why the newest does not. */
@@ -153,6 +151,8 @@ function ShapeItem({ text, ...rest }: ItemProps & { text: string }) {
 interface DrawnProps {
   node: NodeEntry;
   camera: CameraEntry;
+  /** Not known at first: until then nobody can say what is drawn already, and nothing is begun. */
+  config: NodeConfig | undefined;
   settings: CameraSettings;
   editable: boolean;
   draft: Draft | null;
@@ -161,8 +161,8 @@ interface DrawnProps {
   onSaved: (version: number) => void;
 }
 
-export function Lines({ node, camera, settings, editable, draft, saved, onDraft, onSaved }: DrawnProps) {
-  const config = useCell(configs).get(node.node);
+export function Lines(props: DrawnProps) {
+  const { node, camera, config, settings, editable, draft, saved, onDraft, onSaved } = props;
   const lines = settings.lines ?? {};
   const counted = byLine(node.counts_today.filter((row) => row.camera === camera.camera));
   const names = [...new Set([...Object.keys(lines), ...counted.map((sum) => sum.line)])];
@@ -183,14 +183,14 @@ export function Lines({ node, camera, settings, editable, draft, saved, onDraft,
             class="primary"
             type="button"
             data-testid="draw-line"
-            disabled={draft !== null}
+            disabled={!config || draft !== null}
             onClick={() => onDraft(newDraft("line", Object.keys(lines)))}
           >
             Draw a line
           </button>
         )}
       </header>
-      {names.length === 0 && (
+      {config && names.length === 0 && (
         <p class="faint">No line yet. Draw one across the way of what you want to count.</p>
       )}
       <ul>
@@ -213,7 +213,7 @@ export function Lines({ node, camera, settings, editable, draft, saved, onDraft,
   );
 }
 
-export function Shapes({ node, camera, settings, editable, draft, onDraft, onSaved }: DrawnProps) {
+export function Shapes({ node, camera, config, settings, editable, draft, onDraft, onSaved }: DrawnProps) {
   const { zones = {}, plane } = settings;
   const names = Object.keys(zones).sort();
   if (!editable && !names.length && !plane) return null;
@@ -229,7 +229,7 @@ export function Shapes({ node, camera, settings, editable, draft, onDraft, onSav
             <button
               type="button"
               data-testid="draw-zone"
-              disabled={draft !== null}
+              disabled={!config || draft !== null}
               onClick={() => onDraft(newDraft("zone", names))}
             >
               Draw a zone
@@ -238,7 +238,7 @@ export function Shapes({ node, camera, settings, editable, draft, onDraft, onSav
               <button
                 type="button"
                 data-testid="draw-plane"
-                disabled={draft !== null}
+                disabled={!config || draft !== null}
                 onClick={() => onDraft(newDraft("plane", []))}
               >
                 Measure the road
@@ -247,7 +247,7 @@ export function Shapes({ node, camera, settings, editable, draft, onDraft, onSav
           </span>
         )}
       </header>
-      {names.length === 0 && !plane && (
+      {config && names.length === 0 && !plane && (
         <p class="faint">A zone tells how full a place is. With the road measured, crossings have speeds.</p>
       )}
       <ul>

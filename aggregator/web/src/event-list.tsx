@@ -1,10 +1,11 @@
 // What happened, the newest first, live, and never more than fits in a page.
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { api } from "./api";
 import { useCell } from "./cell";
-import { Clock, count, span } from "./format";
-import { login, onFact, returns } from "./session";
-import { gateName } from "./trips";
+import { count, span } from "./format";
+import { gateName } from "./gates";
+import { useClock } from "./history";
+import { onFact, returns } from "./session";
 import type { Fact } from "./types";
 
 const MOST = 120;
@@ -79,8 +80,7 @@ function useEvents(node: string): Fact[] {
 export function EventList({ node }: { node: string }) {
   const facts = useEvents(node);
   const [kind, setKind] = useState(0);
-  const who = useCell(login);
-  const clock = useMemo(() => new Clock(typeof who === "object" ? who.site?.timezone : undefined), [who]);
+  const clock = useClock();
   const shown = facts.filter((fact) => KINDS[kind]!.types.includes(fact.type));
   return (
     <section class="panel events" data-testid="events">

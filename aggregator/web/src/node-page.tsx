@@ -17,7 +17,8 @@ import { ResourceCharts } from "./resource-charts";
 import { nodeHref } from "./router";
 import { configs, link, login, mayEdit, nodes, putFirst, returns, trouble, watch } from "./session";
 import { ShareChart } from "./share-chart";
-import { Speeds, Trips } from "./trips";
+import { Speeds } from "./speeds";
+import { Trips } from "./trips";
 import type { CameraEntry, CameraSettings, NodeEntry, TallyRow } from "./types";
 import { ZonesChart } from "./zones-chart";
 
@@ -65,7 +66,8 @@ function CameraView({ node, camera }: { node: NodeEntry; camera: CameraEntry }) 
     const timer = window.setTimeout(forget, SHOWN_LATEST_MS);
     return () => window.clearTimeout(timer);
   }, [saved, shown]);
-  const drawn = { node, camera, settings, editable, draft, saved, onDraft: setDraft, onSaved: setSaved };
+  const drawn = { node, camera, config, settings, editable, draft, saved };
+  const changes = { onDraft: setDraft, onSaved: setSaved };
   return (
     <>
       <div class="split-view">
@@ -94,8 +96,8 @@ function CameraView({ node, camera }: { node: NodeEntry; camera: CameraEntry }) 
           )}
         </section>
         <div class="side-column">
-          <Lines {...drawn} />
-          <Shapes {...drawn} />
+          <Lines {...drawn} {...changes} />
+          <Shapes {...drawn} {...changes} />
           <Objects camera={camera} />
         </div>
       </div>
@@ -117,20 +119,29 @@ function History({
   const name = camera.camera;
   const lines = useMemo(() => Object.keys(settings.lines ?? {}), [settings.lines]);
   const zones = useMemo(() => Object.keys(settings.zones ?? {}), [settings.zones]);
-  const crossings = useHistory(node, name, ["crossing", "tally"], async (bucket, range) => {
-    const read = <T extends "counts" | "tallies">(table: T) => api.rows(table, node, name, bucket, range);
-    const [counts, tallies] = await Promise.all([read("counts"), read("tallies")]);
-    return { counts, tallies };
+  const crossings = useHistory({
+    node,
+    camera: name,
+    facts: ["crossing", "tally"],
+    read: async (bucket, range) => {
+      const read = <T extends "counts" | "tallies">(table: T) => api.rows(table, node, name, bucket, range);
+      const [counts, tallies] = await Promise.all([read("counts"), read("tallies")]);
+      return { counts, tallies };
+    },
   });
-  const rest = useHistory(node, name, ["tally"], async (bucket, range) => {
-    const [shares, inZones, zonesWhole, trips, speeds] = await Promise.all([
-      api.rows("shares", node, name, bucket, range),
-      api.rows("zones", node, name, bucket, range),
-      api.rows("zones", node, name, "all", range),
-      api.rows("trips", node, name, bucket, range),
-      api.rows("speeds", node, name, bucket, range),
-    ]);
-    return { shares, zones: inZones, zonesWhole, trips, speeds };
+  const rest = useHistory({
+    node,
+    camera: name,
+    facts: ["tally"],
+    read: async (bucket, range) => {
+      const [shares, inZones, zonesWhole, speeds] = await Promise.all([
+        api.rows("shares", node, name, bucket, range),
+        api.rows("zones", node, name, bucket, range),
+        api.rows("zones", node, name, "all", range),
+        api.rows("speeds", node, name, bucket, range),
+      ]);
+      return { shares, zones: inZones, zonesWhole, speeds };
+    },
   });
   const tallies = crossings?.rows.tallies ?? NO_TALLIES;
   const common = { node, camera: name, loaded: rest };
@@ -140,7 +151,7 @@ function History({
       <div class="figures">
         <ZonesChart {...common} zones={zones} tallies={tallies} />
         <ShareChart {...common} known={camera.labels ?? NO_LABELS} tallies={tallies} />
-        <Trips {...common} gates={lines.length + zones.length} />
+        <Trips node={node} camera={name} lines={lines} zones={zones} />
         <Speeds {...common} />
       </div>
     </>

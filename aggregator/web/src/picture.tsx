@@ -1,6 +1,6 @@
 // The camera's picture, or a blank plane; live boxes over it; lines, zones and the road to see, draw and drag.
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import { closing, draftOf, withPoint, type Draft } from "./draft";
+import { closing, draftOf, draftOfPlane, withPoint, type Draft } from "./draft";
 import { clamp, contains, tidy } from "./geometry";
 import { LiveView } from "./live-view";
 import { onFact, onFrame } from "./session";
@@ -90,7 +90,7 @@ const NO_ZONES: Record<string, Zone> = {};
 
 export function Picture(props: PictureProps) {
   const { node, camera, settings, applied, editable, pictures, fresh, draft, onDraft } = props;
-  const { lines = {}, zones = NO_ZONES } = settings;
+  const { lines = {}, zones = NO_ZONES, plane } = settings;
   const frame = useRef<HTMLDivElement>(null);
   const overlay = useRef<SVGSVGElement>(null);
   const size = useSize(frame);
@@ -175,6 +175,9 @@ export function Picture(props: PictureProps) {
         onPointerMove={(event) => placing && event.pointerType === "mouse" && setCross(where(event))}
         onKeyDown={keys}
       >
+        {plane && draft?.kind !== "plane" && (
+          <PlaneShape {...draftOfPlane(plane)} size={size} mood={draft ? "faint" : "saved"} />
+        )}
         {Object.entries(zones).map(([name, zone]) =>
           draft?.kind === "zone" && name === draft.original ? null : (
             <ZoneShape
@@ -223,7 +226,8 @@ export function Picture(props: PictureProps) {
 function DraftShape({ draft, points, size }: { draft: Draft; points: Point[]; size: Size }) {
   if (draft.kind === "line") return <LineShape name={draft.name} points={points} size={size} mood="draft" />;
   if (draft.kind === "zone") return <ZoneShape name={draft.name} points={points} size={size} mood="draft" />;
-  return <PlaneShape points={points} size={size} width={draft.width} length={draft.length} />;
+  const { width, length } = draft;
+  return <PlaneShape points={points} size={size} mood="draft" width={width} length={length} />;
 }
 
 function Notice({

@@ -3,9 +3,10 @@ import { useEffect, useMemo, useState } from "preact/hooks";
 import uPlot from "uplot";
 import { api } from "./api";
 import { useCell } from "./cell";
-import { bytes, Clock, NONE, percent, rate } from "./format";
+import { bytes, NONE, percent, rate, type Clock } from "./format";
+import { useClock } from "./history";
 import { axis, colour, Plot } from "./plot";
-import { login, onFact, returns, serverNow } from "./session";
+import { onFact, returns, serverNow } from "./session";
 import type { Fact, ResourceRow } from "./types";
 
 const REACH_MS = 3_600_000;
@@ -147,8 +148,7 @@ function SmallChart({ chart, rows, clock }: { chart: Chart; rows: ResourceRow[];
 
 export function ResourceCharts({ node, cameras }: { node: string; cameras: string[] }) {
   const rows = useResources(node);
-  const who = useCell(login);
-  const clock = useMemo(() => new Clock(typeof who === "object" ? who.site?.timezone : undefined), [who]);
+  const clock = useClock();
   const key = cameras.join("\n");
   const all = useMemo(() => charts(cameras), [key]);
   return (

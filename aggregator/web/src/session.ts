@@ -16,7 +16,7 @@ export const link = new Cell<Link>({ state: "opening", since: Date.now(), heard:
 export const trouble = new Cell("");
 /** The centre's clock, once a second. */
 export const now = new Cell(Date.now());
-/** Grows each time that the stream is back after a break. */
+/** Grows each time that the stream is back after a break: what was read before may have holes. */
 export const returns = new Cell(0);
 
 const facts = new Set<(fact: Fact) => void>();
@@ -127,13 +127,10 @@ export function watch(node?: string, camera?: string): () => void {
   stream?.close();
   const mine = new Stream(api.stream(node, camera), {
     event: take,
-    link: (next) => {
-      const back = next.state === "live" && link.value.state === "lost";
-      link.set(next);
-      if (back) {
-        returns.set(returns.value + 1);
-        void refresh();
-      }
+    link: (next) => link.set(next),
+    back: () => {
+      returns.set(returns.value + 1);
+      void refresh();
     },
     refused: (status) => {
       if (status === 401) loggedOut();

@@ -77,12 +77,13 @@ export function ZoneShape({ name, points, size: [width, height], mood, inside }:
 interface PlaneShapeProps {
   points: Point[];
   size: Size;
+  mood: Mood;
   width: string;
   length: string;
 }
 
-/** The patch of road while it is measured: its width on the first side, its length on the second. */
-export function PlaneShape({ points, size: [width, height], ...sides }: PlaneShapeProps) {
+/** The patch of road that is measured: its width on the first side, its length on the second. */
+export function PlaneShape({ points, size: [width, height], mood, ...sides }: PlaneShapeProps) {
   if (points.length < 2) return null;
   const path = points.map(([x, y]) => `${x * width},${y * height}`).join(" ");
   const beside = (i: number, name: string, value: string) => {
@@ -100,7 +101,7 @@ export function PlaneShape({ points, size: [width, height], ...sides }: PlaneSha
     );
   };
   return (
-    <g class="road" data-mood="draft">
+    <g class="road" data-mood={mood}>
       <polygon class="area" points={path} />
       <polygon class="stroke" points={path} />
       {beside(0, "width", sides.width)}

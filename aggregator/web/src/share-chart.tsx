@@ -1,14 +1,15 @@
 // What the objects of a camera were, over time. Where labels are states (masks): the share that wears one, with
 // its 95 % interval, and beside it who could not be judged. Else: the mix of labels.
-import { useMemo, useState } from "preact/hooks";
+import { useMemo } from "preact/hooks";
 import uPlot from "uplot";
 import { api } from "./api";
 import { colourOf } from "./boxes";
+import { ChartPanel, unseenSeries, type TimeChart } from "./chart-panel";
 import { part, type Part } from "./counts";
 import { count, NONE } from "./format";
-import { slotsOf, timeChart, useClock, when, type Loaded } from "./history";
-import { axis, colour, Plot } from "./plot";
-import { groups, joinSlots, watchedText, type Slot } from "./slots";
+import { slotsOf, type Loaded } from "./history";
+import { colour } from "./plot";
+import { groups, joinSlots, type Slot } from "./slots";
 import type { ShareRow, TallyRow } from "./types";
 
 const UNKNOWN = "unknown";
@@ -95,6 +96,8 @@ function drawMix(plot: uPlot, made: Slot[], shares: BySlot, labels: string[], in
   pen.restore();
 }
 
+const NAMES: Record<string, string> = { with_mask: "with a mask", unknown: "could not be judged" };
+
 interface ShareProps {
   node: string;
   camera: string;
@@ -104,8 +107,6 @@ interface ShareProps {
 }
 
 export function ShareChart({ node, camera, known, loaded, tallies }: ShareProps) {
-  const [hovered, setHovered] = useState<number | null>(null);
-  const clock = useClock();
   const rows = useMemo(() => loaded?.rows.shares.filter((row) => row.start >= loaded.range.from), [loaded]);
   const labels = useMemo(() => {
     const seen = new Set(rows?.filter((row) => row.count > 0).map((row) => row.label));
@@ -114,67 +115,58 @@ export function ShareChart({ node, camera, known, loaded, tallies }: ShareProps)
     );
   }, [rows, known]);
   const states = known.includes(STATE) || labels.includes(STATE);
+  const told = states ? [STATE, UNKNOWN] : labels.filter((label) => label !== UNKNOWN);
+  const inkOf = (label: string) =>
+    states ? "" : colourOf(label, known.indexOf(label) < 0 ? 7 : known.indexOf(label));
   const shown = useMemo(() => {
     if (!loaded || !rows) return null;
     const grouped = groups(slotsOf(loaded, [], tallies), Math.max(FEW_MS, loaded.view.step));
     const made = grouped.map(joinSlots);
     const shares = bySlot(rows, grouped, labels);
-    const judged = labels.filter((label) => label !== UNKNOWN);
-    const inks = judged.map((label) => colourOf(label, known.indexOf(label) < 0 ? 7 : known.indexOf(label)));
     const draw = (plot: uPlot) => {
-      if (!states) return drawMix(plot, made, shares, judged, inks);
+      if (!states) return drawMix(plot, made, shares, told, told.map(inkOf));
       drawBand(plot, made, shares, UNKNOWN, "--unsure");
       drawBand(plot, made, shares, STATE, "--ab");
     };
-    const base = timeChart(made, loaded, clock, setHovered, draw);
-    const options: Omit<uPlot.Options, "width" | "height"> = {
-      ...base,
-      scales: { ...base.scales, y: { range: [0, 100] } },
-      axes: [...base.axes, axis({ size: 46, values: (_plot, ticks) => ticks.map((value) => `${value} %`) })],
-      series: [{}, { paths: () => null, points: { show: false } }],
+    const chart: TimeChart = {
+      made,
+      values: [made.map(() => null)],
+      series: [unseenSeries],
+      range: [0, 100],
+      axis: { values: (_plot, ticks) => ticks.map((value) => `${value} %`) },
+      draw,
     };
-    const data: uPlot.AlignedData = [made.map((slot) => slot.start), made.map(() => null)];
-    return { made, shares, options, data };
-  }, [loaded, tallies, labels, states, clock]);
-  const slot = hovered == null ? undefined : shown?.made[hovered];
-  if (!loaded || !shown || !labels.length) return null;
+    return { shares, chart };
+  }, [loaded, tallies, labels, states]);
+  if (!loaded || !rows || !shown || !labels.length) return null;
+  const partAt = (index: number | null, label: string) =>
+    index == null ? partOf(rows, label) : shown.shares.get(shown.chart.made[index]!.start)?.get(label);
+  const title = states ? "Share wearing a mask" : "Mix of objects";
   return (
-    <section class="panel chart" data-testid="share">
-      <header class="row wrap">
-        <h2>{states ? "Share wearing a mask" : "Mix of objects"}</h2>
-        <span class="faint">{states ? "with its 95 % interval" : "shares by label"}</span>
-        <span class="grow" />
-        <a href={api.csv("shares", node, camera, loaded.view.bucket, loaded.range)} data-outside download>
-          CSV
-        </a>
-      </header>
-      <p class="readout">
-        <span class="when">{when(slot, loaded, clock)}</span>
-        {(states ? [STATE, UNKNOWN] : labels.filter((label) => label !== UNKNOWN)).map((label) => (
-          <ShareText
-            key={label}
-            label={label}
-            ink={states ? "" : colourOf(label, known.indexOf(label) < 0 ? 7 : known.indexOf(label))}
-            part={slot ? shown.shares.get(slot.start)?.get(label) : partOf(rows!, label)}
-          />
-        ))}
-        {slot && (
-          <span class="key" data-key="hatch">
-            {watchedText(slot)}
-          </span>
-        )}
-      </p>
-      <Plot
-        options={shown.options}
-        data={shown.data}
-        height={190}
-        label={`${states ? "Share wearing a mask" : "Mix of objects"} of ${camera} over time`}
-      />
-    </section>
+    <ChartPanel
+      testid="share"
+      title={title}
+      note={states ? "with its 95 % interval" : "shares by label"}
+      loaded={loaded}
+      chart={shown.chart}
+      label={`${title} of ${camera} over time; hatched: time that nobody watched`}
+      readout={(index) =>
+        told.map((label) => (
+          <ShareText key={label} label={label} ink={inkOf(label)} part={partAt(index, label)} />
+        ))
+      }
+      head={told.flatMap((label) => [NAMES[label] ?? label, "of"])}
+      row={(index) => rowOf(told.map((label) => partAt(index, label)))}
+      csv={api.csv("shares", node, camera, loaded.view.bucket, loaded.range)}
+    />
   );
 }
 
-const NAMES: Record<string, string> = { with_mask: "with a mask", unknown: "could not be judged" };
+/** Share and amount of each label; null where nothing was seen. */
+function rowOf(parts: (Part | undefined)[]): string[] | null {
+  if (!parts.some((one) => one?.total)) return null;
+  return parts.flatMap((one) => [percent(one?.share ?? null), count(one?.total ?? 0)]);
+}
 
 function ShareText({ label, ink, part }: { label: string; ink: string; part: Part | undefined }) {
   const { count: seen = 0, total = 0, share = null, low = null, high = null } = part ?? {};

@@ -10,6 +10,8 @@ export type Link = { state: "opening" | "live" | "lost"; since: number; heard: n
 export interface Handlers {
   event(name: string, data: string): void;
   link(link: Link): void;
+  /** Connected again after a break: what came meanwhile and has no id was missed. */
+  back(): void;
   refused(status: number): void;
 }
 
@@ -53,6 +55,7 @@ export class EventParser {
 
 export class Stream {
   private closed = false;
+  private again = false;
   private attempt = 0;
   private lastId = "";
   private abort: AbortController | undefined;
@@ -123,6 +126,7 @@ export class Stream {
     }
     if (this.closed || this.abort !== abort) return;
     this.report("lost");
+    this.again = true;
     const wait = Math.min(LAST_WAIT_MS, FIRST_WAIT_MS * 1.7 ** this.attempt++) * (0.7 + Math.random() * 0.6);
     this.retry = window.setTimeout(() => void this.connect(), wait);
   }
@@ -137,6 +141,8 @@ export class Stream {
     }
     this.attempt = 0;
     this.report("live");
+    if (this.again) this.handlers.back();
+    this.again = true;
     const parser = new EventParser((name, data) => this.handlers.event(name, data));
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     for (;;) {

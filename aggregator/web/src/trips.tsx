@@ -1,50 +1,156 @@
-// From where to where objects went, as a matrix to look at; and how fast they crossed the lines.
+// From where to where objects went, as a matrix to look at: by the first and the last gate of each, or by any
+// gate and a later one.
+import { useState } from "preact/hooks";
 import { api } from "./api";
+import { Panel, Picker } from "./chart-panel";
 import { breakdown } from "./counts";
-import { count, span } from "./format";
-import type { Loaded } from "./history";
-import type { SpeedRow, TripRow } from "./types";
+import { count, NONE, span } from "./format";
+import { gateName, gatesOf, matrix, type Cell } from "./gates";
+import { useHistory } from "./history";
+import type { TripRow } from "./types";
 
-/** "main:AB" as people read it. */
-export function gateName(gate: string): string {
-  const match = /^(.+):(AB|BA)$/.exec(gate);
-  return match ? `${match[1]} ${match[2] === "AB" ? "A→B" : "B→A"}` : gate;
+/** What is asked: any gate and a later one where either is named, else the ends of each object's way. */
+interface Ends {
+  origin: string;
+  destination: string;
 }
 
-interface Cell {
-  total: number;
-  labels: Record<string, number>;
-  seconds: string[];
+/** What exactly the numbers count, in a sentence. */
+export function countedAs({ origin, destination }: Ends): string {
+  const [from, to] = [gateName(origin), gateName(destination)];
+  const broken = "Who was lost from sight between the two is missing.";
+  if (origin && destination)
+    return `Objects that passed ${from} and later ${to}, each once, wherever else they went. ${broken}`;
+  if (origin) return `Objects that passed ${from}, by each line and zone that they passed later. ${broken}`;
+  if (destination)
+    return `Objects that passed ${to}, by each line and zone that they passed before. ${broken}`;
+  return "Each object once, by the first and the last line or zone that it passed.";
 }
 
-/** The trips of each pair of gates, over all labels; gates by how much goes through them. */
-export function matrix(rows: readonly TripRow[]): {
-  origins: string[];
-  destinations: string[];
-  cells: Map<string, Cell>;
-  most: number;
-} {
-  const cells = new Map<string, Cell>();
-  const ends: [Map<string, number>, Map<string, number>] = [new Map(), new Map()];
-  for (const row of rows) {
-    const key = `${row.origin}\n${row.destination}`;
-    const cell = cells.get(key) ?? { total: 0, labels: {}, seconds: [] };
-    cell.total += row.count;
-    cell.labels[row.label] = (cell.labels[row.label] ?? 0) + row.count;
-    if (row.seconds_p50 != null) cell.seconds.push(`${row.label} ${span(row.seconds_p50 * 1000)}`);
-    cells.set(key, cell);
-    ends[0].set(row.origin, (ends[0].get(row.origin) ?? 0) + row.count);
-    ends[1].set(row.destination, (ends[1].get(row.destination) ?? 0) + row.count);
-  }
-  const [origins, destinations] = ends.map((end) =>
-    [...end].sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0])).map(([gate]) => gate),
-  ) as [string[], string[]];
-  return {
-    origins,
-    destinations,
-    cells,
-    most: Math.max(1, ...[...cells.values()].map((cell) => cell.total)),
-  };
+interface TripsProps {
+  node: string;
+  camera: string;
+  lines: string[];
+  zones: string[];
+}
+
+export function Trips({ node, camera, lines, zones }: TripsProps) {
+  const [ends, setEnds] = useState<Ends>({ origin: "", destination: "" });
+  const loaded = useHistory({
+    node,
+    camera,
+    asked: `${ends.origin}\n${ends.destination}`,
+    facts: ["tally"],
+    read: async (bucket, range) => ({
+      ends,
+      trips: await api.rows("trips", node, camera, bucket, range, { ...ends }),
+    }),
+  });
+  const rows = loaded?.rows.trips ?? [];
+  const gates = gatesOf(lines, zones, rows);
+  const gateCount = lines.length + zones.length;
+  const asked = ends.origin !== "" || ends.destination !== "";
+  if (!loaded || (gateCount < 2 && !rows.length && !asked)) return null;
+  const tools = (
+    <>
+      <Picker
+        label="From"
+        none="from anywhere"
+        names={gates}
+        value={ends.origin}
+        called={(gate) => `from ${gateName(gate)}`}
+        onPick={(origin) => setEnds({ ...ends, origin })}
+      />
+      <Picker
+        label="To"
+        none="to anywhere"
+        names={gates}
+        value={ends.destination}
+        called={(gate) => `to ${gateName(gate)}`}
+        onPick={(destination) => setEnds({ ...ends, destination })}
+      />
+    </>
+  );
+  const shown = loaded.rows.ends;
+  return (
+    <Panel
+      kind="trips"
+      testid="trips"
+      title="From where to where"
+      tools={tools}
+      csv={api.csv("trips", node, camera, loaded.view.bucket, loaded.range, { ...shown })}
+    >
+      <p class="faint note" data-testid="trips-note">
+        {countedAs(shown)}
+      </p>
+      {rows.length === 0 ? (
+        <p class="faint">Nothing has gone this way in the time shown.</p>
+      ) : shown.origin && shown.destination ? (
+        <Pair rows={rows} />
+      ) : (
+        <Matrix rows={rows} />
+      )}
+    </Panel>
+  );
+}
+
+/** One pair of gates: how many, by label, and how long they took. */
+function Pair({ rows }: { rows: TripRow[] }) {
+  return (
+    <table class="pair" data-testid="pair">
+      <thead>
+        <tr>
+          <th />
+          <th>Objects</th>
+          <th>Median time</th>
+        </tr>
+      </thead>
+      <tbody>
+        {rows.map((row) => (
+          <tr key={row.label}>
+            <td>{row.label}</td>
+            <td>
+              <b>{count(row.count)}</b>
+            </td>
+            <td>{row.seconds_p50 == null ? NONE : span(row.seconds_p50 * 1000)}</td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+function Matrix({ rows }: { rows: TripRow[] }) {
+  const { origins, destinations, cells, most } = matrix(rows);
+  return (
+    <div class="scroll" tabIndex={0} aria-label="Trips; scrolls sideways">
+      <table class="matrix">
+        <thead>
+          <tr>
+            <th>from ↓ to →</th>
+            {destinations.map((gate) => (
+              <th key={gate}>{gateName(gate)}</th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {origins.map((from) => (
+            <tr key={from}>
+              <th>{gateName(from)}</th>
+              {destinations.map((to) => (
+                <TripCell
+                  key={to}
+                  cell={cells.get(`${from}\n${to}`)}
+                  most={most}
+                  title={`${gateName(from)} to ${gateName(to)}`}
+                />
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
 }
 
 function TripCell({ cell, most, title }: { cell: Cell | undefined; most: number; title: string }) {
@@ -60,108 +166,5 @@ function TripCell({ cell, most, title }: { cell: Cell | undefined; most: number;
     >
       {count(cell.total)}
     </td>
-  );
-}
-
-interface TripsProps {
-  node: string;
-  camera: string;
-  loaded: Loaded<{ trips: TripRow[] }> | null;
-  /** How many lines and zones there are. */
-  gates: number;
-}
-
-export function Trips({ node, camera, loaded, gates }: TripsProps) {
-  if (!loaded || (gates < 2 && !loaded.rows.trips.length)) return null;
-  const { origins, destinations, cells, most } = matrix(loaded.rows.trips);
-  return (
-    <section class="panel trips" data-testid="trips">
-      <header class="row wrap">
-        <h2>From where to where</h2>
-        <span class="faint">first and last line or zone of each object</span>
-        <span class="grow" />
-        <a href={api.csv("trips", node, camera, loaded.view.bucket, loaded.range)} data-outside download>
-          CSV
-        </a>
-      </header>
-      {origins.length === 0 ? (
-        <p class="faint">Nothing has passed two of the lines and zones yet in this time.</p>
-      ) : (
-        <div class="scroll" tabIndex={0} aria-label="Trips; scrolls sideways">
-          <table class="matrix">
-            <thead>
-              <tr>
-                <th>from ↓ to →</th>
-                {destinations.map((gate) => (
-                  <th key={gate}>{gateName(gate)}</th>
-                ))}
-              </tr>
-            </thead>
-            <tbody>
-              {origins.map((from) => (
-                <tr key={from}>
-                  <th>{gateName(from)}</th>
-                  {destinations.map((to) => (
-                    <TripCell
-                      key={to}
-                      cell={cells.get(`${from}\n${to}`)}
-                      most={most}
-                      title={`${gateName(from)} to ${gateName(to)}`}
-                    />
-                  ))}
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
-      )}
-    </section>
-  );
-}
-
-interface SpeedsProps {
-  node: string;
-  camera: string;
-  loaded: Loaded<{ speeds: SpeedRow[] }> | null;
-}
-
-export function Speeds({ node, camera, loaded }: SpeedsProps) {
-  const rows = loaded?.rows.speeds ?? [];
-  if (!loaded || !rows.length) return null;
-  const most = Math.max(...rows.map((row) => row.p85)) * 1.1 || 1;
-  return (
-    <section class="panel speeds" data-testid="speeds">
-      <header class="row wrap">
-        <h2>Speeds</h2>
-        <span class="faint">median, in km/h</span>
-        <span class="grow" />
-        <a href={api.csv("speeds", node, camera, loaded.view.bucket, loaded.range)} data-outside download>
-          CSV
-        </a>
-      </header>
-      <ul class="speed-rows">
-        {rows.map((row) => (
-          <li key={`${row.line}\n${row.direction}\n${row.label}`}>
-            <span class="name">
-              {gateName(`${row.line}:${row.direction}`)} <span class="faint">{row.label}</span>
-            </span>
-            <span class="track" aria-hidden="true">
-              <span
-                class="range"
-                style={{
-                  left: `${(100 * row.p50) / most}%`,
-                  width: `${Math.max(0.5, (100 * (row.p85 - row.p50)) / most)}%`,
-                }}
-              />
-              <span class="mark" style={{ left: `${(100 * row.p50) / most}%` }} />
-            </span>
-            <b>{row.p50.toFixed(0)}</b>
-            <span class="faint">
-              85 % below {row.p85.toFixed(0)} <small>({count(row.count)})</small>
-            </span>
-          </li>
-        ))}
-      </ul>
-    </section>
   );
 }

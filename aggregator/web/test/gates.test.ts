@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { gateName, matrix } from "../src/trips";
+import { gateName, matrix } from "../src/gates";
 import type { TripRow } from "../src/types";
 
 const trip = (origin: string, destination: string, label: string, count: number): TripRow => ({
