@@ -344,6 +344,43 @@ def test_centre_restarts_and_nobody_reloads(page: Page, centre: Centre, node: Sc
     assert_never_reloaded(page)
 
 
+def look(page: Page, seen: bool) -> None:
+    """Turn to the page's tab, or away from it."""
+    page.evaluate(
+        """seen => {
+            Object.defineProperty(document, 'hidden', {configurable: true, value: !seen});
+            document.dispatchEvent(new Event('visibilitychange'));
+        }""",
+        seen,
+    )
+
+
+def test_what_came_while_nobody_looked_is_shown(page: Page, node: ScriptedNode) -> None:
+    """A tab that was left for a while closes its stream; looked at again, its charts have no hole."""
+    node.camera()
+
+    def sample(seconds_ago: int) -> None:
+        node.send(
+            wire.Resources(
+                now_ms() - 1000 * seconds_ago, "", 30, 60, 10**8, 40, 30, 50, 1, 1, False, {"cam0": 100}
+            )
+        )
+
+    sample(30)
+    open_node(page, node)
+    box = page.get_by_test_id("resources")
+    expect(box).to_have_attribute("data-samples", "1")
+    page.clock.install()
+    look(page, False)
+    page.clock.fast_forward(31_000)
+    for seconds_ago in (20, 10, 5):
+        sample(seconds_ago)
+    look(page, True)
+    expect(box).to_have_attribute("data-samples", "4")
+    sample(0)
+    expect(box).to_have_attribute("data-samples", "5")
+
+
 def test_database_away_is_said_and_greys_the_numbers(page: Page, centre: Centre, node: ScriptedNode) -> None:
     """While the database is away the page gives the reason and greys its numbers; then they go on."""
     node.camera()

@@ -8,18 +8,17 @@ import { useClock, type Loaded } from "./history";
 import { axis, colour, Plot } from "./plot";
 import { watchedText, type Slot } from "./slots";
 
-/** A panel with its heading, its tools beside it, and where its rows are to be had as a file. */
+/** A panel with its heading and its tools beside it. */
 interface PanelProps {
   kind: "chart" | "trips" | "speeds";
   testid: string;
   title: string;
   note?: string;
   tools?: ComponentChildren;
-  csv?: string | undefined;
   children: ComponentChildren;
 }
 
-export function Panel({ kind, testid, title, note, tools, csv, children }: PanelProps) {
+export function Panel({ kind, testid, title, note, tools, children }: PanelProps) {
   return (
     <section class={`panel ${kind}`} data-testid={testid}>
       <header class="row wrap">
@@ -29,12 +28,19 @@ export function Panel({ kind, testid, title, note, tools, csv, children }: Panel
         {tools}
       </header>
       {children}
-      {csv && (
-        <a class="csv" href={csv} data-outside download>
-          Download as CSV
-        </a>
-      )}
     </section>
+  );
+}
+
+/** What a panel's rows are to be had as: a file, and what else is put beside it. */
+export function Foot({ csv, children }: { csv: string; children?: ComponentChildren }) {
+  return (
+    <footer class="row foot">
+      {children}
+      <a href={csv} data-outside download>
+        Download as CSV
+      </a>
+    </footer>
   );
 }
 
@@ -92,6 +98,7 @@ interface ChartPanelProps extends Omit<PanelProps, "kind" | "children"> {
   readout: (index: number | null) => ComponentChildren;
   /** How much of it was watched is told of a slot; where this is given, of all of them too. */
   whole?: Slot | undefined;
+  csv: string;
   head: string[];
   /** One slot as a row of the table, after its time; null where there is nothing to tell. */
   row: (index: number) => string[] | null;
@@ -118,9 +125,11 @@ export function ChartPanel(props: ChartPanelProps) {
   const index = hovered != null && hovered < chart.made.length ? hovered : null;
   const slot = index == null ? whole : chart.made[index];
   return (
-    <Panel kind="chart" csv={csv} {...panel}>
+    <Panel kind="chart" {...panel}>
       <p class="readout" data-testid="readout">
-        <span class="when">{index == null ? "All shown" : when(chart.made[index]!, loaded, clock)}</span>
+        <span class="when">
+          {index == null ? loaded.view.whole : when(chart.made[index]!, loaded, clock)}
+        </span>
         {readout(index)}
         {slot && (
           <span class="key" data-key="hatch">
@@ -129,12 +138,13 @@ export function ChartPanel(props: ChartPanelProps) {
         )}
       </p>
       <Plot options={options} data={data} height={200} label={label} />
-      <Table head={head} made={chart.made} row={row} name={(one) => when(one, loaded, clock)} />
+      <Table csv={csv} head={head} made={chart.made} row={row} name={(one) => when(one, loaded, clock)} />
     </Panel>
   );
 }
 
 interface TableProps {
+  csv: string;
   head: string[];
   made: Slot[];
   row: (index: number) => string[] | null;
@@ -142,34 +152,41 @@ interface TableProps {
 }
 
 /** The slots as rows, the newest first; written out only while somebody has it open. */
-function Table({ head, made, row, name }: TableProps) {
+function Table({ csv, head, made, row, name }: TableProps) {
   const [open, setOpen] = useState(false);
   const rows = open ? made.flatMap((slot, i) => (row(i) ? [{ slot, cells: row(i)! }] : [])).reverse() : [];
   return (
-    <details class="table" onToggle={(event) => setOpen(event.currentTarget.open)}>
-      <summary>As a table</summary>
-      <div class="scroll" tabIndex={0} aria-label="Table; scrolls">
-        <table>
-          <thead>
-            <tr>
-              {["From", ...head].map((text, i) => (
-                <th key={i}>{text}</th>
-              ))}
-            </tr>
-          </thead>
-          <tbody>
-            {rows.map(({ slot, cells }) => (
-              <tr key={slot.start}>
-                <td>{name(slot)}</td>
-                {cells.map((text, i) => (
-                  <td key={i}>{text}</td>
+    <>
+      <Foot csv={csv}>
+        <button class="fold" type="button" aria-expanded={open} onClick={() => setOpen(!open)}>
+          As a table
+        </button>
+      </Foot>
+      {open && (
+        <div class="table scroll" tabIndex={0} aria-label="Table; scrolls">
+          <table>
+            <thead>
+              <tr>
+                {["From", ...head].map((text, i) => (
+                  <th key={i}>{text}</th>
                 ))}
               </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
-    </details>
+            </thead>
+            <tbody>
+              {rows.map(({ slot, cells }) => (
+                <tr key={slot.start}>
+                  <td>{name(slot)}</td>
+                  {cells.map((text, i) => (
+                    <td key={i}>{text}</td>
+                  ))}
+                </tr>
+              ))}
+            </tbody>
+          </table>
+          {rows.length === 0 && <p class="faint">Nothing yet.</p>}
+        </div>
+      )}
+    </>
   );
 }
 

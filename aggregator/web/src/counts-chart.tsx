@@ -33,7 +33,7 @@ function chartOf(loaded: Crossings, line: string, hourly: boolean): TimeChart {
 
 function rateText(value: number, slot: Slot): string {
   const rate = perHour(value, slot);
-  return rate == null ? NONE : count(Math.round(rate * 10) / 10);
+  return rate == null ? NONE : count(rate < 100 ? Math.round(rate * 10) / 10 : Math.round(rate));
 }
 
 function rowOf(slot: Slot): string[] | null {
@@ -107,7 +107,7 @@ export function CountsChart({ node, camera, lines, loaded }: CountsChartProps) {
       readout={readout}
       head={["A→B", "an hour", "B→A", "an hour", "Seen"]}
       row={(index) => rowOf(chart!.made[index]!)}
-      csv={loaded ? api.csv("counts", node, camera, loaded.view.bucket, loaded.range) : undefined}
+      csv={loaded ? api.csv("counts", node, camera, loaded.view.bucket, loaded.range) : ""}
     />
   );
 }

@@ -36,6 +36,7 @@ export function DraftForm({ node, camera, draft, taken, onDraft, onSaved }: Draf
   if (!ready) return <Hint draft={draft} onDraft={onDraft} />;
 
   const problem = problemOf(draft, taken);
+  const untouched = draft.kind === "plane" && (draft.width === "" || draft.length === "");
   const save = async (event: SubmitEvent) => {
     event.preventDefault();
     if (problem) return;
@@ -60,7 +61,7 @@ export function DraftForm({ node, camera, draft, taken, onDraft, onSaved }: Draf
         <NamedFields draft={draft} first={first} known={camera.labels ?? []} onDraft={onDraft} />
       )}
       <p class="problem" role="alert">
-        {problem || refused}
+        {untouched ? "" : problem || refused}
       </p>
       <div class="actions">
         <button

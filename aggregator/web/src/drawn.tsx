@@ -23,7 +23,7 @@ export function ConfigState({
   let text =
     wanted || applied ? `The node runs version ${applied}.` : "The node runs the settings of its own file.";
   if (config.error)
-    text = `The node refused version ${wanted}: ${config.error}. It goes on with version ${applied}.`;
+    text = `The node refused version ${wanted}: ${config.error}. It goes on with ${applied ? `version ${applied}` : "the settings of its own file"}.`;
   else if (waits && node.state !== "online")
     text = `Version ${wanted} is saved. The node is ${node.state} and takes it when it is back.`;
   else if (waits) text = `Version ${wanted} is saved. The node still runs version ${applied}.`;
@@ -268,7 +268,7 @@ export function Shapes({ node, camera, config, settings, editable, draft, onDraf
             what="plane"
             called="the road plane"
             kept="Crossings have no speed then."
-            text={`${sides.width} m by ${sides.length} m`}
+            text={`${sides.width} × ${sides.length} m`}
             onMove={() => onDraft(sides)}
           />
         )}

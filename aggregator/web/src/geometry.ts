@@ -61,8 +61,7 @@ export function contains(polygon: readonly Point[], [x, y]: Point): boolean {
   return inside;
 }
 
-/** The middle of a polygon's corners: where its name stands. */
-export function centre(points: readonly Point[]): Point {
-  const sum = (axis: 0 | 1) => points.reduce((total, point) => total + point[axis], 0) / points.length;
-  return [sum(0), sum(1)];
+/** The corner of a polygon that is nearest to the top left: where its name stands, off the lines' arrows. */
+export function corner(points: readonly Point[]): Point {
+  return points.reduce((best, point) => (point[0] + point[1] < best[0] + best[1] ? point : best));
 }

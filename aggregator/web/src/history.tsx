@@ -12,6 +12,8 @@ const HOUR = 3_600_000;
 export interface View {
   bucket: Bucket;
   name: string;
+  /** The whole of it, in words. */
+  whole: string;
   reach: number;
   step: number;
   /** Load again at the latest after so long, and so soon after a fact: a longer time costs the centre more. */
@@ -20,9 +22,33 @@ export interface View {
 }
 
 export const VIEWS: [View, ...View[]] = [
-  { bucket: "minute", name: "Hour", reach: HOUR, step: 60_000, refresh: 15_000, soon: 700 },
-  { bucket: "hour", name: "Day", reach: 24 * HOUR, step: HOUR, refresh: 60_000, soon: 5_000 },
-  { bucket: "day", name: "Month", reach: 30 * 24 * HOUR, step: 24 * HOUR, refresh: 300_000, soon: 60_000 },
+  {
+    bucket: "minute",
+    name: "Hour",
+    whole: "Last hour",
+    reach: HOUR,
+    step: 60_000,
+    refresh: 15_000,
+    soon: 700,
+  },
+  {
+    bucket: "hour",
+    name: "Day",
+    whole: "Last 24 hours",
+    reach: 24 * HOUR,
+    step: HOUR,
+    refresh: 60_000,
+    soon: 5_000,
+  },
+  {
+    bucket: "day",
+    name: "Month",
+    whole: "Last 30 days",
+    reach: 30 * 24 * HOUR,
+    step: 24 * HOUR,
+    refresh: 300_000,
+    soon: 60_000,
+  },
 ];
 
 export const view = new Cell<View>(VIEWS[0]);

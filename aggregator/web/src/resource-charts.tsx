@@ -14,6 +14,8 @@ const MOST_ROWS = 1_000;
 /** Samples come each 10 s; a longer gap is a gap, not a straight line. */
 const GAP_MS = 45_000;
 
+const NO_ROWS: ResourceRow[] = [];
+
 interface Chart {
   title: string;
   read: ((row: ResourceRow) => number | null)[];
@@ -26,7 +28,7 @@ function charts(cameras: string[]): Chart[] {
     (least: number) =>
     (_low: number, high: number): uPlot.Range.MinMax => [0, Math.max(least, high * 1.15)];
   return [
-    { title: "CPU", read: [(row) => row.cpu_percent], show: percent, range: [0, 100] },
+    { title: "CPU", read: [(row) => row.cpu_percent], show: percent, range: [0, 102] },
     { title: "Memory of the agent", read: [(row) => row.memory_bytes], show: bytes, range: upward(1e8) },
     {
       title: "Temperature",
@@ -47,15 +49,16 @@ function toRow(fact: Fact): ResourceRow {
   return { fps: {}, ...fact } as unknown as ResourceRow;
 }
 
-function useResources(node: string): ResourceRow[] {
-  const [rows, setRows] = useState<ResourceRow[]>([]);
+/** The samples of the last hour; null until they are read. */
+function useResources(node: string): ResourceRow[] | null {
+  const [rows, setRows] = useState<ResourceRow[] | null>(null);
   const turn = useCell(returns);
   useEffect(() => {
     let gone = false;
     const join = (more: ResourceRow[]) =>
       setRows((old) => {
         const from = serverNow() - REACH_MS;
-        const byTime = new Map([...old, ...more].map((row) => [row.at, row]));
+        const byTime = new Map([...(old ?? []), ...more].map((row) => [row.at, row]));
         return [...byTime.values()]
           .filter((row) => row.at > from)
           .sort((a, b) => a.at - b.at)
@@ -123,7 +126,7 @@ function SmallChart({ chart, rows, clock }: { chart: Chart; rows: ResourceRow[];
   const data = useMemo(() => withGaps(rows, chart.read), [rows, chart]);
   const last = rows[rows.length - 1];
   const nothing =
-    rows.length > 0 && data.slice(1).every((list) => (list as (number | null)[]).every((v) => v == null));
+    last !== undefined && data.slice(1).every((list) => (list as (number | null)[]).every((v) => v == null));
   const latest = last ? chart.read.map((read) => chart.show(read(last))).join(" · ") : NONE;
   return (
     <section class="small-chart">
@@ -152,16 +155,20 @@ export function ResourceCharts({ node, cameras }: { node: string; cameras: strin
   const key = cameras.join("\n");
   const all = useMemo(() => charts(cameras), [key]);
   return (
-    <section class="panel" data-testid="resources">
+    <section class="panel" data-testid="resources" data-samples={rows?.length}>
       <header class="row">
         <h2>The box</h2>
         <span class="faint">last hour</span>
       </header>
-      <div class="small-charts">
-        {all.map((chart) => (
-          <SmallChart key={chart.title} chart={chart} rows={rows} clock={clock} />
-        ))}
-      </div>
+      {rows?.length === 0 ? (
+        <p class="nothing">Nothing was heard of the box in this time.</p>
+      ) : (
+        <div class="small-charts">
+          {all.map((chart) => (
+            <SmallChart key={chart.title} chart={chart} rows={rows ?? NO_ROWS} clock={clock} />
+          ))}
+        </div>
+      )}
     </section>
   );
 }

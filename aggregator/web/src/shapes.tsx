@@ -1,6 +1,6 @@
 // What is drawn over the picture, as SVG: lines, zones, the road plane, and the handles that move their points.
 import type { Kind } from "./draft";
-import { centre, clamp, middle, tidy } from "./geometry";
+import { clamp, corner, middle, tidy } from "./geometry";
 import type { Point } from "./types";
 
 export type Size = [number, number];
@@ -22,8 +22,9 @@ export function LineShape({ name, points, size: [width, height], mood, pulse }: 
   if (points.length < 2) return null;
   const path = points.map(([x, y]) => `${x * width},${y * height}`).join(" ");
   const { x, y, nx, ny } = middle(points, width, height);
-  const tip = (reach: number, side = 0): string =>
-    `${x + nx * reach - ny * side},${y + ny * reach + nx * side}`;
+  const scale = clamp(width / 640, 0.6); // on a phone the arrow leaves room for the road
+  const tip = (far: number, side = 0): string =>
+    `${x + (nx * far - ny * side) * scale},${y + (ny * far + nx * side) * scale}`;
   const [first] = points;
   const labelX = clamp(first![0] * width + 8, 4, width - 60);
   const labelY = clamp(first![1] * height - 9, 14, height - 6);
@@ -35,10 +36,10 @@ export function LineShape({ name, points, size: [width, height], mood, pulse }: 
       <polyline class="halo" points={`${tip(-16)} ${tip(20)}`} />
       <polyline class="stroke" points={`${tip(-16)} ${tip(20)}`} />
       <polyline class="stroke head" points={`${tip(13, -6)} ${tip(21)} ${tip(13, 6)}`} />
-      <text class="side" x={x + nx * -27} y={y + ny * -27}>
+      <text class="side" x={x + nx * -27 * scale} y={y + ny * -27 * scale}>
         A
       </text>
-      <text class="side" x={x + nx * 33} y={y + ny * 33}>
+      <text class="side" x={x + nx * 33 * scale} y={y + ny * 33 * scale}>
         B
       </text>
       <text class="name" x={labelX} y={labelY}>
@@ -61,12 +62,12 @@ interface ZoneShapeProps {
 export function ZoneShape({ name, points, size: [width, height], mood, inside }: ZoneShapeProps) {
   if (points.length < 2) return null;
   const path = points.map(([x, y]) => `${x * width},${y * height}`).join(" ");
-  const [x, y] = centre(points);
+  const [x, y] = corner(points);
   return (
     <g class="zone" data-mood={mood} data-zone={name} data-inside={inside}>
       <polygon class="area" points={path} />
       <polygon class="stroke" points={path} />
-      <text class="name" x={x * width} y={y * height} text-anchor="middle">
+      <text class="name" x={clamp(x * width + 12, 4, width - 60)} y={clamp(y * height + 18, 14, height - 6)}>
         {name}
         {inside != null && ` · ${inside}`}
       </text>

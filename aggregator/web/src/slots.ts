@@ -88,6 +88,7 @@ const UNITS: [seconds: number, name: string][] = [
 
 /** "watched 42 of 60 min, blind: absent 18 min": how much of a slot was seen, and why not the rest. */
 export function watchedText(slot: Slot): string {
+  if (slot.due < 1) return "not told yet";
   const [unit, name] = UNITS.find(([seconds]) => slot.due > 2 * seconds) ?? [1, "s"];
   const parts = name === "h" ? 10 : 1;
   const whole = (seconds: number): number => Math.round((parts * seconds) / unit) / parts;

@@ -1,6 +1,7 @@
 // How fast objects crossed the lines, where the road is measured.
+import { useState } from "preact/hooks";
 import { api } from "./api";
-import { Panel } from "./chart-panel";
+import { Foot, Panel, Picker } from "./chart-panel";
 import { count } from "./format";
 import { gateName } from "./gates";
 import type { Loaded } from "./history";
@@ -13,16 +14,22 @@ interface SpeedsProps {
 }
 
 export function Speeds({ node, camera, loaded }: SpeedsProps) {
-  const rows = loaded?.rows.speeds ?? [];
-  if (!loaded || !rows.length) return null;
+  const [chosen, setChosen] = useState("");
+  const all = loaded?.rows.speeds ?? [];
+  const lines = [...new Set(all.map((row) => row.line))].sort();
+  const line = lines.includes(chosen) ? chosen : (lines[0] ?? "");
+  if (!loaded || !all.length) return null;
+  const rows = all
+    .filter((row) => row.line === line)
+    .sort((a, b) => a.direction.localeCompare(b.direction) || b.count - a.count);
   const most = Math.max(...rows.map((row) => row.p85)) * 1.1 || 1;
   return (
     <Panel
       kind="speeds"
       testid="speeds"
-      title="Speeds"
+      title={lines.length === 1 ? `Speeds at ${line}` : "Speeds"}
+      tools={<Picker label="Line" names={lines} value={line} onPick={setChosen} />}
       note="median, in km/h"
-      csv={api.csv("speeds", node, camera, loaded.view.bucket, loaded.range)}
     >
       <ul class="speed-rows">
         {rows.map((row) => (
@@ -42,11 +49,12 @@ export function Speeds({ node, camera, loaded }: SpeedsProps) {
             </span>
             <b>{row.p50.toFixed(0)}</b>
             <span class="faint">
-              85 % below {row.p85.toFixed(0)} <small>({count(row.count)})</small>
+              85 % of {count(row.count)} below {row.p85.toFixed(0)}
             </span>
           </li>
         ))}
       </ul>
+      <Foot csv={api.csv("speeds", node, camera, loaded.view.bucket, loaded.range)} />
     </Panel>
   );
 }

@@ -2,7 +2,7 @@
 // gate and a later one.
 import { useState } from "preact/hooks";
 import { api } from "./api";
-import { Panel, Picker } from "./chart-panel";
+import { Foot, Panel, Picker } from "./chart-panel";
 import { breakdown } from "./counts";
 import { count, NONE, span } from "./format";
 import { gateName, gatesOf, matrix, type Cell } from "./gates";
@@ -73,23 +73,18 @@ export function Trips({ node, camera, lines, zones }: TripsProps) {
   );
   const shown = loaded.rows.ends;
   return (
-    <Panel
-      kind="trips"
-      testid="trips"
-      title="From where to where"
-      tools={tools}
-      csv={api.csv("trips", node, camera, loaded.view.bucket, loaded.range, { ...shown })}
-    >
+    <Panel kind="trips" testid="trips" title="From where to where" tools={tools}>
       <p class="faint note" data-testid="trips-note">
         {countedAs(shown)}
       </p>
       {rows.length === 0 ? (
-        <p class="faint">Nothing has gone this way in the time shown.</p>
+        <p>Nothing has gone this way in the time shown.</p>
       ) : shown.origin && shown.destination ? (
         <Pair rows={rows} />
       ) : (
         <Matrix rows={rows} />
       )}
+      <Foot csv={api.csv("trips", node, camera, loaded.view.bucket, loaded.range, { ...shown })} />
     </Panel>
   );
 }
