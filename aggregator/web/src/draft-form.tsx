@@ -25,7 +25,6 @@ async function send(node: string, camera: string, draft: Draft): Promise<number>
 
 export function DraftForm({ node, camera, draft, taken, onDraft, onSaved }: DraftFormProps) {
   const [refused, setRefused] = useState("");
-  const [busy, setBusy] = useState(false);
   const first = useRef<HTMLInputElement>(null);
   const { least, most } = POINTS[draft.kind];
   const ready = draft.points.length >= least && (draft.kind === "line" || !draft.placing);
@@ -35,18 +34,18 @@ export function DraftForm({ node, camera, draft, taken, onDraft, onSaved }: Draf
 
   if (!ready) return <Hint draft={draft} onDraft={onDraft} />;
 
-  const problem = problemOf(draft, taken);
+  const problem = draft.sent ? "" : problemOf(draft, taken);
   const untouched = draft.kind === "plane" && (draft.width === "" || draft.length === "");
   const save = async (event: SubmitEvent) => {
     event.preventDefault();
     if (problem) return;
-    setBusy(true);
     setRefused("");
+    onDraft({ ...draft, sent: true });
     try {
       onSaved(await send(node, camera.camera, draft));
     } catch (error) {
       setRefused((error as Error).message);
-      setBusy(false);
+      onDraft(draft);
     }
   };
   return (
@@ -68,7 +67,7 @@ export function DraftForm({ node, camera, draft, taken, onDraft, onSaved }: Draf
           class="primary"
           type="submit"
           data-testid={`save-${draft.kind}`}
-          disabled={busy || problem !== ""}
+          disabled={draft.sent || problem !== ""}
         >
           Save
         </button>

@@ -17,6 +17,13 @@ export interface Draft {
   length: string;
   /** Whether the next click on the picture sets a point. */
   placing: boolean;
+  /** Whether it is on its way to the centre: from then on a saved drawing of its name is itself. */
+  sent: boolean;
+}
+
+/** Whether a saved drawing is the one that is in hand, so that it is not drawn a second time. */
+export function inHand(draft: Draft | null, kind: Kind, name: string): boolean {
+  return draft?.kind === kind && name === (draft.sent ? draft.name : draft.original);
 }
 
 /** How many points each may have, and from how many on it can be saved. */
@@ -36,7 +43,13 @@ export function freshName(kind: Kind, taken: readonly string[]): string {
 
 export function newDraft(kind: Kind, taken: readonly string[]): Draft {
   const rest = { original: null, points: [], anchor: "bottom" as const, labels: [], width: "", length: "" };
-  return { kind, name: kind === "plane" ? "road" : freshName(kind, taken), ...rest, placing: true };
+  return {
+    kind,
+    name: kind === "plane" ? "road" : freshName(kind, taken),
+    ...rest,
+    placing: true,
+    sent: false,
+  };
 }
 
 export function draftOf(kind: "line" | "zone", name: string, shape: Line | Zone): Draft {

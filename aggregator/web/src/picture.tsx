@@ -1,6 +1,6 @@
 // The camera's picture, or a blank plane; live boxes over it; lines, zones and the road to see, draw and drag.
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import { closing, draftOf, draftOfPlane, withPoint, type Draft } from "./draft";
+import { closing, draftOf, draftOfPlane, inHand, withPoint, type Draft } from "./draft";
 import { clamp, contains, tidy } from "./geometry";
 import { LiveView } from "./live-view";
 import { onFact, onFrame } from "./session";
@@ -179,7 +179,7 @@ export function Picture(props: PictureProps) {
           <PlaneShape {...draftOfPlane(plane)} size={size} mood={draft ? "faint" : "saved"} />
         )}
         {Object.entries(zones).map(([name, zone]) =>
-          draft?.kind === "zone" && name === draft.original ? null : (
+          inHand(draft, "zone", name) ? null : (
             <ZoneShape
               key={name}
               name={name}
@@ -191,7 +191,7 @@ export function Picture(props: PictureProps) {
           ),
         )}
         {Object.entries(lines).map(([name, line]) =>
-          draft?.kind === "line" && name === draft.original ? null : (
+          inHand(draft, "line", name) ? null : (
             <LineShape
               key={name}
               name={name}

@@ -1,6 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { closing, draftOfPlane, newDraft, problemOf, rectangle, withPoint, type Draft } from "../src/draft";
+import {
+  closing,
+  draftOf,
+  draftOfPlane,
+  inHand,
+  newDraft,
+  problemOf,
+  rectangle,
+  withPoint,
+  type Draft,
+} from "../src/draft";
 import { contains } from "../src/geometry";
 import type { Point } from "../src/types";
 
@@ -40,4 +50,13 @@ test("a point is inside a polygon by the even-odd rule", () => {
 test("names are free and of their kind", () => {
   assert.equal(newDraft("zone", ["zone", "zone-2"]).name, "zone-3");
   assert.equal(newDraft("line", []).name, "main");
+});
+
+test("what is in hand is drawn once: a new name only from when it is sent", () => {
+  const fresh = { ...newDraft("zone", []), name: "kerb" };
+  assert.equal(inHand(fresh, "zone", "kerb"), false);
+  assert.equal(inHand({ ...fresh, sent: true }, "zone", "kerb"), true);
+  assert.equal(inHand({ ...fresh, sent: true }, "line", "kerb"), false);
+  assert.equal(inHand(draftOf("line", "main", { points: CORNERS }), "line", "main"), true);
+  assert.equal(inHand(null, "line", "main"), false);
 });
