@@ -96,11 +96,13 @@ def _place(
         boxes = boxes[:, [2, 1, 0, 3]] * (-1, 1, -1, 1) + (2 * left + cut_w, 0, 2 * left + cut_w, 0)
     shift = (to_x - left * scale, to_y - top * scale)
     moved = boxes * scale + np.asarray(shift + shift)
-    if how.roll and rng.random() < 0.5:
-        shown = canvas[to_y : to_y + out_h, to_x : to_x + out_w]
-        moved = _roll(shown, (to_x, to_y), moved.astype(np.float32), float(rng.normal(0, how.roll)))
-    clipped = np.clip(moved, (to_x, to_y, to_x, to_y), (to_x + out_w, to_y + out_h) * 2).astype(np.float32)
-    return _visible(moved, clipped, allowed)
+    inside = (to_x, to_y), (to_x + out_w, to_y + out_h)
+    if not how.roll or rng.random() >= 0.5:
+        return _visible(moved, inside, allowed)
+    moved, allowed = _visible(moved, inside, allowed, 0.7)  # what is cut off does not come in again by a turn
+    shown = canvas[to_y : to_y + out_h, to_x : to_x + out_w]
+    moved = _roll(shown, (to_x, to_y), moved, float(rng.normal(0, how.roll)))
+    return _visible(moved, inside, allowed, 0.6)
 
 
 def _roll(part: Uint8, corner: tuple[int, int], boxes: Float32, degrees: float) -> Float32:
@@ -112,13 +114,19 @@ def _roll(part: Uint8, corner: tuple[int, int], boxes: Float32, degrees: float) 
     return turn_boxes(boxes - offset, matrix) + offset
 
 
-def _visible(moved: NDArray[Any], clipped: Float32, allowed: Bool) -> tuple[Float32, Bool]:
-    """Keep boxes of at least 2 pixels; hide, not teach, what is cut to under 40 % or smaller than `SPECK`."""
+def _visible(
+    moved: NDArray[Any], inside: tuple[tuple[int, int], tuple[int, int]], allowed: Bool, least: float = 0.4
+) -> tuple[Float32, Bool]:
+    """Cut boxes to (corner, corner); keep those of at least 2 pixels.
+
+    What is cut to less than `least`, or smaller than `SPECK`, is hidden, not taught.
+    """
+    clipped = np.clip(moved, inside[0] * 2, inside[1] * 2).astype(np.float32)
     full = (moved[:, 2] - moved[:, 0]) * (moved[:, 3] - moved[:, 1])
     size = clipped[:, 2:] - clipped[:, :2]
     shown = size[:, 0] * size[:, 1] / np.maximum(full, 1e-6)
     keep = (size.min(axis=1) >= 2) & (shown > 0.05) if len(size) else np.zeros(0, np.bool_)
-    clear = (shown >= 0.4) & (size.prod(1) >= SPECK**2)
+    clear = (shown >= least) & (size.prod(1) >= SPECK**2)
     return clipped[keep], allowed[keep] & clear[keep, None]
 
 

@@ -165,6 +165,39 @@ def test_a_turned_box_is_the_one_round_the_turned_ellipse(
     assert abs(cut - bounds).max() < 2.5
 
 
+def ellipses() -> list[Picture]:
+    """Return pictures larger than what is cut of them, in which every box holds one bright ellipse."""
+    rng, pictures = np.random.default_rng(5), []
+    for _ in range(8):
+        image, boxes = np.full((300, 400, 3), 40, np.uint8), []
+        for x, y in [(x, y) for x in range(50, 400, 100) for y in range(50, 300, 100)]:
+            across, down = (int(side) for side in rng.integers(14, 40, 2))
+            cv2.ellipse(image, (x, y), (across, down), 0, 0, 360, (30, 220, 240), -1)
+            boxes.append((x - across, y - down, x + across + 1, y + down + 1))
+        everything = np.eye(3, dtype=bool)[np.zeros(len(boxes), int)]
+        pictures.append(Picture(image, np.asarray(boxes, np.float32), everything, np.zeros(3, bool), "s"))
+    return pictures
+
+
+@pytest.mark.parametrize("mosaic", [0.0, 1.0])
+def test_turned_boxes_follow_the_pixels(mosaic: float) -> None:
+    """No bright pixel of a turned picture lies outside all boxes, and no box is taught where nothing is."""
+    how = Augmentation(160, (160, 160), (1.2, 2.0), mosaic, roll=25.0, hue=0, saturation=0, value=0)
+    batch = make_batch(ellipses(), how, 32, (5, 0))
+    taught = 0
+    for picture, boxes, regions in zip(batch.pictures, batch.boxes, batch.regions, strict=True):
+        bright = picture[..., 0] > 160  # the ellipses are yellow, and light where colour is taken away
+        hidden = regions[4 if mosaic else 1 :]
+        covered = np.zeros_like(bright)
+        for left, top, right, bottom in np.concatenate((boxes, hidden)).round().astype(int):
+            covered[max(top - 2, 0) : bottom + 2, max(left - 2, 0) : right + 2] = True
+        assert (bright & ~covered).sum() <= 0.02 * bright.sum()
+        for left, top, right, bottom in boxes.round().astype(int):
+            taught += 1
+            assert bright[top:bottom, left:right].mean() > 0.4
+    assert taught > 40
+
+
 def test_without_roll_nothing_is_turned(monkeypatch: pytest.MonkeyPatch) -> None:
     """A recipe without `roll` makes the batches that it made before there was one."""
     monkeypatch.setattr(augment, "_roll", lambda *_: pytest.fail("turned"))
