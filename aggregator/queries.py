@@ -1,12 +1,8 @@
-"""Stored events and samples as the API gives them, and tables as files."""
+"""Stored events and samples as the API gives them."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
-
-import msgspec
 
 from agent import wire
 from aggregator import documents
@@ -48,27 +44,3 @@ async def events_after(store: Store, id_: str, kinds: Iterable[type], node: str,
     """Return what was stored after an event, in that order."""
     rows = await store.archive.after(id_, kinds, node, limit)
     return [Fact(row["n"], *documents.decode(row)) for row in rows]
-
-
-def to_csv(kind: type[msgspec.Struct], rows: Iterable[msgspec.Struct]) -> str:
-    """Return rows as CSV with a header line (RFC 4180)."""
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(field.encode_name for field in msgspec.structs.fields(kind))
-    for row in rows:
-        writer.writerow(_harmless(value) for value in msgspec.structs.astuple(row))
-    return text.getvalue()
-
-
-def to_lines(rows: Iterable[msgspec.Struct]) -> bytes:
-    """Return rows as JSON, one a line."""
-    return msgspec.json.Encoder().encode_lines(rows)
-
-
-def _harmless(value: object) -> object:
-    """Write what has parts as JSON, and keep a spreadsheet from taking a name for a formula."""
-    if isinstance(value, dict | list):
-        return msgspec.json.encode(value).decode()
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
-        return "'" + value
-    return value

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import APIResponse, Browser, Locator, Page, Route, expect
 
 from agent import wire
 from tests.browser.conftest import Centre
@@ -111,15 +111,26 @@ def test_boxes_are_live_over_a_blank_plane(page: Page, node: ScriptedNode) -> No
     assert page.get_by_test_id("preview").is_hidden()
 
 
+def click_at(page: Page, *points: tuple[float, float]) -> None:
+    """Click on the picture, at fractions of it."""
+    frame = page.get_by_test_id("picture").bounding_box()
+    assert frame
+    for x, y in points:
+        page.mouse.click(frame["x"] + x * frame["width"], frame["y"] + y * frame["height"])
+
+
+def begin(page: Page, kind: str) -> None:
+    """Ask to draw; the page says what to do next."""
+    page.get_by_test_id(f"draw-{kind}").click()
+    expect(page.locator(".draft.hint")).to_be_visible()
+
+
 def test_line_is_drawn_moved_counted_and_deleted(page: Page, node: ScriptedNode) -> None:
     """Two clicks, a name and Save reach the node; its version is shown; dragging and deleting do too."""
     node.camera()
     open_node(page, node)
-    page.get_by_test_id("draw-line").click()
-    frame = page.get_by_test_id("picture").bounding_box()
-    assert frame
-    for x, y in ((0.25, 0.2), (0.25, 0.8)):
-        page.mouse.click(frame["x"] + x * frame["width"], frame["y"] + y * frame["height"])
+    begin(page, "line")
+    click_at(page, (0.25, 0.2), (0.25, 0.8))
     page.get_by_test_id("line-name").fill("gate")
     page.get_by_test_id("save-line").click()
     expect(page.get_by_test_id("config-state")).to_have_text("The node runs version 1.")
@@ -129,8 +140,9 @@ def test_line_is_drawn_moved_counted_and_deleted(page: Page, node: ScriptedNode)
     expect(count(page, "BA", "gate")).to_have_text("1")
 
     handle = page.locator("[data-testid=line-handle][data-line=gate][data-index='1']")
-    at = handle.bounding_box()
+    at, frame = handle.bounding_box(), page.get_by_test_id("picture").bounding_box()
     assert at
+    assert frame
     page.mouse.move(at["x"] + at["width"] / 2, at["y"] + at["height"] / 2)
     page.mouse.down()
     page.mouse.move(frame["x"] + 0.5 * frame["width"], frame["y"] + 0.7 * frame["height"], steps=5)
@@ -145,6 +157,25 @@ def test_line_is_drawn_moved_counted_and_deleted(page: Page, node: ScriptedNode)
     expect(page.get_by_test_id("config-state")).to_have_text("The node runs version 3.")
     assert set(node.config.document.cameras["cam0"].lines) == {"main"}
     expect(count(page, "BA", "gate")).to_have_text("1")
+
+
+def test_what_is_being_saved_is_drawn_once(page: Page, node: ScriptedNode) -> None:
+    """A line that the node runs before the centre has answered is drawn once, and its name is not taken."""
+    node.camera()
+    open_node(page, node)
+    held: list[tuple[Route, APIResponse]] = []
+    page.route("**/lines/gate", lambda route: held.append((route, route.fetch())))
+    begin(page, "line")
+    click_at(page, (0.2, 0.3), (0.6, 0.3))
+    page.get_by_test_id("line-name").fill("gate")
+    page.get_by_test_id("save-line").click()
+    expect(page.get_by_test_id("config-state")).to_have_text("The node runs version 1.")
+    expect(page.locator(".overlay [data-mood][data-line=gate]")).to_have_count(1)
+    expect(page.locator(".draft .problem")).to_be_empty()
+    [(route, response)] = held
+    route.fulfill(response=response)
+    expect(page.locator(".draft")).to_be_hidden()
+    expect(page.locator(".overlay [data-mood][data-line=gate]")).to_have_count(1)
 
 
 def test_line_can_be_drawn_with_keys_alone(page: Page, node: ScriptedNode) -> None:
@@ -164,20 +195,6 @@ def test_line_can_be_drawn_with_keys_alone(page: Page, node: ScriptedNode) -> No
     page.keyboard.press("Enter")
     expect(page.get_by_test_id("config-state")).to_have_text("The node runs version 1.")
     assert "keys" in node.config.document.cameras["cam0"].lines
-
-
-def click_at(page: Page, *points: tuple[float, float]) -> None:
-    """Click on the picture, at fractions of it."""
-    frame = page.get_by_test_id("picture").bounding_box()
-    assert frame
-    for x, y in points:
-        page.mouse.click(frame["x"] + x * frame["width"], frame["y"] + y * frame["height"])
-
-
-def begin(page: Page, kind: str) -> None:
-    """Ask to draw; the page says what to do next."""
-    page.get_by_test_id(f"draw-{kind}").click()
-    expect(page.locator(".draft.hint")).to_be_visible()
 
 
 GATES = [wire.Gate("main", "BA", 1000), wire.Gate("kerb", "in", 2000), wire.Gate("main", "AB", 6000)]
@@ -232,7 +249,7 @@ def test_zone_and_road_are_drawn_and_told(page: Page, node: ScriptedNode) -> Non
     expect(page.get_by_test_id("trips-note")).to_contain_text("passed kerb, by each line and zone")
     expect(trips.locator("th")).to_contain_text(["from", "main A→B", "kerb"])
     trips.get_by_label("To", exact=True).select_option("main:AB")
-    expect(page.get_by_test_id("pair").locator("td")).to_have_text(["car", "2", "4 s"])
+    expect(page.get_by_test_id("pair").locator("td")).to_have_text(["car", "2", "4.0 s"])
 
 
 HATCHED = """(place) => {
@@ -275,11 +292,8 @@ def test_refused_configuration_says_why(page: Page, node: ScriptedNode) -> None:
     node.camera()
     node.refuses = "the line leaves the picture"
     open_node(page, node)
-    page.get_by_test_id("draw-line").click()
-    frame = page.get_by_test_id("picture").bounding_box()
-    assert frame
-    for x in (0.2, 0.6):
-        page.mouse.click(frame["x"] + x * frame["width"], frame["y"] + 0.3 * frame["height"])
+    begin(page, "line")
+    click_at(page, (0.2, 0.3), (0.6, 0.3))
     page.get_by_test_id("save-line").click()
     expect(page.get_by_test_id("config-state")).to_contain_text(
         "refused version 1: the line leaves the picture"
@@ -431,6 +445,8 @@ def test_nothing_sticks_out(browser: Browser, centre: Centre, node: ScriptedNode
     open_node(page, node)
     expect(page.get_by_test_id("resources")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    begin(page, "zone")
+    expect(page.get_by_test_id("picture")).to_be_in_viewport(ratio=1)
     context.close()
 
 

@@ -37,6 +37,11 @@ export function span(ms: number): string {
   return `${Math.floor(length / DAY)} d`;
 }
 
+/** Seconds that were measured: 1.4 s, else as a span. */
+export function seconds(value: number): string {
+  return value < 9.95 ? `${value.toFixed(1)} s` : span(Math.round(value) * SECOND);
+}
+
 export function ago(at: number | null | undefined, now: number): string {
   if (!at) return "never";
   return now - at < 2 * SECOND ? "just now" : `${span(now - at)} ago`;

@@ -1,5 +1,5 @@
 // Gates: a line with a direction ("main:AB"), or a zone ("kerb"). Objects go from gate to gate.
-import { span } from "./format";
+import { seconds } from "./format";
 import type { TripRow } from "./types";
 
 /** "main:AB" as people read it. */
@@ -38,7 +38,7 @@ export function matrix(rows: readonly TripRow[]): {
     const cell = cells.get(key) ?? { total: 0, labels: {}, seconds: [] };
     cell.total += row.count;
     cell.labels[row.label] = (cell.labels[row.label] ?? 0) + row.count;
-    if (row.seconds_p50 != null) cell.seconds.push(`${row.label} ${span(row.seconds_p50 * 1000)}`);
+    if (row.seconds_p50 != null) cell.seconds.push(`${row.label} ${seconds(row.seconds_p50)}`);
     cells.set(key, cell);
     ends[0].set(row.origin, (ends[0].get(row.origin) ?? 0) + row.count);
     ends[1].set(row.destination, (ends[1].get(row.destination) ?? 0) + row.count);

@@ -1,5 +1,5 @@
 // One node: its picture with live boxes and lines, what it counted, how it is doing.
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { api, ApiError } from "./api";
 import { useCell } from "./cell";
 import { blindToday } from "./counts";
@@ -54,6 +54,7 @@ function CameraView({ node, camera }: { node: NodeEntry; camera: CameraEntry }) 
   const config = useCell(configs).get(node.node);
   const [draft, setDraft] = useState<Draft | null>(null);
   const [saved, setSaved] = useState(0);
+  const view = useRef<HTMLElement>(null);
   const settings = config?.document?.cameras?.[camera.camera] ?? EMPTY;
   const editable = mayEdit(who);
   const fresh = isFresh(node);
@@ -67,11 +68,16 @@ function CameraView({ node, camera }: { node: NodeEntry; camera: CameraEntry }) 
     return () => window.clearTimeout(timer);
   }, [saved, shown]);
   const drawn = { node, camera, config, settings, editable, draft, saved };
-  const changes = { onDraft: setDraft, onSaved: setSaved };
+  /** Begin or end a drawing from the lists, which may lie far below the picture. */
+  const begin = (next: Draft | null) => {
+    setDraft(next);
+    view.current?.firstElementChild?.scrollIntoView({ block: "nearest" });
+  };
+  const changes = { onDraft: begin, onSaved: setSaved };
   return (
     <>
       <div class="split-view">
-        <section class="panel view">
+        <section class="panel view" ref={view}>
           <Picture
             node={node}
             camera={camera}

@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import { api } from "./api";
 import { Foot, Panel, Picker } from "./chart-panel";
 import { breakdown } from "./counts";
-import { count, NONE, span } from "./format";
+import { count, NONE, seconds } from "./format";
 import { gateName, gatesOf, matrix, type Cell } from "./gates";
 import { useHistory } from "./history";
 import type { TripRow } from "./types";
@@ -107,9 +107,18 @@ function Pair({ rows }: { rows: TripRow[] }) {
             <td>
               <b>{count(row.count)}</b>
             </td>
-            <td>{row.seconds_p50 == null ? NONE : span(row.seconds_p50 * 1000)}</td>
+            <td>{row.seconds_p50 == null ? NONE : seconds(row.seconds_p50)}</td>
           </tr>
         ))}
+        {rows.length > 1 && (
+          <tr class="sum">
+            <td>together</td>
+            <td>
+              <b>{count(rows.reduce((sum, row) => sum + row.count, 0))}</b>
+            </td>
+            <td />
+          </tr>
+        )}
       </tbody>
     </table>
   );

@@ -3,7 +3,7 @@ import { useMemo, useState } from "preact/hooks";
 import uPlot from "uplot";
 import { api } from "./api";
 import { bars, ChartPanel, Picker, unseenSeries, type TimeChart } from "./chart-panel";
-import { count, NONE, span } from "./format";
+import { count, NONE, seconds } from "./format";
 import { slotsOf, type Loaded } from "./history";
 import { colour } from "./plot";
 import type { Slot } from "./slots";
@@ -38,7 +38,7 @@ export function joined(rows: ZoneRow[]): Whole | null {
 
 const number = (value: number | null | undefined): string =>
   value == null ? NONE : value.toFixed(value < 10 ? 1 : 0);
-const dwell = (row: Whole): string => (row.dwell_p50 == null ? NONE : span(row.dwell_p50 * 1000));
+const dwell = (row: Whole): string => (row.dwell_p50 == null ? NONE : seconds(row.dwell_p50));
 
 /** A short line at each slot's peak. */
 function drawPeaks(plot: uPlot, made: Slot[], peaks: (number | null)[]): void {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ago, bytes, Clock, percent, share, span } from "../src/format";
+import { ago, bytes, Clock, percent, seconds, share, span } from "../src/format";
 
 test("a span is one number in the unit that fits", () => {
   assert.deepEqual([0, 59_999, 60_000, 3_600_000, 47 * 3_600_000, 49 * 3_600_000].map(span), [
@@ -11,6 +11,10 @@ test("a span is one number in the unit that fits", () => {
     "47 h",
     "2 d",
   ]);
+});
+
+test("short measured times keep a tenth", () => {
+  assert.deepEqual([1.42, 9.96, 75].map(seconds), ["1.4 s", "10 s", "1 min"]);
 });
 
 test("what is not known is a dash, never a zero", () => {
