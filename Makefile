@@ -11,7 +11,7 @@ WEB    := $(shell find aggregator/web -type f -not -path '*/node_modules/*' 2>/d
 
 export SOURCE MODEL LINE PACE LOOP PORT TOKEN DIR
 
-.PHONY: help setup setup-export demo test check format bench bench-count bench-model chaos clean
+.PHONY: help setup setup-export demo test check format bench bench-count bench-model models chaos clean
 
 help:
 	@echo 'make demo          the whole product on this machine: broker, database, centre, two nodes'
@@ -21,6 +21,7 @@ help:
 	@echo 'make check         format, lint and types, Python and TypeScript'
 	@echo 'make bench         speed, memory, bytes; bench-count, bench-model: counting, models'
 	@echo '                   bench-count runs other trackers beside ours; ARGS=--alone without, ARGS=--docs=docs'
+	@echo 'make models        the files in agent/models from two checkpoints, measured; GB_DATA=DIR TRAFFIC=CKPT MASK=CKPT'
 	@echo 'make chaos         kill -9 at random; CYCLES=300 SEED=1'
 	@echo 'make setup         what the above need; setup-export adds PyTorch, to train'
 
@@ -67,6 +68,10 @@ bench-count: setup
 
 bench-model: setup-export
 	@$(BIN)/python -m benchmarks.model
+
+models: setup-export
+	@$(BIN)/python -m export.package "$(TRAFFIC)" "$(MASK)"
+	@$(BIN)/python -m benchmarks.cards
 
 chaos: setup
 	@$(BIN)/python -m benchmarks.chaos --cycles $(or $(CYCLES),300) --seed $(or $(SEED),1)

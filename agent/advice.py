@@ -1,4 +1,9 @@
-"""What the figures of `gb-agent bench` mean for a box: which model, how many workers, how many cameras."""
+"""What the figures of `gb-agent bench` mean for a box: which model, how many workers, how many cameras.
+
+What always holds: int8 is advised only where it is clearly faster than the float model of the same task and
+input, and gives its stored answer here; models of another input are for other views, so each input has its
+own advice.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +16,14 @@ GAIN = 1.1  # int8 must be so much faster to be advised
 
 
 def advise(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return, for each task, the model and the workers for this box; float unless int8 is worth it."""
-    found: dict[str, dict[str, Any]] = {}
-    for row in (row for row in rows if row["right"]):
+    """Return the model and the workers for each task and input on this box; float unless int8 is worth it."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in sorted((row for row in rows if row["right"]), key=lambda row: row["precision"] == "int8"):
         workers, rate = _best(row["frames_per_second"])
-        held = found.get(row["task"])
+        place = row["task"], row["input"]
+        held = found.get(place)
         if held is None or rate > held["frames_per_second"] * (GAIN if row["precision"] == "int8" else 1):
-            found[row["task"]] = {
+            found[place] = {
                 "task": row["task"],
                 "model": row["model"],
                 "input": row["input"],
@@ -60,10 +66,11 @@ def _columns(values: dict[str, float], unit: str) -> str:
 
 
 def _sentence(each: dict[str, Any]) -> str:
+    task = f"{each['task']} {each['input']}"
     setting = f'model = "{each["model"]}", threads = {each["threads"]}, workers = {each["workers"]}'
     if not each["cameras"]:
         return (
-            f"{each['task']}: this box is too slow for a camera at {FPS} frames/s "
+            f"{task}: this box is too slow for a camera at {FPS} frames/s "
             f"({each['frames_per_second']:.1f} with {setting})"
         )
-    return f"{each['task']}: this box does {each['cameras']} camera(s) at {FPS} frames/s with {setting}"
+    return f"{task}: this box does {each['cameras']} camera(s) at {FPS} frames/s with {setting}"

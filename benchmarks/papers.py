@@ -1,6 +1,6 @@
 """Each figure of the two papers beside ours, written into docs/papers.md between its two markers.
 
-    GB_DATA=DATA python -m benchmarks.papers [FILE.onnx]      (default: the packaged mask model)
+    GB_DATA=DATA python -m benchmarks.papers
 
 BENCH_JSON=FILE, written by `make bench-model`, fills the cells of speed; without it, or where a cell was
 never measured, the cell says so. Nothing is typed by hand: a figure that is not measured is not there.
@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from agent.infer import Detector
+from benchmarks.page import markdown, rewrite
 from export.assess import Assessment, assess
 from export.data import load_recipe, read_recipe
 from export.evaluate import Score, detector_for, judge, look
@@ -164,12 +165,6 @@ def second_paper(assessment: Assessment, faces: Faces) -> Iterable[tuple[str, ..
     yield "texture of worn masks (GLCM and KNN)", "no method, no result", "-", "-", "cannot be compared"
 
 
-def markdown(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Write a table."""
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
-
-
 def figures_of(scores: Iterable[Score]) -> Iterable[tuple[str, ...]]:
     """Yield a row for each source and class."""
     for s in scores:
@@ -186,9 +181,9 @@ def finding(assessment: Assessment) -> Iterable[tuple[str, ...]]:
         yield f"{name} px", str(s.truths), str(s.recall), f"{s.recall_at_90:.3f}", *states
 
 
-def traffic(data: Path) -> list[Score]:
-    """Score the packaged traffic model: by source, and all of `vehicles` that label the four road classes."""
-    detector, recipe = detector_for(MODELS / "gb-yolo-n-traffic.onnx"), load_recipe("traffic")
+def traffic(data: Path, name: str) -> list[Score]:
+    """Score a packaged traffic model: views from above, and all of `vehicles` that label the road classes."""
+    detector, recipe = detector_for(MODELS / name), load_recipe("traffic")
     recipe["source"] = [source for source in recipe["source"] if "folder" in source]
     names = recipe["names"]
     seen = look(detector, watched(read_recipe(recipe, data, "val", JUDGED), "pictures"))
@@ -200,6 +195,17 @@ def traffic(data: Path) -> list[Score]:
     ]
     merged = [score for score in judge(whole, names) if score.label in ROAD]
     return [*judge([one for one in seen if one.picture.source == "topview"], names), *merged]
+
+
+def road(data: Path, name: str, words: str) -> str:
+    """Measure a packaged traffic model and write its part."""
+    scores = traffic(data, name)
+    mean = np.mean([score.ap50 for score in scores if score.label in ROAD])
+    columns = ("source", "class", "boxes", "AP50", "AP50-95", "precision", "recall")
+    return (
+        f"\n### Traffic, `{name}`, {words}\n\n{markdown(columns, figures_of(scores))}"
+        f"\nMean AP50 of {', '.join(ROAD)} on `vehicles/val`: {mean:.3f}.\n"
+    )
 
 
 def _incorrect(assessment: Assessment) -> str:
@@ -216,8 +222,6 @@ def tables(data: Path, path: Path, figures: dict[str, Any]) -> str:
     detector: Detector = detector_for(path)
     assessment = assess(detector, read_recipe(recipe, data, "val", JUDGED), (30, 60))
     faces = gather(assessment.seen, assessment.names)
-    road = traffic(data)
-    mean = np.mean([score.ap50 for score in road if score.label in ROAD])
     claims = ("claim", "paper, %", "ours, % (95 %)", "command", "verdict")
     columns = ("source", "class", "boxes", "AP50", "AP50-95", "precision", "recall")
     sizes = ("size", "faces", "found at score 0.25", "recall at precision 0.9", "mask right", "no mask right")
@@ -233,18 +237,9 @@ def tables(data: Path, path: Path, figures: dict[str, Any]) -> str:
         f"\nOf found faces of 32 px and more the state is right for {large['mask right']} masked, "
         f"{large['no mask right']} bare.\n"
         + _incorrect(assessment)
-        + f"\n### Traffic, `gb-yolo-n-traffic.onnx`\n\n{markdown(columns, figures_of(road))}"
-        f"\nMean AP50 of {', '.join(ROAD)} on `vehicles/val`: {mean:.3f}.\n"
+        + road(data, "gb-yolo-n-traffic.onnx", "384x640, the usual one")
+        + road(data, "gb-yolo-n-traffic-square.onnx", "640x640, for small vehicles seen from above")
     )
-
-
-def insert(page: str, text: str) -> str:
-    """Return a page with the text between the two markers."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"the page has no markers {BEGIN!r} and {END!r}")
-    return f"{before}{BEGIN}\n\n{text}\n{END}{after}"
 
 
 def main() -> int:
@@ -255,9 +250,8 @@ def main() -> int:
         return 2
     bench = os.environ.get("BENCH_JSON", "")
     figures = json.loads(Path(bench).read_text()) if bench else {}
-    path = Path(sys.argv[1]) if len(sys.argv) > 1 else MODELS / "gb-yolo-n-mask.onnx"
-    text = tables(folder.parent.parent, path, figures)
-    PAGE.write_text(insert(PAGE.read_text(encoding="utf-8"), text), encoding="utf-8")
+    text = tables(folder.parent.parent, MODELS / "gb-yolo-n-mask.onnx", figures)
+    rewrite(PAGE, text, BEGIN, END)
     print(text)
     return 0
 

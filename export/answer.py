@@ -17,5 +17,5 @@ def store_answer(path: Path) -> None:
     kept = {key: text for key, text in detector.metadata.items() if key != answer.KEY}
     said = answer.ask(detector)
     proto = onnx.load(path)
-    helper.set_model_props(proto, kept | ({answer.KEY: said} if said else {}))
+    helper.set_model_props(proto, dict(sorted((kept | ({answer.KEY: said} if said else {})).items())))
     onnx.save(proto, path)

@@ -7,7 +7,7 @@ does not label is not judged there, and where a label only says "vehicle", any o
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -46,7 +46,7 @@ class Seen(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Sized:
-    """Hold the figures of truths of one size: recall at the default score, and of the curve.
+    """Hold the figures of truths of one size: recall at the default score, AP50, AP50-95, and of the curve.
 
     What finds a truth of another size, or finds nothing and has another size itself, is left out.
     """
@@ -54,6 +54,7 @@ class Sized:
     truths: int
     recall: Interval
     ap50: float
+    ap: float
     recall_at_90: float
 
 
@@ -87,14 +88,11 @@ def sized(matched: Sequence[Matched], low: float, high: float, drawn: Float64) -
     truths = np.asarray([rows.sum() for rows in of_size])
     found = np.asarray([m.found[rows].sum() for m, rows in zip(matched, of_size, strict=True)])
     scores = np.concatenate([m.scores[chosen(m)] for m in matched])
-    hit = np.concatenate([m.hit[chosen(m), 0] for m in matched])
+    hit = np.concatenate([m.hit[chosen(m)] for m in matched])  # (n,10)
     total = int(truths.sum())
-    return Sized(
-        total,
-        ratio(found, truths, drawn),
-        average_precision(scores, hit, total),
-        recall_at(0.9, scores, hit, total)[0],
-    )
+    ap = [average_precision(scores, column, total) for column in hit.T]
+    recall = ratio(found, truths, drawn)
+    return Sized(total, recall, ap[0], float(np.mean(ap)), recall_at(0.9, scores, hit[:, 0], total)[0])
 
 
 def by_sizes(matched: Sequence[Matched], drawn: Float64) -> dict[str, Sized]:
@@ -135,12 +133,11 @@ def look(detector: Detector, pictures: Iterable[Picture]) -> list[Seen]:
     return [Seen(picture, detector.detect(picture.image)) for picture in pictures]
 
 
-def judge(seen: Sequence[Seen], names: Sequence[str]) -> list[Score]:
-    """Score every class in every source."""
+def matches(seen: Sequence[Seen], names: Sequence[str]) -> Iterator[tuple[str, str, list[Matched]]]:
+    """Yield each source and class with the matches of that source's pictures, in their order."""
     meanings: dict[str, set[tuple[bool, ...]]] = defaultdict(set)
     for picture, _ in seen:
         meanings[picture.source] |= {tuple(row) for row in picture.allowed.tolist() if any(row)}
-    result = []
     for source in sorted(meanings):
         for meaning in sorted(meanings[source], reverse=True):
             wanted = np.asarray(meaning)
@@ -154,8 +151,12 @@ def judge(seen: Sequence[Seen], names: Sequence[str]) -> list[Score]:
                 for picture, found in seen
                 if picture.source == source
             ]
-            result.append(summarise(source, "|".join(np.asarray(names)[wanted]), matched))
-    return result
+            yield source, "|".join(np.asarray(names)[wanted]), matched
+
+
+def judge(seen: Sequence[Seen], names: Sequence[str]) -> list[Score]:
+    """Score every class in every source."""
+    return [summarise(*each) for each in matches(seen, names)]
 
 
 def evaluate(detector: Detector, pictures: Iterable[Picture]) -> list[Score]:

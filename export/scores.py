@@ -117,7 +117,8 @@ def draw(pictures: int, seed: int = 7) -> Float64:
     return rng.multinomial(pictures, np.full(pictures, 1 / max(pictures, 1)), DRAWS).astype(float)
 
 
-def _within(value: float, drawn: Float64) -> Interval:
+def within(value: float, drawn: Float64) -> Interval:
+    """Return a figure with the range of 95 % of those redrawn, numbers that are not finite left out."""
     known = drawn[np.isfinite(drawn)]
     if not len(known) or not np.isfinite(value):
         return Interval(value, float("nan"), float("nan"))
@@ -132,7 +133,7 @@ def ratio(top: NDArray[np.number], bottom: NDArray[np.number], drawn: Float64) -
     """
     trials = float(bottom.sum())
     with np.errstate(divide="ignore", invalid="ignore"):
-        share = _within(float(np.float64(top.sum()) / np.float64(trials)), (drawn @ top) / (drawn @ bottom))
+        share = within(float(np.float64(top.sum()) / np.float64(trials)), (drawn @ top) / (drawn @ bottom))
     open_end = 1.96**2 / (trials + 1.96**2)
     if share.value == 1:
         return share._replace(low=min(share.low, 1 - open_end))
@@ -141,14 +142,19 @@ def ratio(top: NDArray[np.number], bottom: NDArray[np.number], drawn: Float64) -
 
 def precision_interval(matched: Sequence[Matched], drawn: Float64) -> tuple[Interval, Interval]:
     """Return AP50 and AP50-95 of one class: `matched` by picture, `drawn` (DRAWS, pictures)."""
+    whole, redrawn = redraw(matched, drawn)
+    return within(whole[0], redrawn[:, 0]), within(float(whole.mean()), redrawn.mean(1))
+
+
+def redraw(matched: Sequence[Matched], drawn: Float64) -> tuple[Float64, Float64]:
+    """Return average precision (10,) by threshold, and (DRAWS,10) of the redrawn sets of pictures."""
     scores = np.concatenate([m.scores for m in matched])
     order = np.argsort(-scores, kind="stable")
     hit = np.concatenate([m.hit for m in matched])[order]
     owner = np.repeat(np.arange(len(matched)), [len(m.scores) for m in matched])[order]
     truths = np.asarray([len(m.found) for m in matched], float)
     whole = _weighted_precision(hit, owner, truths, np.ones(len(matched)))
-    redrawn = np.stack([_weighted_precision(hit, owner, truths, weights) for weights in drawn])
-    return _within(whole[0], redrawn[:, 0]), _within(float(whole.mean()), redrawn.mean(1))
+    return whole, np.stack([_weighted_precision(hit, owner, truths, weights) for weights in drawn])
 
 
 def _weighted_precision(hit: Bool, owner: NDArray[np.int64], truths: Float64, weights: Float64) -> Float64:
@@ -188,4 +194,4 @@ def auc(scores: Float64, positive: Bool, owner: NDArray[np.int64], drawn: Float6
         below = np.cumsum(down) - down / 2
         return float((up * below).sum() / pairs) if pairs else float("nan")
 
-    return _within(one(np.ones(drawn.shape[1])), np.asarray([one(weights) for weights in drawn]))
+    return within(one(np.ones(drawn.shape[1])), np.asarray([one(weights) for weights in drawn]))

@@ -146,8 +146,11 @@ def pack(graph: Graph, size: tuple[int, int], metadata: dict[str, str]) -> onnx.
     return proto
 
 
-def describe(recipe: dict[str, Any], size: tuple[int, int], pictures: int, version: str) -> dict[str, str]:
-    """Return the metadata that goes into the file."""
+def describe(
+    recipe: dict[str, Any], size: tuple[int, int], pictures: int, version: str, made: float | None = None
+) -> dict[str, str]:
+    """Return the metadata that goes into the file; `made` is when, in seconds since 1970, else now."""
+    date = datetime.now(UTC) if made is None else datetime.fromtimestamp(made, UTC)
     return {
         "format": FORMAT,
         "name": recipe["name"],
@@ -160,7 +163,7 @@ def describe(recipe: dict[str, Any], size: tuple[int, int], pictures: int, versi
         "licence": recipe["licence"],
         "recipe": json.dumps(recipe),
         "pictures_seen": str(pictures),
-        "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "made": date.strftime("%Y-%m-%d %H:%M UTC"),
     }
 
 

@@ -14,9 +14,11 @@ from agent.advice import advise, table
 from agent.config import MODELS, CameraConfig, Config
 
 
-def row(model: str, precision: str, rates: list[float], *, right: bool = True) -> dict[str, Any]:
+def row(
+    model: str, precision: str, rates: list[float], *, right: bool = True, size: str = "640x640"
+) -> dict[str, Any]:
     rate = {str(count): rate for count, rate in zip((1, 2, 4), rates, strict=False)}
-    kind = {"task": "mask", "input": "640x640", "precision": precision, "right": right}
+    kind = {"task": "mask", "input": size, "precision": precision, "right": right}
     return {"model": model, "frames_per_second": rate, **kind}
 
 
@@ -24,15 +26,26 @@ def test_int8_is_advised_where_it_pays_and_is_right() -> None:
     """int8 must be clearly faster and compute rightly; else the float model is the better one."""
     whole = row("mask", "float", [40.0, 80.0])
     quick, wrong = (
-        row("mask.int8", "int8", [60.0, 110.0]),
-        row("mask.int8", "int8", [60.0, 110.0], right=False),
+        row("mask-int8", "int8", [60.0, 110.0]),
+        row("mask-int8", "int8", [60.0, 110.0], right=False),
     )
-    level = row("mask.int8", "int8", [41.0, 82.0])
-    assert [each["model"] for each in advise([whole, quick])] == ["mask.int8"]
-    assert [each["model"] for each in advise([whole, wrong])] == ["mask"]
-    assert [each["model"] for each in advise([whole, level])] == ["mask"]
+    level = row("mask-int8", "int8", [41.0, 82.0])
+    for order in (1, -1):
+        assert [each["model"] for each in advise([whole, quick][::order])] == ["mask-int8"]
+        assert [each["model"] for each in advise([whole, wrong][::order])] == ["mask"]
+        assert [each["model"] for each in advise([whole, level][::order])] == ["mask"]
     assert advise([whole, quick])[0]["cameras"] == 8
     assert advise([wrong]) == []
+
+
+def test_each_input_has_its_own_advice() -> None:
+    """A model of another input is for other views: it is neither advised instead nor pushed aside."""
+    wide, square = row("mask", "float", [80.0], size="384x640"), row("mask-square", "float", [40.0])
+    advice = advise([square, wide])
+    assert {each["model"]: each["input"] for each in advice} == {"mask": "384x640", "mask-square": "640x640"}
+    figures = {"cores": 1, "picture": "1x1", "decode_ms": 1.0, "spool_ms": 1.0, "models": []}
+    last = list(table(figures | {"advice": advice}))[-2:]
+    assert [line.partition(":")[0] for line in last] == ["mask 640x640", "mask 384x640"]
 
 
 def test_no_more_workers_than_help() -> None:

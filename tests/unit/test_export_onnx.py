@@ -14,6 +14,7 @@ from agent.boxes import Detections  # noqa: E402  after the check for PyTorch
 from agent.infer import Detector, ModelError  # noqa: E402
 from export.__main__ import main  # noqa: E402
 from export.baseline import AnchorHead  # noqa: E402
+from export.equalize import equalize, pairs, ranges  # noqa: E402
 from export.errors import TrainError  # noqa: E402
 from export.evaluate import average_precision, evaluate, match_picture, table  # noqa: E402
 from export.graph import INT8, PARTS, PLAIN, read_back  # noqa: E402
@@ -127,6 +128,37 @@ def test_one_object_is_one_box_whatever_its_class(exported: tuple[Network, Path]
     np.fill_diagonal(share, 0)
     assert len(said["boxes"]) > 5
     assert share.max() <= 0.6 + 1e-6
+
+
+def test_ranges_become_alike_and_nothing_else_changes() -> None:
+    """Before int8 the channels of a map get more alike ranges; every cell says what it said."""
+    melted, canvases = melt(network()), [noise(SIZE, seed) for seed in (5, 6)]
+    for first, second in pairs(melted):  # far apart, as training leaves them
+        share = torch.logspace(-2, 2, first.out_channels)
+        first.weight.data *= share[:, None, None, None]
+        if first.bias is not None:
+            first.bias.data *= share
+        second.weight.data /= share[None, :, None, None]
+    before = run_levels(melted)
+    layers = [first for first, _ in pairs(melted)]
+    assert len(layers) == 4 + 3 * 4
+
+    def spread() -> float:
+        tops = ranges(melted, layers, canvases).values()
+        return float(np.median([(top.max() / top.clamp_min(1e-6).median()).item() for top in tops]))
+
+    wide = spread()
+    equalize(melted, canvases)
+    assert spread() < wide / 3
+    for one, other in zip(before, run_levels(melted), strict=True):
+        assert (one - other).abs().max() < 1e-3
+
+
+def run_levels(melted: Network) -> list[torch.Tensor]:
+    """Return all logits and sides of a melted network for one picture."""
+    picture = torch.from_numpy(noise(SIZE, 9)).permute(2, 0, 1)[None].float()
+    with torch.no_grad():
+        return [part for level in melted.levels(picture) for part in level]
 
 
 def test_int8_is_smaller_and_close(exported: tuple[Network, Path], tmp_path: Path) -> None:

@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("torch", reason="PyTorch is only in the `export` extra")
 
-from benchmarks.papers import BEGIN, END, PAGE, first_paper, insert, markdown, second_paper, verdict
+from benchmarks import cards, equal
+from benchmarks.page import insert, markdown
+from benchmarks.papers import BEGIN, END, PAGE, first_paper, second_paper, verdict
 from export.faces import gather
 from export.scores import Interval
 from tests.unit.test_export_report import NAMES, assessment
@@ -43,9 +46,59 @@ def test_every_claim_has_a_verdict() -> None:
 
 def test_the_page_keeps_its_words() -> None:
     """Only what lies between the markers is written again."""
-    page = insert(f"before\n{BEGIN}\nold\n{END}\nafter\n", "new")
+    page = insert(f"before\n{BEGIN}\nold\n{END}\nafter\n", "new", BEGIN, END)
     assert page == f"before\n{BEGIN}\n\nnew\n{END}\nafter\n"
-    assert insert(page, "new") == page
+    assert insert(page, "new", BEGIN, END) == page
     with pytest.raises(ValueError, match="no markers"):
-        insert("no page", "new")
-    assert BEGIN in Path(PAGE).read_text()
+        insert("no page", "new", BEGIN, END)
+
+
+@pytest.mark.parametrize(
+    ("page", "begin", "end"),
+    [(PAGE, BEGIN, END), (PAGE, equal.BEGIN, equal.END), (cards.PAGE, cards.BEGIN, cards.END)],
+)
+def test_the_pages_have_their_markers(page: Path, begin: str, end: str) -> None:
+    """Each command finds the place in the page that it writes."""
+    assert insert(page.read_text(), "new", begin, end).count("\nnew\n") == 1
+
+
+def trained(network: str, seed: int, ap50: float, spread: float = 0.01) -> equal.Trained:
+    """Return a training of one AP50 for every class, with some spread over the redrawn pictures."""
+    keys = [(source, label) for source in ("aizoo", "andrewmvd", "ditface") for label in NAMES]
+    redrawn = ap50 + spread * np.linspace(-1, 1, 200)
+    return equal.Trained(
+        network, seed, 20_000, 577_351, dict.fromkeys(keys, ap50), dict.fromkeys(keys, redrawn)
+    )
+
+
+def test_a_difference_is_of_the_same_pictures() -> None:
+    """Two networks that rise and fall together differ by a sure amount, though each is unsure."""
+    ours, theirs = trained("n", 11, 0.62, 0.1), trained("yolov5n", 11, 0.60, 0.1)
+    value, low, high = ours.ahead(theirs)
+    assert (value, low, high) == pytest.approx((0.02, 0.02, 0.02))
+    assert ours.mean().high - ours.mean().low > 0.15
+    row = dict(zip(("network", "seed"), next(equal.rows([theirs, ours]))[:2], strict=True))
+    assert row == {"network": "`n`", "seed": "11"}
+
+
+@pytest.mark.parametrize(
+    ("ahead", "words"),
+    [
+        ([0.02], "One seed alone shows nothing"),
+        ([0.02, 0.03], "is ahead of YOLOv5n's shape with each of 2 seeds"),
+        ([-0.02, -0.03], "is behind"),
+        ([0.0, 0.0], "leave open which is ahead"),
+        ([0.02, -0.02], "do not agree"),
+    ],
+)
+def test_a_difference_has_to_come_again(ahead: list[float], words: str) -> None:
+    """What is said of the networks needs every seed."""
+    both = [
+        each
+        for seed, more in enumerate(ahead, 11)
+        for each in (trained("n", seed, 0.6 + more, 0.02), trained("yolov5n", seed, 0.6, 0.01))
+    ]
+    assert words in equal.verdict(both)
+    written = equal.text(both)
+    assert written.startswith("20,000 training pictures each")
+    assert len({line.count("|") for line in written.splitlines() if line.startswith("|")}) == 1

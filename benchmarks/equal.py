@@ -1,0 +1,148 @@
+"""`n`, YOLOv5n's shape and the literal paper network after the same short training; into docs/papers.md.
+
+    GB_DATA=DATA python -m benchmarks.equal FOLDER      (FOLDER holds equal-NETWORK-SEED/last.pt)
+
+The recipes `equal-n`, `equal-yolov5n` and `equal-paper` make the checkpoints: the same pictures, seed, head,
+loss, length and learning rates. What always holds: every checkpoint is judged as the file that would be
+deployed, and a difference is of the same pictures, redrawn for both networks alike.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from benchmarks.page import markdown, rewrite
+from benchmarks.papers import PAGE
+from export.assess import checkpoint_file
+from export.data import load_recipe, read_recipe
+from export.evaluate import detector_for, look, matches
+from export.model import Network
+from export.picture import JUDGED, Picture
+from export.scores import Float64, Interval, draw, redraw, within
+from export.train import load_checkpoint
+from export.zoo import make_model, parameters
+
+BEGIN, END = "<!-- equal budget: python -m benchmarks.equal -->", "<!-- end of equal budget -->"
+NETWORKS = {"n": "`n`", "yolov5n": "YOLOv5n-shaped, same head", "paper": "literal paper network"}
+AGAINST = "yolov5n"
+MEAN = ("aizoo", "andrewmvd")  # `ditface` boxes whole heads: reported, left out of the mean
+
+
+class Trained(NamedTuple):
+    """Hold one network after its training: AP50 by source and class, and (DRAWS,) of the redrawn pictures."""
+
+    network: str
+    seed: int
+    pictures: int
+    parameters: int
+    ap50: dict[tuple[str, str], float]
+    redrawn: dict[tuple[str, str], Float64]
+
+    def mean(self) -> Interval:
+        """Return the mean AP50 of the tight sources."""
+        return within(*self._means())
+
+    def ahead(self, other: Trained) -> Interval:
+        """Return by how much the mean AP50 is larger than another's, on the same pictures."""
+        mine, theirs = self._means(), other._means()
+        return within(mine[0] - theirs[0], mine[1] - theirs[1])
+
+    def _means(self) -> tuple[float, Float64]:
+        keys = [key for key in self.ap50 if key[0] in MEAN]
+        value = float(np.mean([self.ap50[key] for key in keys]))
+        return value, np.mean([self.redrawn[key] for key in keys], axis=0)
+
+
+def judged(checkpoint: Path, network: str, seed: int, pictures: list[Picture]) -> Trained:
+    """Write a checkpoint as a file, run it over pictures and work out AP50 of every source and class."""
+    with tempfile.TemporaryDirectory() as folder:
+        path, recipe = checkpoint_file(checkpoint, Path(folder), version("gb-fleet"))
+        detector = detector_for(path)
+        seen = look(detector, pictures)
+    ap50, redrawn = {}, {}
+    for source, label, matched in matches(seen, recipe["names"]):
+        whole, parts = redraw(matched, draw(len(matched)))
+        ap50[source, label], redrawn[source, label] = float(whole[0]), parts[:, 0]
+    model: Network = make_model(recipe)
+    state: dict[str, Any] = load_checkpoint(checkpoint)
+    return Trained(network, seed, state["done"] * recipe["batch"], parameters(model), ap50, redrawn)
+
+
+def checkpoints(folder: Path) -> Iterator[tuple[Path, str, int]]:
+    """Yield every finished training there: its checkpoint, network and seed."""
+    for network in NETWORKS:
+        for path in sorted(folder.glob(f"equal-{network}-*/last.pt")):
+            seed = path.parent.name.rpartition("-")[2]
+            if seed.isdigit():
+                yield path, network, int(seed)
+
+
+def rows(trained: list[Trained]) -> Iterator[tuple[str, ...]]:
+    """Yield a row for each training: AP50 of each source and class, the mean, how far from the baseline."""
+    baseline = {each.seed: each for each in trained if each.network == AGAINST}
+    for each in sorted(trained, key=lambda t: (t.seed, list(NETWORKS).index(t.network))):
+        figures = [str(within(each.ap50[key], each.redrawn[key])) for key in each.ap50]
+        other = baseline.get(each.seed)
+        apart = "-"
+        if other and other is not each:
+            value, low, high = (100 * part for part in each.ahead(other))
+            apart = f"{value:+.1f} ({low:+.1f} to {high:+.1f})"
+        name, million = NETWORKS[each.network], f"{each.parameters / 1e6:.2f}"
+        yield name, str(each.seed), million, *figures, str(each.mean()), apart
+
+
+def text(trained: list[Trained]) -> str:
+    """Write the table and what it says."""
+    keys = [f"{source}, {label}" for source, label in trained[0].ap50]
+    heads = ("network", "seed", "M parameters", *keys, f"mean of {' and '.join(MEAN)}", "points ahead")
+    seen = sorted({each.pictures for each in trained})
+    length = " to ".join(f"{count:,}" for count in sorted({seen[0], seen[-1]}))
+    return (
+        f"{length} training pictures each, from nothing. AP50 on `masks/val`, with 95 % intervals. The "
+        "last column is the mean AP50 less that of YOLOv5n's shape of the same seed, in points; its interval "
+        f"redraws the same pictures for both.\n\n{markdown(heads, rows(trained))}\n{verdict(trained)}\n"
+    )
+
+
+def verdict(trained: Iterable[Trained]) -> str:
+    """Say in words what both seeds say of `n`, and what one alone cannot."""
+    baseline = {each.seed: each for each in trained if each.network == AGAINST}
+    apart = [t.ahead(baseline[t.seed]) for t in trained if t.network == "n" and t.seed in baseline]
+    if len(apart) < 2:
+        return "One seed alone shows nothing: the difference has to come again."
+    if all(each.low > 0 for each in apart):
+        return f"`n` is ahead of YOLOv5n's shape with each of {len(apart)} seeds."
+    if all(each.high < 0 for each in apart):
+        return f"`n` is behind YOLOv5n's shape with each of {len(apart)} seeds."
+    if all(each.low <= 0 <= each.high for each in apart):
+        return f"With each of {len(apart)} seeds the pictures leave open which is ahead."
+    return f"The {len(apart)} seeds do not agree on whether `n` is ahead, so this shows no difference."
+
+
+def main(words: list[str]) -> int:
+    """Judge every training there is and write the page."""
+    data = Path(os.environ.get("GB_DATA", ""))
+    if len(words) != 1 or not (data / "masks" / "val").is_dir():
+        print("usage: GB_DATA=DATA python -m benchmarks.equal FOLDER", file=sys.stderr)
+        return 2
+    pictures = read_recipe(load_recipe("mask"), data, "val", JUDGED)
+    trained = [judged(*each, pictures) for each in checkpoints(Path(words[0]))]
+    if not trained:
+        print(f"{words[0]}: no equal-NETWORK-SEED/last.pt; train equal-n first", file=sys.stderr)
+        return 1
+    written = text(trained)
+    rewrite(PAGE, written, BEGIN, END)
+    print(written)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
