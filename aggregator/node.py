@@ -94,7 +94,7 @@ class NodeView:
         elif standing == "stale":
             found.append("Nothing has been heard of the node for a while")
         for report in self.state.cameras if self.state else []:
-            if report.state != "ok":
+            if report.state != "ok" and standing == "online":
                 found.append(
                     f"Camera {report.camera} is {report.state}: {report.reason or 'no reason given'}"
                 )

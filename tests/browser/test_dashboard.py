@@ -327,6 +327,14 @@ def test_log_out_ends_it(page: Page) -> None:
     expect(page.get_by_role("heading", name="Log in")).to_be_visible()
 
 
+def test_a_log_out_that_fails_is_said(page: Page) -> None:
+    """Who could not be logged out is told so, and is not shown the login as if it were done."""
+    page.route("**/logout", lambda route: route.abort())
+    page.get_by_role("button", name="Log out").click()
+    expect(page.get_by_role("alert")).to_contain_text("still logged in")
+    expect(page.get_by_test_id("link")).to_have_text("Live")
+
+
 def test_share_of_masks_keeps_the_unknown_apart(page: Page, node: ScriptedNode) -> None:
     """Three of four judged faces wear a mask; the two that nobody could judge change nothing."""
     node.camera(labels=["with_mask", "without_mask"])

@@ -29,7 +29,7 @@ function charts(cameras: string[]): Chart[] {
     (_low: number, high: number): uPlot.Range.MinMax => [0, Math.max(least, high * 1.15)];
   return [
     { title: "CPU", read: [(row) => row.cpu_percent], show: percent, range: [0, 102] },
-    { title: "Memory of the agent", read: [(row) => row.memory_bytes], show: bytes, range: upward(1e8) },
+    { title: "Agent’s memory", read: [(row) => row.memory_bytes], show: bytes, range: upward(1e8) },
     {
       title: "Temperature",
       read: [(row) => row.temperature],

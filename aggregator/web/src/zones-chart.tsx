@@ -18,7 +18,7 @@ export function joined(rows: ZoneRow[]): Whole | null {
   const sum = (read: (row: ZoneRow) => number) => rows.reduce((total, row) => total + read(row), 0);
   const mean = (read: (row: ZoneRow) => number | null) =>
     watched ? sum((row) => (read(row) ?? 0) * row.watched_seconds) / watched : null;
-  const peak = (read: (row: ZoneRow) => number | null) =>
+  const highest = (read: (row: ZoneRow) => number | null) =>
     watched ? Math.max(...rows.map((row) => read(row) ?? 0)) : null;
   const stays = sum((row) => row.stays);
   const [only] = rows.filter((row) => row.stays);
@@ -26,9 +26,9 @@ export function joined(rows: ZoneRow[]): Whole | null {
     entered: sum((row) => row.entered),
     left: sum((row) => row.left),
     occupancy_mean: mean((row) => row.occupancy_mean),
-    occupancy_peak: peak((row) => row.occupancy_peak),
+    occupancy_peak: highest((row) => row.occupancy_peak),
     queue_mean: mean((row) => row.queue_mean),
-    queue_peak: peak((row) => row.queue_peak),
+    queue_peak: highest((row) => row.queue_peak),
     stays,
     // Medians do not add up: where several rows have stays, theirs is not known.
     dwell_p50: only && only.stays === stays ? only.dwell_p50 : null,
@@ -38,6 +38,7 @@ export function joined(rows: ZoneRow[]): Whole | null {
 
 const number = (value: number | null | undefined): string =>
   value == null ? NONE : value.toFixed(value < 10 ? 1 : 0);
+const peak = (value: number | null | undefined): string => (value == null ? NONE : count(value));
 const dwell = (row: Whole): string => (row.dwell_p50 == null ? NONE : seconds(row.dwell_p50));
 
 /** A short line at each slot's peak. */
@@ -94,9 +95,9 @@ export function ZonesChart({ node, camera, zones, loaded, tallies }: ZonesProps)
     row
       ? [
           number(row.occupancy_mean),
-          number(row.occupancy_peak),
+          peak(row.occupancy_peak),
           number(row.queue_mean),
-          number(row.queue_peak),
+          peak(row.queue_peak),
           count(row.entered),
           count(row.left),
           count(row.stays),
@@ -125,11 +126,11 @@ function Readout({ row }: { row: Whole | null | undefined }) {
     <>
       <span class="key" data-key="ba">
         there <b>{number(row?.occupancy_mean)}</b>
-        <span class="rate">at most {row?.occupancy_peak ?? NONE}</span>
+        <span class="rate">at most {peak(row?.occupancy_peak)}</span>
       </span>
       <span class="key" data-key="ab">
         queue <b>{number(row?.queue_mean)}</b>
-        <span class="rate">at most {row?.queue_peak ?? NONE}</span>
+        <span class="rate">at most {peak(row?.queue_peak)}</span>
       </span>
       <span>
         came <b>{count(row?.entered ?? 0)}</b>, left <b>{count(row?.left ?? 0)}</b>
