@@ -77,11 +77,12 @@ def judged(checkpoint: Path, network: str, seed: int, pictures: list[Picture]) -
 
 
 def checkpoints(folder: Path) -> Iterator[tuple[Path, str, int]]:
-    """Yield every finished training there: its checkpoint, network and seed."""
+    """Yield every finished training there: its checkpoint, network and seed; one under way is left out."""
     for network in NETWORKS:
         for path in sorted(folder.glob(f"equal-{network}-*/last.pt")):
             seed = path.parent.name.rpartition("-")[2]
-            if seed.isdigit():
+            state = load_checkpoint(path)
+            if seed.isdigit() and state["done"] * state["recipe"]["batch"] >= state["recipe"]["images"]:
                 yield path, network, int(seed)
 
 
@@ -136,7 +137,7 @@ def main(words: list[str]) -> int:
     pictures = read_recipe(load_recipe("mask"), data, "val", JUDGED)
     trained = [judged(*each, pictures) for each in checkpoints(Path(words[0]))]
     if not trained:
-        print(f"{words[0]}: no equal-NETWORK-SEED/last.pt; train equal-n first", file=sys.stderr)
+        print(f"{words[0]}: no finished equal-NETWORK-SEED/last.pt; train equal-n first", file=sys.stderr)
         return 1
     written = text(trained)
     rewrite(PAGE, written, BEGIN, END)

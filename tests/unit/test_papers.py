@@ -102,3 +102,14 @@ def test_a_difference_has_to_come_again(ahead: list[float], words: str) -> None:
     written = equal.text(both)
     assert written.startswith("20,000 training pictures each")
     assert len({line.count("|") for line in written.splitlines() if line.startswith("|")}) == 1
+
+
+def test_a_training_under_way_is_left_out(tmp_path: Path) -> None:
+    """Only checkpoints that have seen all their pictures are compared."""
+    torch = pytest.importorskip("torch")
+    for name, done in (("n-11", 10), ("n-12", 9), ("paper-11", 10), ("n-old", 10)):
+        (tmp_path / f"equal-{name}").mkdir()
+        state = {"done": done, "recipe": {"batch": 24, "images": 240}}
+        torch.save(state, tmp_path / f"equal-{name}" / "last.pt")
+    found = [(network, seed) for _, network, seed in equal.checkpoints(tmp_path)]
+    assert found == [("n", 11), ("paper", 11)]
