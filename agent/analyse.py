@@ -35,7 +35,8 @@ __all__ = ["FORGET_SECONDS", "GAP_SECONDS", "UNKNOWN", "Analyst", "Totals"]
 COUNT_SECONDS = 5.0  # after which a living object is counted among the objects
 PART_SECONDS = 60.0  # a long life is told in parts
 FORGET_SECONDS = 10.0  # for a tracker that does not say what ended
-LASTS = 0.4  # seconds without another pass, before a pass is told: what flickers comes back sooner
+LASTS = 1.0  # seconds without another pass, before a pass is told: what flickers comes back sooner
+SURE, SURE_SECONDS = 0.2, 1.0  # mean confidence over all frames around a crossing; seconds to each side
 SLOW_SECONDS = 0.5  # between two looks at those three
 
 _NONE = np.zeros(0, np.int64)
@@ -55,6 +56,8 @@ class Analyst:
         self._row: dict[int, int] = {}  # by number
         self._last = (_NONE, _NONE)  # numbers and rows of the frame before
         self._now, self._step, self._edited, self._slow = -np.inf, 0.0, -np.inf, -np.inf
+        self._frame = 0  # how many there were
+        self._judges = False  # what it is told is more than boxes, so it may doubt
         self._woke = -np.inf  # the first frame after a gap
         self._aspect = 1.0
         self._lines: list[tuple[str, wire.Line]] = []
@@ -105,6 +108,7 @@ class Analyst:
         `sharpness` (N,) 0..1 how sharp each of the tracks was seen.
         """
         self._step, self._now = (seconds - self._now if np.isfinite(self._now) else 0.0), seconds
+        self._frame, self._judges = self._frame + 1, tracks.steady is not None
         if self._step > GAP_SECONDS:
             self._woke = seconds
         if frame_size[0] / frame_size[1] != self._aspect:
@@ -205,7 +209,8 @@ class Analyst:
         self._row |= zip(tracks.track_id[new].tolist(), rows.tolist(), strict=True)
         self._paths.start(rows)
         earlier = first < self._now
-        self._paths.add(rows[earlier], first[earlier], bottom[earlier])
+        sure = tracks.confidence[new][earlier]  # nobody knows it better of then
+        self._paths.add(rows[earlier], first[earlier], bottom[earlier], sure, self._frame - 1)
 
     def _end(self, rows: Sequence[int]) -> list[wire.AnyEvent]:
         """Tell the last of some objects and forget them."""
@@ -238,8 +243,21 @@ class Analyst:
         return [
             event
             for line, way in zip(passed, ways, strict=True)
-            for event in self._teller.crossing(row, line, way)
+            for event in self._crossing(row, line, way, ended=True)
         ]
+
+    def _crossing(self, row: int, line: int, way: wire.Direction, ended: bool = False) -> list[wire.AnyEvent]:
+        """Tell a crossing, if the object was surely seen around it; when it was, both sides of it say."""
+        passed, drawn = self._objects.passed[row], self._lines[line][1]
+        if not self._judges:
+            return self._teller.crossing(row, line, way)
+        sure = self._paths.seen(row, float(passed[line]), SURE_SECONDS, self._now, self._frame)
+        if sure < SURE and not self._vote.about_state:
+            return []
+        if not ended and drawn.anchor == "bottom":
+            path = self._paths.recent(row, passed[line] - geometry.AROUND_SECONDS)
+            passed[line] = geometry.steady_moment(path, drawn.points, way, passed[line], self._aspect)
+        return self._teller.crossing(row, line, way)
 
     # ── one frame ─────────────────────────────────────────────────────────────────────────────────
 
@@ -264,7 +282,7 @@ class Analyst:
             things.still[rows] = tracks.still[mine]
         sharp = None if sharpness is None else sharpness[mine]
         self._vote.cast(things, rows, tracks.class_id[mine], tracks.confidence[mine], sharp, self._now)
-        self._paths.add(rows, self._now, bottom)
+        self._paths.add(rows, self._now, bottom, tracks.confidence[mine], self._frame)
         if blind.any():  # nobody knows which way it came
             before[blind] = things.spot[rows[blind]]
             things.pending[rows[blind]] = 0
@@ -302,7 +320,7 @@ class Analyst:
         things.pending[rows], told = geometry.settle(things.pending[rows], net.astype(np.int64), away, margin)
         events: list[wire.AnyEvent] = []
         for index, line in np.argwhere(told).tolist():
-            events += self._teller.crossing(int(rows[index]), line, "AB" if told[index, line] > 0 else "BA")
+            events += self._crossing(int(rows[index]), line, "AB" if told[index, line] > 0 else "BA")
         return events
 
     def _zone(self, rows: Int, before: Float, since: Float) -> list[wire.AnyEvent]:

@@ -49,6 +49,8 @@ MARGIN = 0.006  # frame heights: the margin where the size of the object is not 
 MARGIN_SHARE, MARGIN_LEAST = 0.1, 0.005  # else: share of the object's size; frame heights
 GOING, GOING_SECONDS = 2.5, 1.0  # margins in its last second: so much is on its way
 CUT = 0.004  # so near to the frame's edge a box is cut off
+STEADY_SECONDS = 0.4  # the sigma of the bell over which a trembling path is averaged
+AROUND_SECONDS, AROUND_LEAST = 2.5, 3  # of a path around a crossing; sights in 1 s to each side
 REACH = 0.002  # frame heights: ends belong to the line, also for a box that the frame's edge cuts off
 
 
@@ -237,6 +239,35 @@ def going(path: Float, far: float, aspect: float = 1.0) -> bool:
     before = max(path[0, 0], path[-1, 0] - GOING_SECONDS)
     x, y = (path[-1, axis] - np.interp(before, path[:, 0], path[:, axis]) for axis in (1, 2))
     return bool(np.hypot(x * aspect, y) >= far)
+
+
+def steadied(path: Float, seconds: float = STEADY_SECONDS) -> Float:
+    """Return a path (M,3) of [t, x, y] without its trembling: each point on a straight run through its time.
+
+    The run is fitted to the points around, with weights that fall off like a bell of so many seconds. What was
+    seen later counts as much as what was seen before, so nothing comes late.
+    """
+    apart = (path[:, 0] - path[:, 0, None]) / seconds  # (M,M)
+    weight = np.where(np.abs(apart) <= 2.5, np.exp(-0.5 * apart**2), 0.0)
+    zero, one, two = (weight.sum(1), (weight * apart).sum(1), (weight * apart**2).sum(1))
+    width = zero * two - one**2
+    straight = width > 1e-6 * zero**2
+    tilt = np.where(straight, one, 0.0)[:, None] * (weight * apart)
+    fit = (np.where(straight, two, 1.0)[:, None] * weight - tilt) / np.where(straight, width, zero)[:, None]
+    return np.column_stack([path[:, 0], fit @ path[:, 1:]])
+
+
+def steady_moment(path: Float, points: Points, direction: Direction, at: float, aspect: float = 1.0) -> float:
+    """Return when a path (N,3) of [t, x, y] that passed a line about `at` did so without its trembling.
+
+    Where too little was seen on either side, or it did not pass like that, it is `at`.
+    """
+    near = path[np.abs(path[:, 0] - at) <= AROUND_SECONDS]
+    close = near[np.abs(near[:, 0] - at) <= AROUND_SECONDS / 2.5, 0]
+    if min(np.count_nonzero(close < at), np.count_nonzero(close >= at)) < AROUND_LEAST:
+        return at
+    crossings = crossings_of_path(steadied(near), points, 0.0, aspect)
+    return next((when for when, way in reversed(crossings) if way == direction), at)
 
 
 def simplify(path: ArrayLike, tolerance: float, aspect: float = 1.0) -> Float:

@@ -117,20 +117,22 @@ class Objects:
 class Paths:
     """Where the bottom centre of each row's object was: a buffer a row, its last seconds as they were seen.
 
-    What is told of a path is told in parts; `cut` begins the next one.
+    What is told of a path is told in parts; `cut` begins the next one. With each point it is kept how surely
+    the object was seen up to then, and in how many frames it was looked for.
     """
 
     def __init__(self, aspect: float = 1.0) -> None:
         self.aspect = aspect
         self._times = np.zeros((START, PATH_BUFFER))
         self._spots = np.zeros((START, PATH_BUFFER, 2), np.float32)
+        self._sums = np.zeros((START, PATH_BUFFER, 2))  # of the confidences, and of the frames
         self._fill = np.zeros(START, np.int64)
         self._begin = np.zeros(START, np.int64)  # the first point of the part
 
     def start(self, rows: Int) -> None:
         """Begin with nothing in some rows."""
         while len(rows) and rows.max() >= len(self._fill):
-            for name in ("_times", "_spots", "_fill", "_begin"):
+            for name in ("_times", "_spots", "_sums", "_fill", "_begin"):
                 old = getattr(self, name)
                 new = np.zeros(
                     (2 * len(old), *old.shape[1:]), old.dtype
@@ -139,10 +141,12 @@ class Paths:
                 setattr(self, name, new)
         self._fill[rows] = self._begin[rows] = 0
 
-    def add(self, rows: Int, seconds: ArrayLike, spots: Float) -> None:
-        """Go on to spots (N,2) at a time, or times (N,)."""
+    def add(self, rows: Int, seconds: ArrayLike, spots: Float, sure: ArrayLike = 0.0, frame: int = 0) -> None:
+        """Go on to spots (N,2) at a time, or times (N,): seen so surely, also (N,), in this frame."""
         place = self._fill[rows]
         self._times[rows, place], self._spots[rows, place] = seconds, spots
+        self._sums[rows, place, 0] = np.where(place > 0, self._sums[rows, place - 1, 0], 0.0) + sure
+        self._sums[rows, place, 1] = frame
         self._fill[rows] = place + 1
         if len(rows) and place.max() >= PATH_BUFFER - 1:
             for row in rows[place >= PATH_BUFFER - 1].tolist():
@@ -157,33 +161,55 @@ class Paths:
         path = self._from(row, 0)
         return path[path[:, 0] >= since]
 
+    def seen(self, row: int, at: float, around: float, now: float, frame: int) -> float:
+        """Return how surely an object was seen for some seconds `around` a moment, or around its gap there.
+
+        That is the mean confidence over all frames that looked for it, 0 where it was not found. The last of
+        them is that of `now`, number `frame`.
+        """
+        times, sums = self._times[row, : self._fill[row]], self._sums[row, : self._fill[row]]
+        place, end = int(np.searchsorted(times, at)), len(times) - 1
+        first = max(int(np.searchsorted(times, times[max(place - 1, 0)] - around, "right")) - 1, 0)
+        until = float(times[min(place, end)]) + around
+        last = min(int(np.searchsorted(times, until)), end)
+        sure, frames = (sums[last] - (sums[first] if first else (0.0, sums[0, 1] - 1))).tolist()
+        if times[last] < min(until, now):  # lost meanwhile
+            frames += (frame - sums[last, 1]) * (min(until, now) - times[last]) / (now - times[last])
+        return float(sure / frames)
+
     def cut(self, row: int) -> None:
         """Begin a new part with the last point."""
-        path = self._from(row, 0)
-        late = int(np.searchsorted(path[:, 0], path[-1, 0] - PATH_RECENT))
-        self._set(row, path[late:])
+        times = self._times[row, : self._fill[row]]
+        late = int(np.searchsorted(times, times[-1] - PATH_RECENT))
+        self._keep(row, np.arange(late, len(times)))
         self._begin[row] = self._fill[row] - 1
 
     def _from(self, row: int, begin: int) -> Float:
         end = int(self._fill[row])
         return np.column_stack([self._times[row, begin:end], self._spots[row, begin:end].astype(np.float64)])
 
-    def _set(self, row: int, path: Float) -> None:
-        count = len(path)
-        self._times[row, :count], self._spots[row, :count] = path[:, 0], path[:, 1:]
+    def _keep(self, row: int, places: Int) -> None:
+        """Keep only some of the points; what was seen before the first of them is forgotten."""
+        count, before = len(places), places[0] - 1
+        if before >= 0:
+            self._sums[row, :, 0] -= self._sums[row, before, 0]
+        for each in (self._times, self._spots, self._sums):
+            each[row, :count] = each[row, places]
         self._fill[row] = count
 
     def _thin(self, row: int) -> None:
         """Make room: tell all but the last seconds with fewer points; in the end, with half of them."""
-        path = self._from(row, int(self._begin[row]))
+        begin = int(self._begin[row])
+        path = self._from(row, begin)
         late = int(np.searchsorted(path[:, 0], path[-1, 0] - PATH_RECENT))
         late = max(late, len(path) - PATH_BUFFER // 2)
         old, tolerance = path[:late], PATH_LEAST
         while len(old) > PATH_BUFFER // 4:
             old = geometry.simplify(old, tolerance, self.aspect)
             tolerance *= 1.5
+        kept = np.flatnonzero(np.isin(path[:late, 0], old[:, 0]))
         self._begin[row] = 0
-        self._set(row, np.concatenate([old, path[late:]]))
+        self._keep(row, begin + np.concatenate([kept, np.arange(late, len(path))]))
 
 
 def carry(old: NDArray[Any], before: Sequence[Any], after: Sequence[Any], fill: float) -> NDArray[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import msgspec
 import numpy as np
@@ -15,7 +16,7 @@ from agent.boxes import Detections
 from agent.geometry import crossings_of_path
 from agent.street.view import View
 from agent.track import Tracker, Tracks
-from tests.unit.watched import CAR, LEVEL, SIZE, TRUCK, WALL, Street
+from tests.unit.watched import CAR, LEVEL, MASKS, SIZE, TRUCK, WALL, Street
 
 RATES = [30.0, 15.0, 10.0, 5.0, 2.5]
 rates = st.sampled_from(RATES)
@@ -214,6 +215,82 @@ def test_what_is_followed_counts_once_and_at_its_time(rate: float, pace: float) 
     (crossing,) = street.told(wire.Crossing)
     assert crossing.direction == "AB"
     assert (crossing.at - WALL) / 1000 == pytest.approx(0.15 / pace, abs=0.02)
+
+
+@pytest.mark.parametrize("rate", [30.0, 15.0, 10.0])
+@pytest.mark.parametrize("pace", [0.04, 0.1])
+def test_a_shaking_box_passes_when_its_middle_way_does(rate: float, pace: float) -> None:
+    """Both sides of a crossing say when it was: a box that shakes over the line for long moves it little."""
+    random, off = np.random.default_rng(4), []
+    for _ in range(10):
+        street = Street(rate=rate, main=LEVEL)
+        bottoms = 0.45 + pace * np.arange(0, 0.3 / pace, 1 / rate)
+        shaken = bottoms + random.normal(0, 0.01, len(bottoms))
+        followed(street, (shaken - 0.25).tolist(), shaken.tolist())
+        (crossing,) = street.told(wire.Crossing)
+        off.append(abs((crossing.at - WALL) / 1000 - 0.15 / pace) * pace)
+    assert np.mean(off) < 0.005
+
+
+# ── what is surely seen ───────────────────────────────────────────────────────────────────────────
+
+
+def walked(street: Street, sure: float, there: Callable[[int, float], bool], **how: float) -> None:
+    """Go down over the line within 4 s, seen where `there` (frame, height) says so, and on for a second."""
+    for step in range(round(5 * street.rate)):
+        y = 0.4 + 0.1 * step / street.rate
+        street.see({1: (0.5, y)} if there(step, y) else {}, sure=sure, steady=True, **how)
+    street.see({}, ended=(1,), steady=True)
+
+
+@any_rate
+@pytest.mark.parametrize(("sure", "every", "ways"), [(0.9, 1, ["AB"]), (0.3, 1, ["AB"]), (0.5, 4, [])])
+def test_only_what_is_surely_seen_around_the_line_counts(
+    sure: float, every: int, ways: list[str], rate: float
+) -> None:
+    """Seen in every frame, even weakly, counts; a weak box that is there in one frame of four does not."""
+    street = Street(rate=rate, main=LEVEL)
+    walked(street, sure, lambda step, _: step % every == 0)
+    assert street.ways == ways
+
+
+@any_rate
+def test_hidden_at_the_line(rate: float) -> None:
+    """Whoever passes the line behind a pillar is as surely seen as before and behind it."""
+    street = Street(rate=rate, main=LEVEL)
+    walked(street, 0.6, lambda _, y: not 0.53 < y < 0.68)
+    assert street.ways == ["AB"]
+
+
+@any_rate
+def test_frames_that_nobody_saw_make_nobody_doubtful(rate: float) -> None:
+    """A short stall of the camera at the line does not count against the object."""
+    street = Street(rate=rate, main=LEVEL)
+    for y in np.arange(0.4, 0.59, 0.1 / rate).tolist():
+        street.see({1: (0.5, y)}, sure=0.3, steady=True)
+    street.now += 2.0
+    for y in np.arange(0.79, 0.99, 0.1 / rate).tolist():
+        street.see({1: (0.5, y)}, sure=0.3, steady=True)
+    assert street.ways == ["AB"]
+
+
+@any_rate
+def test_lost_behind_the_line_but_surely_seen(rate: float) -> None:
+    """What is surely seen on its way and lost just behind the line counts, however late it ends."""
+    street = Street(rate=rate, main=LEVEL)
+    for y in [*np.arange(0.3, 0.604, 0.3 / rate).tolist(), 0.604]:
+        street.see({1: (0.5, y)}, sure=0.7, steady=True)
+    for _ in range(round(4 * rate)):
+        street.see({}, steady=True)
+    street.see({}, ended=(1,), steady=True)
+    assert street.ways == ["AB"]
+
+
+def test_a_doubtful_state_counts() -> None:
+    """Where the labels are states, the doubt is in the vote: whoever is hardly seen is counted too."""
+    street = Street(names=MASKS, rate=10.0, main=LEVEL)
+    walked(street, 0.5, lambda step, _: step % 4 == 0, kind=0)
+    assert street.ways == ["AB"]
 
 
 def test_anchor_center() -> None:

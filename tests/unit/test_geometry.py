@@ -20,6 +20,8 @@ from agent.geometry import (
     moment,
     settle,
     simplify,
+    steadied,
+    steady_moment,
 )
 
 LEVEL = [(0.0, 0.6), (1.0, 0.6)]
@@ -251,3 +253,32 @@ def test_the_moment_of_a_pass_knows_perspective() -> None:
     assert moment(half, small, here) == pytest.approx(2 / 3)
     assert moment(half, cut, wide) == pytest.approx(0.5), "a side that is cut off tells nothing"
     assert moment(np.array([[0.0, 1.0]]), here, small).tolist() == [[0.0, 1.0]]
+
+
+@given(seed=st.integers(0, 10**6), count=st.integers(0, 40))
+def test_a_straight_run_is_steady_already(seed: int, count: int) -> None:
+    """What goes straight at a constant speed stays where it is, to both ends, whatever the times."""
+    random = np.random.default_rng(seed)
+    times = np.sort(random.uniform(0, 3, count)) + np.arange(count) * 0.01
+    path = np.column_stack([times, 0.2 + 0.1 * times, 0.7 - 0.2 * times])
+    np.testing.assert_allclose(steadied(path), path, atol=1e-6)
+
+
+def test_a_trembling_path_is_steadied() -> None:
+    """Of what trembles in each frame less than half is left, and it comes neither early nor late."""
+    random, times = np.random.default_rng(2), np.arange(0, 20, 1 / 15)
+    true = np.column_stack([times, 0.5 + 0.2 * np.sin(times / 2), 0.02 * times])
+    steady = steadied(true + random.normal(0, 0.02, true.shape) * [0, 1, 1])
+    assert np.abs(steady - true)[:, 1:].mean() < 0.4 * 0.02 * math.sqrt(2 / math.pi)
+
+
+def test_when_a_trembling_path_passed() -> None:
+    """A foot that jumps back over the line passed when its path did; too few sights leave it where it was."""
+    line, times = [(0.0, 0.5), (1.0, 0.5)], np.arange(0, 6, 0.1)
+    path = np.column_stack([times, np.full(60, 0.5), 0.35 + 0.05 * times])
+    path[36:38, 2] -= 0.05
+    jumped, _ = crossings_of_path(path, line, 0.01)[-1]
+    assert jumped > 3.7
+    assert steady_moment(path, line, "AB", jumped) == pytest.approx(3.0, abs=0.25)
+    assert steady_moment(path, line, "BA", jumped) == jumped
+    assert steady_moment(path[::10], line, "AB", jumped) == jumped

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields
 
 import numpy as np
@@ -91,3 +92,44 @@ def test_columns_are_carried_by_what_they_stand_for() -> None:
     """What is the same before and after an edit keeps its column, wherever it now stands."""
     old = np.array([[1, 2, 3]])
     assert carry(old, ["a", "b", "c"], ["c", "x", "a"], -1).tolist() == [[3, -1, 1]]
+
+
+def met(paths: Paths, seen: list[int], sure: float, frames: int, rate: float = 10.0) -> None:
+    """Let row 0 be seen in some of the frames, from 1, and be looked for in all of them."""
+    paths.start(np.array([0]))
+    for frame in seen:
+        paths.add(np.array([0]), frame / rate, np.array([[0.5, frame / frames]]), [sure], frame)
+
+
+@pytest.mark.parametrize(
+    ("seen", "surely"),
+    [
+        (range(1, 41), 0.6),  # always
+        (range(1, 41, 2), 0.3),  # every second time
+        ([*range(1, 15), *range(26, 41)], 0.39),  # with a gap of a second, and a second to both sides of it
+        (range(1, 21), 0.3),  # lost there: half of the two seconds
+        (range(19, 41), 0.6),  # new there
+    ],
+)
+def test_how_surely_it_was_seen_around_a_moment(seen: Sequence[int], surely: float) -> None:
+    """The mean confidence over the frames around a moment; those that did not find it count as none."""
+    paths = Paths()
+    met(paths, list(seen), 0.6, 40)
+    assert paths.seen(0, 2.05, 1.0, 4.0, 40) == pytest.approx(surely, abs=0.03)
+
+
+def test_how_surely_it_was_seen_survives_a_cut() -> None:
+    """A part that begins anew takes nothing along of how surely the object was seen before."""
+    paths = Paths()
+    met(paths, list(range(1, 401, 2)), 0.6, 400)
+    paths.cut(0)
+    assert paths.seen(0, 39.0, 1.0, 40.0, 400) == pytest.approx(0.3, abs=0.03)
+    assert paths.seen(0, 37.2, 1.0, 40.0, 400) == pytest.approx(0.3, abs=0.03)
+
+
+def test_how_surely_it_was_seen_survives_a_full_buffer() -> None:
+    """However often the path is told with fewer points, no sight is forgotten in the mean."""
+    paths = Paths()
+    met(paths, list(range(1, 4001, 2)), 0.8, 4000)
+    for at in (100.0, 300.0, 395.0):
+        assert paths.seen(0, at, 1.0, 400.0, 4000) == pytest.approx(0.4, abs=0.03)

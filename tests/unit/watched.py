@@ -47,15 +47,21 @@ class Street:
         side: float = 0.1,
         still: float | None = None,
         sharp: float | None = None,
+        steady: bool = False,
     ) -> None:
-        """One frame: the tracks that are there, each a square box of `side` frame heights."""
+        """One frame: the tracks that are there, each a square box of `side` frame heights.
+
+        `steady`: told as by a tracker that tells steady boxes too, here the same ones.
+        """
         count = len(places)
+        xyxy = boxes(list(places.values()), side, self.size)
         tracks = Tracks(
-            boxes(list(places.values()), side, self.size),
+            xyxy,
             np.array(list(places), np.int64),
             np.full(count, sure, np.float32),
             np.full(count, kind, np.int64),
             still=None if still is None else np.full(count, still),
+            steady=xyxy if steady else None,
         )
         self.events += self.analyst.update(
             tracks,
