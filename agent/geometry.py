@@ -244,7 +244,7 @@ def going(path: Float, far: float, aspect: float = 1.0) -> bool:
 def steadied(path: Float, seconds: float = STEADY_SECONDS) -> Float:
     """Return a path (M,3) of [t, x, y] without its trembling: each point on a straight run through its time.
 
-    The run is fitted to the points around, with weights that fall off like a bell of so many seconds. What was
+    The run is fitted to the points around, with weights that fall off like a bell of so many seconds. What is
     seen later counts as much as what was seen before, so nothing comes late.
     """
     apart = (path[:, 0] - path[:, 0, None]) / seconds  # (M,M)
