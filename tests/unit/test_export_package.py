@@ -1,0 +1,138 @@
+"""The files that come along: each is whole, small and right, and the same command makes the same."""
+
+import json
+from pathlib import Path
+
+import cv2
+import pytest
+
+torch = pytest.importorskip("torch", reason="PyTorch is only in the `export` extra")
+
+from agent import answer  # noqa: E402  after the check for PyTorch
+from agent.config import CameraConfig  # noqa: E402
+from agent.infer import Detector, ModelError  # noqa: E402
+from benchmarks import cards  # noqa: E402
+from export import package  # noqa: E402
+from export.errors import TrainError  # noqa: E402
+from export.package import FILES, MODELS, main, prove  # noqa: E402
+from export.picture import Picture  # noqa: E402
+from export.to_onnx import noise  # noqa: E402
+from tests.unit.test_export_onnx import network  # noqa: E402
+
+
+def test_the_folder_holds_these_files_and_no_others() -> None:
+    """What is packaged is what the command makes."""
+    assert {path.name for path in MODELS.glob("*.onnx")} == {file.name for file in FILES}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_a_packaged_model_is_whole_small_and_right(file: package.File) -> None:
+    """It opens by its name in a config, tells licence, task, size and precision, and answers right."""
+    path = CameraConfig(
+        source="0", model=file.name.removeprefix("gb-yolo-n-").removesuffix(".onnx")
+    ).model_path
+    assert path == MODELS / file.name
+    prove(path)
+    detector = Detector(path, confidence=0.1)
+    assert detector.metadata["task"] == file.task
+    assert detector.metadata["licence"].startswith("weights for")
+    assert detector.metadata.get("precision", "float").startswith("int8" if file.int8 else "float")
+    assert file.size in (None, detector.input_size)
+    assert detector.metadata["input"].startswith("{}x{} ".format(*detector.input_size))
+    assert json.loads(detector.metadata["recipe"])["names"] == list(detector.names.values())
+
+
+def test_each_card_is_of_its_file() -> None:
+    """The figures in the models' page were measured with these very files: no figure outlives its file."""
+    card = cards.PAGE.read_text()
+    for file in FILES:
+        part = card.partition(f"### `{file.name}`")[2].partition("###")[0]
+        assert f"sha256 `{Detector(MODELS / file.name).sha256[:12]}`" in part, f"{file.name}: measure it anew"
+        assert f"| `{file.name}` |" in card
+
+
+def checkpoints(folder: Path) -> list[str]:
+    """Write pictures in COCO form and two checkpoints of a network that sees much in noise."""
+    data = folder / "data"
+    for split in ("train", "val"):
+        (data / split).mkdir(parents=True)
+        images = [{"id": n, "file_name": f"{split}/{n}.png", "width": 128, "height": 96} for n in range(3)]
+        for image in images:
+            cv2.imwrite(str(data / image["file_name"]), noise((96, 128), image["id"]))
+        boxes = [{"id": n, "image_id": n, "category_id": 1, "bbox": [8, 8, 40, 40]} for n in range(3)]
+        kinds = [{"id": n + 1, "name": name} for n, name in enumerate("ab")]
+        table = {"images": images, "annotations": boxes, "categories": kinds}
+        (data / f"{split}.json").write_text(json.dumps(table))
+    paths = []
+    for task in ("traffic", "mask"):
+        recipe = {
+            "name": f"gb-yolo-n-{task}",
+            "task": task,
+            "names": ["a", "b"],
+            "licence": "weights for tests",
+        }
+        recipe |= {"batch": 4, "input": [96, 128], "source": [{"own": ".", "format": "coco"}]}
+        paths.append(folder / f"{task}.pt")
+        torch.save({"recipe": recipe, "done": 5, "average": network().state_dict()}, paths[-1])
+    return [str(path) for path in paths]
+
+
+def test_the_same_checkpoints_make_the_same_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Five files come from two checkpoints in one go, and the second go gives the same bytes."""
+    monkeypatch.setenv("GB_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr(
+        package, "FILES", [file for file in FILES if file.size is None]
+    )  # a large one is slow
+    words = checkpoints(tmp_path)
+    for target in ("one", "two"):
+        assert main([*words, str(tmp_path / target)]) == 0
+    names = sorted(file.name for file in package.FILES)
+    assert sorted(path.name for path in (tmp_path / "one").iterdir()) == names
+    for name in names:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+    assert Detector(tmp_path / "one" / names[0]).metadata["pictures_seen"] == "20"
+    assert capsys.readouterr().out.count("bytes") == 2 * len(names)
+
+
+def test_what_cannot_be_made_is_said_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Missing words, data and checkpoints each end with a reason, and no file is left behind."""
+    assert main([]) == 2
+    monkeypatch.setenv("GB_DATA", str(tmp_path))
+    assert main([str(tmp_path / "a.pt"), str(tmp_path / "b.pt"), str(tmp_path / "out")]) == 1
+    assert "no such checkpoint" in capsys.readouterr().err
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_a_file_that_is_not_right_is_not_put_into_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that is too large, or computes wrongly here, is refused."""
+    path = MODELS / FILES[0].name
+    monkeypatch.setattr(answer, "picture", lambda seed, size: noise(size, seed))
+    with pytest.raises(ModelError, match="wrong answers"):
+        prove(path)
+    monkeypatch.setattr(package, "LIMIT", 1000)
+    with pytest.raises(TrainError, match="1,000 is too much"):
+        prove(path)
+
+
+def test_fewer_streets_keep_their_share() -> None:
+    """An eighth of the streets is drawn, each shown eight times; other sources stay as they are."""
+    scene = {"scene_seeds": {"train": [1000, 1160]}, "repeat": {"scene": 3}}
+    folder = {"folder": "x", "repeat": {"a": 2}}
+    street, other = package.fewer_streets({"source": [scene, folder]})["source"]
+    assert other is folder
+    seeds = range(*street["scene_seeds"]["train"])
+    assert len(seeds) * street["repeat"]["scene"] == 160 * 3
+    assert set(seeds) < set(range(1000, 1160))
+
+
+def test_calibration_pictures_lie_evenly() -> None:
+    """So many are taken as asked for, or all, from the whole list."""
+    pictures: list[Picture] = list(range(10))  # type: ignore[arg-type]
+    assert package.evenly(pictures, 3) == [0, 3, 6]
+    assert package.evenly(pictures, 20) == pictures
