@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("torch", reason="PyTorch is only in the `export` extra")
 
-from benchmarks import cards, equal
+from benchmarks import cards, equal, free
 from benchmarks.page import insert, markdown
 from benchmarks.papers import BEGIN, END, PAGE, first_paper, second_paper, verdict
 from export.faces import gather
@@ -55,11 +55,26 @@ def test_the_page_keeps_its_words() -> None:
 
 @pytest.mark.parametrize(
     ("page", "begin", "end"),
-    [(PAGE, BEGIN, END), (PAGE, equal.BEGIN, equal.END), (cards.PAGE, cards.BEGIN, cards.END)],
+    [
+        (PAGE, BEGIN, END),
+        (PAGE, equal.BEGIN, equal.END),
+        (cards.PAGE, cards.BEGIN, cards.END),
+        (free.PAGE, free.BEGIN, free.END),
+    ],
 )
 def test_the_pages_have_their_markers(page: Path, begin: str, end: str) -> None:
     """Each command finds the place in the page that it writes."""
     assert insert(page.read_text(), "new", begin, end).count("\nnew\n") == 1
+
+
+def test_the_free_model_stands_beside_the_packaged_one() -> None:
+    """Both tables have every cell filled, and say how long the free model was trained."""
+    whole = assessment()
+    written = free.text(whole, whole, 60_000)
+    assert written.startswith("After 60,000 training pictures, on the 1 pictures")
+    tables = [line for line in written.splitlines() if line.startswith("|")]
+    assert {line.count("|") for line in tables} == {8, 4}
+    assert free.main([]) == 2
 
 
 def trained(network: str, seed: int, ap50: float, spread: float = 0.01) -> equal.Trained:
