@@ -173,6 +173,7 @@ class Analyst:
         center = [line.points for _, line in self._lines if line.anchor == "center"]
         self._on = [(0, geometry.Gates(bottom, self._aspect)), (1, geometry.Gates(center, self._aspect))]
         self._on = [(anchor, gates) for anchor, gates in self._on if gates.count]
+        self._alone = [geometry.Gates([line.points], self._aspect) for _, line in self._lines]
         self._objects.side = self._sides(self._objects.spot)
         self._paths.aspect = self._aspect
 
@@ -256,7 +257,7 @@ class Analyst:
             return []
         if not ended and drawn.anchor == "bottom":
             path = self._paths.recent(row, passed[line] - geometry.AROUND_SECONDS)
-            passed[line] = geometry.steady_moment(path, drawn.points, way, passed[line], self._aspect)
+            passed[line] = geometry.steady_moment(path, self._alone[line], way, float(passed[line]))
         return self._teller.crossing(row, line, way)
 
     # ── one frame ─────────────────────────────────────────────────────────────────────────────────

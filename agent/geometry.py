@@ -50,7 +50,11 @@ MARGIN_SHARE, MARGIN_LEAST = 0.1, 0.005  # else: share of the object's size; fra
 GOING, GOING_SECONDS = 2.5, 1.0  # margins in its last second: so much is on its way
 CUT = 0.004  # so near to the frame's edge a box is cut off
 STEADY_SECONDS = 0.4  # the sigma of the bell over which a trembling path is averaged
-AROUND_SECONDS, AROUND_LEAST = 2.5, 3  # of a path around a crossing; sights in 1 s to each side
+AROUND_SECONDS = 2.5  # of a path to each side of a crossing
+AROUND_NEAR, AROUND_LEAST = (
+    1.0,
+    3,
+)  # in so many seconds of them so many sights, or they do not tell when it was
 REACH = 0.002  # frame heights: ends belong to the line, also for a box that the frame's edge cuts off
 
 
@@ -248,26 +252,38 @@ def steadied(path: Float, seconds: float = STEADY_SECONDS) -> Float:
     seen later counts as much as what was seen before, so nothing comes late.
     """
     apart = (path[:, 0] - path[:, 0, None]) / seconds  # (M,M)
-    weight = np.where(np.abs(apart) <= 2.5, np.exp(-0.5 * apart**2), 0.0)
-    zero, one, two = (weight.sum(1), (weight * apart).sum(1), (weight * apart**2).sum(1))
-    width = zero * two - one**2
-    straight = width > 1e-6 * zero**2
-    tilt = np.where(straight, one, 0.0)[:, None] * (weight * apart)
-    fit = (np.where(straight, two, 1.0)[:, None] * weight - tilt) / np.where(straight, width, zero)[:, None]
-    return np.column_stack([path[:, 0], fit @ path[:, 1:]])
+    weight = np.exp(-0.5 * apart * apart)
+    lean = weight * apart
+    zero, one, two = weight.sum(1), lean.sum(1), (lean * apart).sum(1)
+    width = zero * two - one * one
+    alone = width < 1e-6 * zero * zero  # no run goes through one point
+    weight *= np.where(alone, 1.0, two)[:, None]
+    weight -= np.where(alone, 0.0, one)[:, None] * lean
+    steady = path.copy()
+    steady[:, 1:] = weight @ path[:, 1:] / np.where(alone, zero, width)[:, None]
+    return steady
 
 
-def steady_moment(path: Float, points: Points, direction: Direction, at: float, aspect: float = 1.0) -> float:
+def steady_moment(path: Float, line: Gates, direction: Direction, at: float) -> float:
     """Return when a path (N,3) of [t, x, y] that passed a line about `at` did so without its trembling.
 
-    Where too little was seen on either side, or it did not pass like that, it is `at`.
+    Where too little was seen on either side, or it did not pass like that, it is `at`. Raises ValueError if
+    `line` is not one line.
     """
+    if line.count != 1:
+        raise ValueError(f"{line.count} lines, not one")
     near = path[np.abs(path[:, 0] - at) <= AROUND_SECONDS]
-    close = near[np.abs(near[:, 0] - at) <= AROUND_SECONDS / 2.5, 0]
-    if min(np.count_nonzero(close < at), np.count_nonzero(close >= at)) < AROUND_LEAST:
+    times = near[:, 0]
+    begun, passed, done = np.searchsorted(times, (at - AROUND_NEAR, at, at + AROUND_NEAR)).tolist()
+    if min(passed - begun, done - passed) < AROUND_LEAST:
         return at
-    crossings = crossings_of_path(steadied(near), points, 0.0, aspect)
-    return next((when for when, way in reversed(crossings) if way == direction), at)
+    steady = steadied(near)[:, 1:]
+    net, share, _ = line.passes(steady[:-1], steady[1:])
+    moves = (net[:, 0] > 0 if direction == "AB" else net[:, 0] < 0).nonzero()[0]
+    if not len(moves):
+        return at
+    last = int(moves[-1])
+    return float(times[last] + share[last, 0] * (times[last + 1] - times[last]))
 
 
 def simplify(path: ArrayLike, tolerance: float, aspect: float = 1.0) -> Float:

@@ -123,16 +123,16 @@ class Paths:
 
     def __init__(self, aspect: float = 1.0) -> None:
         self.aspect = aspect
-        self._times = np.zeros((START, PATH_BUFFER))
-        self._spots = np.zeros((START, PATH_BUFFER, 2), np.float32)
-        self._sums = np.zeros((START, PATH_BUFFER, 2))  # of the confidences, and of the frames
+        self._points = np.zeros(
+            (START, PATH_BUFFER, 5)
+        )  # t, x, y, sum of the confidences, number of the frame
         self._fill = np.zeros(START, np.int64)
         self._begin = np.zeros(START, np.int64)  # the first point of the part
 
     def start(self, rows: Int) -> None:
         """Begin with nothing in some rows."""
         while len(rows) and rows.max() >= len(self._fill):
-            for name in ("_times", "_spots", "_sums", "_fill", "_begin"):
+            for name in ("_points", "_fill", "_begin"):
                 old = getattr(self, name)
                 new = np.zeros(
                     (2 * len(old), *old.shape[1:]), old.dtype
@@ -143,10 +143,10 @@ class Paths:
 
     def add(self, rows: Int, seconds: ArrayLike, spots: Float, sure: ArrayLike = 0.0, frame: int = 0) -> None:
         """Go on to spots (N,2) at a time, or times (N,): seen so surely, also (N,), in this frame."""
-        place = self._fill[rows]
-        self._times[rows, place], self._spots[rows, place] = seconds, spots
-        self._sums[rows, place, 0] = np.where(place > 0, self._sums[rows, place - 1, 0], 0.0) + sure
-        self._sums[rows, place, 1] = frame
+        place, points = self._fill[rows], np.empty((len(rows), 5))
+        points[:, 0], points[:, 1:3], points[:, 4] = seconds, spots, frame
+        points[:, 3] = (place > 0) * self._points[rows, place - 1, 3] + sure
+        self._points[rows, place] = points
         self._fill[rows] = place + 1
         if len(rows) and place.max() >= PATH_BUFFER - 1:
             for row in rows[place >= PATH_BUFFER - 1].tolist():
@@ -154,12 +154,12 @@ class Paths:
 
     def part(self, row: int) -> Float:
         """Return the path (M,3) of [t, x, y] since the last cut."""
-        return self._from(row, int(self._begin[row]))
+        return self._points[row, self._begin[row] : self._fill[row], :3].copy()
 
     def recent(self, row: int, since: float) -> Float:
         """Return the points (M,3) from a time on, as far as they are kept."""
-        path = self._from(row, 0)
-        return path[path[:, 0] >= since]
+        path = self._points[row, : self._fill[row], :3]
+        return path[np.searchsorted(path[:, 0], since) :].copy()
 
     def seen(self, row: int, at: float, around: float, now: float, frame: int) -> float:
         """Return how surely an object was seen for some seconds `around` a moment, or around its gap there.
@@ -167,7 +167,8 @@ class Paths:
         That is the mean confidence over all frames that looked for it, 0 where it was not found. The last of
         them is that of `now`, number `frame`.
         """
-        times, sums = self._times[row, : self._fill[row]], self._sums[row, : self._fill[row]]
+        points = self._points[row, : self._fill[row]]
+        times, sums = points[:, 0], points[:, 3:]
         place, end = int(np.searchsorted(times, at)), len(times) - 1
         first = max(int(np.searchsorted(times, times[max(place - 1, 0)] - around, "right")) - 1, 0)
         until = float(times[min(place, end)]) + around
@@ -179,28 +180,22 @@ class Paths:
 
     def cut(self, row: int) -> None:
         """Begin a new part with the last point."""
-        times = self._times[row, : self._fill[row]]
+        times = self._points[row, : self._fill[row], 0]
         late = int(np.searchsorted(times, times[-1] - PATH_RECENT))
         self._keep(row, np.arange(late, len(times)))
         self._begin[row] = self._fill[row] - 1
 
-    def _from(self, row: int, begin: int) -> Float:
-        end = int(self._fill[row])
-        return np.column_stack([self._times[row, begin:end], self._spots[row, begin:end].astype(np.float64)])
-
     def _keep(self, row: int, places: Int) -> None:
         """Keep only some of the points; what was seen before the first of them is forgotten."""
-        count, before = len(places), places[0] - 1
+        kept, before = self._points[row, places], int(places[0]) - 1
         if before >= 0:
-            self._sums[row, :, 0] -= self._sums[row, before, 0]
-        for each in (self._times, self._spots, self._sums):
-            each[row, :count] = each[row, places]
-        self._fill[row] = count
+            kept[:, 3] -= self._points[row, before, 3]
+        self._points[row, : len(kept)] = kept
+        self._fill[row] = len(kept)
 
     def _thin(self, row: int) -> None:
         """Make room: tell all but the last seconds with fewer points; in the end, with half of them."""
-        begin = int(self._begin[row])
-        path = self._from(row, begin)
+        begin, path = int(self._begin[row]), self.part(row)
         late = int(np.searchsorted(path[:, 0], path[-1, 0] - PATH_RECENT))
         late = max(late, len(path) - PATH_BUFFER // 2)
         old, tolerance = path[:late], PATH_LEAST

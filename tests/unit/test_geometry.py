@@ -274,11 +274,14 @@ def test_a_trembling_path_is_steadied() -> None:
 
 def test_when_a_trembling_path_passed() -> None:
     """A foot that jumps back over the line passed when its path did; too few sights leave it where it was."""
-    line, times = [(0.0, 0.5), (1.0, 0.5)], np.arange(0, 6, 0.1)
+    points, times = [(0.0, 0.5), (1.0, 0.5)], np.arange(0, 6, 0.1)
+    line = Gates([points])
     path = np.column_stack([times, np.full(60, 0.5), 0.35 + 0.05 * times])
     path[36:38, 2] -= 0.05
-    jumped, _ = crossings_of_path(path, line, 0.01)[-1]
+    jumped, _ = crossings_of_path(path, points, 0.01)[-1]
     assert jumped > 3.7
     assert steady_moment(path, line, "AB", jumped) == pytest.approx(3.0, abs=0.25)
     assert steady_moment(path, line, "BA", jumped) == jumped
     assert steady_moment(path[::10], line, "AB", jumped) == jumped
+    with pytest.raises(ValueError, match="2 lines"):
+        steady_moment(path, Gates([points, points]), "AB", jumped)
