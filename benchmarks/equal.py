@@ -114,18 +114,28 @@ def text(trained: list[Trained]) -> str:
 
 
 def verdict(trained: Iterable[Trained]) -> str:
-    """Say in words what both seeds say of `n`, and what one alone cannot."""
-    baseline = {each.seed: each for each in trained if each.network == AGAINST}
-    apart = [t.ahead(baseline[t.seed]) for t in trained if t.network == "n" and t.seed in baseline]
+    """Say in words what the seeds say of each network, and what one alone cannot."""
+    every = list(trained)
+    baseline = {each.seed: each for each in every if each.network == AGAINST}
+    lines = []
+    for network, name in NETWORKS.items():
+        apart = [t.ahead(baseline[t.seed]) for t in every if t.network == network and t.seed in baseline]
+        if network != AGAINST and apart:
+            lines.append(f"{name[0].upper()}{name[1:]}: {sentence(apart)}.")
+    return "\n".join(lines)
+
+
+def sentence(apart: list[Interval]) -> str:
+    """Say what the differences of all seeds say together."""
     if len(apart) < 2:
-        return "One seed alone shows nothing: the difference has to come again."
+        return "one seed alone shows nothing, the difference has to come again"
     if all(each.low > 0 for each in apart):
-        return f"`n` is ahead of YOLOv5n's shape with each of {len(apart)} seeds."
+        return f"ahead of YOLOv5n's shape with each of {len(apart)} seeds"
     if all(each.high < 0 for each in apart):
-        return f"`n` is behind YOLOv5n's shape with each of {len(apart)} seeds."
+        return f"behind YOLOv5n's shape with each of {len(apart)} seeds"
     if all(each.low <= 0 <= each.high for each in apart):
-        return f"With each of {len(apart)} seeds the pictures leave open which is ahead."
-    return f"The {len(apart)} seeds do not agree on whether `n` is ahead, so this shows no difference."
+        return f"with each of {len(apart)} seeds the pictures leave open which is ahead"
+    return f"the {len(apart)} seeds do not agree, so this shows no difference"
 
 
 def main(words: list[str]) -> int:

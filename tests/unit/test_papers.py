@@ -99,9 +99,9 @@ def test_a_difference_is_of_the_same_pictures() -> None:
 @pytest.mark.parametrize(
     ("ahead", "words"),
     [
-        ([0.02], "One seed alone shows nothing"),
-        ([0.02, 0.03], "is ahead of YOLOv5n's shape with each of 2 seeds"),
-        ([-0.02, -0.03], "is behind"),
+        ([0.02], "`n`: one seed alone shows nothing"),
+        ([0.02, 0.03], "`n`: ahead of YOLOv5n's shape with each of 2 seeds"),
+        ([-0.02, -0.03], "behind"),
         ([0.0, 0.0], "leave open which is ahead"),
         ([0.02, -0.02], "do not agree"),
     ],
