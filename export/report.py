@@ -127,12 +127,14 @@ def _sizes(scores: Sequence[Score]) -> str:
             str(s.truths),
             _cell(s.recall),
             _number(s.ap50),
+            _number(s.ap),
             _number(s.recall_at_90),
         ]
         for score in scores
         for name, s in score.by_size.items()
     ]
-    return _table(["source", "class", "pixels", "boxes", "recall", "AP50", "recall at precision 0.9"], rows)
+    heads = ["source", "class", "pixels", "boxes", "recall", "AP50", "AP50-95", "recall at precision 0.9"]
+    return _table(heads, rows)
 
 
 def _summary(scores: Sequence[Score]) -> str:

@@ -230,6 +230,7 @@ def test_evaluation_runs_the_file(exported: tuple[Network, Path]) -> None:
     truth = Picture(picture, mine.xyxy, np.eye(2, dtype=bool)[mine.class_id], np.zeros(2, bool), "s")
     scores = evaluate(detector, [truth])
     assert all(score.ap50 == score.ap == score.recall == 1 for score in scores)
+    assert all(size.ap50 == size.ap == 1 for score in scores for size in score.by_size.values())
     specks = np.tile(np.asarray([0, 0, 1, 1], np.float32), (len(mine), 1))
     both, allowed = np.concatenate((mine.xyxy, specks)), np.concatenate((truth.allowed, truth.allowed))
     more = Picture(picture, both, allowed, truth.unlabelled, "s")
