@@ -114,9 +114,9 @@ def prove(path: Path) -> None:
 def main(words: list[str]) -> int:
     """Write the files and say how large they are; return the exit code."""
     data = os.environ.get("GB_DATA", "")
-    if len(words) not in (2, 3) or not data:
+    if len(words) not in (2, 3) or not all((*words, data)):
         print(
-            "usage: GB_DATA=DATA python -m export.package TRAFFIC.pt MASK.pt [FOLDER]; "
+            "usage: GB_DATA=DATA make models TRAFFIC=CHECKPOINT MASK=CHECKPOINT; "
             "GB_DATA names the folder of development data",
             file=sys.stderr,
         )
