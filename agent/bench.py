@@ -30,7 +30,7 @@ from agent.pipeline import Pipeline
 from agent.scene import Scene
 from agent.sources import Image
 from agent.spool import Spool, SpoolWorker, this_moment
-from agent.track import Tracker
+from agent.track import Tracker, make_tracker
 from agent.watchdog import Watchdog
 
 WIDTH, HEIGHT = 1280, 720
@@ -196,7 +196,7 @@ def is_right(detector: Detector) -> bool:
 def stages(detector: Detector, camera: CameraConfig, pictures: list[Image]) -> dict[str, float]:
     """Return median milliseconds of fitting, following and counting one frame."""
     tracker, analyst = (
-        Tracker(confident=camera.confidence),
+        make_tracker(camera.confidence, detector.names),
         Analyst("b", camera.settings(), detector.names, Totals()),
     )
     times = np.array([list(_laps(detector, tracker, analyst, *each)) for each in enumerate(pictures)])

@@ -33,10 +33,10 @@ class Flow:
         self._ring[:, where] = notes
         self._count += notes.shape[1]
 
-    def expect(self, place: Float, size: Float, fastest: float) -> tuple[Float, Float]:
+    def expect(self, place: Float, size: Float, fastest: Float) -> tuple[Float, Float]:
         """Return mean and variance (2,N) of the speed in sizes/s of what begins at centres (2,N).
 
-        `size` (N,) is its log; `fastest` is one sigma of what may come where nothing is known.
+        `size` (N,) is its log; `fastest` (N,) is one sigma of what may come where nothing is known.
         """
         notes = self._ring[:, : self._count]
         far = ((place[:, :, None] - notes[:2, None]) / np.exp(size)[:, None]) ** 2  # (2,N,F)

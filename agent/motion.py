@@ -76,8 +76,8 @@ class Book:
         """Return so many columns of zeros."""
         return cls(np.zeros((cls.HEIGHT, count)))
 
-    def predict(self, step: Float, agility: float) -> None:
-        """Go on by seconds (T,); `agility` is how fast speed wanders, in sizes/s per root of a second."""
+    def predict(self, step: Float, agility: Float) -> None:
+        """Go on by seconds (T,); `agility` (T,): how fast speed wanders, in sizes/s per root of a second."""
         wander = (spread(self.mean) * agility) ** 2
         speed_var, cov = self.speed_var, self.cov
         self.mean += step * self.speed
@@ -137,8 +137,8 @@ class Sight:
             self.channels[:, columns], self.size[columns], self.confidence[columns], self.kind[columns]
         )
 
-    def noise(self, jitter: float) -> Float:
-        """Return the variance (4,D) of the channels, where places are off by a share of the size."""
+    def noise(self, jitter: Float) -> Float:
+        """Return the variance (4,D) of the channels, where places are off by a share (D,) of the size."""
         return (NOISE * jitter * units(self.size)) ** 2
 
 

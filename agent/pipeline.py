@@ -34,7 +34,7 @@ from agent.config import CameraConfig
 from agent.infer import Detector, InferenceError
 from agent.sharpness import sharpness
 from agent.spool import SpoolWorker
-from agent.track import Tracker, Tracks
+from agent.track import Tracks, make_tracker
 from agent.watchdog import Watchdog
 
 log = logging.getLogger("gb-agent")
@@ -145,7 +145,9 @@ class Pipeline:
         self._pending: wire.CameraSettings | None = None
         self._totals = totals
         self._analyst = Analyst(name, settings, detector.names, totals)
-        self._tracker = make_tracker(settings.confidence, about_state=self._analyst.wants_sharpness)
+        self._tracker = make_tracker(
+            settings.confidence, detector.names, about_state=self._analyst.wants_sharpness
+        )
         self._watch = Watch()
         self._minute = Minute(self._minute_start())
         self._changes: deque[tuple[int, StateChange]] = deque(maxlen=1000)
@@ -392,14 +394,6 @@ class Pipeline:
             self.viewing.next_picture = now + PICTURE_INTERVAL
             jpeg = picture(frame.image)
         return wire.Live(round(frame.wall * 1000), self.name, rows(tracks, self._size), jpeg)
-
-
-def make_tracker(confidence: float, *, about_state: bool) -> Tracker:
-    """Return a tracker. Where states are told, a doubtful face counts too: its doubt is in the vote.
-
-    Else a bar on the mean confidence keeps second tracks of one object from being counted.
-    """
-    return Tracker(confidence, mean=0.0, better=0.0) if about_state else Tracker(confidence)
 
 
 def rows(tracks: Tracks, size: tuple[int, int]) -> bytes:

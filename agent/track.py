@@ -22,6 +22,7 @@ was seen a moment ago. Within a stage it is the assignment of the greatest likel
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -30,9 +31,10 @@ from numpy.typing import NDArray
 from agent.assign import assign, match, near
 from agent.boxes import Detections
 from agent.flow import Flow
+from agent.habit import ANY, WALK, Habit, Habits, walkers
 from agent.motion import Book, Float, Int, Sight, boxes, overlap, spread, units
 
-__all__ = ["Tracker", "Tracks", "assign"]
+__all__ = ["Tracker", "Tracks", "assign", "make_tracker"]
 
 Float32 = NDArray[np.float32]
 Bool = NDArray[np.bool_]
@@ -41,8 +43,8 @@ _NONE = np.zeros(0, np.int64)
 MISS = 14.0  # what it costs to leave a track without a detection: a worse pair is none
 NEWCOMER = 4.0  # what it costs a track without a number to take what one with a number may have
 OTHER_KIND = 2.0  # what it costs that a detection is of another class
-ALIKE = 2.0  # what an overlap of 1 is worth, beside the likelihood
 WORST = 0.25  # the share of all detections that is weak, whatever their confidence
+HALF = 0.5  # the share that is not asked for more, where all are about as sure
 LOW = (0.3, 0.65)  # within this is looked for the confidence that divides it off
 LEARN = 0.03  # how much of a difference from `WORST` each frame teaches
 TRAVELS = 1.0  # sizes from its first place: it need not be surer than the camera's weak detections
@@ -79,7 +81,10 @@ class Tracks:
 
 @dataclass(slots=True)
 class Tracker:
-    """Follow objects over time. `confident` and `weak` are confidences; the rest is in sizes and seconds."""
+    """Follow objects over time. `confident` and `weak` are confidences; the rest is in sizes and seconds.
+
+    `habit` is what to expect of objects, `special` of those of some class numbers.
+    """
 
     confident: float = 0.25  # at least this to begin a track
     weak: float = 0.1  # at least this to go on with one
@@ -87,20 +92,21 @@ class Tracker:
     keep_parked: float = 60.0  # the most for one that had been standing so long
     doubt: float = 0.6  # the same for one that is not confirmed, but for two frames at least
     evidence: float = 0.7  # sum of confidences that confirms
-    mean: float = 0.44  # and their mean, if the camera's weak detections do not ask for more:
-    better: float = 1.15  # so much more than these
-    jitter: float = 0.07  # how far a detection is off: share of the size
-    agility: float = 0.5  # how fast speed wanders: sizes/s per square root of a second
-    fastest: float = 2.0  # what a new object's speed may be, one sigma: sizes/s
-    gate: float = 5.0  # sigmas
+    habit: Habit[float] = ANY
+    special: Mapping[int, Habit[float]] = field(default_factory=dict)
+    _habits: Habits = field(init=False, repr=False)
     _book: Book = field(default_factory=Book.empty, init=False, repr=False)
     _flow: Flow = field(default_factory=Flow, init=False, repr=False)
     _now: float = field(default=-np.inf, init=False)
     _step: float = field(default=0.0, init=False)
     _low: float = field(default=LOW[0], init=False, repr=False)
+    _half: float = field(default=LOW[0], init=False, repr=False)
     _next: int = field(default=1, init=False)
     _size: tuple[int, int] | None = field(default=None, init=False)
     _ended: Int = field(default_factory=lambda: _NONE, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._habits = Habits(self.habit, self.special)
 
     def __len__(self) -> int:
         """Return how many tracks are remembered, confirmed or not."""
@@ -182,15 +188,18 @@ class Tracker:
         return covered
 
     def _learn(self, sight: Sight) -> None:
-        """Follow how sure the weakest quarter of the detections is here: it is mostly wrong."""
-        if len(sight.size):
-            below = np.count_nonzero(sight.confidence < self._low) / len(sight.size)
-            self._low = min(max(self._low + LEARN * (WORST - below), LOW[0]), LOW[1])
+        """Follow how sure half of the detections are here, and the weakest quarter: that is mostly wrong."""
+        sure, many = sight.confidence, len(sight.size)
+        if many:
+            low = np.count_nonzero(sure < self._low) / many
+            half = np.count_nonzero(sure < self._half) / many
+            self._low = min(max(self._low + LEARN * (WORST - low), LOW[0]), LOW[1])
+            self._half = min(max(self._half + LEARN * (HALF - half), LOW[0]), 1.0)
 
     def _predict(self, step: float) -> None:
         book = self._book
         book.frames += 1
-        book.predict(np.where(self._held(), 0.0, step), self.agility)
+        book.predict(np.where(self._held(), 0.0, step), self._habits.of(book.kind).agility)
 
     def _held(self) -> Bool:
         """Return which tracks (T,) stood for long and are hidden now: they stay where they were."""
@@ -237,16 +246,18 @@ class Tracker:
 
         The cost is how unlikely a pair is: twice its negative log likelihood, heavy tailed.
         """
-        book, noise = self._book, sight.noise(self.jitter)
-        reach = self.gate * (np.sqrt(book.var[0]) + np.sqrt(noise[0].max()))
+        book, noise, habit = self._book, self._noise(sight), self._habits.of(self._book.kind)
+        reach = habit.gate * (np.sqrt(book.var[0]) + np.sqrt(noise[0].max()))
         rows, columns = near(book.mean[0], reach, sight.channels[0])
         off = sight.channels[:, columns] - book.mean[:, rows]
         total = book.var[:, rows] + noise[:, columns]
         squared = (off * off / total).sum(axis=0)
-        inside = (squared < self.gate**2).nonzero()[0]
+        inside = (squared < habit.gate[rows] ** 2).nonzero()[0]
         rows, columns, total = rows[inside], columns[inside], total[:2, inside]
         cost = 8 * np.log1p(squared[inside] / 4) + np.log(total[0] * total[1] / sight.size[columns] ** 4)
-        cost -= ALIKE * overlap(boxes(book.mean[:, rows]), boxes(sight.channels[:, columns]))
+        away = np.maximum(self._now - book.seen - self._step, 0.0)
+        cost += (habit.strict + habit.hidden * away)[rows]
+        cost -= habit.alike[rows] * overlap(boxes(book.mean[:, rows]), boxes(sight.channels[:, columns]))
         cost += OTHER_KIND * (book.kind[rows] != sight.kind[columns])
         known = book.number[rows] > 0
         claimed = np.zeros(len(sight.size), np.bool_)
@@ -254,10 +265,13 @@ class Tracker:
         cost += NEWCOMER * (claimed[columns] & ~known)
         return rows, columns, cost
 
+    def _noise(self, sight: Sight) -> Float:
+        return sight.noise(self._habits.of(sight.kind).jitter)
+
     def _correct(self, rows: Int, sight: Sight) -> None:
         """Blend the matched detections into their tracks."""
         book = self._book
-        book.correct(rows, sight.channels, sight.noise(self.jitter))
+        book.correct(rows, sight.channels, self._noise(sight))
         book.seen[rows] = self._now
         book.hits[rows] += 1
         book.evidence[rows] += sight.confidence
@@ -287,8 +301,10 @@ class Tracker:
         hits, age = book.hits[new], book.seen[new] - book.born[new]
         good = (hits >= 3) | ((hits >= 2) & (age >= 0.2 - 1e-6))
         good &= 2 * hits >= book.frames[new]
-        learned = np.where(self._goes(new), 0.0, self.better * self._low)
-        good &= book.evidence[new] >= np.maximum(self.evidence, np.maximum(self.mean, learned) * hits)
+        habit = self._habits.of(book.kind[new])
+        learned = np.minimum(habit.better * self._low, self._half)
+        bar = np.maximum(habit.mean, np.where(self._goes(new), 0.0, learned))
+        good &= book.evidence[new] >= np.maximum(self.evidence, bar * hits)
         new = new[good]
         book.number[new] = self._next + np.arange(len(new))
         self._next += len(new)
@@ -329,10 +345,11 @@ class Tracker:
             return
         sight, book = sight.take(fresh), Book.empty(len(fresh))
         book.mean = sight.channels
-        book.var = sight.noise(self.jitter)
-        mean, var = self._flow.expect(sight.channels[:2], np.log(sight.size), self.fastest)
+        book.var = self._noise(sight)
+        fastest = self._habits.of(sight.kind).fastest
+        mean, var = self._flow.expect(sight.channels[:2], np.log(sight.size), fastest)
         book.speed[:2] = mean * sight.size
-        book.speed_var = (self.fastest * 0.15 * units(sight.size)) ** 2
+        book.speed_var = (fastest * 0.15 * units(sight.size)) ** 2
         book.speed_var[:2] = var * sight.size**2
         book.origin = found.xyxy[fresh].T.astype(np.float64)
         book.noted = book.spot = sight.channels[:2]
@@ -340,3 +357,12 @@ class Tracker:
         book.frames = book.hits = np.ones(len(fresh))
         book.evidence, book.kind = sight.confidence, sight.kind
         self._book = Book(np.concatenate([self._book.all, book.all], axis=1))
+
+
+def make_tracker(confidence: float, names: Mapping[int, str], *, about_state: bool = False) -> Tracker:
+    """Return a tracker for a model's classes. Where states are told, a doubtful face counts too.
+
+    Else a bar on the mean confidence keeps second tracks of one object from being counted.
+    """
+    habit = ANY._replace(mean=0.0, better=0.0) if about_state else ANY
+    return Tracker(confidence, habit=habit, special=dict.fromkeys(walkers(names), WALK))

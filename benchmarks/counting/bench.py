@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from agent import wire
-from agent.track import Tracker
 from benchmarks.counting import metrics, street, tune
 from benchmarks.counting.crossings import (
     Crossed,
@@ -25,7 +24,7 @@ from benchmarks.counting.crossings import (
     true_crossings,
 )
 from benchmarks.counting.peers import Job, Told, as_boxes, run
-from benchmarks.counting.sequences import FIXED, MOVING, Boxes, Stream
+from benchmarks.counting.sequences import FIXED, MOVING, Boxes, Stream, ours
 from benchmarks.counting.sequences import Sequence as Recording
 
 OURS = "ours"
@@ -59,7 +58,7 @@ class Outcome:
 
 
 def recording(folder: Path) -> Iterator[Case]:
-    """Give a recording at each of its rates, with gaps, and with perfect boxes."""
+    """Give a recording at each of its rates, with gaps, and with perfect boxes, in every phase."""
     one = Recording(folder)
     lines = lines_for(one.truth, one.size)
     fixed = folder.name in FIXED
@@ -67,12 +66,13 @@ def recording(folder: Path) -> Iterator[Case]:
     length = one.length / one.fps
     for rate in one.rates():
         condition = NATIVE if rate == one.fps else f"{rate:g}fps"
-        stream = one.stream(rate)
-        yield Case("own", condition, stream, stream.seen(one.truth), lines, crossings, length)
+        for stream in one.streams(rate):
+            yield Case("own", condition, stream, stream.seen(one.truth), lines, crossings, length)
         if fixed and condition in (NATIVE, "2.5fps"):
-            yield Case("perfect", condition, one.stream(rate, perfect=True), None, lines, crossings, length)
-    stream = one.stream(one.fps, gaps=True)
-    yield Case("own", GAPS, stream, stream.seen(one.truth), lines, crossings, length)
+            for stream in one.streams(rate, perfect=True):
+                yield Case("perfect", condition, stream, None, lines, crossings, length)
+    for stream in one.streams(one.fps, gaps=True):
+        yield Case("own", GAPS, stream, stream.seen(one.truth), lines, crossings, length)
 
 
 def scene(seed: int, seconds: float) -> Iterator[Case]:
@@ -120,7 +120,7 @@ def task(
 
 def follow(stream: Stream) -> list[Told]:
     """Return what our tracker tells, tick by tick; missed ticks do not reach it."""
-    tracker, told = Tracker(), []
+    tracker, told = ours(), []
     for now, found, missed in zip(stream.seconds.tolist(), stream.found, stream.missed, strict=True):
         if missed:
             told.append(Told.none())
@@ -134,12 +134,15 @@ def _score(outcome: Outcome, place: str, case: Case, trackers: Sequence[str], to
     """Note what one run gave, under the name of each tracker that it stands for."""
     keys = [(place, case.what, case.condition, tracker) for tracker in trackers]
     if case.truth is not None:
-        outcome.identity |= dict.fromkeys(keys, metrics.sums(case.truth, as_boxes(case.stream, told)))
+        found = metrics.sums(case.truth, as_boxes(case.stream, told))
+        for key in keys:
+            outcome.identity[key] = outcome.identity.get(key, metrics.Sums()) + found
     if case.crossings:
         events: list[wire.AnyEvent] = count_told(case.stream, told, case.lines)
         score = Score()
         score.compare(case.crossings, events, case.stream.rate, case.seconds)
-        outcome.counts |= dict.fromkeys(keys, score)
+        for key in keys:
+            outcome.counts[key] = outcome.counts.get(key, Score()) + score
 
 
 _shares: Any = None  # in a pool's process: how far each task has come, shared with the parent

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from agent import wire
 from agent.analyse import Analyst, Totals
 from agent.boxes import Detections
-from agent.track import Tracker
+from benchmarks.counting import sequences
 from benchmarks.counting.crossings import WALL
 from benchmarks.counting.peers import PEERS, Job, run
 from benchmarks.counting.sequences import Stream
@@ -59,7 +59,7 @@ def _stream(found: list[Detections]) -> Stream:
 
 def ours(stream: Stream, counting: bool) -> NDArray[np.float64]:
     """Return the milliseconds of each update after the warm-up, with or without the analyst."""
-    tracker = Tracker()
+    tracker = sequences.ours()
     analyst = Analyst("cam0", wire.CameraSettings(lines=LINES), {0: "car"}, Totals())
     took = []
     for now, found in stream:
@@ -102,7 +102,7 @@ def rounds(
 
 def growth(tracks: int) -> float:
     """Return by how many MB our memory grew from the first tenth of so many tracks to their end."""
-    tracker, resident = Tracker(), []
+    tracker, resident = sequences.ours(), []
     stream = passers(tracks // 10)
     length = len(stream.frames)
     for turn in range(10):

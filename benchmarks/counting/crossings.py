@@ -19,7 +19,7 @@ from agent.geometry import anchors, crossings_of_path
 from agent.scene import CLASSES
 from agent.track import Tracker, Tracks, assign
 from benchmarks.counting.peers import Told
-from benchmarks.counting.sequences import Boxes, Stream
+from benchmarks.counting.sequences import Boxes, Stream, ours
 from benchmarks.counting.street import FPS, LINES, Street
 
 WALL = 1_700_000_000_000
@@ -75,7 +75,7 @@ def count(
     lines: Lines = LINES,
 ) -> list[wire.AnyEvent]:
     """Return the events that our tracker and the analyst make of detections."""
-    tracker = Tracker() if tracker is None else tracker
+    tracker = ours() if tracker is None else tracker
     tracks = ((now, tracker.update(found, now, size)) for now, found in frames)
     return analyse(((now, each, each.ended.tolist()) for now, each in tracks), size, lines)
 

@@ -2,6 +2,8 @@
 
 A tick is a moment at which the camera gave a frame. Ticks are chosen by time: at 10 fps of a 25 fps recording
 every second or third frame, each with its own time. A *missed* tick is one that the tracker never saw.
+A camera may begin a moment later, and another frame be the first of its ticks, or fall into a gap: these
+*phases* are all taken, since one alone says little of who tracks better.
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.boxes import Detections
-from agent.track import Tracker
+from agent.scene import CLASSES
+from agent.track import Tracker, make_tracker
 
 Boxes = dict[int, tuple[NDArray[np.int64], NDArray[np.float32]]]  # frame -> numbers (N,), xyxy (N,4)
 
@@ -32,7 +35,13 @@ FIXED = (
 MOVING = ("MOT15-ETH-Bahnhof",)
 TUNING = ("MOT15-ADL-Rundle-6", "MOT17-09", "MOT15-TUD-Stadtmitte")
 RATES = (10.0, 5.0, 2.5)
+PHASES = (0.0, 1 / 3, 2 / 3)  # of the time between ticks, or from gap to gap
 GAP, GAP_EVERY = 0.5, 2.5  # seconds: 20 % of the time nothing is seen, half a second at once
+
+
+def ours() -> Tracker:
+    """Return our tracker as the agent makes it for the classes of its traffic model."""
+    return make_tracker(0.25, dict(enumerate(CLASSES)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +123,12 @@ class Sequence:
         """Return its own rate and those below it."""
         return [self.fps, *(rate for rate in RATES if rate < self.fps)]
 
-    def stream(self, rate: float, gaps: bool = False, perfect: bool = False) -> Stream:
-        """Return it at a rate, with or without gaps, with its own or with perfect boxes."""
-        frames = ticks(self.length, self.fps, rate)
+    def stream(self, rate: float, gaps: bool = False, perfect: bool = False, phase: float = 0.0) -> Stream:
+        """Return it at a rate, with or without gaps, with its own or with perfect boxes, in one phase."""
+        frames = ticks(self.length, self.fps, rate, 0.0 if gaps else phase)
         seconds = frames / self.fps
-        missed = seconds % GAP_EVERY >= GAP_EVERY - GAP - 1e-9 if gaps else np.zeros(len(frames), np.bool_)
+        since = (seconds + phase * GAP_EVERY) % GAP_EVERY
+        missed = since >= GAP_EVERY - GAP - 1e-9 if gaps else np.zeros(len(frames), np.bool_)
         source = self.perfect if perfect else self.found
         found = [
             Detections.empty() if away else source.get(frame, Detections.empty())
@@ -126,12 +136,17 @@ class Sequence:
         ]
         return Stream(frames, seconds, found, missed, self.size, rate)
 
+    def streams(self, rate: float, gaps: bool = False, perfect: bool = False) -> list[Stream]:
+        """Return it in every phase; at its own rate without gaps there is one."""
+        phases = PHASES if gaps or rate < self.fps else PHASES[:1]
+        return [self.stream(rate, gaps, perfect, phase) for phase in phases]
 
-def ticks(length: int, fps: float, rate: float) -> NDArray[np.int64]:
+
+def ticks(length: int, fps: float, rate: float, phase: float = 0.0) -> NDArray[np.int64]:
     """Return the frames (T,), from 1, that a camera of `rate` would have given of `length` at `fps`."""
     if rate >= fps:
         return np.arange(1, length + 1)
-    wanted = np.round(np.arange(0, length / fps, 1 / rate) * fps).astype(np.int64) + 1
+    wanted = np.round(np.arange(phase / rate, length / fps, 1 / rate) * fps).astype(np.int64) + 1
     return np.unique(wanted[wanted <= length])
 
 
@@ -151,7 +166,7 @@ def read_boxes(path: Path, only_marked: bool = True) -> Boxes:
 def follow(sequence: Path, keep_every: int = 1, tracker: Tracker | None = None) -> tuple[Boxes, Boxes]:
     """Track every so many frames of a sequence's own detections; return truth and tracks of those frames."""
     whole = Sequence(sequence)
-    tracker = Tracker() if tracker is None else tracker
+    tracker = ours() if tracker is None else tracker
     told: Boxes = {}
     frames = range(1, whole.length + 1, keep_every)
     for frame in frames:

@@ -69,13 +69,13 @@ def conditions() -> Iterator[tuple[str, str]]:
 
 
 def tracks(data: Path, condition: str) -> Tuning:
-    """Return the tuning sequences under a condition, with their truth."""
+    """Return the tuning sequences under a condition, rates in every phase, with their truth."""
     result = []
     for name in TUNING:
         recording = Recording(data / "tracking" / name)
         rate = recording.fps if condition in ("native", "gaps") else float(condition.removesuffix("fps"))
-        stream = recording.stream(rate, gaps=condition == "gaps")
-        result.append((stream, stream.seen(recording.truth)))
+        streams = [recording.stream(rate, gaps=True)] if condition == "gaps" else recording.streams(rate)
+        result += [(stream, stream.seen(recording.truth)) for stream in streams]
     return result
 
 

@@ -115,6 +115,23 @@ def test_gaps_hide_a_fifth_of_the_time(tmp_path: Path) -> None:
     assert len(list(stream)) == 80
 
 
+def test_the_phases_of_a_lower_rate_are_different_frames_of_one_recording(tmp_path: Path) -> None:
+    """At a third of its rate the three phases are all frames, each once; gaps fall elsewhere in each."""
+    folder = tmp_path / "MOT15-Made"
+    folder.mkdir()
+    (folder / "seqinfo.ini").write_text("frameRate=30\nseqLength=300\nimWidth=200\nimHeight=100\n")
+    rows = "\n".join(f"{frame},1,{frame},10,20,40,1,-1,-1,-1" for frame in range(1, 301))
+    (folder / "gt.txt").write_text(rows)
+    (folder / "det.txt").write_text(rows)
+    made = Sequence(folder)
+    frames = np.concatenate([stream.frames for stream in made.streams(10.0)])
+    assert sorted(frames.tolist()) == list(range(1, 301))
+    assert len(made.streams(30.0)) == 1
+    gaps = np.array([stream.missed for stream in made.streams(30.0, gaps=True)])
+    assert gaps.mean(axis=1) == pytest.approx(0.2, abs=0.01)
+    assert not gaps.all(axis=0).any()
+
+
 def test_peers_and_ours_count_alike() -> None:
     """What our tracker tells, counted as a peer's is, gives the crossings of the usual way."""
     place = street.street(3, 12.0)

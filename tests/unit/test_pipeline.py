@@ -11,9 +11,9 @@ from agent.boxes import Detections
 from agent.capture import Frame
 from agent.config import CameraConfig
 from agent.infer import Detector
-from agent.pipeline import Pipeline, Watch, make_tracker, picture, rows
+from agent.pipeline import Pipeline, Watch, picture, rows
 from agent.scene import Scene
-from agent.track import Tracks
+from agent.track import Tracks, make_tracker
 
 
 def test_time_between_frames_is_watched() -> None:
@@ -103,7 +103,7 @@ def test_a_doubtful_face_is_told_and_a_doubtful_car_is_not() -> None:
     """Where a state is asked for, a low confidence is no reason to leave a face out; on a road it is."""
     told = {}
     for about_state in (True, False):
-        tracker = make_tracker(0.25, about_state=about_state)
+        tracker = make_tracker(0.25, {0: "car"}, about_state=about_state)
         for n in range(20):
             found = Detections(
                 np.array([[10, 10, 50, 50]], np.float32), np.array([0.3], np.float32), np.zeros(1, int)
