@@ -50,7 +50,7 @@ WALK = Habit(
     strict=2.0,
     hidden=3.0,
     alike=5.0,
-    mean=0.44,
+    mean=0.48,
     better=1.25,
 )
 
