@@ -70,7 +70,7 @@ bench-model: setup-export
 	@$(BIN)/python -m benchmarks.model
 
 models: setup-export
-	@$(BIN)/python -m export.package "$(TRAFFIC)" "$(MASK)"
+	@$(BIN)/python -m export.package "$(TRAFFIC)" "$(MASK)" "$(FREE)"
 	@$(BIN)/python -m benchmarks.cards
 
 chaos: setup

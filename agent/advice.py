@@ -1,8 +1,8 @@
 """What the figures of `gb-agent bench` mean for a box: which model, how many workers, how many cameras.
 
-What always holds: int8 is advised only where it is clearly faster than the float model of the same task and
-input, and gives its stored answer here; models of another input are for other views, so each input has its
-own advice.
+What always holds: of models of the same task and input the first float one by name is advised, and another,
+as int8, only where it is clearly faster and gives its stored answer here; models of another input are for
+other views, so each input has its own advice.
 """
 
 from __future__ import annotations
@@ -12,17 +12,18 @@ from typing import Any
 
 FPS = 10  # at which cameras are counted
 LOAD = 0.8  # of what was measured; the rest is the box's own
-GAIN = 1.1  # int8 must be so much faster to be advised
+GAIN = 1.1  # so much faster another model must be to be advised
 
 
 def advise(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the model and the workers for each task and input on this box; float unless int8 is worth it."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
-    for row in sorted((row for row in rows if row["right"]), key=lambda row: row["precision"] == "int8"):
+    right = (row for row in rows if row["right"])
+    for row in sorted(right, key=lambda row: (row["precision"] == "int8", row["model"])):
         workers, rate = _best(row["frames_per_second"])
         place = row["task"], row["input"]
         held = found.get(place)
-        if held is None or rate > held["frames_per_second"] * (GAIN if row["precision"] == "int8" else 1):
+        if held is None or rate > held["frames_per_second"] * GAIN:
             found[place] = {
                 "task": row["task"],
                 "model": row["model"],

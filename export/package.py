@@ -1,6 +1,6 @@
-"""`python -m export.package`: the five files that come along, from two checkpoints in one go.
+"""`python -m export.package`: the files that come along, from three checkpoints in one go.
 
-    GB_DATA=DATA python -m export.package TRAFFIC.pt MASK.pt [FOLDER]      (FOLDER: default agent/models)
+    GB_DATA=DATA python -m export.package TRAFFIC.pt MASK.pt MASK-FREE.pt [FOLDER]    (default: agent/models)
 
 What always holds: the same checkpoints, pictures and library versions give the same bytes, since a file's
 date is its checkpoint's; a file is put into place only when it is finished, has passed its comparison with
@@ -49,6 +49,7 @@ FILES = (
     File("traffic", "-int8", int8=True),
     File("mask"),
     File("mask", "-int8", int8=True),
+    File("mask-free"),
 )
 
 
@@ -114,16 +115,16 @@ def prove(path: Path) -> None:
 def main(words: list[str]) -> int:
     """Write the files and say how large they are; return the exit code."""
     data = os.environ.get("GB_DATA", "")
-    if len(words) not in (2, 3) or not all((*words, data)):
+    if len(words) not in (3, 4) or not all((*words, data)):
         print(
-            "usage: GB_DATA=DATA make models TRAFFIC=CHECKPOINT MASK=CHECKPOINT; "
+            "usage: GB_DATA=DATA make models TRAFFIC=CHECKPOINT MASK=CHECKPOINT FREE=CHECKPOINT; "
             "GB_DATA names the folder of development data",
             file=sys.stderr,
         )
         return 2
-    target = Path(words[2]) if len(words) == 3 else MODELS
+    target = Path(words[3]) if len(words) == 4 else MODELS
     target.mkdir(parents=True, exist_ok=True)
-    checkpoints = {"traffic": Path(words[0]), "mask": Path(words[1])}
+    checkpoints = dict(zip(("traffic", "mask", "mask-free"), map(Path, words), strict=False))
     try:
         with tempfile.TemporaryDirectory(dir=target) as folder:
             for path in write(Path(folder), checkpoints, Path(data)):

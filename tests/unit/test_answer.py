@@ -62,7 +62,9 @@ def test_a_model_finds_its_own_answer_again(model: Path) -> None:
     answer.check(Detector(model, confidence=0.1))
 
 
-@pytest.mark.parametrize("name", ["traffic", "traffic-int8", "traffic-square", "mask", "mask-int8"])
+@pytest.mark.parametrize(
+    "name", ["traffic", "traffic-int8", "traffic-square", "mask", "mask-int8", "mask-free"]
+)
 def test_the_packaged_models_have_an_answer(name: str) -> None:
     """Each model that comes along is small, can be checked on any box, and is right here."""
     path = CameraConfig(source="0", model=name).model_path

@@ -34,6 +34,9 @@ def test_int8_is_advised_where_it_pays_and_is_right() -> None:
         assert [each["model"] for each in advise([whole, quick][::order])] == ["mask-int8"]
         assert [each["model"] for each in advise([whole, wrong][::order])] == ["mask"]
         assert [each["model"] for each in advise([whole, level][::order])] == ["mask"]
+    other = row("mask-free", "float", [41.0, 82.0])
+    for order in (1, -1):
+        assert [each["model"] for each in advise([whole, other][::order])] == ["mask"]
     assert advise([whole, quick])[0]["cameras"] == 8
     assert advise([wrong]) == []
 
@@ -45,7 +48,7 @@ def test_each_input_has_its_own_advice() -> None:
     assert {each["model"]: each["input"] for each in advice} == {"mask": "384x640", "mask-square": "640x640"}
     figures = {"cores": 1, "picture": "1x1", "decode_ms": 1.0, "spool_ms": 1.0, "models": []}
     last = list(table(figures | {"advice": advice}))[-2:]
-    assert [line.partition(":")[0] for line in last] == ["mask 640x640", "mask 384x640"]
+    assert [line.partition(":")[0] for line in last] == ["mask 384x640", "mask 640x640"]
 
 
 def test_no_more_workers_than_help() -> None:

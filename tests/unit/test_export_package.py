@@ -34,7 +34,7 @@ def test_a_packaged_model_is_whole_small_and_right(file: package.File) -> None:
     assert path == MODELS / file.name
     prove(path)
     detector = Detector(path, confidence=0.1)
-    assert detector.metadata["task"] == file.task
+    assert detector.metadata["task"] == file.task.removesuffix("-free")
     assert detector.metadata["licence"].startswith("weights for")
     assert detector.metadata.get("precision", "float").startswith("int8" if file.int8 else "float")
     assert file.size in (None, detector.input_size)
@@ -52,7 +52,7 @@ def test_each_card_is_of_its_file() -> None:
 
 
 def checkpoints(folder: Path) -> list[str]:
-    """Write pictures in COCO form and two checkpoints of a network that sees much in noise."""
+    """Write pictures in COCO form and three checkpoints of a network that sees much in noise."""
     data = folder / "data"
     for split in ("train", "val"):
         (data / split).mkdir(parents=True)
@@ -64,7 +64,7 @@ def checkpoints(folder: Path) -> list[str]:
         table = {"images": images, "annotations": boxes, "categories": kinds}
         (data / f"{split}.json").write_text(json.dumps(table))
     paths = []
-    for task in ("traffic", "mask"):
+    for task in ("traffic", "mask", "mask-free"):
         recipe = {
             "name": f"gb-yolo-n-{task}",
             "task": task,
@@ -80,7 +80,7 @@ def checkpoints(folder: Path) -> list[str]:
 def test_the_same_checkpoints_make_the_same_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Five files come from two checkpoints in one go, and the second go gives the same bytes."""
+    """All files come from three checkpoints in one go, and the second go gives the same bytes."""
     monkeypatch.setenv("GB_DATA", str(tmp_path / "data"))
     monkeypatch.setattr(
         package, "FILES", [file for file in FILES if file.size is None]
@@ -102,7 +102,8 @@ def test_what_cannot_be_made_is_said_in_one_line(
     """Missing words, data and checkpoints each end with a reason, and no file is left behind."""
     assert main([]) == main(["", ""]) == 2
     monkeypatch.setenv("GB_DATA", str(tmp_path))
-    assert main([str(tmp_path / "a.pt"), str(tmp_path / "b.pt"), str(tmp_path / "out")]) == 1
+    words = [str(tmp_path / name) for name in ("a.pt", "b.pt", "c.pt", "out")]
+    assert main(words) == 1
     assert "no such checkpoint" in capsys.readouterr().err
     assert not list((tmp_path / "out").iterdir())
 
