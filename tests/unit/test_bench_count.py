@@ -98,15 +98,20 @@ def test_ticks_are_chosen_by_time(length: int, fps: float, rate: float, frames: 
     assert sequences.ticks(length, fps, rate).tolist() == frames
 
 
-def test_gaps_hide_a_fifth_of_the_time(tmp_path: Path) -> None:
-    """Half a second in two and a half is missed; those ticks count neither as truth nor as told."""
-    folder = tmp_path / "MOT15-Made"
+def recording(place: Path, fps: int, length: int) -> Sequence:
+    """Write a recording of one object that goes to the right, a pixel a frame."""
+    folder = place / "MOT15-Made"
     folder.mkdir()
-    (folder / "seqinfo.ini").write_text("frameRate=10\nseqLength=100\nimWidth=200\nimHeight=100\n")
-    rows = "\n".join(f"{frame},1,{frame},10,20,40,1,-1,-1,-1" for frame in range(1, 101))
+    (folder / "seqinfo.ini").write_text(f"frameRate={fps}\nseqLength={length}\nimWidth=200\nimHeight=100\n")
+    rows = "\n".join(f"{frame},1,{frame},10,20,40,1,-1,-1,-1" for frame in range(1, length + 1))
     (folder / "gt.txt").write_text(rows)
     (folder / "det.txt").write_text(rows)
-    made = Sequence(folder)
+    return Sequence(folder)
+
+
+def test_gaps_hide_a_fifth_of_the_time(tmp_path: Path) -> None:
+    """Half a second in two and a half is missed; those ticks count neither as truth nor as told."""
+    made = recording(tmp_path, 10, 100)
     stream = made.stream(made.fps, gaps=True)
     assert stream.missed.mean() == pytest.approx(0.2)
     assert sum(len(found) for found in stream.found) == 80
@@ -117,13 +122,7 @@ def test_gaps_hide_a_fifth_of_the_time(tmp_path: Path) -> None:
 
 def test_the_phases_of_a_lower_rate_are_different_frames_of_one_recording(tmp_path: Path) -> None:
     """At a third of its rate the three phases are all frames, each once; gaps fall elsewhere in each."""
-    folder = tmp_path / "MOT15-Made"
-    folder.mkdir()
-    (folder / "seqinfo.ini").write_text("frameRate=30\nseqLength=300\nimWidth=200\nimHeight=100\n")
-    rows = "\n".join(f"{frame},1,{frame},10,20,40,1,-1,-1,-1" for frame in range(1, 301))
-    (folder / "gt.txt").write_text(rows)
-    (folder / "det.txt").write_text(rows)
-    made = Sequence(folder)
+    made = recording(tmp_path, 30, 300)
     frames = np.concatenate([stream.frames for stream in made.streams(10.0)])
     assert sorted(frames.tolist()) == list(range(1, 301))
     assert len(made.streams(30.0)) == 1
