@@ -264,10 +264,11 @@ def test_only_what_is_surely_seen_around_the_line_counts(
 def test_who_is_mostly_seen_counts_once_each_way(seed: int, rate: float, pace: float, side: float) -> None:
     """Shaken by 3 %, weak, missed in one frame of five: down and back over the line is one AB and one BA."""
     random, street, tracker = np.random.default_rng(seed), Street(rate=rate, main=LEVEL), Tracker()
-    down = np.arange(0.4, 0.85, pace / rate)
-    for y in [*down.tolist(), *down[::-1].tolist()]:
+    down, missed = np.arange(0.4, 0.85, pace / rate), 0
+    for step, y in enumerate([*down.tolist(), *down[::-1].tolist()]):
         spot = (0.5, y + side * random.normal(0, 0.03))
-        xyxy = boxes([spot] if random.random() < 0.8 else [], side)
+        missed = step + int(random.integers(5)) if step % 5 == 0 else missed  # which of these five
+        xyxy = boxes([spot] if step != missed else [], side)
         sure = random.uniform(0.45, 0.7, len(xyxy)).astype(np.float32)
         tracks = tracker.update(Detections(xyxy, sure, np.full(len(xyxy), CAR)), street.now, SIZE)
         street.events += street.analyst.update(tracks, tracks.ended, SIZE, street.now, WALL)
