@@ -51,10 +51,8 @@ GOING, GOING_SECONDS = 2.5, 1.0  # margins in its last second: so much is on its
 CUT = 0.004  # so near to the frame's edge a box is cut off
 STEADY_SECONDS = 0.4  # the sigma of the bell over which a trembling path is averaged
 AROUND_SECONDS = 2.5  # of a path to each side of a crossing
-AROUND_NEAR, AROUND_LEAST = (
-    1.0,
-    3,
-)  # in so many seconds of them so many sights, or they do not tell when it was
+AROUND_NEAR = 1.0  # seconds to each side that must be seen well, or the path does not tell when it was:
+AROUND_LEAST = 3  # sights in them
 REACH = 0.002  # frame heights: ends belong to the line, also for a box that the frame's edge cuts off
 
 

@@ -10,7 +10,7 @@ often half of one, two in one, or nothing. So walkers are asked for more, and gi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -69,6 +69,6 @@ class Habits:
         return Habit(*self._rows[:, np.minimum(kinds, last).astype(np.intp)])
 
 
-def walkers(names: Mapping[int, str]) -> Iterable[int]:
+def walkers(names: Mapping[int, str]) -> list[int]:
     """Return the class numbers of those who go on foot."""
     return [kind for kind, name in names.items() if name.casefold() in ON_FOOT]

@@ -123,9 +123,8 @@ class Paths:
 
     def __init__(self, aspect: float = 1.0) -> None:
         self.aspect = aspect
-        self._points = np.zeros(
-            (START, PATH_BUFFER, 5)
-        )  # t, x, y, sum of the confidences, number of the frame
+        # t, x, y, sum of the confidences, number of the frame
+        self._points = np.zeros((START, PATH_BUFFER, 5))
         self._fill = np.zeros(START, np.int64)
         self._begin = np.zeros(START, np.int64)  # the first point of the part
 

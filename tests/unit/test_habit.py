@@ -21,7 +21,7 @@ def seen(places: list[tuple[float, float]], kind: int, sure: float = 0.8) -> Det
 
 def test_walkers_go_by_their_names() -> None:
     """Persons and pedestrians are walkers, however they are written; cars and faces are not."""
-    assert list(walkers(NAMES)) == [0, 2]
+    assert walkers(NAMES) == [0, 2]
 
 
 def test_each_class_has_its_habit() -> None:
