@@ -12,7 +12,6 @@ built-in scene. What always holds:
 from __future__ import annotations
 
 import csv
-import json
 import tomllib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,9 +23,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.boxes import Float32
+from agent.config import MODELS
+from agent.infer import Detector
 from export.errors import DataError
 from export.own import read_own
-from export.picture import LONGEST, Bool, Picture, corners, read_labels, read_picture
+from export.picture import LONGEST, Picture, corners, one_hot, read_labels, read_picture
+from export.weak import read_crops, read_machine_labels, tighten
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -46,14 +48,6 @@ def is_free(licence: str, licences: Sequence[str]) -> bool:
     return plain in {name.casefold() for name in licences}
 
 
-def one_hot(names: Sequence[str], chosen: Sequence[str]) -> Bool:
-    """Return (C,) with the chosen names set; an unknown name is an error."""
-    unknown = set(chosen) - set(names)
-    if unknown:
-        raise DataError(f"unknown class {sorted(unknown)[0]!r}: the recipe's names are {', '.join(names)}")
-    return np.asarray([name in chosen for name in names], np.bool_)
-
-
 def read_folder(
     root: Path,
     split: str,
@@ -62,10 +56,12 @@ def read_folder(
     unlabelled: dict[str, list[str]],
     licences: Sequence[str] | None = None,
     longest: int | None = LONGEST,
+    classes_in: dict[str, Sequence[Sequence[str]]] | None = None,
 ) -> list[Picture]:
     """Read one split of a folder; `classes[k]` are the product's names that file class k may mean.
 
     With `licences`, only pictures whose licence in `sources.csv` is one of them are read.
+    `classes_in[source]` are the names that the classes mean in that source instead.
     """
     images = root / split / "images"
     if not images.is_dir():
@@ -74,7 +70,10 @@ def read_folder(
     paths = sorted(images.iterdir())
     if licences is not None:
         paths = [path for path in paths if is_free(sources.get(path.name, {}).get("licence", ""), licences)]
-    meaning = np.stack([one_hot(names, chosen) for chosen in classes])  # (K,C)
+    meanings = {
+        source: np.stack([one_hot(names, chosen) for chosen in here])  # (K,C)
+        for source, here in {"": classes, **(classes_in or {})}.items()
+    }
 
     def read(path: Path) -> Picture:
         image = read_picture(path, longest)
@@ -83,6 +82,7 @@ def read_folder(
         source = sources.get(path.name, {}).get("source", root.name)
         hidden = one_hot(names, unlabelled.get(source, []))
         boxes = corners(centred, image.shape[1], image.shape[0])
+        meaning = meanings.get(source, meanings[""])
         return Picture(image, boxes, meaning[number], hidden, source, path.name, number)
 
     with ThreadPoolExecutor(2, "read") as pool:
@@ -131,30 +131,32 @@ def load_recipe(name: str) -> dict[str, Any]:
     return load_recipe(recipe.pop("base")) | recipe if "base" in recipe else recipe
 
 
-def read_machine_labels(
-    frames: Path,
-    table: Path,
-    every: int,
-    names: Sequence[str],
-    meaning: dict[str, list[str]],
-    least: float = 0.45,
+def _read_folder(
+    recipe: dict[str, Any], source: dict[str, Any], data: Path, split: str, longest: int | None
 ) -> list[Picture]:
-    """Read frames `NNN.webp` with a JSON list of another detector's findings (OpenDataCam's form).
+    pictures = read_folder(
+        data / source["folder"],
+        split,
+        recipe["names"],
+        source["classes"],
+        source.get("unlabelled", {}),
+        recipe.get("licences"),
+        longest,
+        source.get("classes_in"),
+    )
+    loose = source.get("tighten", []) if split == "train" else []
+    if not loose:
+        return pictures
+    labeller = _labeller(recipe)
+    return [tighten(p, labeller) if p.source in loose else p for p in pictures]
 
-    Such labels are weak: uncertain boxes are hidden, and what is not boxed is unlabelled, not background.
-    """
-    pictures = []
-    for entry in json.loads(table.read_text())[::every]:
-        image = read_picture(frames / f"{entry['frame_id']:03d}.webp")
-        found = [o for o in entry["objects"] if o["name"] in meaning]
-        keys = ("center_x", "center_y", "width", "height")
-        rows = [[o["relative_coordinates"][key] for key in keys] for o in found]
-        boxes = corners(np.asarray(rows, np.float32).reshape(-1, 4), image.shape[1], image.shape[0])
-        allowed = np.asarray(
-            [one_hot(names, meaning[o["name"]]) & (o["confidence"] >= least) for o in found], np.bool_
-        ).reshape(-1, len(names))
-        pictures.append(Picture(image, boxes, allowed, np.ones(len(names), np.bool_), frames.name))
-    return pictures
+
+def _labeller(recipe: dict[str, Any]) -> Detector:
+    """Open the model that finds boxes where nobody drew them."""
+    if "labeller" not in recipe:
+        raise DataError("labeller: the recipe does not say which model finds the boxes; give a model's path")
+    packaged = MODELS / f"gb-yolo-n-{recipe['labeller']}.onnx"
+    return Detector(packaged if packaged.exists() else Path(recipe["labeller"]), threads=1)
 
 
 def _read_source(
@@ -162,15 +164,7 @@ def _read_source(
 ) -> list[Picture]:
     names, licences = recipe["names"], recipe.get("licences")
     if "folder" in source:
-        return read_folder(
-            data / source["folder"],
-            split,
-            names,
-            source["classes"],
-            source.get("unlabelled", {}),
-            licences,
-            longest,
-        )
+        return _read_folder(recipe, source, data, split, longest)
     if "scene_seeds" in source:
         return read_scene(range(*source["scene_seeds"][split]), source["scene_frames"], names)
     if licences is not None:
@@ -181,6 +175,9 @@ def _read_source(
         return read_own(data / source["own"], split, names, source.get("format"), longest)
     if split != "train":
         return []
+    if "crops" in source:
+        without = source.get("without", [])
+        return read_crops(data / source["crops"], names, source["meaning"], _labeller(recipe), without)
     frames, table = data / source["frames"], data / source["json"]
     return read_machine_labels(frames, table, source["every"], names, source["meaning"])
 

@@ -6,6 +6,7 @@ What always holds: pixels are uint8 BGR, boxes are left, top, right, bottom in t
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +36,14 @@ class Picture:
     source: str
     name: str = ""
     kind: NDArray[np.int64] | None = None
+
+
+def one_hot(names: Sequence[str], chosen: Sequence[str]) -> Bool:
+    """Return (C,) with the chosen names set; an unknown name is an error."""
+    unknown = set(chosen) - set(names)
+    if unknown:
+        raise DataError(f"unknown class {sorted(unknown)[0]!r}: the recipe's names are {', '.join(names)}")
+    return np.asarray([name in chosen for name in names], np.bool_)
 
 
 def read_labels(path: Path, classes: int) -> tuple[NDArray[np.int64], Float32]:
