@@ -1,10 +1,11 @@
-"""`n`, YOLOv5n's shape and the literal paper network after the same short training; into docs/papers.md.
+"""`n`, YOLOv5n's shape and the literal paper network after the same short training, into docs/papers.md.
 
     GB_DATA=DATA python -m benchmarks.equal FOLDER      (FOLDER holds equal-NETWORK-SEED/last.pt)
 
-The recipes `equal-n`, `equal-yolov5n` and `equal-paper` make the checkpoints: the same pictures, seed, head,
-loss, length and learning rates. What always holds: every checkpoint is judged as the file that would be
-deployed, and a difference is of the same pictures, redrawn for both networks alike.
+The recipes `equal-n`, `equal-yolov5n`, `equal-paper`, `equal-soft-n` and `equal-soft-yolov5n` make the
+checkpoints: the same pictures, seed, head, loss, length and learning rates. What always holds: every
+checkpoint is judged as the file that would be deployed, and a difference is of the same pictures, redrawn for
+both networks alike.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from benchmarks.page import markdown, rewrite
 from benchmarks.papers import PAGE
 from export.assess import checkpoint_file
 from export.data import load_recipe, read_recipe
+from export.errors import TrainError
 from export.evaluate import detector_for, look, matches
 from export.model import Network
 from export.picture import JUDGED, Picture
@@ -31,8 +33,14 @@ from export.train import load_checkpoint
 from export.zoo import make_model, parameters
 
 BEGIN, END = "<!-- equal budget: python -m benchmarks.equal -->", "<!-- end of equal budget -->"
-NETWORKS = {"n": "`n`", "yolov5n": "YOLOv5n-shaped, same head", "paper": "literal paper network"}
-AGAINST = "yolov5n"
+NETWORKS = {
+    "n": "`n`",
+    "yolov5n": "YOLOv5n-shaped, same head",
+    "paper": "literal paper network",
+    "soft-n": "`n`, soft at first",
+    "soft-yolov5n": "YOLOv5n-shaped, soft at first",
+}
+AGAINST = {"n": "yolov5n", "paper": "yolov5n", "soft-n": "soft-yolov5n", "soft-yolov5n": "yolov5n"}
 MEAN = ("aizoo", "andrewmvd")  # `ditface` boxes whole heads: reported, left out of the mean
 
 
@@ -80,22 +88,26 @@ def checkpoints(folder: Path) -> Iterator[tuple[Path, str, int]]:
     """Yield every finished training there: its checkpoint, network and seed; one under way is left out."""
     for network in NETWORKS:
         for path in sorted(folder.glob(f"equal-{network}-*/last.pt")):
-            seed = path.parent.name.rpartition("-")[2]
-            state = load_checkpoint(path)
+            seed = path.parent.name.removeprefix(f"equal-{network}-")
+            try:
+                state = load_checkpoint(path)
+            except TrainError as error:
+                print(f"left out: {error}", file=sys.stderr)
+                continue
             if seed.isdigit() and state["done"] * state["recipe"]["batch"] >= state["recipe"]["images"]:
                 yield path, network, int(seed)
 
 
 def rows(trained: list[Trained]) -> Iterator[tuple[str, ...]]:
     """Yield a row for each training: AP50 of each source and class, the mean, how far from the baseline."""
-    baseline = {each.seed: each for each in trained if each.network == AGAINST}
+    known = {(each.network, each.seed): each for each in trained}
     for each in sorted(trained, key=lambda t: (t.seed, list(NETWORKS).index(t.network))):
         figures = [str(within(each.ap50[key], each.redrawn[key])) for key in each.ap50]
-        other = baseline.get(each.seed)
+        other = known.get((AGAINST.get(each.network, ""), each.seed))
         apart = "-"
-        if other and other is not each:
+        if other:
             value, low, high = (100 * part for part in each.ahead(other))
-            apart = f"{value:+.1f} ({low:+.1f} to {high:+.1f})"
+            apart = f"{value:+.1f} ({low:+.1f} to {high:+.1f}), {NETWORKS[other.network]}"
         name, million = NETWORKS[each.network], f"{each.parameters / 1e6:.2f}"
         yield name, str(each.seed), million, *figures, str(each.mean()), apart
 
@@ -108,31 +120,33 @@ def text(trained: list[Trained]) -> str:
     length = " to ".join(f"{count:,}" for count in sorted({seen[0], seen[-1]}))
     return (
         f"{length} training pictures each, from nothing. AP50 on `masks/val`, with 95 % intervals. The "
-        "last column is the mean AP50 less that of YOLOv5n's shape of the same seed, in points; its interval "
-        f"redraws the same pictures for both.\n\n{markdown(heads, rows(trained))}\n{verdict(trained)}\n"
+        "last column is the mean AP50 less that of the network named there, of the same seed, in points; "
+        "its interval redraws the same pictures for both.\n\n"
+        f"{markdown(heads, rows(trained))}\n{verdict(trained)}\n"
     )
 
 
 def verdict(trained: Iterable[Trained]) -> str:
     """Say in words what the seeds say of each network, and what one alone cannot."""
-    every = list(trained)
-    baseline = {each.seed: each for each in every if each.network == AGAINST}
+    known = {(each.network, each.seed): each for each in trained}
     lines = []
-    for network, name in NETWORKS.items():
-        apart = [t.ahead(baseline[t.seed]) for t in every if t.network == network and t.seed in baseline]
-        if network != AGAINST and apart:
-            lines.append(f"{name[0].upper()}{name[1:]}: {sentence(apart)}.")
+    for network, other in AGAINST.items():
+        seeds = [seed for name, seed in known if name == network and (other, seed) in known]
+        if seeds:
+            apart = [known[network, seed].ahead(known[other, seed]) for seed in seeds]
+            name = NETWORKS[network]
+            lines.append(f"{name[0].upper()}{name[1:]}: {sentence(apart, NETWORKS[other])}.")
     return "\n".join(lines)
 
 
-def sentence(apart: list[Interval]) -> str:
-    """Say what the differences of all seeds say together."""
+def sentence(apart: list[Interval], other: str) -> str:
+    """Say what the differences of all seeds from another network say together."""
     if len(apart) < 2:
         return "one seed alone shows nothing, the difference has to come again"
     if all(each.low > 0 for each in apart):
-        return f"ahead of YOLOv5n's shape with each of {len(apart)} seeds"
+        return f"ahead of {other} with each of {len(apart)} seeds"
     if all(each.high < 0 for each in apart):
-        return f"behind YOLOv5n's shape with each of {len(apart)} seeds"
+        return f"behind {other} with each of {len(apart)} seeds"
     if all(each.low <= 0 <= each.high for each in apart):
         return f"with each of {len(apart)} seeds the pictures leave open which is ahead"
     return f"the {len(apart)} seeds do not agree, so this shows no difference"

@@ -35,6 +35,8 @@ from export.feed import feed
 from export.loss import Loss, detection_loss, distillation_loss
 from export.model import Network, Raw
 from export.picture import Picture
+from export.soften import END as SHARP
+from export.soften import is_soft, sharpen, soften
 from export.zoo import make_model, parameters
 
 EMA_DECAY = 0.9995
@@ -165,6 +167,8 @@ class Run:
         self.recipe, self.plan, self.path = recipe, plan, folder / "last.pt"
         self.peak = plan.learning_rate or recipe["learning_rate"]
         self.model = make_model(recipe).to(plan.device, memory_format=torch.channels_last)
+        if recipe.get("soften") and not plan.weights:  # who has learned with ReLU goes on with it
+            soften(self.model)
         self.teacher = Teacher(recipe, plan.device) if "teacher" in recipe else None
         self.average = copy.deepcopy(self.model).eval()
         self.optimizer = make_optimizer(self.model, self.peak, recipe["weight_decay"])
@@ -177,11 +181,16 @@ class Run:
         self.model.load_state_dict(state["average"])
         self.average.load_state_dict(state["average"])
 
+    def sharpen(self) -> None:
+        """Bring the activations to where the training is."""
+        for model in (self.model, self.average):
+            sharpen(model, self.progress)
+
     def resume(self) -> bool:
         """Go on from the last checkpoint if there is one."""
         if not self.path.exists():
             return False
-        state = load_checkpoint(self.path)
+        state = _read_checkpoint(self.path)
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -192,6 +201,7 @@ class Run:
         """Write the checkpoint so that a crash leaves the old or the new one, never half of one."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         state = {"recipe": self.recipe, "done": self.done, "seconds": self.seconds}
+        state["soft"] = is_soft(self.average)
         parts = {"model": self.model, "average": self.average, "optimizer": self.optimizer}
         state |= {name: part.state_dict() for name, part in parts.items()}
         half = self.path.with_suffix(".new")
@@ -207,7 +217,17 @@ class Run:
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint of this program."""
+    """Read a checkpoint to use it; raises `TrainError` where its training is not far enough."""
+    state = _read_checkpoint(path)
+    if state.get("soft"):
+        raise TrainError(
+            f"{path}: stopped before {SHARP:.0%} of its training, when its activations were not ReLU yet; "
+            "the command that began it goes on from there"
+        )
+    return state
+
+
+def _read_checkpoint(path: Path) -> dict[str, Any]:
     if not path.exists():
         raise TrainError(f"{path}: no such checkpoint; train first, or give another by --checkpoint")
     state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
@@ -254,6 +274,7 @@ def learn(run: Run, pictures: list[Picture], say: Callable[[str], None], stop: S
         begin = time.monotonic()
         if part != part_of(run.recipe, run.progress):
             part, ahead = part_of(run.recipe, run.progress), source(run, pictures)
+        run.sharpen()
         for group in run.optimizer.param_groups:
             group["lr"] = rate_at(run.progress, run.peak)
         loss = float(step(run.model, run.optimizer, next(ahead), run.teacher).total.detach())

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is only in the `export` extra")
+from torch import nn  # noqa: E402
 
 import export.train as loop  # noqa: E402  after the check for PyTorch
 from agent.boxes import iou  # noqa: E402
@@ -17,7 +18,8 @@ from export.feed import feed  # noqa: E402
 from export.loss import assign, ciou, detection_loss, distillation_loss, pair_iou  # noqa: E402
 from export.model import Raw, cells  # noqa: E402
 from export.picture import Picture  # noqa: E402
-from export.zoo import FAMILY  # noqa: E402
+from export.soften import is_soft, sharpen, soften  # noqa: E402
+from export.zoo import FAMILY, make_model  # noqa: E402
 
 RECIPE = {
     "name": "small",
@@ -151,6 +153,55 @@ def test_it_resumes_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert whole["done"] == parts["done"] == 4
     for name, value in whole["model"].items():
         assert torch.allclose(value, parts["model"][name], atol=1e-5), name
+
+
+def test_a_soft_training_ends_with_relu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What began with a smooth activation ends as the plain network; in the middle nobody may use it."""
+    batch = one_batch([[True, False, False]], [False] * 3)
+    picture = Picture(batch.pictures[0], batch.boxes[0], batch.allowed[0], np.zeros(3, np.bool_), "s")
+    monkeypatch.setattr(loop, "read_recipe", lambda *_: [picture])
+    soft = RECIPE | {"soften": True, "images": 40}
+    asked = iter([False] * 8 + [True] * 10)
+    monkeypatch.setattr(loop, "Stop", lambda: type("Soon", (), {"asked": property(lambda _: next(asked))})())
+    path = loop.train(soft, tmp_path, loop.Plan(threads=1), tmp_path)
+    with pytest.raises(TrainError, match=r"stopped before 85% .* goes on from there"):
+        loop.load_checkpoint(path)
+    monkeypatch.setattr(loop, "Stop", lambda: type("Never", (), {"asked": False})())
+    state = loop.load_checkpoint(loop.train(soft, tmp_path, loop.Plan(threads=1), tmp_path))
+    assert state["done"] == 20
+    plain, trained = make_model(soft).eval(), loop.Run(soft, loop.Plan(threads=1), tmp_path)
+    assert trained.resume()
+    trained.sharpen()
+    plain.load_state_dict(state["average"])
+    view = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.allclose(plain(view).logits, trained.average(view).logits, atol=1e-4)
+
+
+def test_an_activation_sharpens_from_silu_to_relu() -> None:
+    """It is SiLU at first, comes nearer to ReLU with every step, and is ReLU in the last part."""
+    x = torch.linspace(-6, 6, 200)
+    layer = nn.Sequential(nn.ReLU())
+    soften(layer)
+    distances = []
+    for progress in (0.0, 0.3, 0.5, 0.7, 0.84, 0.85, 1.0):
+        sharpen(layer, progress)
+        distances.append(float((layer(x) - torch.relu(x)).abs().max()))
+        assert is_soft(layer) == (progress < 0.85)
+    sharpen(layer, 0.0)
+    assert torch.allclose(layer(x), nn.functional.silu(x))
+    assert distances[0] == distances[1]
+    assert distances[1:6] == sorted(distances[1:6], reverse=True)
+    assert distances[-2:] == [0, 0]
+
+
+def test_weights_that_know_relu_keep_it(tmp_path: Path) -> None:
+    """A training that begins with learned weights is not softened."""
+    first = loop.Run(RECIPE, loop.Plan(threads=1), tmp_path)
+    first.save()
+    later = loop.Run(RECIPE | {"soften": True}, loop.Plan(threads=1, weights=first.path), tmp_path / "b")
+    assert not is_soft(later.model)
+    assert is_soft(loop.Run(RECIPE | {"soften": True}, loop.Plan(threads=1), tmp_path / "c").model)
 
 
 @pytest.mark.parametrize("name", [name for name in FAMILY if "published" not in name])
