@@ -74,6 +74,10 @@ def _degrees(text: str) -> list[float]:
         raise argparse.ArgumentTypeError("degrees are numbers with commas between, as 0,30,60") from None
 
 
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
 def _data(arguments: argparse.Namespace) -> Path:
     folder = arguments.data or os.environ.get("GB_DATA")
     if not folder:
@@ -156,13 +160,23 @@ def _evaluate(arguments: argparse.Namespace) -> None:
             model, _ = checkpoint_file(model, Path(folder), VERSION)
         detector = detector_for(model)
         recipe = load_recipe(arguments.recipe) if arguments.recipe else _recipe_of(detector)
-        pictures = _every(read_recipe(recipe, _data(arguments), arguments.split, JUDGED), arguments.limit)
+        pictures = read_recipe(recipe, _data(arguments), arguments.split, JUDGED)
+        pictures = _every(_of_sources(pictures, arguments.sources), arguments.limit)
         assessment = assess(detector, pictures, arguments.roll)
     print(to_json(assessment) if arguments.json else text(assessment))
     if arguments.report:
         from export.report import write_report
 
         print(f"report: {write_report(assessment, arguments.report)}", file=sys.stderr)
+
+
+def _of_sources(pictures: list[Picture], chosen: list[str]) -> list[Picture]:
+    """Return the pictures of some sources, all without a choice."""
+    known = sorted({picture.source for picture in pictures})
+    unknown = sorted(set(chosen) - set(known))
+    if unknown:
+        raise UsageError(f"--sources: no pictures of {unknown[0]!r}; there are {', '.join(known)}")
+    return [picture for picture in pictures if not chosen or picture.source in chosen]
 
 
 def _recipe_of(detector: Detector) -> dict[str, Any]:
@@ -224,6 +238,9 @@ def parser() -> argparse.ArgumentParser:
     )
     evaluate.add_argument("--split", choices=("val", "train"), default="val", help="default: val")
     evaluate.add_argument("--limit", type=_count, metavar="N", help="at most N pictures, evenly over all")
+    evaluate.add_argument(
+        "--sources", type=_words, default=[], metavar="A,B", help="judge by pictures of these sources alone"
+    )
     evaluate.add_argument(
         "--roll", type=_degrees, default=[], metavar="0,30,60", help="masks: turn the pictures by degrees too"
     )

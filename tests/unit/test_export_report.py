@@ -135,6 +135,32 @@ def test_one_command_from_a_folder_to_a_report(
     assert main(["evaluate", str(folder / "last.pt"), "--data", str(data)]) == 0
 
 
+def test_some_sources_are_judged_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Only the named sources have rows; a name that no picture has is an error that lists those there are."""
+    data = tmp_path / "masks"
+    for source in ("near", "far"):
+        drawn = faces_of_noise(tmp_path / source)
+        for path in [path for path in drawn.rglob("*") if path.is_file() and path.suffix in (".png", ".txt")]:
+            part = "labels" if path.suffix == ".txt" else "images"
+            (data / "val" / part).mkdir(parents=True, exist_ok=True)
+            path.rename(data / "val" / part / f"{source}{path.name}")
+    names = sorted(path.name for path in (data / "val" / "images").iterdir())
+    rows = "".join(f"{name},{'far' if name.startswith('far') else 'near'}\n" for name in names)
+    (data / "sources.csv").write_text("file,source\n" + rows)
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(
+        'names = ["with_mask", "without_mask"]\n[[source]]\nfolder = "masks"\n'
+        'classes = [["with_mask"], ["without_mask"]]\n'
+    )
+    words = ["evaluate", str(MODEL), str(recipe), "--data", str(tmp_path)]
+    assert main([*words, "--sources", "far"]) == 0
+    said = capsys.readouterr().out
+    assert "far " in said
+    assert "near " not in said
+    assert main([*words, "--sources", "far, moon"]) == 2
+    assert "no pictures of 'moon'; there are far, near" in capsys.readouterr().err
+
+
 def test_wrong_use_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A model of other classes, no pictures and a wrong folder each end with 2 and one line."""
     data = faces_of_noise(tmp_path / "data")

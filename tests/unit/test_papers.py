@@ -100,7 +100,7 @@ def test_a_difference_is_of_the_same_pictures() -> None:
     ("ahead", "words"),
     [
         ([0.02], "`n`: one seed alone shows nothing"),
-        ([0.02, 0.03], "`n`: ahead of YOLOv5n's shape with each of 2 seeds"),
+        ([0.02, 0.03], "`n`: ahead of YOLOv5n-shaped, same head with each of 2 seeds"),
         ([-0.02, -0.03], "behind"),
         ([0.0, 0.0], "leave open which is ahead"),
         ([0.02, -0.02], "do not agree"),
@@ -126,5 +126,8 @@ def test_a_training_under_way_is_left_out(tmp_path: Path) -> None:
         (tmp_path / f"equal-{name}").mkdir()
         state = {"done": done, "recipe": {"batch": 24, "images": 240}}
         torch.save(state, tmp_path / f"equal-{name}" / "last.pt")
+    (tmp_path / "equal-soft-n-11").mkdir()
+    soft = {"done": 3, "recipe": {"batch": 24, "images": 240}, "soft": True}
+    torch.save(soft, tmp_path / "equal-soft-n-11" / "last.pt")
     found = [(network, seed) for _, network, seed in equal.checkpoints(tmp_path)]
     assert found == [("n", 11), ("paper", 11)]
