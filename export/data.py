@@ -11,7 +11,6 @@ built-in scene. What always holds:
 
 from __future__ import annotations
 
-import csv
 import tomllib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,24 +27,10 @@ from agent.infer import Detector
 from export.errors import DataError
 from export.own import read_own
 from export.picture import LONGEST, Picture, corners, one_hot, read_labels, read_picture
+from export.sources import is_free, read_sources
 from export.weak import read_crops, read_machine_labels, tighten
 
 RECIPES = Path(__file__).parent / "recipes"
-
-
-def _sources(folder: Path) -> dict[str, dict[str, str]]:
-    """Read what is known of each picture; without the file nothing is."""
-    path = folder / "sources.csv"
-    if not path.exists():
-        return {}
-    with path.open(newline="") as file:
-        return {row["file"]: row for row in csv.DictReader(file)}
-
-
-def is_free(licence: str, licences: Sequence[str]) -> bool:
-    """Say whether a licence is one of those: its whole name, whatever follows in brackets or after ";"."""
-    plain = licence.partition("(")[0].partition(";")[0].strip().casefold()
-    return plain in {name.casefold() for name in licences}
 
 
 def read_folder(
@@ -66,7 +51,7 @@ def read_folder(
     images = root / split / "images"
     if not images.is_dir():
         raise DataError(f"{images}: no such folder; give the folder of the data by --data")
-    sources = _sources(root)
+    sources = {row["file"]: row for row in read_sources(root)}
     paths = sorted(images.iterdir())
     if licences is not None:
         paths = [path for path in paths if is_free(sources.get(path.name, {}).get("licence", ""), licences)]
@@ -144,11 +129,22 @@ def _read_folder(
         longest,
         source.get("classes_in"),
     )
-    loose = source.get("tighten", []) if split == "train" else []
-    if not loose:
+    if split != "train":
         return pictures
-    labeller = _labeller(recipe)
-    return [tighten(p, labeller) if p.source in loose else p for p in pictures]
+    pictures = [picture for picture in pictures if picture.name not in recipe.get("leave_out", [])]
+    loose = source.get("tighten", [])
+    labeller = _labeller(recipe) if loose else None
+    return [tighten(p, labeller) if labeller and p.source in loose else p for p in pictures]
+
+
+def _read_crops(recipe: dict[str, Any], source: dict[str, Any], data: Path) -> list[Picture]:
+    folder, licences, without = data / source["crops"], recipe.get("licences"), recipe.get("leave_out", [])
+    rows = [row for row in read_sources(folder) if Path(row["file"]).name not in without]
+    if licences is not None:
+        rows = [row for row in rows if is_free(row.get("licence", ""), licences)]
+    if not rows:
+        raise DataError(f"{folder / 'sources.csv'}: lists no crops to learn from: file,class,source,licence")
+    return read_crops(folder, rows, recipe["names"], source["meaning"], _labeller(recipe))
 
 
 def _labeller(recipe: dict[str, Any]) -> Detector:
@@ -167,6 +163,8 @@ def _read_source(
         return _read_folder(recipe, source, data, split, longest)
     if "scene_seeds" in source:
         return read_scene(range(*source["scene_seeds"][split]), source["scene_frames"], names)
+    if "crops" in source:
+        return _read_crops(recipe, source, data) if split == "train" else []
     if licences is not None:
         raise DataError(
             "licences: this recipe has a source without a sources.csv, whose licence nobody knows"
@@ -175,9 +173,6 @@ def _read_source(
         return read_own(data / source["own"], split, names, source.get("format"), longest)
     if split != "train":
         return []
-    if "crops" in source:
-        without = source.get("without", [])
-        return read_crops(data / source["crops"], names, source["meaning"], _labeller(recipe), without)
     frames, table = data / source["frames"], data / source["json"]
     return read_machine_labels(frames, table, source["every"], names, source["meaning"])
 

@@ -10,9 +10,8 @@ one box that is meant, the region is hidden, so that it is taught neither as an 
 
 from __future__ import annotations
 
-import csv
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -105,24 +104,19 @@ def _sheet(paths: Sequence[Path], allowed: Bool, labeller: Detector, source: str
 
 def read_crops(
     folder: Path,
+    rows: Sequence[dict[str, str]],
     names: Sequence[str],
     meaning: dict[str, list[str]],
     labeller: Detector,
-    without: Collection[str] = (),
 ) -> list[Picture]:
-    """Read crops of one face each, which `sources.csv` lists with their class, as sheets of 16.
+    """Read crops of one object each as sheets of 16; `rows` list their `file` and `class`.
 
-    `meaning[class]` are the product's names for it; `without` are files to leave out.
+    `meaning[class]` are the product's names for it. Raises `DataError` for a class that has none.
     """
-    table = folder / "sources.csv"
-    if not table.exists():
-        raise DataError(f"{table}: no such file; it lists the crops with their class")
-    with table.open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if Path(row["file"]).name not in without]
     unknown = {row["class"] for row in rows} - set(meaning)
     if unknown:
         raise DataError(
-            f"{table}: class {sorted(unknown)[0]!r}: the recipe's `meaning` does not say what it is"
+            f"{folder}: class {sorted(unknown)[0]!r}: the recipe's `meaning` does not say what it is"
         )
     order = np.random.default_rng(0).permutation(len(rows))
     mixed = [rows[index] for index in order]

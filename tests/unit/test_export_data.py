@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from export import augment
 from export.augment import Augmentation, batches, make_batch
-from export.data import RECIPES, balance, is_free, load_recipe, one_hot, read_folder, read_recipe
+from export.data import RECIPES, balance, load_recipe, one_hot, read_folder, read_recipe
 from export.errors import DataError
 from export.picture import Picture, read_labels, turn_boxes
+from export.sources import is_free
 
 NAMES = ["person", "car", "bus"]
 

@@ -81,15 +81,24 @@ def write_crops(folder: Path, street: list[Picture]) -> int:
     return len(rows) - 1
 
 
-def test_crops_become_sheets(tmp_path: Path, labeller: Detector, street: list[Picture]) -> None:
+def test_crops_become_sheets(tmp_path: Path, street: list[Picture]) -> None:
     """Every crop has its cell and the class of the list; a found box is smaller than the cell, and inside."""
     count = write_crops(tmp_path, street)
-    sheets = read_crops(tmp_path, NAMES, {"saloon": ["car"]}, labeller, without=["1.png"])
+    recipe = {
+        "names": NAMES,
+        "labeller": "traffic",
+        "leave_out": ["1.png"],
+        "source": [{"crops": ".", "meaning": {"saloon": ["car"]}}],
+    }
+    sheets = read_recipe(recipe, tmp_path, "train")
     assert sum(len(sheet.boxes) for sheet in sheets) == count - 1
+    assert read_recipe(recipe, tmp_path, "val") == []
+    with pytest.raises(DataError, match=r"sources\.csv: lists no crops to learn from"):
+        read_recipe(recipe | {"licences": ["CC BY 4.0"]}, tmp_path, "train")
     sure = 0
     for sheet in sheets:
         assert sheet.image.shape == (SIDE * CELL, SIDE * CELL, 3)
-        assert sheet.source == tmp_path.name
+        assert sheet.source == tmp_path.resolve().name
         for number, (box, allowed) in enumerate(zip(sheet.boxes, sheet.allowed, strict=True)):
             x, y = number % SIDE * CELL, number // SIDE * CELL
             assert (box >= (x, y, x, y)).all()
@@ -100,16 +109,15 @@ def test_crops_become_sheets(tmp_path: Path, labeller: Detector, street: list[Pi
 
 
 def test_a_wrong_list_of_crops_is_named(tmp_path: Path, labeller: Detector) -> None:
-    """A missing list and a class that the recipe does not explain each say what is wrong."""
-    with pytest.raises(DataError, match=r"sources\.csv: no such file"):
-        read_crops(tmp_path, NAMES, {}, labeller)
-    (tmp_path / "sources.csv").write_text("file,class,source,licence\na.png,tram,s,CC0 1.0\n")
+    """A class that the recipe does not explain is named."""
+    rows = [{"file": "a.png", "class": "tram"}]
     with pytest.raises(DataError, match="class 'tram': the recipe's `meaning`"):
-        read_crops(tmp_path, NAMES, {"saloon": ["car"]}, labeller)
+        read_crops(tmp_path, rows, NAMES, {"saloon": ["car"]}, labeller)
 
 
 def test_boxes_that_nobody_drew_need_a_model(tmp_path: Path) -> None:
     """A recipe with such a source says which model finds the boxes."""
+    (tmp_path / "sources.csv").write_text("file,class,source,licence\na.png,tram,s,CC0 1.0\n")
     recipe = {"names": NAMES, "source": [{"crops": ".", "meaning": {}}]}
     with pytest.raises(DataError, match="labeller: the recipe does not say"):
         read_recipe(recipe, tmp_path, "train")

@@ -1,0 +1,25 @@
+"""What is known of each picture: `sources.csv`, where it is from and under which licence.
+
+What always holds: a licence counts as one of a list by its whole name, so that "CC BY-NC" is never "CC BY".
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def read_sources(folder: Path) -> list[dict[str, str]]:
+    """Read the rows of a folder's `sources.csv`; without the file nothing is known."""
+    path = folder / "sources.csv"
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def is_free(licence: str, licences: Sequence[str]) -> bool:
+    """Say whether a licence is one of those: its whole name, whatever follows in brackets or after ";"."""
+    plain = licence.partition("(")[0].partition(";")[0].strip().casefold()
+    return plain in {name.casefold() for name in licences}
