@@ -85,6 +85,7 @@ LICENCES = {
 def test_only_free_licences_get_in(tmp_path: Path) -> None:
     """The free recipe reads the pictures whose licence it lists, and no other, known or unknown."""
     recipe = load_recipe("mask-free")
+    recipe["source"] = [source for source in recipe["source"] if "folder" in source]
     for split in ("train", "val"):
         for part in ("images", "labels"):
             (tmp_path / "masks" / split / part).mkdir(parents=True)
