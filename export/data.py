@@ -22,13 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.boxes import Float32
-from agent.config import MODELS
 from agent.infer import Detector
 from export.errors import DataError
 from export.own import read_own
 from export.picture import LONGEST, Picture, corners, one_hot, read_labels, read_picture
 from export.sources import is_free, read_sources
-from export.weak import read_crops, read_machine_labels, tighten
+from export.weak import open_labeller, read_crops, read_machine_labels, tighten
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -151,8 +150,7 @@ def _labeller(recipe: dict[str, Any]) -> Detector:
     """Open the model that finds boxes where nobody drew them."""
     if "labeller" not in recipe:
         raise DataError("labeller: the recipe does not say which model finds the boxes; give a model's path")
-    packaged = MODELS / f"gb-yolo-n-{recipe['labeller']}.onnx"
-    return Detector(packaged if packaged.exists() else Path(recipe["labeller"]), threads=1)
+    return open_labeller(recipe["labeller"])
 
 
 def _read_source(

@@ -22,8 +22,8 @@ from agent.infer import Detector, ModelError
 from export.data import read_recipe
 from export.errors import DataError, TrainError
 from export.picture import Picture
+from export.weak import MODELS
 
-MODELS = Path(__file__).parent.parent / "agent" / "models"
 LIMIT = 4_000_000  # bytes of one file
 CALIBRATED = 300  # pictures
 STREETS = 8  # drawing streets takes longest, and their pictures are much alike

@@ -22,6 +22,7 @@ from agent.infer import Detector
 from export.errors import DataError
 from export.picture import Bool, Picture, corners, one_hot, read_picture
 
+MODELS = Path(__file__).parent.parent / "agent" / "models"
 SURE = 0.25  # score: a box found with less is no box
 WITHIN = 0.75  # share of a found box that lies in the looser one
 CELL, SIDE = 96, 4  # pixels of a crop in a sheet, and how many stand side by side
@@ -51,6 +52,12 @@ def read_machine_labels(
         ).reshape(-1, len(names))
         pictures.append(Picture(image, boxes, allowed, np.ones(len(names), np.bool_), frames.name))
     return pictures
+
+
+def open_labeller(name: str) -> Detector:
+    """Open the model that finds boxes: a packaged one by its name (`mask`), or the path of a file."""
+    packaged = MODELS / f"gb-yolo-n-{name}.onnx"
+    return Detector(packaged if packaged.exists() else Path(name), threads=1)
 
 
 def _within(boxes: Float32, outer: Float32) -> Float32:

@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 
 from agent.boxes import iou
-from agent.config import MODELS
 from agent.infer import Detector
 from export.data import load_recipe, read_recipe, read_scene
 from export.errors import DataError
 from export.picture import Picture
-from export.weak import CELL, SIDE, read_crops, tighten
+from export.weak import CELL, SIDE, open_labeller, read_crops, tighten
 
 NAMES = ["person", "bicycle", "car", "motorcycle", "bus", "truck"]
 
@@ -21,7 +20,7 @@ NAMES = ["person", "bicycle", "car", "motorcycle", "bus", "truck"]
 @pytest.fixture(scope="module")
 def labeller() -> Detector:
     """Open the packaged traffic model."""
-    return Detector(MODELS / "gb-yolo-n-traffic.onnx", threads=1)
+    return open_labeller("traffic")
 
 
 @pytest.fixture(scope="module")
