@@ -45,8 +45,8 @@ def text(free: Assessment, packaged: Assessment, pictures: int) -> str:
         for name, key in (("mask", "mask right"), ("no mask", "no mask right"))
     ]
     return (
-        f"After {pictures:,} training pictures, on the {free.pictures} pictures of `masks/val`, those of "
-        f"`aizoo` too, of which the free model has learned none. With 95 % intervals.\n\n"
+        f"Its last training saw {pictures:,} pictures. On the {free.pictures} pictures of `masks/val`, those "
+        f"of `aizoo` too, of which the free model has learned none. With 95 % intervals.\n\n"
         f"{markdown(heads, rows(free.scores, packaged.scores))}\n"
         f"State right of found faces:\n\n{markdown(('state', 'free', 'packaged'), states)}"
     )

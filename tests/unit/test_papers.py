@@ -71,7 +71,7 @@ def test_the_free_model_stands_beside_the_packaged_one() -> None:
     """Both tables have every cell filled, and say how long the free model was trained."""
     whole = assessment()
     written = free.text(whole, whole, 60_000)
-    assert written.startswith("After 60,000 training pictures, on the 1 pictures")
+    assert written.startswith("Its last training saw 60,000 pictures. On the 1 pictures")
     tables = [line for line in written.splitlines() if line.startswith("|")]
     assert {line.count("|") for line in tables} == {8, 4}
     assert free.main([]) == 2
