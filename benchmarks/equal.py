@@ -2,8 +2,8 @@
 
     GB_DATA=DATA python -m benchmarks.equal FOLDER      (FOLDER holds equal-NETWORK-SEED/last.pt)
 
-The recipes `equal-n`, `equal-yolov5n`, `equal-paper`, `equal-soft-n` and `equal-soft-yolov5n` make the
-checkpoints: the same pictures, seed, head, loss, length and learning rates. What always holds: every
+The recipes `equal-n`, `equal-yolov5n`, `equal-paper`, `equal-soft-n`, `equal-soft-yolov5n` and `equal-taught-n`
+make the checkpoints: the same pictures, seed, head, loss, length and learning rates. What always holds: every
 checkpoint is judged as the file that would be deployed, and a difference is of the same pictures, redrawn for
 both networks alike.
 """
@@ -39,8 +39,15 @@ NETWORKS = {
     "paper": "literal paper network",
     "soft-n": "`n`, soft at first",
     "soft-yolov5n": "YOLOv5n-shaped, soft at first",
+    "taught-n": "`n`, taught by the paper network",
 }
-AGAINST = {"n": "yolov5n", "paper": "yolov5n", "soft-n": "soft-yolov5n", "soft-yolov5n": "yolov5n"}
+AGAINST = {
+    "n": "yolov5n",
+    "paper": "yolov5n",
+    "soft-n": "soft-yolov5n",
+    "soft-yolov5n": "yolov5n",
+    "taught-n": "n",
+}
 MEAN = ("aizoo", "andrewmvd")  # `ditface` boxes whole heads: reported, left out of the mean
 
 
