@@ -2,10 +2,10 @@
 
     GB_DATA=DATA python -m benchmarks.equal FOLDER      (FOLDER holds equal-NETWORK-SEED/last.pt)
 
-The recipes `equal-n`, `equal-yolov5n`, `equal-paper`, `equal-soft-n`, `equal-soft-yolov5n` and `equal-taught-n`
-make the checkpoints: the same pictures, seed, head, loss, length and learning rates. What always holds: every
-checkpoint is judged as the file that would be deployed, and a difference is of the same pictures, redrawn for
-both networks alike.
+The recipes `equal-n`, `equal-yolov5n`, `equal-paper`, `equal-soft-n`, `equal-soft-yolov5n` and
+`equal-taught-n` make the checkpoints: the same pictures, seed, head, loss, length and learning rates. What
+always holds: every checkpoint is judged as the file that would be deployed, and a difference is of the same
+pictures, redrawn for both networks alike.
 """
 
 from __future__ import annotations
