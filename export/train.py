@@ -167,7 +167,8 @@ class Run:
         self.recipe, self.plan, self.path = recipe, plan, folder / "last.pt"
         self.peak = plan.learning_rate or recipe["learning_rate"]
         self.model = make_model(recipe).to(plan.device, memory_format=torch.channels_last)
-        if recipe.get("soften") and not plan.weights:  # who has learned with ReLU goes on with it
+        self.softened = bool(recipe.get("soften")) and not plan.weights  # who knows ReLU goes on with it
+        if self.softened:
             soften(self.model)
         self.teacher = Teacher(recipe, plan.device) if "teacher" in recipe else None
         self.average = copy.deepcopy(self.model).eval()
@@ -184,13 +185,18 @@ class Run:
     def sharpen(self) -> None:
         """Bring the activations to where the training is."""
         for model in (self.model, self.average):
-            sharpen(model, self.progress)
+            sharpen(model, self.progress if self.softened else 1.0)
 
     def resume(self) -> bool:
         """Go on from the last checkpoint if there is one."""
         if not self.path.exists():
             return False
         state = _read_checkpoint(self.path)
+        softened = state.get("softened", self.softened)  # as it began, whatever this command says
+        if softened and not self.softened:
+            soften(self.model)
+            soften(self.average)
+        self.softened = softened
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -201,7 +207,7 @@ class Run:
         """Write the checkpoint so that a crash leaves the old or the new one, never half of one."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         state = {"recipe": self.recipe, "done": self.done, "seconds": self.seconds}
-        state["soft"] = is_soft(self.average)
+        state |= {"softened": self.softened, "soft": is_soft(self.average)}
         parts = {"model": self.model, "average": self.average, "optimizer": self.optimizer}
         state |= {name: part.state_dict() for name, part in parts.items()}
         half = self.path.with_suffix(".new")

@@ -5,7 +5,7 @@ one box that is meant, the region is hidden, so that it is taught neither as an 
 
     machine labels   frames and a JSON of boxes       (OpenDataCam's form)
     tighten          a box round the whole head  ->   the face that a model finds within it
-    crops            pictures of one face, a folder a class, no boxes  ->  sheets of 16, the boxes found
+    crops            pictures of one face with a class but no box  ->  sheets of 16, the boxes found
 """
 
 from __future__ import annotations

@@ -201,7 +201,17 @@ def test_weights_that_know_relu_keep_it(tmp_path: Path) -> None:
     first.save()
     later = loop.Run(RECIPE | {"soften": True}, loop.Plan(threads=1, weights=first.path), tmp_path / "b")
     assert not is_soft(later.model)
-    assert is_soft(loop.Run(RECIPE | {"soften": True}, loop.Plan(threads=1), tmp_path / "c").model)
+    fresh = loop.Run(RECIPE | {"soften": True}, loop.Plan(threads=1), tmp_path / "c")
+    assert is_soft(fresh.model)
+    later.save()
+    fresh.save()
+    for folder, soft in (("b", False), ("c", True)):  # resumed as it began, whatever the command says
+        for weights in (None, first.path):
+            plan = loop.Plan(threads=1, weights=weights)
+            again = loop.Run(RECIPE | {"soften": True}, plan, tmp_path / folder)
+            assert again.resume()
+            again.sharpen()
+            assert is_soft(again.model) == is_soft(again.average) == soft
 
 
 @pytest.mark.parametrize("name", [name for name in FAMILY if "published" not in name])
