@@ -18,6 +18,7 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 BEGIN, END = 0.30, 0.85  # progress at which the activation begins to sharpen, and at which it is ReLU
 SHARPEST = 40.0
@@ -31,6 +32,8 @@ class Soft(nn.Module):
         self.sharpness = 1.0
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.sharpness == 1:
+            return functional.silu(x)
         if math.isinf(self.sharpness):
             return torch.relu(x)
         return x * torch.sigmoid(self.sharpness * x)
