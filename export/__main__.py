@@ -24,6 +24,7 @@ from export.errors import DataError, TrainError
 from export.evaluate import detector_for
 from export.own import READERS, own_recipe, to_toml
 from export.picture import JUDGED, Picture
+from export.weak import packaged
 
 VERSION = version("gb-fleet")
 GUIDE = """\
@@ -31,6 +32,10 @@ Your own labelled pictures, from any tool, to a model and a page that shows how 
 
   gb-export train --data FOLDER              learn what its labels name; stops at Ctrl-C, goes on when called
                                              again; ends with a report, and says how to write the model
+
+  gb-export train --data FOLDER --weights traffic
+                                             the same, begun with what a model that comes along knows: better
+                                             with few pictures; its licence then holds for yours too
 
 FOLDER holds labels of YOLO (with data.yaml or classes.txt), COCO, Pascal VOC or Labelme; which, is found out.
 What lies in folders called train and val stays so; else pictures that look alike stay on one side.
@@ -110,9 +115,8 @@ def _train(arguments: argparse.Namespace) -> None:
     folder = arguments.folder or cache_folder(recipe)
     if arguments.fresh:
         (folder / "last.pt").unlink(missing_ok=True)
-    plan = Plan(
-        arguments.images, arguments.minutes, arguments.learning_rate, arguments.weights, arguments.threads
-    )
+    weights = packaged(arguments.weights) if arguments.weights else None
+    plan = Plan(arguments.images, arguments.minutes, arguments.learning_rate, weights, arguments.threads)
     checkpoint = train(recipe, _data(arguments), plan, folder)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # training only noted it
     if own:
@@ -145,7 +149,7 @@ def _onnx(arguments: argparse.Namespace) -> None:
     model = make_model(state["recipe"])
     model.load_state_dict(state["average"])
     out = arguments.out or Path(f"{recipe['name']}.onnx")
-    metadata = describe(recipe, size, state["done"] * recipe["batch"], VERSION)
+    metadata = describe(state["recipe"], size, state["done"] * state["recipe"]["batch"], VERSION)
     pixels, score = export(model, out, size, metadata)
     print(
         f"{out}: {out.stat().st_size:,} bytes; differs from PyTorch by {pixels:.1g} pixels, {score:.1g} score"
@@ -218,7 +222,12 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("--images", type=int, help="how many pictures to look at (default: the recipe's)")
     train.add_argument("--minutes", type=float, help="how long to learn, instead of --images")
     train.add_argument("--learning-rate", type=float, help="peak learning rate (default: the recipe's)")
-    train.add_argument("--weights", type=Path, metavar="CHECKPOINT", help="start from these weights")
+    train.add_argument(
+        "--weights",
+        metavar="NAME",
+        help="begin with what these know: traffic, mask, a float .onnx of `gb-export onnx`, or a checkpoint; "
+        "classes go by their names",
+    )
     train.add_argument("--fresh", action="store_true", help="forget the last checkpoint")
     train.add_argument("--folder", type=Path, help="where checkpoints lie (default: in the user's cache)")
     train.add_argument(

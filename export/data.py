@@ -14,6 +14,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -131,9 +132,21 @@ def _read_folder(
     if split != "train":
         return pictures
     pictures = [picture for picture in pictures if picture.name not in recipe.get("leave_out", [])]
+    pictures = [_without(picture, recipe.get("hide", {}).get(picture.name, [])) for picture in pictures]
     loose = source.get("tighten", [])
     labeller = _labeller(recipe) if loose else None
     return [tighten(p, labeller) if labeller and p.source in loose else p for p in pictures]
+
+
+def _without(picture: Picture, rows: list[int]) -> Picture:
+    """Return the picture with some boxes, by their rows in the label file, hidden."""
+    if not rows:
+        return picture
+    if max(rows) >= len(picture.boxes):
+        raise DataError(f"hide: {picture.name} has no box {max(rows)}; it has {len(picture.boxes)}")
+    allowed = picture.allowed.copy()
+    allowed[rows] = False
+    return replace(picture, allowed=allowed)
 
 
 def _read_crops(recipe: dict[str, Any], source: dict[str, Any], data: Path) -> list[Picture]:
@@ -157,6 +170,8 @@ def _read_source(
     recipe: dict[str, Any], source: dict[str, Any], data: Path, split: str, longest: int | None
 ) -> list[Picture]:
     names, licences = recipe["names"], recipe.get("licences")
+    if split != "train" and not any(source.get("classes", [True])):
+        return []  # it shows what is none of the classes: to learn from, not to judge by
     if "folder" in source:
         return _read_folder(recipe, source, data, split, longest)
     if "scene_seeds" in source:

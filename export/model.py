@@ -151,6 +151,11 @@ class BiFPN(nn.Module):
         self.up = nn.Upsample(scale_factor=2, mode="nearest")
         self.down = nn.MaxPool2d(3, 2, 1)
 
+    def nodes(self) -> list[tuple[Separable, Fusion]]:
+        """Return the nodes in the order in which they are computed, each with the fusion before it."""
+        names = ("mid4", "out3", "out4", "out5")
+        return [(getattr(self, name), getattr(self, f"fuse_{name}")) for name in names]
+
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
         p3, p4, p5 = (lateral(x) for lateral, x in zip(self.lateral, maps, strict=True))  # (B,width,·,·)
         mid4 = self.mid4(self.fuse_mid4(p4, self.up(p5)))

@@ -28,19 +28,23 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from export.augment import Augmentation, Batch
+from export.augment import Augmentation, Batch, make_batch
 from export.data import read_recipe
 from export.errors import DataError, TrainError
 from export.feed import feed
+from export.fold import fold
 from export.loss import Loss, detection_loss, distillation_loss
 from export.model import Network, Raw
 from export.picture import Picture
 from export.soften import END as SHARP
 from export.soften import is_soft, sharpen, soften
+from export.thaw import adopt, thaw
 from export.zoo import make_model, parameters
 
-EMA_DECAY = 0.9995
+EMA_DECAY = 0.9995  # of the moving average, for a batch of EMA_BATCH
+EMA_BATCH = 24
 SAVE_EVERY = 120.0  # seconds
+RANGED = 8  # batches that tell how far the channels of an exported file range
 PLAIN_TAIL = 0.12  # the last share of a training sees no mosaics
 
 
@@ -87,7 +91,7 @@ def make_optimizer(model: nn.Module, rate: float, decay: float) -> torch.optim.A
     kernels = [p for p in model.parameters() if p.ndim > 1]
     others = [p for p in model.parameters() if p.ndim <= 1]
     groups = [{"params": kernels, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=rate)
+    return torch.optim.AdamW(groups, lr=rate, fused=True)
 
 
 def to_input(batch: Batch, device: torch.device) -> Tensor:
@@ -126,8 +130,9 @@ class Teacher:
         if state["recipe"]["names"] != recipe["names"]:
             raise TrainError(f"teacher = {recipe['teacher']!r}: it knows other classes than this recipe")
         self.gain = float(recipe.get("teacher_gain", 1.0))
-        self.model = make_model(state["recipe"]).to(device, memory_format=torch.channels_last).eval()
-        self.model.load_state_dict(state["average"])
+        model = make_model(state["recipe"])
+        model.load_state_dict(state["average"])
+        self.model = fold(model, fusions=False).to(device, memory_format=torch.channels_last)
 
     @torch.no_grad()
     def ask(self, pictures: Tensor) -> Raw:
@@ -137,14 +142,12 @@ class Teacher:
 
 
 @torch.no_grad()
-def follow(average: nn.Module, model: nn.Module, done: int) -> None:
-    """Let the moving average follow the model, fast at first."""
-    decay = EMA_DECAY * (1 - math.exp(-done / 400))
-    for slow, fast in zip(average.state_dict().values(), model.state_dict().values(), strict=True):
-        if slow.dtype.is_floating_point:
-            slow.lerp_(fast.to(slow.dtype), 1 - decay)
-        else:
-            slow.copy_(fast)
+def follow(average: nn.Module, model: nn.Module, seen: int, batch: int) -> None:
+    """Let the moving average follow the model after `seen` pictures, fast at first."""
+    decay = EMA_DECAY ** (batch / EMA_BATCH) * (1 - math.exp(-seen / (400 * EMA_BATCH)))
+    pairs = list(zip(average.state_dict().values(), model.state_dict().values(), strict=True))
+    moving = [pair for pair in pairs if pair[0].dtype.is_floating_point]  # the rest counts a norm's batches
+    torch._foreach_lerp_([slow for slow, _ in moving], [fast for _, fast in moving], 1 - decay)
 
 
 class Stop:
@@ -174,13 +177,23 @@ class Run:
         self.average = copy.deepcopy(self.model).eval()
         self.optimizer = make_optimizer(self.model, self.peak, recipe["weight_decay"])
         self.done, self.seconds = 0, 0.0
-        if plan.weights:
-            self._start_from(plan.weights)
 
-    def _start_from(self, path: Path) -> None:
-        state = load_checkpoint(path)
-        self.model.load_state_dict(state["average"])
-        self.average.load_state_dict(state["average"])
+    def start_from(self, path: Path, pictures: list[Picture]) -> None:
+        """Begin with what a checkpoint or an exported file knows; pictures show how its channels range."""
+        if path.suffix == ".onnx":
+            how, batch, seed = augmentation(self.recipe, 0), self.recipe["batch"], self.recipe["seed"]
+            views = (make_batch(pictures, how, batch, (seed, number)).pictures for number in range(RANGED))
+            known, theirs = thaw(path, views)
+        else:
+            state = load_checkpoint(path)
+            known, theirs = make_model(state["recipe"]), state["recipe"]
+            known.load_state_dict(state["average"])
+        begun = adopt(known, theirs["names"], self.recipe).state_dict()
+        self.model.load_state_dict(begun)
+        self.average.load_state_dict(begun)
+        licence, before = self.recipe["licence"], theirs["licence"]
+        if before not in licence:
+            self.recipe = self.recipe | {"licence": f"{licence}; begun with {theirs['name']}: {before}"}
 
     def sharpen(self) -> None:
         """Bring the activations to where the training is."""
@@ -197,6 +210,9 @@ class Run:
             soften(self.model)
             soften(self.average)
         self.softened = softened
+        self.recipe = self.recipe | {
+            "licence": state["recipe"]["licence"]
+        }  # it says what the training began with
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -251,8 +267,9 @@ def augmentation(recipe: dict[str, Any], part: int) -> Augmentation:
     low, high = recipe["scale"]
     height, width = recipe["finish"]["size"] if part == 2 else recipe["fit"]
     size = (height, width) if part == 2 else recipe["size"]
-    mosaic, roll = 0.0 if part else recipe["mosaic"], recipe.get("roll", 0.0)
-    return Augmentation(size, (height, width), (low, high), mosaic, roll)
+    mosaic = 0.0 if part else recipe["mosaic"]
+    roll, tint = recipe.get("roll", 0.0), recipe.get("tint", 0.0)
+    return Augmentation(size, (height, width), (low, high), mosaic, roll, tint)
 
 
 def bar(run: Run, loss: float, speed: float) -> str:
@@ -286,7 +303,7 @@ def learn(run: Run, pictures: list[Picture], say: Callable[[str], None], stop: S
         loss = float(step(run.model, run.optimizer, next(ahead), run.teacher).total.detach())
         mean = loss if mean == 0 else 0.98 * mean + 0.02 * loss
         run.done += 1
-        follow(run.average, run.model, run.done)
+        follow(run.average, run.model, run.done * run.recipe["batch"], run.recipe["batch"])
         took = min(time.monotonic() - begin, 20.0)  # a pause is not work
         run.seconds += took
         if run.seconds - said >= 15:
@@ -308,6 +325,9 @@ def train(recipe: dict[str, Any], data: Path, plan: Plan, folder: Path | None = 
         raise DataError(f"{data}: no training pictures")
     kept = len({id(picture) for picture in pictures})
     words = f"resumed at {run.progress:.1%}" if resumed else "from the start"
+    if plan.weights and not resumed:
+        run.start_from(plan.weights, pictures)
+        words = f"from {plan.weights}"
     print(f"{recipe['name']}: {parameters(run.model):,} parameters, {kept:,} pictures, {words}", flush=True)
 
     def say(line: str) -> None:

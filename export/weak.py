@@ -54,10 +54,15 @@ def read_machine_labels(
     return pictures
 
 
+def packaged(name: str) -> Path:
+    """Return the path of a model that comes along, by its name (`mask`), or else the path that `name` is."""
+    path = MODELS / f"gb-yolo-n-{name}.onnx"
+    return path if path.exists() else Path(name)
+
+
 def open_labeller(name: str) -> Detector:
-    """Open the model that finds boxes: a packaged one by its name (`mask`), or the path of a file."""
-    packaged = MODELS / f"gb-yolo-n-{name}.onnx"
-    return Detector(packaged if packaged.exists() else Path(name), threads=1)
+    """Open the model that finds boxes: a packaged one by its name, or the path of a file."""
+    return Detector(packaged(name), threads=1)
 
 
 def _within(boxes: Float32, outer: Float32) -> Float32:

@@ -16,6 +16,7 @@ from export.picture import Picture, read_labels, turn_boxes
 from export.sources import is_free
 
 NAMES = ["person", "car", "bus"]
+NOTHING = np.zeros(3, np.bool_)
 
 
 @pytest.mark.parametrize(
@@ -69,6 +70,36 @@ def test_bad_folders_are_named(tmp_path: Path) -> None:
         one_hot(NAMES, ["tram"])
 
 
+def test_labels_that_are_not_true_are_hidden(tmp_path: Path) -> None:
+    """What a recipe hides is neither taught nor background, in training only; a wrong row is named."""
+    for split in ("train", "val"):
+        for part in ("images", "labels"):
+            (tmp_path / "set" / split / part).mkdir(parents=True)
+        cv2.imwrite(str(tmp_path / "set" / split / "images" / "a.png"), np.full((40, 80, 3), 90, np.uint8))
+        (tmp_path / "set" / split / "labels" / "a.txt").write_text("0 .2 .5 .1 .5\n1 .6 .5 .1 .5\n")
+    recipe = {"names": NAMES, "hide": {"a.png": [1]}}
+    recipe["source"] = [{"folder": "set", "classes": [["person"], ["car"]]}]
+    (learned,), (judged,) = (read_recipe(recipe, tmp_path, split) for split in ("train", "val"))
+    assert learned.allowed.tolist() == [[True, False, False], [False, False, False]]
+    assert judged.allowed.any(1).all()
+    batch = make_batch([learned], Augmentation((40, 80), (40, 80), (1, 1), 0.0), 2, (1, 0))
+    assert [len(boxes) for boxes in batch.boxes] == [1, 1]
+    assert all(unlabelled[-1].all() for unlabelled in batch.unlabelled)
+    with pytest.raises(DataError, match=r"hide: a\.png has no box 2; it has 2"):
+        read_recipe(recipe | {"hide": {"a.png": [2]}}, tmp_path, "train")
+
+
+def test_what_teaches_no_class_is_not_judged_by(tmp_path: Path) -> None:
+    """Pictures that show what an object is not are learned from; nobody is judged by what is hidden there."""
+    folder(tmp_path / "set")
+    source = {"folder": "set", "classes": [[], []]}
+    recipe = {"names": NAMES, "source": [source]}
+    learned = read_recipe(recipe, tmp_path, "train")
+    assert [len(picture.boxes) for picture in learned] == [1, 0]
+    assert not any(picture.allowed.any() for picture in learned)
+    assert read_recipe(recipe, tmp_path, "val") == []
+
+
 LICENCES = {
     "CC0 1.0 (Kaggle someone/some-set)": True,
     "CC BY 4.0 (Roboflow someone/some-set v18); single images": True,
@@ -85,7 +116,7 @@ LICENCES = {
 def test_only_free_licences_get_in(tmp_path: Path) -> None:
     """The free recipe reads the pictures whose licence it lists, and no other, known or unknown."""
     recipe = load_recipe("mask-free")
-    recipe["source"] = [source for source in recipe["source"] if "folder" in source]
+    recipe["source"] = [source for source in recipe["source"] if source.get("folder") == "masks"]
     for split in ("train", "val"):
         for part in ("images", "labels"):
             (tmp_path / "masks" / split / part).mkdir(parents=True)
@@ -206,6 +237,27 @@ def test_without_roll_nothing_is_turned(monkeypatch: pytest.MonkeyPatch) -> None
     make_batch(scene(), Augmentation(96, (96, 96)), 8, (1, 1))
 
 
+def test_tint_turns_all_colours_and_nothing_else() -> None:
+    """Every picture has its hues turned by an angle of its own; boxes, light and grey stay as they were."""
+    plain = {"hue": 0, "saturation": 0, "value": 0}
+    how = [Augmentation(96, (96, 96), (1, 1), 0.0, tint=share, **plain) for share in (0.0, 1.0)]
+    image = np.full((96, 96, 3), 120, np.uint8)
+    image[30:60, 30:60] = (30, 30, 200)
+    picture = Picture(
+        image, np.asarray([[30, 30, 60, 60]], np.float32), np.eye(3, dtype=bool)[:1], NOTHING, "s"
+    )
+    hues = []
+    for number in range(12):
+        first, second = (make_batch([picture], each, 1, (3, number)) for each in how)
+        one, other = (cv2.cvtColor(batch.pictures[0], cv2.COLOR_RGB2HSV) for batch in (first, second))
+        hues.append(int(other[45, 45, 0]) if other[45, 45, 1] else -1)  # one picture in twenty is made grey
+        assert abs(int(other[5, 5, 2]) - 120) <= 2
+        assert other[5, 5, 1] <= 6
+        assert one[45, 45, 0] in (0, 179) or not one[45, 45, 1]
+        np.testing.assert_array_equal(second.boxes[0][:, 1::2], [[30, 60]])
+    assert len(set(hues)) > 8
+
+
 def labelled(source: str, *classes: tuple[int, ...]) -> Picture:
     """Return a picture with one box for each tuple of the classes that it may be."""
     allowed = np.zeros((len(classes), 3), bool)
@@ -265,8 +317,8 @@ def test_recipes_are_complete(path: Path) -> None:
     recipe = load_recipe(path.stem)
     assert recipe["input"][0] % 32 == recipe["input"][1] % 32 == 0
     for source in recipe["source"]:
-        for chosen in source.get("classes", []):
-            assert one_hot(recipe["names"], chosen).any()
+        for chosen in source.get("classes", []):  # a source that teaches no class names none at all
+            assert one_hot(recipe["names"], chosen).any() == any(source["classes"])
         for first, last in source.get("scene_seeds", {}).values():
             assert 1000 <= first < last
 

@@ -15,7 +15,18 @@ from agent.boxes import iou  # noqa: E402
 from export.augment import Augmentation, Batch, make_batch  # noqa: E402
 from export.errors import TrainError  # noqa: E402
 from export.feed import feed  # noqa: E402
-from export.loss import assign, ciou, detection_loss, distillation_loss, pair_iou  # noqa: E402
+from export.loss import (  # noqa: E402
+    ALPHA,
+    BETA,
+    TOP,
+    Assignment,
+    Boxes,
+    assign,
+    ciou,
+    detection_loss,
+    distillation_loss,
+    row_iou,
+)
 from export.model import Raw, cells  # noqa: E402
 from export.picture import Picture  # noqa: E402
 from export.soften import is_soft, sharpen, soften  # noqa: E402
@@ -24,6 +35,7 @@ from export.zoo import FAMILY, make_model  # noqa: E402
 RECIPE = {
     "name": "small",
     "names": ["a", "b", "c"],
+    "licence": "none needed",
     "seed": 1,
     "size": 64,
     "fit": [64, 64],
@@ -54,11 +66,19 @@ def test_overlaps_agree_with_the_plain_ones() -> None:
     corner = rng.uniform(0, 50, (8, 2))
     boxes = np.concatenate((corner, corner + rng.uniform(4, 40, (8, 2))), 1).astype(np.float32)
     a, b = torch.from_numpy(boxes[:4]), torch.from_numpy(boxes[4:])
-    np.testing.assert_allclose(pair_iou(a, b).numpy(), iou(boxes[:4], boxes[4:]), atol=1e-6)
+    overlap = row_iou(a, b[None].expand(4, 4, 4))
+    np.testing.assert_allclose(overlap.numpy(), iou(boxes[:4], boxes[4:]), atol=1e-6)
     assert ciou(a, a).tolist() == pytest.approx([1] * 4, abs=1e-4)
-    assert (ciou(a, b) <= torch.diag(pair_iou(a, b)) + 1e-6).all()
+    assert (ciou(a, b) <= torch.diag(overlap) + 1e-6).all()
     far = ciou(torch.tensor([[0.0, 0, 1, 1]]), torch.tensor([[50.0, 50, 51, 51]]))
     assert far.item() < -0.9
+
+
+def given_to(scores: torch.Tensor, xyxy: torch.Tensor, box: list[float], allowed: list[bool]) -> Assignment:
+    """Assign one box of the only picture; return what its cells get, without the picture's axis."""
+    centres, _ = cells(64, 64)
+    taught = Boxes(torch.tensor([box]), torch.tensor([allowed]), torch.tensor([0]))
+    return Assignment(*(part[0] for part in assign(scores[None], xyxy[None], centres, taught)))
 
 
 def test_cells_inside_a_box_take_it() -> None:
@@ -66,13 +86,14 @@ def test_cells_inside_a_box_take_it() -> None:
     centres, strides = cells(64, 64)
     xyxy = torch.cat((centres - strides[:, None] * 2, centres + strides[:, None] * 2), 1)
     scores = torch.full((len(centres), 2), 0.1)
-    box = torch.tensor([[16.0, 16, 48, 48]])
-    given = assign(scores, xyxy, centres, box, torch.tensor([[False, True]]))
+    box = [16.0, 16, 48, 48]
+    given = given_to(scores, xyxy, box, [False, True])
     rows = (given.owner == 0).nonzero()[:, 0]
     assert 1 <= len(rows) <= 10
     assert ((centres[rows] > 16) & (centres[rows] < 48)).all()
     assert given.target[:, 0].sum() == 0
-    assert given.target.max().item() == pytest.approx(pair_iou(box, xyxy)[0, rows].max().item())
+    overlap = row_iou(torch.tensor([box]), xyxy[None])
+    assert given.target.max().item() == pytest.approx(overlap[0, rows].max().item())
     assert (given.weight == 1).all()
 
 
@@ -82,9 +103,7 @@ def test_a_group_is_never_punished_within() -> None:
     xyxy = torch.cat((centres - strides[:, None] * 2, centres + strides[:, None] * 2), 1)
     scores = torch.full((len(centres), 3), 0.1)
     scores[:, 2] = 0.3
-    given = assign(
-        scores, xyxy, centres, torch.tensor([[16.0, 16, 48, 48]]), torch.tensor([[False, True, True]])
-    )
+    given = given_to(scores, xyxy, [16.0, 16, 48, 48], [False, True, True])
     taken = given.owner == 0
     assert (given.target[taken][:, 2] > 0).all()
     assert given.target[:, :2].sum() == 0
@@ -95,9 +114,65 @@ def test_a_tiny_box_is_still_learned() -> None:
     """A box between all cell centres is given to the cells round it."""
     centres, strides = cells(64, 64)
     xyxy = torch.cat((centres - strides[:, None] / 4, centres + strides[:, None] / 4), 1)
-    tiny = torch.tensor([[14.5, 14.5, 17.5, 17.5]])
-    given = assign(torch.full((len(centres), 1), 0.1), xyxy, centres, tiny, torch.tensor([[True]]))
+    given = given_to(torch.full((len(centres), 1), 0.1), xyxy, [14.5, 14.5, 17.5, 17.5], [True])
     assert (given.owner == 0).any()
+
+
+def assigned_one_by_one(
+    scores: np.ndarray, xyxy: np.ndarray, boxes: np.ndarray, allowed: np.ndarray
+) -> tuple:
+    """Do what `assign` does for one picture by loops over boxes and cells: the reference, slow and plain."""
+    centres = cells(64, 64)[0].numpy()
+    overlap = iou(boxes, xyxy)  # (M,A)
+    metric = np.zeros_like(overlap)
+    for row, box in enumerate(boxes):
+        room = 4 if min(box[2] - box[0], box[3] - box[1]) < 8 else 0
+        for cell, (x, y) in enumerate(centres):
+            if min(x - box[0], y - box[1], box[2] - x, box[3] - y) > -room:
+                best = scores[cell][allowed[row]].max()
+                metric[row, cell] = best**ALPHA * overlap[row, cell] ** BETA
+    owner, target = np.full(len(centres), -1), np.zeros_like(scores)
+    for row in range(len(boxes)):
+        for cell in np.argsort(-metric[row], kind="stable")[:TOP]:
+            other = owner[cell]
+            if metric[row, cell] > 0 and (other < 0 or overlap[row, cell] > overlap[other, cell]):
+                owner[cell] = row
+    for cell in np.flatnonzero(owner >= 0):
+        row = owner[cell]
+        mine = owner == row
+        share = metric[row, cell] / (metric[row, mine].max() + 1e-12) * overlap[row, mine].max()
+        target[cell, np.where(allowed[row], scores[cell], -1).argmax()] = share
+    return owner, target
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_batch_is_assigned_as_its_pictures_one_by_one(seed: int) -> None:
+    """Boxes that share cells, tiny ones, groups, and a picture without any: as the plain loops have it."""
+    rng = np.random.default_rng(seed)
+    centres, strides = (part.numpy() for part in cells(64, 64))
+    scores = rng.uniform(0.01, 0.9, (3, len(centres), 4)).astype(np.float32)
+    reach = (rng.uniform(0.3, 4, (3, len(centres), 4)) * strides[:, None]).astype(np.float32)
+    xyxy = np.concatenate((centres - reach[..., :2], centres + reach[..., 2:]), 2)
+    counts = [int(rng.integers(1, 7)), 0, int(rng.integers(1, 7))]
+    corner = [rng.uniform(0, 40, (count, 2)) for count in counts]
+    boxes = [np.hstack((c, c + rng.uniform(3, 30, c.shape))).astype(np.float32) for c in corner]
+    allowed = [rng.random((count, 4)) < 0.4 for count in counts]
+    for some in allowed:
+        some[np.arange(len(some)), rng.integers(0, 4, len(some))] = True
+    arrays = (torch.from_numpy(part) for part in (scores, xyxy, centres))
+    given = assign(*arrays, Boxes.of(boxes, allowed, torch.device("cpu")))
+    before = 0
+    for number in range(3):
+        owner, target = assigned_one_by_one(scores[number], xyxy[number], boxes[number], allowed[number])
+        np.testing.assert_array_equal(given.owner[number].numpy(), np.where(owner < 0, -1, owner + before))
+        np.testing.assert_allclose(given.target[number].numpy(), target, atol=1e-5)
+        before += counts[number]
+    weight = given.weight.numpy()
+    free = given.owner.numpy() < 0
+    assert (weight[free] == 1).all()
+    taken = np.concatenate(allowed)[given.owner.numpy()[~free]]
+    assert ((weight[~free] == 1) | taken).all()
+    assert (weight[~free].sum(1) == (~taken).sum(1) + 1).all()
 
 
 def test_unlabelled_classes_are_not_background() -> None:
@@ -296,6 +371,19 @@ def test_a_loss_that_is_not_finite_stops_it(tmp_path: Path) -> None:
     run.model.heads[0].box_out.bias.data[0] = math.nan
     with pytest.raises(TrainError, match="not finite"):
         loop.step(run.model, run.optimizer, one_batch([[True, False, False]], [False] * 3))
+
+
+def test_the_average_counts_pictures_and_not_batches() -> None:
+    """Four batches of 24 and one of 96 move it by the same share, whatever a GPU's batches are."""
+    few, many, model = nn.Linear(1, 1), nn.Linear(1, 1), nn.Linear(1, 1)
+    for average in (few, many):
+        average.weight.data.fill_(0.0)
+    model.weight.data.fill_(1.0)
+    for _ in range(4):
+        loop.follow(few, model, 10**7, 24)
+    loop.follow(many, model, 10**7, 96)
+    assert few.weight.item() == pytest.approx(many.weight.item(), rel=1e-4)
+    assert few.weight.item() == pytest.approx(1 - loop.EMA_DECAY**4, rel=1e-4)
 
 
 def test_the_schedule_rises_and_falls() -> None:
