@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,12 @@ from agent.infer import Detector
 from benchmarks.page import markdown, rewrite
 from export.assess import Assessment, assess
 from export.data import load_recipe, read_recipe
-from export.evaluate import Score, detector_for, judge, look
+from export.evaluate import Score, Seen, detector_for, judge, look
 from export.faces import Faces, gather, tell
 from export.model import Convolution, Ghost
 from export.picture import JUDGED
 from export.progress import watched
-from export.scores import Interval, draw, ratio
+from export.scores import Interval, draw, ratio, side
 from export.zoo import FAMILY, cost
 
 ROOT = Path(__file__).parent.parent
@@ -36,6 +36,8 @@ MODELS = ROOT / "agent" / "models"
 BEGIN, END = "<!-- figures: python -m benchmarks.papers -->", "<!-- end of figures -->"
 EVALUATE, SPEED, PAPERS = "E", "S", "P"  # as the line above the tables says
 TIGHT = ("aizoo", "andrewmvd")  # sources whose boxes are round faces; `ditface` boxes whole heads
+FROM = (0, 8, 12, 16, 24, 32)  # pixels
+NEAR = 0.7  # of a least size: boxes under it are left out too
 ROAD = ("car", "motorcycle", "bus", "truck")
 
 
@@ -182,6 +184,24 @@ def finding(assessment: Assessment) -> Iterable[tuple[str, ...]]:
         yield f"{name} px", str(s.truths), str(s.recall), f"{s.recall_at_90:.3f}", *states
 
 
+def from_size(seen: Sequence[Seen], least: float) -> list[Seen]:
+    """Return what was seen without faces under a size, pixels: they are hidden, boxes well under it gone."""
+
+    def large(one: Seen) -> Seen:
+        allowed = one.picture.allowed & (side(one.picture.boxes) >= least)[:, None]
+        found = one.found[side(one.found.xyxy) >= NEAR * least]
+        return one._replace(picture=replace(one.picture, allowed=allowed), found=found)
+
+    return [large(one) for one in seen]
+
+
+def what_small_ones_cost(assessment: Assessment) -> Iterable[tuple[str, ...]]:
+    """Yield a row for each source and class: AP50 of faces from each size on, and how many those are."""
+    judged = [judge(from_size(assessment.seen, least), assessment.names) for least in FROM]
+    for scores in zip(*judged, strict=True):
+        yield scores[0].source, scores[0].label, *(f"{s.ap50:.3f} of {s.truths}" for s in scores)
+
+
 def traffic(data: Path, name: str) -> list[Score]:
     """Score a packaged traffic model: views from above, and all of `vehicles` that label the road classes."""
     detector, recipe = detector_for(MODELS / name), load_recipe("traffic")
@@ -229,6 +249,7 @@ def tables(data: Path, path: Path, figures: dict[str, Any]) -> str:
     claims = ("claim", "paper, %", "ours, % (95 %)", "command", "verdict")
     columns = ("source", "class", "boxes", "AP50", "AP50-95", "precision", "recall")
     sizes = ("size", "faces", "found at score 0.25", "recall at precision 0.9", "mask right", "no mask right")
+    costs = ("source", "class", *(f"from {least} px" if least else "all" for least in FROM))
     large = tell(faces.where(faces.size >= 32))["given found"]
     return (
         f"Mask model: `{path.name}`, sha256 `{assessment.sha256[:12]}`, {assessment.pictures} pictures of "
@@ -242,6 +263,8 @@ def tables(data: Path, path: Path, figures: dict[str, Any]) -> str:
         f"\nOf found faces of 32 px and more the state is right for {large['mask right']} masked, "
         f"{large['no mask right']} bare.\n"
         + _incorrect(assessment)
+        + "\nWhat the smallest faces cost, AP50 of faces from a size on (boxes under 0.7 of it are left out "
+        + f"too):\n\n{markdown(costs, what_small_ones_cost(assessment))}"
         + road(data, "gb-yolo-n-traffic.onnx", "384x640, the usual one")
         + road(data, "gb-yolo-n-traffic-square.onnx", "640x640, for small vehicles seen from above")
     )

@@ -9,9 +9,20 @@ pytest.importorskip("torch", reason="PyTorch is only in the `export` extra")
 
 from benchmarks import cards, equal, free
 from benchmarks.page import insert, markdown
-from benchmarks.papers import BEGIN, END, PAGE, first_paper, second_paper, verdict
+from benchmarks.papers import (
+    BEGIN,
+    END,
+    FROM,
+    NEAR,
+    PAGE,
+    first_paper,
+    from_size,
+    second_paper,
+    verdict,
+    what_small_ones_cost,
+)
 from export.faces import gather
-from export.scores import Interval
+from export.scores import Interval, side
 from tests.unit.test_export_report import NAMES, assessment
 
 VERDICTS = ("reproduced", "exceeded", "not reached", "cannot be compared")
@@ -42,6 +53,22 @@ def test_every_claim_has_a_verdict() -> None:
     speed = {row[0]: row[2] for row in rows if row[0].startswith("speed against")}
     assert list(speed.values()) == ["not measured yet", "2.50 x"]
     assert all(line.count("|") == 6 for line in markdown(("a",) * 5, rows).splitlines())
+
+
+def test_from_a_size_on_smaller_faces_count_for_nothing() -> None:
+    """Neither as a face that is missing nor, where a box lies on them, as an invention; the others stay."""
+    whole = assessment()
+    sizes = np.concatenate([side(one.picture.boxes[one.picture.allowed.any(1)]) for one in whole.seen])
+    least = float(np.median(sizes))
+    rows = list(what_small_ones_cost(whole))
+    assert rows
+    assert all(len(row) == 2 + len(FROM) for row in rows)
+    large = from_size(whole.seen, least)
+    kept = np.concatenate([side(one.picture.boxes[one.picture.allowed.any(1)]) for one in large])
+    np.testing.assert_array_equal(np.sort(kept), np.sort(sizes[sizes >= least]))
+    assert [len(one.picture.boxes) for one in large] == [len(one.picture.boxes) for one in whole.seen]
+    assert all((side(one.found.xyxy) >= NEAR * least).all() for one in large)
+    assert [len(one.found) for one in from_size(whole.seen, 0)] == [len(one.found) for one in whole.seen]
 
 
 def test_the_page_keeps_its_words() -> None:
