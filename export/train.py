@@ -210,9 +210,8 @@ class Run:
             soften(self.model)
             soften(self.average)
         self.softened = softened
-        self.recipe = self.recipe | {
-            "licence": state["recipe"]["licence"]
-        }  # it says what the training began with
+        said = {"licence": state["recipe"]["licence"]}  # what it began with may have its own
+        self.recipe = self.recipe | said
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
