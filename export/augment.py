@@ -50,8 +50,7 @@ class Augmentation:
     """Say how a training picture is varied; `fit` (height, width) is what scale 1 fits a picture into.
 
     `size` is the side of a batch's pictures, or their (height, width). Every other cut is turned, by `roll`
-    degrees (one sigma); what is in a box is then taken as an ellipse. `tint` is the share of pictures whose
-    hues are all turned by one angle.
+    degrees (one sigma); what is in a box is then taken as an ellipse.
     """
 
     size: int | tuple[int, int]
@@ -59,7 +58,6 @@ class Augmentation:
     scale: tuple[float, float] = (0.3, 1.7)
     mosaic: float = 0.75
     roll: float = 0.0
-    tint: float = 0.0
     hue: float = 0.02
     saturation: float = 0.6
     value: float = 0.4
@@ -136,9 +134,8 @@ def _colour(canvas: Uint8, how: Augmentation, rng: np.random.Generator) -> Uint8
     """Vary hue, saturation, light and sharpness; return RGB."""
     hue, saturation, value = 1 + rng.uniform(-1, 1, 3) * (how.hue, how.saturation, how.value)
     ramp = np.arange(256)
-    turned = float(rng.uniform(0, 180)) if how.tint and rng.random() < how.tint else 0.0
     table = np.stack(
-        ((ramp * hue + turned) % 180, np.clip(ramp * saturation, 0, 255), np.clip(ramp * value, 0, 255)), -1
+        ((ramp * hue) % 180, np.clip(ramp * saturation, 0, 255), np.clip(ramp * value, 0, 255)), -1
     ).astype(np.uint8)[None]  # (1,256,3)
     hsv = cv2.LUT(cv2.cvtColor(canvas, cv2.COLOR_BGR2HSV), table)
     rgb = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)

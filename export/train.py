@@ -266,9 +266,8 @@ def augmentation(recipe: dict[str, Any], part: int) -> Augmentation:
     low, high = recipe["scale"]
     height, width = recipe["finish"]["size"] if part == 2 else recipe["fit"]
     size = (height, width) if part == 2 else recipe["size"]
-    mosaic = 0.0 if part else recipe["mosaic"]
-    roll, tint = recipe.get("roll", 0.0), recipe.get("tint", 0.0)
-    return Augmentation(size, (height, width), (low, high), mosaic, roll, tint)
+    mosaic, roll = 0.0 if part else recipe["mosaic"], recipe.get("roll", 0.0)
+    return Augmentation(size, (height, width), (low, high), mosaic, roll)
 
 
 def bar(run: Run, loss: float, speed: float) -> str:

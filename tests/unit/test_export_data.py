@@ -16,7 +16,6 @@ from export.picture import Picture, read_labels, turn_boxes
 from export.sources import is_free
 
 NAMES = ["person", "car", "bus"]
-NOTHING = np.zeros(3, np.bool_)
 
 
 @pytest.mark.parametrize(
@@ -235,27 +234,6 @@ def test_without_roll_nothing_is_turned(monkeypatch: pytest.MonkeyPatch) -> None
     """A recipe without `roll` makes the batches that it made before there was one."""
     monkeypatch.setattr(augment, "_roll", lambda *_: pytest.fail("turned"))
     make_batch(scene(), Augmentation(96, (96, 96)), 8, (1, 1))
-
-
-def test_tint_turns_all_colours_and_nothing_else() -> None:
-    """Every picture has its hues turned by an angle of its own; boxes, light and grey stay as they were."""
-    plain = {"hue": 0, "saturation": 0, "value": 0}
-    how = [Augmentation(96, (96, 96), (1, 1), 0.0, tint=share, **plain) for share in (0.0, 1.0)]
-    image = np.full((96, 96, 3), 120, np.uint8)
-    image[30:60, 30:60] = (30, 30, 200)
-    picture = Picture(
-        image, np.asarray([[30, 30, 60, 60]], np.float32), np.eye(3, dtype=bool)[:1], NOTHING, "s"
-    )
-    hues = []
-    for number in range(12):
-        first, second = (make_batch([picture], each, 1, (3, number)) for each in how)
-        one, other = (cv2.cvtColor(batch.pictures[0], cv2.COLOR_RGB2HSV) for batch in (first, second))
-        hues.append(int(other[45, 45, 0]) if other[45, 45, 1] else -1)  # one picture in twenty is made grey
-        assert abs(int(other[5, 5, 2]) - 120) <= 2
-        assert other[5, 5, 1] <= 6
-        assert one[45, 45, 0] in (0, 179) or not one[45, 45, 1]
-        np.testing.assert_array_equal(second.boxes[0][:, 1::2], [[30, 60]])
-    assert len(set(hues)) > 8
 
 
 def labelled(source: str, *classes: tuple[int, ...]) -> Picture:
