@@ -35,22 +35,28 @@ from export.zoo import make_model
 CLASSES = ".class_out."  # the arrays that depend on which classes there are
 
 
-def thaw(path: Path, canvases: Iterable[NDArray[np.uint8]]) -> tuple[Network, dict[str, Any]]:
-    """Return the network in a float file as one that learns, and its recipe; canvases (B,h,w,3) RGB.
+def read_file(path: Path) -> tuple[Network, dict[str, Any]]:
+    """Return the melted network in a float file, and its recipe.
 
     Raises `TrainError` for a file that `gb-export onnx` did not write in float.
     """
-    if not path.exists():
-        raise TrainError(f"{path}: no such file to start from")
     try:
         proto = onnx.load(path)
         said = {entry.key: entry.value for entry in proto.metadata_props}
         recipe: dict[str, Any] = json.loads(said["recipe"])
-        melted = read_back(proto, melt(make_model(recipe)))
-    except (DecodeError, KeyError, IndexError, ValueError, RuntimeError):
+        return read_back(proto, melt(make_model(recipe))), recipe
+    except (DecodeError, OSError, KeyError, IndexError, ValueError, RuntimeError):
         raise TrainError(
             f"{path}: not a float file of this `gb-export onnx`; start from such a file, or a checkpoint"
         ) from None
+
+
+def thaw(path: Path, canvases: Iterable[NDArray[np.uint8]]) -> tuple[Network, dict[str, Any]]:
+    """Return the network in a float file as one that learns, and its recipe; canvases (B,h,w,3) RGB.
+
+    Raises `TrainError` as `read_file` does.
+    """
+    melted, recipe = read_file(path)
     return unmelt(melted, make_model(recipe), canvases), recipe
 
 

@@ -38,7 +38,7 @@ from export.model import Network, Raw
 from export.picture import Picture
 from export.soften import END as SHARP
 from export.soften import is_soft, sharpen, soften
-from export.thaw import adopt, thaw
+from export.thaw import adopt, read_file, thaw
 from export.zoo import make_model, parameters
 
 EMA_DECAY = 0.9995  # of the moving average, for a batch of EMA_BATCH
@@ -248,6 +248,19 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     return state
 
 
+def check_weights(path: Path) -> None:
+    """Raise `TrainError` for weights that no training can begin with."""
+    if not path.exists():
+        raise TrainError(
+            f"{path}: no such file to begin with; --weights takes the name of a model that comes along (traffic, "
+            "mask, mask-free), a float .onnx of `gb-export onnx`, or a checkpoint"
+        )
+    if path.suffix == ".onnx":
+        read_file(path)
+    else:
+        load_checkpoint(path)
+
+
 def _read_checkpoint(path: Path) -> dict[str, Any]:
     if not path.exists():
         raise TrainError(f"{path}: no such checkpoint; train first, or give another by --checkpoint")
@@ -318,6 +331,8 @@ def train(recipe: dict[str, Any], data: Path, plan: Plan, folder: Path | None = 
     stop = Stop()
     run = Run(recipe, plan, folder or cache_folder(recipe))
     resumed = run.resume()
+    if plan.weights and not resumed:
+        check_weights(plan.weights)  # at once: to read the pictures may take minutes
     pictures = read_recipe(recipe, data, "train")
     if not pictures:
         raise DataError(f"{data}: no training pictures")

@@ -14,16 +14,16 @@ from export.model import (  # noqa: E402
     Fusion,
     GBYolo,
     Ghost,
+    Network,
     cells,
 )
 from export.zoo import FAMILY, cost, make_model, parameters  # noqa: E402
 
 
-def stirred(classes: int = 6) -> GBYolo:
-    """Return a network whose norms and fusion weights are not at their start."""
-    torch.manual_seed(1)
-    model = GBYolo(classes).eval()
-    for module in model.modules():
+def stir(model: Network, seed: int = 1) -> Network:
+    """Move a network's norms and fusion weights away from their start."""
+    torch.manual_seed(seed)
+    for module in model.eval().modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.running_mean.normal_(0, 0.1)
             module.running_var.uniform_(0.5, 2)
@@ -32,6 +32,12 @@ def stirred(classes: int = 6) -> GBYolo:
         if isinstance(module, Fusion):
             module.weight.data.uniform_(0.2, 2)
     return model
+
+
+def stirred(classes: int = 6) -> Network:
+    """Return a network whose norms and fusion weights are not at their start."""
+    torch.manual_seed(1)
+    return stir(GBYolo(classes))
 
 
 def test_size_and_shapes() -> None:

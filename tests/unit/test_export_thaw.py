@@ -14,47 +14,25 @@ import export.widen as widening  # noqa: E402
 from export.__main__ import main  # noqa: E402
 from export.augment import make_batch  # noqa: E402
 from export.errors import TrainError  # noqa: E402
-from export.model import Fusion, Network, Raw  # noqa: E402
+from export.model import Network, Raw  # noqa: E402
 from export.picture import Picture  # noqa: E402
 from export.thaw import adopt, thaw  # noqa: E402
 from export.to_onnx import describe, export, melt, write  # noqa: E402
 from export.weak import MODELS, packaged  # noqa: E402
 from export.widen import widen  # noqa: E402
 from export.zoo import make_model, parameters  # noqa: E402
+from tests.unit.test_export_model import stir  # noqa: E402
+from tests.unit.test_export_train import RECIPE as SMALL  # noqa: E402
 
 SIZE = (96, 128)
-RECIPE = {
-    "name": "small",
-    "task": "test",
-    "names": ["a", "b"],
-    "licence": "none needed",
-    "seed": 1,
-    "size": 96,
-    "fit": [96, 96],
-    "scale": [0.8, 1.2],
-    "mosaic": 0.0,
-    "batch": 2,
-    "learning_rate": 2e-3,
-    "weight_decay": 0.0,
-    "images": 8,
-    "source": [],
-}
+RECIPE = SMALL | {"task": "test", "names": ["a", "b"], "size": 96, "fit": [96, 96], "mosaic": 0.0}
 RNG = np.random.default_rng(5)
 
 
 def learned(**changes: object) -> Network:
     """Return a network whose norms, fusion weights and classes are not at their start."""
     torch.manual_seed(4)
-    model = make_model(RECIPE | changes).eval()
-    for module in model.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.running_mean.normal_(0, 0.1)
-            module.running_var.uniform_(0.5, 1.5)
-            module.weight.data.uniform_(0.5, 1.5)
-            module.bias.data.normal_(0, 0.2)
-        if isinstance(module, Fusion):
-            module.weight.data.uniform_(0.2, 2)
-    return model
+    return stir(make_model(RECIPE | changes), 4)
 
 
 def views(count: int = 2) -> list[np.ndarray]:
@@ -162,17 +140,30 @@ def test_a_training_begins_with_a_file(tmp_path: Path, monkeypatch: pytest.Monke
     assert loop.load_checkpoint(again)["recipe"]["licence"].endswith("none needed")
 
 
+def test_wrong_weights_are_said_before_the_pictures_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waits for minutes to hear that a name was mistyped."""
+    monkeypatch.setattr(loop, "read_recipe", lambda *_: pytest.fail("read"))
+    for path, reason in (
+        (Path("none.onnx"), "no such file to begin with; --weights takes the name"),
+        (Path("none.pt"), "no such file to begin with; --weights takes the name"),
+        (packaged("mask-int8"), "not a float file of this `gb-export onnx`"),
+    ):
+        with pytest.raises(TrainError, match=reason):
+            loop.train(RECIPE, tmp_path, loop.Plan(threads=1, weights=path), tmp_path / "run")
+
+
 def test_what_cannot_begin_a_training_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A missing file, an int8 one and one of another exporter end with one line and exit code 1."""
     whole = describe(RECIPE, SIZE, 5, "1")
     other, _ = write(melt(learned()), SIZE, {key: value for key, value in whole.items() if key != "recipe"})
     onnx.save(other, tmp_path / "other.onnx")
     (tmp_path / "broken.onnx").write_bytes(b"not a model")
-    for path in (packaged("mask-int8"), tmp_path / "other.onnx", tmp_path / "broken.onnx"):
+    none = tmp_path / "none.onnx"
+    for path in (packaged("mask-int8"), tmp_path / "other.onnx", tmp_path / "broken.onnx", none):
         with pytest.raises(TrainError, match="not a float file of this `gb-export onnx`"):
             thaw(path, views())
-    with pytest.raises(TrainError, match="no such file to start from"):
-        thaw(tmp_path / "none.onnx", views())
     assert packaged("traffic") == MODELS / "gb-yolo-n-traffic.onnx"
     assert packaged("my.onnx") == Path("my.onnx")
     with pytest.raises(SystemExit):
