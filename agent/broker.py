@@ -380,6 +380,8 @@ async def connect(
         await client.open(will, patience)
         undo.pop_all()
     pulse = asyncio.get_running_loop().create_task(client.run(), name="broker-pulse")
+    # Without its pulse a connection would die unnoticed: whatever ends the one ends the other.
+    pulse.add_done_callback(lambda _: client.close(gently=False))
     left_well = False
     try:
         yield client
@@ -387,5 +389,6 @@ async def connect(
     finally:
         client.close(gently=left_well)
         pulse.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await pulse
+        await asyncio.wait([pulse])
+        if not pulse.cancelled():
+            pulse.result()

@@ -27,6 +27,7 @@ from agent.pipeline import Pipeline
 from agent.publish import Delivery
 from agent.resources import Sampler
 from agent.spool import Spool, SpoolError, SpoolWorker
+from agent.tasks import lasting
 from agent.watchdog import Watchdog, notify
 
 log = logging.getLogger("gb-agent")
@@ -147,9 +148,11 @@ class Node:
             state=self._state,
             on_want=lambda payload: self._want(payload, delivery),
             on_command=lambda payload: self._command(payload, delivery),
+            alive=lambda seconds: self._watchdog.progress("delivery", seconds),
         )
         async with asyncio.TaskGroup() as downstream:
-            downstream.create_task(delivery.run(), name="delivery")
+            work = lasting(delivery.run(), "delivery", asked=stop.is_set)
+            downstream.create_task(work, name="delivery lasts")
             try:
                 await self._watch_cameras(delivery, stop)
             finally:
@@ -160,11 +163,14 @@ class Node:
         try:
             async with asyncio.TaskGroup() as upstream:
                 cameras = [
-                    upstream.create_task(self._watch_one(pipeline, delivery), name=f"camera {name}")
+                    upstream.create_task(
+                        lasting(self._watch_one(pipeline, delivery), f"camera {name}", asked=stop.is_set),
+                        name=f"camera {name} lasts",
+                    )
                     for name, pipeline in self._pipelines.items()
                 ]
-                upstream.create_task(self._sample(), name="resources")
-                upstream.create_task(self._watchdog.run(), name="watchdog")
+                for name, work in (("resources", self._sample()), ("watchdog", self._watchdog.run())):
+                    upstream.create_task(lasting(work, name), name=f"{name} lasts")
                 notify("READY=1")
                 log.info("watching %s", ", ".join(self._pipelines))
                 await stop.wait()

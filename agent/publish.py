@@ -12,6 +12,8 @@ What always holds:
   again later.
 * The retained `state` says online while this runs; the broker's copy of our last will says the contrary.
 * Live frames are QoS 0 through the same connection, and are dropped and counted when it is away or slow.
+* Each step of its life is told to `alive`, with the seconds until the next one at the latest: a delivery that
+  neither stands nor tries again is noticed by whoever listens there.
 """
 
 from __future__ import annotations
@@ -23,12 +25,14 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import msgspec
 
 from agent import wire
 from agent.broker import Broker, BrokerError, Client, Message, RefusedError, connect
 from agent.spool import Sealed, SpoolWorker
+from agent.tasks import alone, lasting
 
 _log = logging.getLogger("gb.publish")
 
@@ -41,6 +45,9 @@ _FIRST_DELAY = 0.5
 _STEADY_SECONDS = 10.0  # a connection that has lived this long was a good one
 _STATE_SECONDS = 0.2  # at least, between two states
 _GOODBYE_SECONDS = 3.0  # for the last acknowledgements when we are asked to stop
+_TURN_SECONDS = 5.0  # a connection that stands says so at least this often
+_SLACK_SECONDS = 20.0  # that a step may take longer than it should
+_CONNECT_SECONDS = 120.0  # to connect, at most: a resolver that does not answer is waited for that long
 
 Handler = Callable[[bytes], Awaitable[None]]
 
@@ -56,6 +63,16 @@ class _Flight:
     sending: bool = False
 
 
+class Standing(NamedTuple):
+    """Whether the broker is there, for how many seconds it has been so, how often it was tried since, and what
+    is wrong (one line for a person; empty while all is well)."""
+
+    connected: bool
+    seconds: float
+    tries: int
+    problem: str
+
+
 class _Finished(Exception):
     """Asked to stop, and done with the goodbyes."""
 
@@ -65,7 +82,8 @@ class Delivery:
 
     `state()` gives what is published as the node's state. `on_want`, `on_command` get the payloads of
     `want` and `cmd`. `window`: batches on their way at most. `delay_cap`: seconds between two tries to
-    connect, at most; 30 suits a few hundred nodes, 60 suits thousands.
+    connect, at most; 30 suits a few hundred nodes, 60 suits thousands. `alive`: called at each step with the
+    seconds until the next one, at most.
     """
 
     def __init__(
@@ -81,6 +99,7 @@ class Delivery:
         delay_cap: float = 30.0,
         resend_seconds: float = RESEND_SECONDS,
         chance: random.Random | None = None,
+        alive: Callable[[float], None] = lambda seconds: None,
     ) -> None:
         self.problem = "not connected yet"  # one line for a person; empty while all is well
         self.live_dropped = 0
@@ -94,7 +113,10 @@ class Delivery:
         self._delay_cap = delay_cap
         self._resend_seconds = resend_seconds
         self._chance = chance or random.Random()
+        self._alive = alive
         self._client: Client | None = None
+        self._turned = time.monotonic()  # when the connection came or went
+        self._tries = 0  # since then
         self._flights: dict[tuple[int, int], _Flight] = {}
         self._position = 0
         self._probe_at = 0.0  # while no aggregator listens: when to try again; else 0
@@ -107,6 +129,10 @@ class Delivery:
     def connected(self) -> bool:
         """True while the broker is there."""
         return self._client is not None
+
+    def standing(self) -> Standing:
+        """Return how the connection stands."""
+        return Standing(self.connected, time.monotonic() - self._turned, self._tries, self.problem)
 
     def state_changed(self) -> None:
         """Publish the state anew, soon."""
@@ -134,25 +160,24 @@ class Delivery:
 
     async def run(self) -> None:
         """Connect, deliver, reconnect, until asked to stop."""
-        tries = 0
+        failures = 0
         while not self._stop.is_set():
             began = time.monotonic()
+            self._tries += 1
+            self._alive(_CONNECT_SECONDS)
             try:
-                await self._connect_and_serve()
+                await alone(self._connect_and_serve(), "connection")
             except BrokerError as error:
                 self._say(str(error))
-            tries = 0 if time.monotonic() - began > _STEADY_SECONDS else tries + 1
-            await self._pause(tries)
+            failures = 0 if time.monotonic() - began > _STEADY_SECONDS else failures + 1
+            await self._pause(failures)
         await self._spool.close_batch()
 
-    async def _pause(self, tries: int) -> None:
+    async def _pause(self, failures: int) -> None:
         """Wait a random time up to a bound that doubles (full jitter); stop cuts it short."""
-        bound = min(self._delay_cap, _FIRST_DELAY * 2 ** min(tries, 20))
-        try:
-            async with asyncio.timeout(self._chance.uniform(0, bound)):
-                await self._stop.wait()
-        except TimeoutError:
-            return
+        bound = min(self._delay_cap, _FIRST_DELAY * 2 ** min(failures, 20))
+        self._alive(bound + _SLACK_SECONDS)
+        await _either(self._stop, self._chance.uniform(0, bound))
 
     async def _connect_and_serve(self) -> None:
         will = self._state_message(online=False)
@@ -160,23 +185,34 @@ class Delivery:
             for kind in ("ack", "want", "cmd"):
                 await client.subscribe(wire.topic(self._node, kind))
             for flight in self._flights.values():
-                flight.due, flight.sending = 0.0, False
+                flight.due = 0.0
+                flight.sending = False
             self._probe_at = 0.0
-            self._client = client
+            self._turn(client)
             self._say("")
             try:
                 await self._serve(client)
             finally:
-                self._client = None
+                self._turn(None)
+
+    def _turn(self, client: Client | None) -> None:
+        """Note that the connection has come or gone."""
+        self._client = client
+        self._turned = time.monotonic()
+        self._tries = 0
 
     async def _serve(self, client: Client) -> None:
         lost: BrokerError | None = None  # raised below: what is raised in `except*` becomes a group again
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._announce(client), name="publish-state")
-                group.create_task(self._receive(client), name="publish-receive")
-                group.create_task(self._send(client, group), name="publish-send")
-                group.create_task(self._say_goodbye(client), name="publish-goodbye")
+                for name, work in (
+                    ("state", self._announce(client)),
+                    ("receive", self._receive(client)),
+                    ("send", self._send(client, group)),
+                    ("goodbye", self._say_goodbye(client)),
+                ):
+                    part = lasting(work, f"publish-{name}", expected=(BrokerError, _Finished))
+                    group.create_task(part, name=f"{name} lasts")
         except* _Finished:
             pass
         except* BrokerError as errors:
@@ -189,6 +225,7 @@ class Delivery:
     async def _send(self, client: Client, group: asyncio.TaskGroup) -> None:
         """Keep the window full, and send what is due."""
         while True:
+            self._alive(_TURN_SECONDS + _SLACK_SECONDS)
             self._spool.ready.clear()
             wait = await self._spool.close_due()
             room = self._window - len(self._flights)
@@ -200,7 +237,7 @@ class Delivery:
                 flight.sending = True
                 group.create_task(self._send_one(client, flight), name="publish-batch")
             pause = self._next_send() - now
-            await _either(self._spool.ready, min(pause, _RESEND_CAP if wait is None else wait))
+            await _either(self._spool.ready, min(pause, _TURN_SECONDS, _RESEND_CAP if wait is None else wait))
 
     def _due(self, now: float) -> list[_Flight]:
         """Return what is to be sent now: while nobody listens, only the oldest, now and then."""
@@ -230,8 +267,9 @@ class Delivery:
             self._heard() if heard else self._unheard(flight)
         except RefusedError as error:
             self._say(str(error))
-        flight.sending = False
-        self._spool.ready.set()
+        finally:
+            flight.sending = False
+            self._spool.ready.set()
 
     def _heard(self) -> None:
         """An aggregator listens: what nobody heard goes out at once."""

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 
 from agent import wire
 from agent.broker import Message
+from agent.tasks import lasting
 from aggregator import answers
 from aggregator.auth import Auth
 from aggregator.beside import Beside
@@ -114,19 +115,22 @@ class Centre:
         from aggregator.enrol import take_joins
 
         await self.fleet.load()
+        parts = {
+            "ingest": self.ingest.run(),
+            "fleet": self.fleet.run(),
+            "watches": self.watches.run(),
+            "beside": self.beside.run(),
+            "configs": self.show_configs(),
+            "wants": self.wants.run(),
+            "health": self.show_health(),
+            "rest": self.link.take_rest(self.take, self.wants.publish_again),
+            "events": self.link.take_events(self.ingest.put),
+        }
         async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(self.ingest.run(), name="ingest"),
-                group.create_task(self.fleet.run(), name="fleet"),
-                group.create_task(self.watches.run(), name="watches"),
-                group.create_task(self.beside.run(), name="beside"),
-                group.create_task(self.show_configs(), name="configs"),
-                group.create_task(self.wants.run(), name="wants"),
-                group.create_task(self.show_health(), name="health"),
-                group.create_task(take_joins(self.config), name="joins"),
-                group.create_task(self.link.take_rest(self.take, self.wants.publish_again), name="rest"),
-                group.create_task(self.link.take_events(self.ingest.put), name="events"),
-            ]
+            joins = lasting(take_joins(self.config), "joins", asked=lambda: True)
+            tasks = [group.create_task(joins, name="joins lasts")]
+            for name, work in parts.items():
+                tasks.append(group.create_task(lasting(work, name), name=f"{name} lasts"))
             try:
                 yield group
             finally:

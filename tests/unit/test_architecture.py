@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("agent", "aggregator", "export")
 MAY_IMPORT = {
     "agent": set(),
-    "aggregator": {"agent.wire", "agent.broker", "agent.boxes", "agent.geometry"},
+    "aggregator": {"agent.wire", "agent.broker", "agent.boxes", "agent.geometry", "agent.tasks"},
     "export": {"agent.answer", "agent.boxes", "agent.geometry", "agent.infer", "agent.scene"},
 }
 

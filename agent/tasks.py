@@ -1,0 +1,77 @@
+"""Tasks that must last: whatever way one of them ends unasked, its process ends, and a supervisor restarts it.
+
+Two habits of asyncio make this a module of its own:
+
+* A task group takes a child that was *cancelled* for one that was asked to end: it goes on without it, silently.
+* Up to Python 3.12 a group whose child has failed leaves the task it stands in marked as being cancelled
+  (`cancelling()` stays 1), and up to 3.11.2 the next `asyncio.timeout` of that task then raises
+  CancelledError in the place of TimeoutError. So work that may fail and is done again runs in a task of its
+  own, `alone`: the mark goes with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+_log = logging.getLogger("gb.tasks")
+
+T = TypeVar("T")
+
+
+class EndedError(Exception):
+    """A task has ended that nobody had asked to end."""
+
+
+async def alone(work: Coroutine[Any, Any, T], name: str) -> T:
+    """Do `work` in a task of its own; return or raise what it does. Raise EndedError if it was cancelled."""
+    task = asyncio.get_running_loop().create_task(work, name=name)
+    await _wait_for(task)
+    if task.cancelled():
+        raise EndedError(f"the task {name!r} was cancelled, and nobody had asked it to end")
+    return task.result()
+
+
+async def lasting(
+    work: Coroutine[Any, Any, Any],
+    name: str,
+    *,
+    asked: Callable[[], bool] = lambda: False,
+    expected: tuple[type[Exception], ...] = (),
+) -> None:
+    """Do `work` in a task of its own, which may end only in the ways named here, or cancelled from outside.
+
+    Args:
+        work: What lasts.
+        name: Of its task, for the log.
+        asked: Tells whether it may return by now.
+        expected: What it may raise; the caller deals with that.
+
+    Raises:
+        EndedError: It returned or was cancelled, unasked.
+        Exception: What it raised.
+    """
+    task = asyncio.get_running_loop().create_task(work, name=name)
+    await _wait_for(task)
+    fault = None if task.cancelled() else task.exception()
+    if fault is None and not task.cancelled() and asked():
+        return
+    if isinstance(fault, expected):
+        raise fault
+    how = "it was cancelled" if task.cancelled() else f"it raised {fault!r}" if fault else "it returned"
+    _log.critical("the task %r has ended: %s. The process ends, to be started again", name, how)
+    raise fault or EndedError(f"the task {name!r} has ended: {how}")
+
+
+async def _wait_for(task: asyncio.Task[Any]) -> None:
+    """Wait until a task has ended in whatever way; if we are cancelled, so is the task, first."""
+    try:
+        await asyncio.wait([task])
+    except asyncio.CancelledError:
+        task.cancel()
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.result()  # what went wrong on the way out
+        raise
