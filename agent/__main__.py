@@ -8,11 +8,17 @@ import json
 import logging
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from agent import config as configuration
+from agent import inquiry
 from agent.config import CameraConfig, Config, ConfigError
+from agent.spoolfile import SpoolError, read_status
 
 DEFAULT_CONFIG = Path("/etc/gb-agent/agent.toml")
 _EPOCHS = 5  # a start each; `status --json` tells all of them
@@ -45,7 +51,9 @@ def parser() -> argparse.ArgumentParser:
 
     add("run", run, "Watch the cameras, count, and send the facts. Ends on SIGTERM with nothing lost.")
     add("check", check, "Try the config, each camera, each model and the broker; say in words what is wrong.")
-    status = add("status", show_status, "Show what is on disk and what the centre has confirmed.")
+    status = add(
+        "status", show_status, "Show whether it is connected, what waits, and what the centre has confirmed."
+    )
     status.add_argument("--json", action="store_true", help="for programs")
     bench = add("bench", measure, "Measure each stage on this box, and say which model fits it.")
     bench.add_argument("--frames", type=_count, default=100, help="frames to measure (default: %(default)s)")
@@ -107,13 +115,22 @@ def _say(good: bool, text: str) -> bool:
 
 
 def _check_state_dir(config: Config) -> bool:
+    from agent.spoolfile import free_bytes, full, reserve
+
     folder = Path(config.state_dir)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / ".check").touch()
+        (folder / ".check").write_bytes(bytes(4096))
         (folder / ".check").unlink()
+        free = free_bytes(config.spool_path)
     except OSError as error:
-        return _say(False, f"state_dir {folder}: {error.strerror}. Make it and let this user write there")
+        return _say(
+            False,
+            f"state_dir {folder}: {error.strerror}. Make it and let this user write there: "
+            "till then events are kept in memory only",
+        )
+    if free <= reserve(config.spool.limit_mb << 20):
+        return _say(False, f"state_dir {folder}: {full(config.spool_path)}")
     return _say(True, f"state_dir {folder}")
 
 
@@ -125,14 +142,28 @@ async def _check_broker(config: Config) -> bool:
 
     broker = node.broker(config)
     try:
+        answer = inquiry.ask(Path(config.state_dir))
+        if answer is not None:
+            standing = answer.connection
+            return _say(standing.connected, f"broker: the agent is running, {_in_words(standing)}")
         if in_use(config.spool_path):
-            return _say(True, f"broker {broker}: not tried, the agent is running; ask `gb-agent status`")
+            return _say(False, f"broker {broker}: an agent is running that does not say how it stands")
         async with connect(broker):
             return _say(True, f"broker {broker}")
     except OSError as error:
         return _say(False, f"state_dir {config.state_dir}: {error.strerror}")
-    except BrokerError as error:
+    except (BrokerError, inquiry.SilentError) as error:
         return _say(False, f"broker {error}")
+
+
+def _in_words(standing: inquiry.Connection) -> str:
+    """Return whether the agent is connected, since when, and what is wrong."""
+    since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(standing.since / 1000))
+    if standing.connected:
+        doubt = f"; but {standing.problem}" if standing.problem else ""
+        return f"connected to {standing.broker} since {since}{doubt}"
+    why = standing.problem.removeprefix(f"{standing.broker}: ")
+    return f"not connected to {standing.broker} since {since}, tried {standing.tries} time(s): {why}"
 
 
 def _check_model(name: str, camera: CameraConfig) -> bool:
@@ -158,25 +189,49 @@ def _check_camera(name: str, camera: CameraConfig) -> bool:
 
 
 def show_status(options: argparse.Namespace) -> int:
-    """Show the spool's account."""
-    from agent.spoolfile import SpoolError, read_status
-
+    """Show how the running agent stands, and the spool's account."""
     config = configuration.load(options.config)
+    told, answer = _ask(config)
     try:
-        status = read_status(config.spool_path)
+        status = _account(config, answer)
     except SpoolError as error:
         print(f"gb-agent: {error}", file=sys.stderr)
         return 1
     if options.json:
-        print(json.dumps(status))
+        own = msgspec.to_builtins(answer) if answer else {"pid": None, "connection": None, "storage": None}
+        print(json.dumps({**status, "agent": told, **own}))
         return 0
+    print(told)
+    if answer and answer.storage.problem:
+        print(f"{answer.storage.problem}; {answer.storage.in_memory} event(s) are in memory only")
     for epoch in status["epochs"][-_EPOCHS:]:
-        told = (
+        counts = (
             f"{epoch['committed']} event(s), {epoch['acked']} confirmed by the centre, {epoch['lost']} lost"
         )
-        print(f"epoch {epoch['epoch']:>15}: {told}")
-    print(f"{status['pending']} event(s) wait, {status['lost']} lost, in {len(status['epochs'])} epoch(s)")
+        print(f"start {epoch['epoch']:>15}: {counts}")
+    print(f"{status['pending']} event(s) wait, {status['lost']} lost, in {len(status['epochs'])} start(s)")
     return 0
+
+
+def _ask(config: Config) -> tuple[str, inquiry.Answer | None]:
+    """Ask the running agent; return a sentence, and what it says if it says anything."""
+    try:
+        answer = inquiry.ask(Path(config.state_dir))
+    except inquiry.SilentError as error:
+        return str(error), None
+    if answer is None:
+        return "no agent is running here (or it may be asked by root and its own user only)", None
+    return _in_words(answer.connection), answer
+
+
+def _account(config: Config, answer: inquiry.Answer | None) -> dict[str, Any]:
+    """Return what is on disk; raise SpoolError. With nothing there, an agent may still run in memory."""
+    try:
+        return read_status(config.spool_path)
+    except SpoolError:
+        if answer is None:
+            raise
+        return {"epochs": [], "pending": answer.storage.in_memory, "lost": 0}
 
 
 def measure(options: argparse.Namespace) -> int:

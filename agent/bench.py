@@ -232,9 +232,9 @@ class Laps(Watchdog):
         self._first: tuple[int, float] | None = None
         self._last = (0, 0.0)
 
-    def progress(self, part: str) -> None:
+    def progress(self, part: str, within: float | None = None) -> None:
         """Note a step that brought a frame."""
-        super().progress(part)
+        super().progress(part, within)
         if self._looker.seen != self._last[0]:
             self._last = (self._looker.seen, time.perf_counter())
             self._first = self._first or self._last

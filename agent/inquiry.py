@@ -1,8 +1,8 @@
 """The running agent's own word on how it is, for `gb-agent status` and `gb-agent check` on the same box.
 
 What always holds: it needs no disk (the disk may be what is wrong) and leaves nothing behind: a socket in
-Linux's abstract namespace, named after the state folder, gone with the process. It answers root and the agent's
-own user, one JSON object a connection, and takes no orders. Source: unix(7).
+Linux's abstract namespace, named after the state folder, gone with the process. It answers root and the
+agent's own user, one JSON object a connection, and takes no orders. Source: unix(7).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _MOST = 65536
 
 
 class Connection(Struct, frozen=True):
-    """How the connection to the broker stands. `since`: Unix ms; `tries`: how often it was tried since then."""
+    """How the connection to the broker stands. `since`: Unix ms; `tries`: how often it was tried since."""
 
     connected: bool
     since: int
@@ -37,7 +37,7 @@ class Connection(Struct, frozen=True):
 
 
 class Storage(Struct, frozen=True):
-    """How the spool stands: what is wrong with its disk (empty: nothing), and events that only memory holds."""
+    """How the spool stands: what is wrong with its disk, if something is; events that only memory holds."""
 
     problem: str = ""
     in_memory: int = 0

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import msgspec
 
-from agent import cores, wire
+from agent import cores, inquiry, wire
 from agent.analyse import Totals
 from agent.broker import Broker, BrokerError
 from agent.command import Commands, Desired, Refused, check_labels
@@ -150,7 +151,9 @@ class Node:
             on_command=lambda payload: self._command(payload, delivery),
             alive=lambda seconds: self._watchdog.progress("delivery", seconds),
         )
-        async with asyncio.TaskGroup() as downstream:
+        self._spool.on_problem = delivery.state_changed
+        told = inquiry.answering(Path(self._config.state_dir), lambda: self._answer(delivery))
+        async with told, asyncio.TaskGroup() as downstream:
             work = lasting(delivery.run(), "delivery", asked=stop.is_set)
             downstream.create_task(work, name="delivery lasts")
             try:
@@ -214,6 +217,18 @@ class Node:
         if response is not None:
             await delivery.respond(msgspec.json.encode(response))
 
+    def _answer(self, delivery: Delivery) -> inquiry.Answer:
+        """Return what this box says of itself to who asks on it."""
+        standing = delivery.standing()
+        since = round((time.time() - standing.seconds) * 1000)
+        return inquiry.Answer(
+            os.getpid(),
+            inquiry.Connection(
+                standing.connected, since, str(delivery.broker), standing.problem, standing.tries
+            ),
+            inquiry.Storage(self._spool.problem, self._spool.in_memory),
+        )
+
     def _state(self) -> wire.State:
         return wire.State(
             node=self._config.node,
@@ -224,6 +239,7 @@ class Node:
             version=_version(),
             cameras=[pipeline.report() for pipeline in self._pipelines.values()],
             config=self._desired.report(),
+            warnings=[_sentence(self._spool.problem)] if self._spool.problem else [],
         )
 
 
@@ -234,6 +250,10 @@ async def _totals(spool: SpoolWorker, camera: str) -> Totals:
     except msgspec.DecodeError as error:
         log.warning("%s: its totals cannot be read and begin anew: %s", camera, error)
         return Totals()
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:300]
 
 
 def _version() -> str:

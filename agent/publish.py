@@ -64,8 +64,10 @@ class _Flight:
 
 
 class Standing(NamedTuple):
-    """Whether the broker is there, for how many seconds it has been so, how often it was tried since, and what
-    is wrong (one line for a person; empty while all is well)."""
+    """Whether the broker is there, for how many seconds it has been so, and how often it was tried since.
+
+    `problem`: what is wrong, in one line for a person; empty while all is well.
+    """
 
     connected: bool
     seconds: float
@@ -103,8 +105,8 @@ class Delivery:
     ) -> None:
         self.problem = "not connected yet"  # one line for a person; empty while all is well
         self.live_dropped = 0
+        self.broker = broker
         self._spool = spool
-        self._broker = broker
         self._node = node
         self._state = state
         self._on_want = on_want
@@ -118,7 +120,8 @@ class Delivery:
         self._turned = time.monotonic()  # when the connection came or went
         self._tries = 0  # since then
         self._flights: dict[tuple[int, int], _Flight] = {}
-        self._position = 0
+        self._position = 0  # of the last batch that was taken
+        self._moves = spool.moves
         self._probe_at = 0.0  # while no aggregator listens: when to try again; else 0
         self._state_changed = asyncio.Event()
         self._stop = asyncio.Event()
@@ -181,7 +184,7 @@ class Delivery:
 
     async def _connect_and_serve(self) -> None:
         will = self._state_message(online=False)
-        async with connect(self._broker, will) as client:
+        async with connect(self.broker, will) as client:
             for kind in ("ack", "want", "cmd"):
                 await client.subscribe(wire.topic(self._node, kind))
             for flight in self._flights.values():
@@ -228,16 +231,26 @@ class Delivery:
             self._alive(_TURN_SECONDS + _SLACK_SECONDS)
             self._spool.ready.clear()
             wait = await self._spool.close_due()
-            room = self._window - len(self._flights)
-            for batch in await self._spool.take(self._position, room) if room > 0 else []:
-                self._flights[batch.epoch, batch.seq] = _Flight(batch)
-                self._position = batch.position
+            await self._take()
             now = time.monotonic()
             for flight in self._due(now):
                 flight.sending = True
                 group.create_task(self._send_one(client, flight), name="publish-batch")
             pause = self._next_send() - now
             await _either(self._spool.ready, min(pause, _TURN_SECONDS, _RESEND_CAP if wait is None else wait))
+
+    async def _take(self) -> None:
+        """Take new batches into the window."""
+        if self._moves != self._spool.moves:
+            self._moves = self._spool.moves
+            self._position = 0  # what is in flight is met again, and stays as it is
+        while (room := self._window - len(self._flights)) > 0:
+            batches = await self._spool.take(self._position, room)
+            for batch in batches:
+                self._flights.setdefault((batch.epoch, batch.seq), _Flight(batch))
+                self._position = batch.position
+            if len(batches) < room:
+                return
 
     def _due(self, now: float) -> list[_Flight]:
         """Return what is to be sent now: while nobody listens, only the oldest, now and then."""
@@ -354,7 +367,7 @@ class Delivery:
     def _say(self, problem: str) -> None:
         """Keep the problem for whoever asks; log it when it is news."""
         if problem != self.problem:
-            _log.log(logging.WARNING if problem else logging.INFO, problem or f"connected to {self._broker}")
+            _log.log(logging.WARNING if problem else logging.INFO, problem or f"connected to {self.broker}")
         self.problem = problem
 
 

@@ -5,112 +5,59 @@ What always holds:
 * `append` returns True only when the events, and the `state` that came with them, are on disk, in one
   transaction (WAL, synchronous=FULL). That moment is "committed". A kill or a power cut later loses none,
   and running totals never disagree with the crossings that made them.
-* A batch has four ages: *open* (takes events), *closed* (full, or due), *sealed* (has its number, because it
-  was handed out), *forgotten* (the aggregator has named it). A number is given, durably, before the batch
-  is first handed out, and never twice: numbers belong to an epoch, and each open has a new random one.
-* A sealed batch never changes and is never dropped: its payload is the same bytes each time. There are only
-  as many as the publisher's window, so this costs little room.
-* Events may be dropped one by one only before their batch is sealed: above the limit, detail (detections,
-  tracks, resources) goes first, oldest first, then stays. Crossings, tallies, states and `Lost` never go,
-  even if the file must outgrow its limit.
-* What is dropped is replaced, in the same transaction, by `Lost` events that count it. So, at any moment and
-  for each epoch: committed = acknowledged + pending + lost.
+* Above the limit, detail (detections, tracks, resources) goes first, oldest first, then stays. Crossings,
+  tallies, states and `Lost` never go, even if the file must outgrow its limit.
 * A full disk ends nothing. A ballast file gives the room that SQLite needs to delete (in WAL mode it cannot
   even do that on a full disk). Until there is room, counts wait in memory (`append` returns False) and
   detail is counted and let go; both reach the disk with the first write that works.
+* A disk that cannot be used (read-only, no right to write, full for longer) ends nothing either. Then the
+  same tables are kept in memory, within a bound, and are sent from there; the state is read from the disk
+  where that is still possible. As soon as the disk can be written again they move there, under the same
+  numbers.
 * A damaged file ends nothing. Each row has a checksum; a bad row is dropped and counted. A file that SQLite
-  refuses is set aside as `spool.damaged-N`, what is readable moves to a new one, the rest is counted.
+  refuses, or that contradicts itself, is set aside as `spool.damaged-N`, what is readable moves to a new one,
+  the rest is counted, and where its number cannot be known that is what is said (`Lost.unknown`).
+* `problem` says in one line what is wrong with the disk, as long as it is.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import copy
+import logging
 import os
 import secrets
-import sqlite3
-import time
-import zlib
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import IO, Any, TypeVar
 
-from agent import spoolfile, wire
-from agent.spoolfile import (
-    BATCH_COST,
-    EVENT_COST,
-    FAILURES,
-    SpoolError,
-    batch_crc,
-    event_crc,
-    is_damage,
-    is_payload,
-    is_stuck,
-    read_status,
-    state_crc,
+from agent import spoolfile, spoolrescue, wire
+from agent.spoolbatches import (
+    COUNTS,
+    DETAIL,
+    DROPPED_IN_TURN,
+    LAST_OF_ALL,
+    Batches,
+    Now,
+    Sealed,
+    this_moment,
 )
+from agent.spoolfile import FAILURES, SpoolError, is_damage, is_stuck, read_status
 
 __all__ = ["Now", "Sealed", "Spool", "SpoolError", "SpoolWorker", "read_status", "this_moment"]
 
+_log = logging.getLogger("gb.spool")
+
 T = TypeVar("T")
 
-_ENVELOPE = 64  # bytes at most, around a batch's events
-_LARGEST = wire.MAX_PAYLOAD - _ENVELOPE - 64
+MEMORY_BYTES = 8 * 1024 * 1024  # of events, while there is no disk
 _HELD_EVENTS = 20_000  # counts that wait in memory while the disk is full
 _RETRY_MS = 1000
+_PATIENCE_MS = 10_000  # a disk that has been stuck for so long is given up for a while
+_RETURN_MS = 2000
 _BALLAST_RETRY_MS = 10_000
-_LAST_OF_ALL = 2**62
-
-_TAGS = {kind: int(kind.__struct_config__.tag) for kind in wire.EVENT_NAMES}  # type: ignore[attr-defined]
-_NAMES = {tag: wire.EVENT_NAMES[kind] for kind, tag in _TAGS.items()}
-_DETAIL = (wire.Detection, wire.Track, wire.Resources)
-_DROPPED_IN_TURN = (_DETAIL, (wire.Stay,))
-
-
-class Now(NamedTuple):
-    """A moment: Unix milliseconds and monotonic milliseconds."""
-
-    wall: int
-    mono: int
-
-
-def this_moment() -> Now:
-    """Read both clocks."""
-    return Now(int(time.time() * 1000), int(time.monotonic() * 1000))
-
-
-class Sealed(NamedTuple):
-    """A batch as it is sent. `position` grows; give the last one to `take` to go on behind it."""
-
-    position: int
-    epoch: int
-    seq: int
-    payload: bytes
-
-
-@dataclass
-class _Open:
-    """The batch that takes events now."""
-
-    id: int
-    base: int
-    mono: int
-    count: int = 0
-    size: int = 0
-    urgent: int | None = None  # monotonic ms of the first urgent event
-
-    @property
-    def due(self) -> int:
-        relaxed = self.mono + int(wire.RELAXED_SECONDS * 1000)
-        return relaxed if self.urgent is None else min(relaxed, self.urgent + int(wire.URGENT_SECONDS * 1000))
-
-    def fits(self, body: bytes) -> bool:
-        room = wire.BATCH_BYTES - _ENVELOPE - self.size
-        return self.count == 0 or (self.count < wire.BATCH_EVENTS and len(body) <= room)
 
 
 class Spool:
@@ -118,26 +65,33 @@ class Spool:
 
     def __init__(self, path: Path, limit_bytes: int, now: Now, new_epoch: Callable[[], int]) -> None:
         self.path = path
-        self.epoch = new_epoch()
-        self._new_epoch = new_epoch
         self.damaged = 0  # files set aside since the start
+        self.moves = 0  # how often positions have begun anew: give `take` 0 again then
+        self.problem = ""
+        self._new_epoch = new_epoch
         self._limit = limit_bytes
         self._slack = min(max(limit_bytes // 200, 16 * 1024), 1024 * 1024)
         self._ballast = path.with_name(f"{path.stem}.ballast")
-        self._ballast_bytes = min(1024 * 1024, limit_bytes // 8)
+        self._ballast_bytes = spoolfile.reserve(limit_bytes)
         self._ballast_tried = now.mono
         self._held: list[wire.AnyEvent] = []
         self._held_state: dict[str, bytes] = {}
         self._held_lost: Counter[str] = Counter()
+        self._stored_late: dict[int, list[tuple[int, int]]] = defaultdict(
+            list
+        )  # acknowledged, not yet deleted
         self._retry_at: int | None = None
-        self._open: _Open | None = None
-        self._used = self._last_batch = 0
-        self._lock = spoolfile.lock(path)
-        self._db = _connection(path)
-        with contextlib.ExitStack() as undo:
-            undo.callback(self.close)
-            self._begin(now)
-            undo.pop_all()
+        self._stuck_since: int | None = None
+        self._return_at: int | None = None  # in memory: when the disk is tried again
+        self._left_on_disk: dict[str, Any] = {}  # in memory: the account of the file that cannot be used
+        self._lock: IO[bytes] | None = None
+        self._batches = Batches(spoolfile.connection(":memory:"), new_epoch())
+        try:
+            self._open_file(now)
+        except (*FAILURES, OSError) as error:
+            if not is_stuck(error):
+                raise
+            self._work_in_memory(now, error)
 
     @classmethod
     def open(
@@ -147,44 +101,63 @@ class Spool:
         now: Now | None = None,
         new_epoch: Callable[[], int] = lambda: secrets.randbits(48),
     ) -> Spool:
-        """Open or create the file and start a new epoch; raise SpoolError."""
+        """Open or create the file, or work in memory until that can be done; start a new epoch.
+
+        Raises:
+            SpoolError: Another agent uses it, or a damaged file cannot be set aside.
+        """
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
             return cls(path, limit_bytes, now or this_moment(), new_epoch)
         except FAILURES as error:
-            raise SpoolError(f"{path}: {error}; free some space there, and let this user write") from None
-        except OSError as error:
-            raise SpoolError(f"{path}: {error.strerror}; let this user write there") from None
+            raise SpoolError(f"{path}: {error}; move the spool files away, and start again") from None
 
     def close(self) -> None:
         """Close the file."""
         with contextlib.suppress(*FAILURES):
-            self._db.close()
-        self._lock.close()
+            self._batches.db.close()
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            if self._return_at is None:
+                spoolfile.mark(lock, running=False)
+            lock.close()
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that events now belong to."""
+        return self._batches.epoch
+
+    @property
+    def in_memory(self) -> int:
+        """How many events are in memory only, and would be lost with the process."""
+        here = 0 if self._return_at is None else int(spoolfile.account(self._batches.db)["pending"])
+        return here + len(self._held)
 
     # ── append ──
 
     def append(
         self, events: Sequence[wire.AnyEvent], now: Now, state: Mapping[str, bytes] | None = None
     ) -> bool:
-        """Put events and state on disk. False: the disk is full, and they wait in memory."""
+        """Put events and state on disk. False: that cannot be done now, and they wait in memory."""
         self._held.extend(events)
         self._held_state.update(state or {})
         return self._flush(now)
 
     def _flush(self, now: Now) -> bool:
         """Write all that waits in memory; if the disk does not let us, drop the detail of it."""
+        self._try_to_return(now)
         waits = self._retry_at is not None and now.mono < self._retry_at
         if waits or not self._wrote(now):
             self._hold()
             return False
         self._retry_at = None
+        self._stuck_since = None
         self._held.clear()
         self._held_state.clear()
         self._held_lost.clear()
+        self._forget_late(now)
         self._keep_limit(now)
         self._keep_ballast(now)
-        return True
+        return self._return_at is None
 
     def _wrote(self, now: Now) -> bool:
         try:
@@ -193,56 +166,30 @@ class Spool:
             if not is_stuck(error):
                 raise
             if not self._guarded(lambda: self._relieved(now), now):
-                self._retry_at = now.mono + _RETRY_MS
-                return False
+                return self._wrote_in_memory(now, error)
         return True
 
     def _write(self, now: Now) -> None:
-        with self._transaction():
-            self._insert([*self._held, *_lost(self._held_lost, now, "the disk was full")], now)
-            gone = sum(self._held_lost.values())
-            self._count(self.epoch, committed=gone, lost=gone)
-            rows = [(key, state_crc(key, value), value) for key, value in self._held_state.items()]
-            self._db.executemany("INSERT OR REPLACE INTO state VALUES (?, ?, ?)", rows)
+        self._batches.write(self._held, self._held_lost, self._held_state, now)
 
-    def _insert(self, events: Iterable[wire.AnyEvent], now: Now) -> None:
-        """Add events to the open batch, or to new ones where it is full."""
-        rows, batch = [], self._open
-        oversized: Counter[str] = Counter()
-        for event in events:
-            body = wire.encode_event(event, batch.base if batch else now.wall)
-            if len(body) > _LARGEST:
-                oversized[wire.EVENT_NAMES[type(event)]] += 1
-                continue
-            if batch is None or not batch.fits(body):
-                batch = self._open = self._new_batch(now)
-                body = wire.encode_event(event, batch.base)
-            kind = _TAGS[type(event)]
-            rows.append((batch.id, batch.count, kind, event_crc(batch.id, batch.count, kind, body), body))
-            batch.count += 1
-            batch.size += len(body)
-            if batch.urgent is None and isinstance(event, wire.URGENT):
-                batch.urgent = now.mono
-        self._db.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?)", rows)
-        gone = sum(oversized.values())
-        self._count(self.epoch, committed=len(rows) + gone, lost=gone)
-        self._used += sum(len(row[4]) + EVENT_COST for row in rows)
-        if oversized:
-            self._insert(_lost(oversized, now, "larger than a batch may be"), now)
-
-    def _new_batch(self, now: Now) -> _Open:
-        self._last_batch += 1
-        batch = _Open(self._last_batch, now.wall, now.mono)
-        crc = batch_crc(batch.id, self.epoch, now.wall, now.mono)
-        row = (batch.id, self.epoch, now.wall, now.mono, crc)
-        self._db.execute("INSERT INTO batches (id, epoch, base, mono, crc) VALUES (?, ?, ?, ?, ?)", row)
-        self._used += BATCH_COST
-        return batch
+    def _wrote_in_memory(self, now: Now, error: Exception) -> bool:
+        """Give a disk that stays stuck up for a while, and write there; False if it is too early for that."""
+        self._retry_at = now.mono + _RETRY_MS
+        self._stuck_since = self._stuck_since if self._stuck_since is not None else now.mono
+        self.problem = self._words(error)
+        if now.mono - self._stuck_since < _PATIENCE_MS:
+            return False
+        self._left_on_disk = self._guarded(lambda: spoolfile.account(self._batches.db), now)
+        with contextlib.suppress(*FAILURES):
+            self._batches.db.close()
+        self._work_in_memory(now, error)
+        self._write(now)
+        return True
 
     def _hold(self) -> None:
         """Keep counts in memory; let detail, and what is too much, go, and count it."""
-        counts: list[wire.AnyEvent] = [event for event in self._held if not isinstance(event, _DETAIL)]
-        gone = [event for event in self._held if isinstance(event, _DETAIL)] + counts[:-_HELD_EVENTS]
+        counts: list[wire.AnyEvent] = [event for event in self._held if not isinstance(event, DETAIL)]
+        gone = [event for event in self._held if isinstance(event, DETAIL)] + counts[:-_HELD_EVENTS]
         self._held_lost.update(wire.EVENT_NAMES[type(event)] for event in gone)
         self._held = list(counts[-_HELD_EVENTS:])
 
@@ -251,105 +198,46 @@ class Spool:
     def close_due(self, now: Now) -> int | None:
         """Close the open batch if it is due; return the monotonic ms when something next is."""
         due = []
-        if self._held or self._held_state or self._held_lost:
+        self._try_to_return(now)
+        if self._held or self._held_state or self._held_lost or self._stored_late:
             self._flush(now)
-            due += [self._retry_at] if self._retry_at is not None else []
-        if self._open is not None and now.mono >= self._open.due:
-            self._open = None
-        due += [self._open.due] if self._open else []
+        due += [moment for moment in (self._retry_at, self._return_at) if moment is not None]
+        closes = self._batches.close_due(now)
+        due += [closes] if closes is not None else []
         return min(due, default=None)
 
     def close_batch(self) -> None:
         """Close the open batch now."""
-        self._open = None
+        self._batches.close_batch()
 
     def take(self, after: int, limit: int, now: Now) -> list[Sealed]:
         """Return up to `limit` closed batches behind position `after`, oldest first, each sealed."""
         try:
-            return self._guarded(lambda: self._take(after, limit, now), now)
+            return self._guarded(lambda: self._batches.take(after, limit, now), now)
         except FAILURES as error:
             if is_stuck(error):
                 return []  # no number can be written now; the batches wait
             raise
 
-    def _take(self, after: int, limit: int, now: Now) -> list[Sealed]:
-        end = self._open.id if self._open else _LAST_OF_ALL
-        rows = self._db.execute(
-            "SELECT id, epoch, seq, base, mono, crc, sealed FROM batches "
-            "WHERE id > ? AND id < ? ORDER BY id LIMIT ?", (after, end, limit),
-        ).fetchall()  # fmt: skip
-        with self._transaction() if any(row[6] is None for row in rows) else contextlib.nullcontext():
-            taken = [self._seal(row) for row in rows]
-        bad = [row for row, sealed in zip(rows, taken, strict=True) if sealed is None]
-        if bad:
-            self._drop_damaged(bad, now)
-            return self._take(after, limit, now)
-        return [sealed for sealed in taken if sealed is not None]
-
-    def _seal(self, row: tuple[Any, ...]) -> Sealed | None:
-        """Give a batch its number if it has none; None if it is damaged."""
-        id_, epoch, seq, base, mono, crc, sealed = row
-        bodies = [event[4] for event in self._whole_events(id_)]
-        if crc != batch_crc(id_, epoch, base, mono) or len(bodies) != self._event_count(id_):
-            return None
-        if sealed is not None:
-            payload = is_payload(sealed, epoch, seq, base, mono, bodies)
-            return Sealed(id_, epoch, seq, payload) if payload else None
-        number = self._db.execute("SELECT next FROM epochs WHERE epoch = ?", (epoch,)).fetchone()
-        if number is None:
-            return None
-        payload = wire.encode_batch(epoch, number[0], base, mono, bodies)
-        self._db.execute("UPDATE epochs SET next = next + 1 WHERE epoch = ?", (epoch,))
-        query = "UPDATE batches SET seq = ?, sealed = ? WHERE id = ?"
-        self._db.execute(query, (number[0], zlib.crc32(payload), id_))
-        return Sealed(id_, epoch, number[0], payload)
-
-    def _whole_events(self, batch: int) -> list[tuple[Any, ...]]:
-        """Return the rows of a batch that are undamaged."""
-        query = "SELECT batch, i, kind, crc, body FROM events WHERE batch = ? ORDER BY i"
-        rows = self._db.execute(query, (batch,)).fetchall()
-        return [row for row in rows if row[3] == event_crc(row[0], row[1], row[2], row[4])]
-
-    def _event_count(self, batch: int) -> int:
-        query = "SELECT count(*) FROM events WHERE batch = ?"
-        return int(self._db.execute(query, (batch,)).fetchone()[0])
-
     def acknowledge(self, epoch: int, ranges: Iterable[tuple[int, int]], now: Now) -> int:
         """Forget the batches that the aggregator has stored; return how many events that were."""
-        known = [(max(one, 0), min(two, _LAST_OF_ALL)) for one, two in ranges if one < _LAST_OF_ALL]
-        if not 0 <= epoch < _LAST_OF_ALL:
+        known = [(max(one, 0), min(two, LAST_OF_ALL)) for one, two in ranges if one < LAST_OF_ALL]
+        if not 0 <= epoch < LAST_OF_ALL:
             return 0
         try:
-            return self._guarded(lambda: self._forget(epoch, known), now)
+            return self._guarded(lambda: self._batches.forget(epoch, known), now)
         except FAILURES as error:
-            if is_stuck(error):
-                return 0  # it is sent again, and acknowledged again
-            raise
-
-    def _forget(self, epoch: int, ranges: list[tuple[int, int]]) -> int:
-        query = "SELECT id FROM batches WHERE epoch = ? AND seq BETWEEN ? AND ?"
-        found = [id_ for pair in ranges for (id_,) in self._db.execute(query, (epoch, *pair)).fetchall()]
-        if not found:
+            if not is_stuck(error):
+                raise
+            self._stored_late[epoch] += known  # nobody will say so again: it is done with the next write
             return 0
-        # An acknowledgement that a power cut undoes is given again, so this commit need not be synced.
-        self._db.execute("PRAGMA synchronous = NORMAL")
-        try:
-            with self._transaction():
-                events = sum(self._delete_batch(id_) for id_ in found)
-                self._count(epoch, acked=events)
-        finally:
-            self._db.execute("PRAGMA synchronous = FULL")
-        return events
 
-    def _delete_batch(self, id_: int) -> int:
-        """Delete a batch; return how many events that were."""
-        count, size = self._db.execute(
-            "SELECT count(*), coalesce(sum(length(body)), 0) FROM events WHERE batch = ?", (id_,)
-        ).fetchone()
-        self._db.execute("DELETE FROM events WHERE batch = ?", (id_,))
-        self._db.execute("DELETE FROM batches WHERE id = ?", (id_,))
-        self._used = max(0, self._used - size - count * EVENT_COST - BATCH_COST)
-        return int(count)
+    def _forget_late(self, now: Now) -> None:
+        """Do what acknowledgements asked for while the disk was stuck."""
+        late = dict(self._stored_late)
+        self._stored_late.clear()
+        for epoch, ranges in late.items():
+            self.acknowledge(epoch, ranges, now)
 
     # ── small durable state, and the account ──
 
@@ -358,76 +246,49 @@ class Spool:
         if key in self._held_state:
             return self._held_state[key]
         query = "SELECT crc, value FROM state WHERE key = ?"
-        row = self._guarded(lambda: self._db.execute(query, (key,)).fetchone(), this_moment())
-        return row[1] if row and row[0] == state_crc(key, row[1]) else None
+        row = self._guarded(lambda: self._batches.db.execute(query, (key,)).fetchone(), this_moment())
+        return row[1] if row and row[0] == spoolfile.state_crc(key, row[1]) else None
 
     def status(self) -> dict[str, Any]:
-        """Return the account, in numbers of events."""
-        return self._guarded(lambda: spoolfile.account(self._db), this_moment())
-
-    def _count(self, epoch: int, committed: int = 0, acked: int = 0, lost: int = 0) -> None:
-        self._db.execute(
-            "UPDATE epochs SET committed = committed + ?, acked = acked + ?, lost = lost + ? WHERE epoch = ?",
-            (committed, acked, lost, epoch),
-        )
+        """Return the account, in numbers of events; while in memory, with what is left on the disk."""
+        here = self._guarded(lambda: spoolfile.account(self._batches.db), this_moment())
+        there = self._left_on_disk
+        return {name: there[name] + here[name] for name in here} if there else here
 
     # ── the limit ──
 
     def _keep_limit(self, now: Now) -> None:
-        if self._used > self._limit:
-            goal = self._limit - self._slack
-            try:
-                self._guarded(lambda: self._shrink(goal, "the spool has reached its limit", now), now)
-            except FAILURES as error:
-                if not is_stuck(error):  # if it is, the next write sees to it
-                    raise
-
-    def _shrink(self, goal: int, reason: str, now: Now) -> bool:
-        """Drop detail, oldest first, until `goal` bytes are used; False if there was nothing to drop."""
-        doomed: list[tuple[int, int, int, int, int]] = []
-        for kinds in _DROPPED_IN_TURN:
-            doomed += self._droppable(kinds, self._used - goal - sum(row[4] for row in doomed))
-        with self._transaction():
-            self._db.executemany("DELETE FROM events WHERE batch = ? AND i = ?", [row[1:3] for row in doomed])
-            self._used -= sum(row[4] for row in doomed)
-            self._delete_empty({row[1] for row in doomed})
-            for epoch, count in Counter(row[0] for row in doomed).items():
-                self._count(epoch, lost=count)
-            self._insert(_lost(Counter(_NAMES.get(row[3], "unknown") for row in doomed), now, reason), now)
-        return bool(doomed)
-
-    def _droppable(self, kinds: Iterable[type], wanted: int) -> list[tuple[int, int, int, int, int]]:
-        """Return (epoch, batch, i, kind, bytes) of the oldest unsealed events that make `wanted` bytes."""
-        tags = ", ".join(str(_TAGS[kind]) for kind in kinds)
-        end = self._open.id if self._open else _LAST_OF_ALL
-        rows = self._db.execute(
-            "SELECT b.epoch, e.batch, e.i, e.kind, length(e.body) + ? FROM batches b JOIN events e "
-            f"ON e.batch = b.id WHERE b.sealed IS NULL AND b.id < ? AND e.kind IN ({tags}) "
-            "ORDER BY b.id, e.i", (EVENT_COST, end),
-        )  # fmt: skip
-        found = []
-        with contextlib.closing(rows):
-            while wanted > 0 and (row := rows.fetchone()) is not None:
-                found.append(row)
-                wanted -= row[4]
-        return found
-
-    def _delete_empty(self, batches: Iterable[int]) -> None:
-        query = "DELETE FROM batches WHERE id = ? AND NOT EXISTS (SELECT 1 FROM events WHERE batch = id)"
-        self._used -= BATCH_COST * sum(self._db.execute(query, (id_,)).rowcount for id_ in batches)
+        in_memory = self._return_at is not None
+        limit = min(self._limit, MEMORY_BYTES) if in_memory else self._limit
+        if self._batches.used <= limit:
+            return
+        turns = (*DROPPED_IN_TURN, COUNTS) if in_memory else DROPPED_IN_TURN
+        reason = "there is no disk to keep it" if in_memory else "the spool has reached its limit"
+        goal = limit - self._slack
+        try:
+            self._guarded(lambda: self._batches.shrink(goal, reason, now, turns), now)
+        except FAILURES as error:
+            if not is_stuck(error):  # if it is, the next write sees to it
+                raise
 
     # ── a full disk ──
 
     def _relieved(self, now: Now) -> bool:
         """Make room on a full disk (the ballast, then detail) and write; False if it is still full."""
-        self._ballast.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self._ballast.unlink(missing_ok=True)
         self._ballast_tried = now.mono
         for _ in range(4):
             if self._tried(lambda: self._checkpoint_and_write(now)):
+                self._look_at_disk()
                 return True
-            if not self._tried(lambda: self._shrink(self._used - self._slack, "the disk was full", now)):
+            if not self._tried(lambda: self._shrink(now)):
                 return False
         return False
+
+    def _shrink(self, now: Now) -> bool:
+        goal = self._batches.used - self._slack
+        return self._batches.shrink(goal, "the disk was full", now, DROPPED_IN_TURN)
 
     def _tried(self, work: Callable[[], bool]) -> bool:
         try:
@@ -438,118 +299,171 @@ class Spool:
             raise
 
     def _checkpoint_and_write(self, now: Now) -> bool:
-        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        self._batches.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         self._write(now)
         return True
 
     def _keep_ballast(self, now: Now) -> None:
         """Reserve room for the day the disk is full, if there is some to spare."""
-        if now.mono < self._ballast_tried:
+        if now.mono < self._ballast_tried or self._return_at is not None:
             return
         self._ballast_tried = now.mono + _BALLAST_RETRY_MS
         with contextlib.suppress(OSError):
-            disk = os.statvfs(self.path.parent)
-            if not self._ballast.exists() and disk.f_bavail * disk.f_frsize > 2 * self._ballast_bytes:
+            if not self._ballast.exists() and spoolfile.free_bytes(self.path) > 2 * self._ballast_bytes:
                 with self._ballast.open("wb") as file:
                     os.posix_fallocate(file.fileno(), 0, self._ballast_bytes)
+        self._look_at_disk()
 
-    # ── damage ──
+    def _look_at_disk(self) -> None:
+        """Say that the disk is nearly full, or that all is well with it."""
+        if self._return_at is not None:
+            return
+        enough = (
+            self._ballast_bytes if self._ballast.exists() and not self.problem else 2 * self._ballast_bytes
+        )
+        full = spoolfile.free_bytes(self.path) <= enough
+        self.problem = spoolfile.full(self.path) if full else ""
 
-    def _begin(self, now: Now) -> None:
-        """Check the file, or set it aside; start the epoch, durably, before any event."""
+    def _words(self, error: Exception) -> str:
+        """Say what is wrong with the disk, and what that means, in one line."""
+        return (
+            f"the disk with {self.path.parent} cannot be written ({spoolfile.reason(error)}): events are "
+            "kept in memory, within a bound; what the centre has not confirmed is lost if the agent ends. "
+            "Make room there, and let its user write"
+        )
+
+    # ── no disk ──
+
+    def _work_in_memory(self, now: Now, error: Exception) -> None:
+        """Go on without a disk: the same tables in memory, with the state that can still be read."""
+        db = spoolfile.connection(":memory:")
+        spoolfile.make_tables(db)
+        epoch = self._new_epoch()
+        spoolfile.start_epoch(db, epoch, now.wall)
+        with contextlib.suppress(SpoolError):
+            db.executemany("INSERT OR REPLACE INTO state VALUES (?, ?, ?)", spoolfile.read_state(self.path))
+            self._left_on_disk = self._left_on_disk or read_status(self.path)
+        self._batches = Batches(db, epoch)
+        self.moves += 1
+        self.problem = self._words(error)
+        self._retry_at = None
+        self._return_at = now.mono + _RETURN_MS
+
+    def _try_to_return(self, now: Now) -> None:
+        """Move everything to the disk, if it can be written again."""
+        if self._return_at is None or now.mono < self._return_at:
+            return
+        memory = self._batches
         try:
-            spoolfile.prepare(self._db, self.path)
-            self._start(now, None)
+            self._open_file(now)
+            self._batches.adopt(memory)
+        except (*FAILURES, OSError) as error:
+            if self._batches is not memory:
+                with contextlib.suppress(*FAILURES):
+                    self._batches.db.close()
+            self._batches = memory
+            if not is_stuck(error):
+                raise
+            self.problem = self._words(error)
+            self._return_at = now.mono + _RETURN_MS
+            return
+        memory.db.close()
+        self._return_at = None
+        self._stuck_since = None
+        self._left_on_disk = {}
+        self.moves += 1
+        self._forget_late(now)
+        self._keep_ballast(now)
+        self._look_at_disk()
+
+    # ── opening, and damage ──
+
+    def _open_file(self, now: Now) -> None:
+        """Check the file, or set it aside; start the epoch, durably, before any event."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        if self._lock is None:
+            self._lock = spoolfile.lock(self.path)
+        try:
+            self._open_tables(now, self._lock)
         except FAILURES as error:
-            if not is_damage(error):
+            if not is_stuck(error) or not self._ballast.exists():
+                raise
+            self._ballast.unlink()
+            self._open_tables(now, self._lock)
+        spoolfile.mark(self._lock, running=True)
+        self._keep_ballast(now)
+
+    def _open_tables(self, now: Now, lock: IO[bytes]) -> None:
+        gone = spoolfile.what_is_gone(self.path, lock)
+        log = spoolfile.log_ends(self.path)
+        self._batches = Batches(spoolfile.connection(self.path), self._new_epoch(), last=self._batches.last)
+        try:
+            spoolfile.prepare(self._batches.db, self.path)
+            self._start(now, None, gone or spoolfile.what_was_skipped(self._batches.db, log))
+        except FAILURES as error:
+            if is_stuck(error):
+                self._batches.db.close()
                 raise
             self._replace(now)
-        self._keep_ballast(now)
 
     def _replace(self, now: Now) -> None:
         """Set a damaged file aside, move what is readable to a new one, count the rest."""
         with contextlib.suppress(*FAILURES):
-            self._db.close()
-        aside = spoolfile.set_aside(self.path)
+            self._batches.db.close()
+        aside = spoolrescue.set_aside(self.path)
         self.damaged += 1
-        self.epoch = self._new_epoch()  # which numbers of the old one were used is not sure any more
-        self._open = None
-        self._db = _connection(self.path)
-        spoolfile.prepare(self._db, self.path)
-        self._start(now, aside)
+        last = self._batches.last
+        # Which numbers of the old one were used is not sure any more: hence another epoch.
+        self._batches = Batches(spoolfile.connection(self.path), self._new_epoch(), last=last)
+        spoolfile.prepare(self._batches.db, self.path)
+        self._start(now, aside, "")
 
-    def _start(self, now: Now, aside: Path | None) -> None:
-        with self._transaction():
-            if aside is not None:
-                spoolfile.rescue(aside, self._db)
-            spoolfile.start_epoch(self._db, self.epoch, now.wall)
-            missing = spoolfile.reconcile(self._db) if aside or spoolfile.is_small(self.path) else 0
-            highest = self._db.execute("SELECT coalesce(max(id), 0) FROM batches").fetchone()[0]
-            self._last_batch = max(self._last_batch, highest)  # a position, once handed out, is past
-            self._used = spoolfile.used_bytes(self._db, self.path)
-            if missing or aside:
-                where = f", set aside as {aside.name}" if aside else ""
-                self._insert(
-                    [wire.Lost(now.wall, "", "unknown", missing, f"the spool was damaged{where}")], now
-                )
+    def _start(self, now: Now, aside: Path | None, gone: str) -> None:
+        """Start the epoch, and declare what is missing. `gone`: why an unknown number is, if it is."""
+        batches = self._batches
+        with batches.transaction():
+            known = aside is None or spoolrescue.rescue(aside, batches.db)
+            spoolfile.start_epoch(batches.db, batches.epoch, now.wall)
+            small = spoolfile.is_small(self.path)
+            missing = spoolrescue.reconcile(batches.db) if aside or gone or small else 0
+            highest = batches.db.execute("SELECT coalesce(max(id), 0) FROM batches").fetchone()[0]
+            batches.last = max(batches.last, highest)  # a position, once handed out, is past
+            batches.used = spoolfile.used_bytes(batches.db, self.path)
+            if missing or aside or gone:
+                where = f"the spool was damaged{f', set aside as {aside.name}' if aside else ''}"
+                unknown = bool(gone) or not known
+                event = wire.Lost(now.wall, "", "unknown", missing, gone or where, unknown)
+                batches.insert([event], now)
 
     def _guarded(self, work: Callable[[], T], now: Now) -> T:
         """Do `work`; if the file turns out to be damaged, replace it and do it again."""
         try:
             return work()
         except FAILURES as error:
-            if not is_damage(error):
+            if not is_damage(error) or self._return_at is not None:
                 raise
-        self._replace(now)
+            _log.warning("%s is damaged (%s); it is set aside", self.path, error)
+        try:
+            self._replace(now)
+        except (*FAILURES, OSError) as error:
+            if not is_stuck(error):
+                raise
+            self._work_in_memory(now, error)
         return work()
-
-    def _drop_damaged(self, batches: Iterable[tuple[Any, ...]], now: Now) -> None:
-        """Drop damaged events; of a sealed batch all, since it cannot be sent as it was. Count them."""
-        with self._transaction():
-            for id_, epoch, _, base, mono, crc, sealed in batches:
-                whole = [] if sealed is not None or crc != batch_crc(id_, epoch, base, mono) else [
-                    row[1] for row in self._whole_events(id_)
-                ]  # fmt: skip
-                kinds = self._db.execute("SELECT i, kind FROM events WHERE batch = ?", (id_,)).fetchall()
-                bad = [(id_, i) for i, _ in kinds if i not in whole]
-                self._db.executemany("DELETE FROM events WHERE batch = ? AND i = ?", bad)
-                self._delete_empty([id_])
-            missing = spoolfile.reconcile(self._db)
-            self._insert(_lost({"unknown": missing}, now, "damaged on the disk"), now)
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
-        """All or nothing, on disk and in what this object remembers of it."""
-        before = copy.copy(self._open), self._used, self._last_batch
-        self._db.execute("BEGIN IMMEDIATE")
-        with contextlib.ExitStack() as undo:
-            undo.callback(self._roll_back, *before)
-            yield
-            self._db.execute("COMMIT")
-            undo.pop_all()
-
-    def _roll_back(self, batch: _Open | None, used: int, last_batch: int) -> None:
-        with contextlib.suppress(*FAILURES):
-            self._db.execute("ROLLBACK")
-        self._open, self._used, self._last_batch = batch, used, last_batch
-
-
-def _connection(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-
-
-def _lost(lost: Mapping[str, int], now: Now, reason: str) -> list[wire.AnyEvent]:
-    return [wire.Lost(now.wall, "", kind, count, reason) for kind, count in sorted(lost.items()) if count]
 
 
 class SpoolWorker:
     """The spool on its one thread, for the event loop. An async context manager; closes the spool.
 
-    `ready` is set whenever there may be something to send, or to wait for.
+    `ready` is set whenever there may be something to send, or to wait for. `problem`: what is wrong with the
+    disk, empty while nothing is; `on_problem` is called when that changes.
     """
 
     def __init__(self, spool: Spool, clock: Callable[[], Now] = this_moment) -> None:
         self.ready = asyncio.Event()
+        self.on_problem: Callable[[], None] = lambda: None
+        self.problem = ""
+        self.in_memory = 0
         self._spool = spool
         self._clock = clock
         self._thread = ThreadPoolExecutor(1, "spool")
@@ -559,7 +473,13 @@ class SpoolWorker:
         """The epoch that events now belong to."""
         return self._spool.epoch
 
+    @property
+    def moves(self) -> int:
+        """How often positions have begun anew."""
+        return self._spool.moves
+
     async def __aenter__(self) -> SpoolWorker:
+        self._tell_problem()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -570,6 +490,8 @@ class SpoolWorker:
     async def append(self, events: Sequence[wire.AnyEvent], state: Mapping[str, bytes] | None = None) -> bool:
         """Put events and state on disk; see `Spool.append`. Cancelling does not undo it."""
         stored = await self._call(lambda: self._spool.append(events, self._clock(), state))
+        if not stored or self.in_memory:
+            self.in_memory = await self._call(lambda: self._spool.in_memory)
         self.ready.set()
         return stored
 
@@ -611,4 +533,17 @@ class SpoolWorker:
     async def _call(self, work: Callable[[], T]) -> T:
         future: Future[T] = self._thread.submit(work)
         # A cancelled caller must not take back work that is queued: events would be lost unseen.
-        return await asyncio.shield(asyncio.wrap_future(future))
+        done = await asyncio.shield(asyncio.wrap_future(future))
+        self._tell_problem()
+        return done
+
+    def _tell_problem(self) -> None:
+        """Log what is wrong with the disk when that changes, and tell who wants to know."""
+        if self._spool.problem == self.problem:
+            return
+        self.problem = self._spool.problem
+        if self.problem:
+            _log.warning("%s", self.problem)
+        else:
+            _log.info("the disk can be written again; what was in memory is on it")
+        self.on_problem()

@@ -1,8 +1,8 @@
-"""Tasks that must last: whatever way one of them ends unasked, its process ends, and a supervisor restarts it.
+"""Tasks that must last: in whatever way one ends unasked, its process ends, and a supervisor restarts it.
 
 Two habits of asyncio make this a module of its own:
 
-* A task group takes a child that was *cancelled* for one that was asked to end: it goes on without it, silently.
+* A task group takes a child that was *cancelled* for one that was asked to end, and goes on without it.
 * Up to Python 3.12 a group whose child has failed leaves the task it stands in marked as being cancelled
   (`cancelling()` stays 1), and up to 3.11.2 the next `asyncio.timeout` of that task then raises
   CancelledError in the place of TimeoutError. So work that may fail and is done again runs in a task of its

@@ -1,9 +1,10 @@
 """Tells systemd that the agent is alive, and only when it is: the ping is fed by progress.
 
 What always holds: a ping goes out only while every part that has promised progress has made some within
-its limit. A blocked event loop cannot ping; a blocked inference or disk, and a delivery that neither stands nor
-tries again, stop the ping. So systemd restarts the agent: after `WatchdogSec` for the loop, after the limit and
-`WatchdogSec` for the rest, together 30 seconds (more where a part has said that its next step takes longer).
+its limit. A blocked event loop cannot ping; a blocked inference or disk, and a delivery that neither stands
+nor tries again, stop the ping. So systemd restarts the agent: after `WatchdogSec` for the loop, after the
+limit and `WatchdogSec` for the rest, together 30 seconds (more where a part has said that its next step takes
+longer).
 """
 
 from __future__ import annotations

@@ -244,11 +244,15 @@ class CameraState(Event, tag=7, frozen=True):
 
 
 class Lost(Event, tag=8, frozen=True):
-    """What the node had accepted and then dropped: `count` events of `kind`, and why."""
+    """What the node had accepted and then dropped: `count` events of `kind`, and why.
+
+    `unknown`: more than those may be gone; how many cannot be known.
+    """
 
     kind: str
     count: Count
     reason: str
+    unknown: bool = False
 
 
 AnyEvent = Detection | Track | Crossing | Stay | Tally | Resources | CameraState | Lost
@@ -571,6 +575,7 @@ class State(Struct, frozen=True):
     version: str = ""
     cameras: list[CameraReport] = []
     config: ConfigReport = ConfigReport()
+    warnings: list[str] = []  # what is wrong with the box itself, a sentence each, for a person
 
 
 class Command(Struct, frozen=True):

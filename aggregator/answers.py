@@ -253,12 +253,16 @@ class Epoch(Struct):
 
 
 class Delivery(Struct):
-    """What arrived of a node, what it says it lost, what was refused."""
+    """What arrived of a node, what it says it lost, what was refused.
+
+    `lost_unknown`: more than `lost` may be gone; how many events cannot be known.
+    """
 
     epochs: list[Epoch]
     lost: int
     conflicts: int
     quarantined: int
+    lost_unknown: bool = False
 
 
 class LineBody(Struct, forbid_unknown_fields=True):

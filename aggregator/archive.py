@@ -14,7 +14,7 @@ from pymongo import ASCENDING, DESCENDING
 
 from agent import wire
 from aggregator import documents
-from aggregator.documents import EVENTS, LOSSES, RESOURCES, TALLIES
+from aggregator.documents import EVENTS, LOSSES, RESOURCES, TALLIES, UNKNOWN_LOSSES
 from aggregator.failures import plain
 
 Document = dict[str, Any]
@@ -239,26 +239,29 @@ class Archive:
         ]  # fmt: skip
         with plain(self._where):
             epochs = [row async for row in self._database.batches.aggregate(stages)]
-            lost = [row async for row in self._database[LOSSES].find({"n": node}, {"o": 1})]
+            lost = [row async for row in self._database[LOSSES].find({"n": node}, {"o": 1, "u": 1})]
             whole = [
                 row async for row in self._database.quarantine.find({"n": node, "whole": True}, {"_id": 1})
             ]
             conflicts = await self._database.conflicts.count_documents({"n": node})
-        return {
+        found: Document = {
             "epochs": [{"epoch": int(row["_id"]), "stored": int(row["stored"])} for row in epochs],
             "lost": sum(int(row["o"]) for row in lost),
             "conflicts": conflicts,
             "quarantined": sum(int(row["bad"]) for row in epochs) + len(whole),
         }
+        return found | {"lost_unknown": True} if any(row.get("u") for row in lost) else found
 
     async def troubles(self) -> dict[str, dict[str, int]]:
-        """Return node -> how much of `conflicts`, `quarantine` and `losses` there is."""
+        """Return node -> how much of `conflicts`, `quarantine`, `losses` and unknown losses there is."""
         found: dict[str, dict[str, int]] = {}
         with plain(self._where):
             for name, amount in (("conflicts", 1), ("quarantine", 1), (LOSSES, "$o")):
                 stages = [{"$group": {"_id": "$n", "amount": {"$sum": amount}}}]
                 async for row in self._database[name].aggregate(stages):
                     found.setdefault(row["_id"], {})[name] = int(row["amount"])
+            for node in await self._database[LOSSES].distinct("n", {"u": True}):
+                found.setdefault(node, {})[UNKNOWN_LOSSES] = 1
         return found
 
 

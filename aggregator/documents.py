@@ -29,11 +29,12 @@ _KEYS: dict[type, tuple[str, ...]] = {
     wire.Stay: ("a", "c", "z", "r", "l", "k", "w"),
     wire.Tally: ("a", "c", "w", "x", "o", "q", "f", "g", "h", "p", "u", "z", "y", "j"),
     wire.CameraState: ("a", "c", "y", "m"),
-    wire.Lost: ("a", "c", "y", "o", "m"),
+    wire.Lost: ("a", "c", "y", "o", "m", "u"),
 }
 _LATER: dict[type, dict[str, Any]] = {
     wire.Track: {"j": []},
     wire.Crossing: {"u": None},
+    wire.Lost: {"u": False},
     wire.Tally: {"z": [], "y": [], "j": []},
 }
 _ROWS: dict[type, dict[str, Any]] = {
@@ -55,6 +56,7 @@ NAMED: dict[str, type] = {name: kind for kind, name in wire.EVENT_NAMES.items()}
 
 DIRECTIONS: tuple[wire.Direction, ...] = ("AB", "BA")
 EVENTS, TALLIES, LOSSES, RESOURCES = "events", "tallies", "losses", "resources"
+UNKNOWN_LOSSES = "unknown losses"  # those of LOSSES that tell no number
 HOME: dict[type, str] = {
     wire.Tally: TALLIES,
     wire.Lost: LOSSES,

@@ -11,6 +11,8 @@ from aggregator.counts import HOUR, REACH, increments
 from aggregator.store import Store
 
 STALE_MS = 150_000
+_WARNINGS = 10  # of what a box says of itself
+_WARNING_LETTERS = 300
 _UNITS = ((86_400_000, "days"), (3_600_000, "h"), (60_000, "min"), (1000, "s"))
 
 
@@ -100,6 +102,8 @@ class NodeView:
                 )
         if self.state and self.state.config.error:
             found.append(f"The configuration was refused: {self.state.config.error}")
+        if self.state and standing == "online":
+            found += [text[:_WARNING_LETTERS] for text in self.state.warnings[:_WARNINGS]]
         if self.clock_off:
             side = "ahead" if self.clock_off > 0 else "behind"
             found.append(f"The node's clock is {_length(abs(self.clock_off))} {side}")
@@ -109,6 +113,8 @@ class NodeView:
             found.append(f"{amount} messages or events were refused and lie in quarantine")
         if amount := self.troubles.get(documents.LOSSES):
             found.append(f"{amount} events were lost on the node")
+        if self.troubles.get(documents.UNKNOWN_LOSSES):
+            found.append("Events were lost on the node, and how many cannot be known: its spool was damaged")
         return found
 
 

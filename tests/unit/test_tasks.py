@@ -49,12 +49,15 @@ Work = Callable[[], Awaitable[None]]
 async def test_a_lasting_task_that_ends_in_whatever_way_ends_its_group(
     work: Work, fault: type[Exception], words: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Return, exception, cancelled by itself: the group and all in it end, and one line of the log says why."""
-    other = asyncio.Event()
-    with caplog.at_level(logging.CRITICAL), pytest.raises(ExceptionGroup) as caught:
+    """Return, exception, cancelled by itself: the group and all in it end, and a line of the log says why."""
+
+    async def group_of_two() -> None:
         async with asyncio.timeout(5), asyncio.TaskGroup() as group:
             group.create_task(lasting(work(), "part"), name="part lasts")  # type: ignore[arg-type]
-            group.create_task(other.wait(), name="other")
+            group.create_task(asyncio.Event().wait(), name="other")
+
+    with caplog.at_level(logging.CRITICAL), pytest.raises(ExceptionGroup) as caught:
+        await group_of_two()
     assert [type(error) for error in caught.value.exceptions] == [fault]
     assert [record.levelname for record in caplog.records] == ["CRITICAL"]
     assert f"the task 'part' has ended: {words}" in caplog.text

@@ -38,7 +38,7 @@ function sentence(fact: Fact): string {
     case "stay":
       return `${text("label")} stayed ${span(number("dwell"))} in ${text("zone")}`;
     case "lost":
-      return `${count(number("count"))} ${text("kind")} lost: ${text("reason")}`;
+      return `${fact.unknown ? "an unknown number of events" : `${count(number("count"))} ${text("kind")}`} lost: ${text("reason")}`;
     default:
       return fact.type;
   }
