@@ -381,8 +381,10 @@ class Spool:
     def _open_file(self, now: Now) -> None:
         """Check the file, or set it aside; start the epoch, durably, before any event."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        if self._lock is None:
-            self._lock = spoolfile.lock(self.path)
+        if self._lock is not None and not self._lock.writable():
+            self._lock.close()  # of a time when the disk could only be read
+            self._lock = None
+        self._lock = self._lock or spoolfile.lock(self.path)
         try:
             self._open_tables(now, self._lock)
         except FAILURES as error:

@@ -14,7 +14,7 @@ _HEAD = struct.Struct(">8I")  # magic, version, page size, checkpoint, two salts
 _FRAME = struct.Struct(
     ">6I"
 )  # page, size of the database if a transaction ends here, two salts, two checksums
-_BIG_ENDIAN = 1  # the last bit of the magic number: how the words of the checksum are read
+_ORDERS = {0x377F0682: "<", 0x377F0683: ">"}  # by the magic number: how the words of the checksum are read
 
 
 def ends_of_transactions(log: Path, page_bytes: int) -> list[int]:
@@ -36,7 +36,9 @@ def ends_of_transactions(log: Path, page_bytes: int) -> list[int]:
 
 def _is_whole(head: bytes) -> bool:
     """Check the head's own checksum."""
-    order = ">" if _HEAD.unpack(head)[0] & _BIG_ENDIAN else "<"
+    order = _ORDERS.get(_HEAD.unpack(head)[0])
+    if order is None:
+        return False
     words = struct.unpack(f"{order}6I", head[:24])
     one = two = 0
     for first, second in zip(words[::2], words[1::2], strict=True):

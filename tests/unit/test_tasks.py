@@ -93,7 +93,7 @@ async def test_cancelling_from_outside_cancels_the_work_and_waits_for_it() -> No
 
 
 async def test_a_group_whose_child_failed_leaves_no_mark_outside() -> None:
-    """After a lost child, `asyncio.timeout` of the task that goes on raises TimeoutError (not so in 3.11.2)."""
+    """After a lost child, `asyncio.timeout` of the task that goes on raises TimeoutError."""
 
     async def group_with_a_failing_child() -> None:
         async with asyncio.TaskGroup() as group:
