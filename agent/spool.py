@@ -86,12 +86,10 @@ class Spool:
         self._left_on_disk: dict[str, Any] = {}  # in memory: the account of the file that cannot be used
         self._lock: IO[bytes] | None = None
         self._batches = Batches(spoolfile.connection(":memory:"), new_epoch())
-        try:
-            self._open_file(now)
-        except (*FAILURES, OSError) as error:
-            if not is_stuck(error):
-                raise
-            self._work_in_memory(now, error)
+        with contextlib.ExitStack() as undo:
+            undo.callback(self.close)
+            self._begin(now)
+            undo.pop_all()
 
     @classmethod
     def open(
@@ -377,6 +375,15 @@ class Spool:
         self._look_at_disk()
 
     # ── opening, and damage ──
+
+    def _begin(self, now: Now) -> None:
+        """Open the file, or go on without it."""
+        try:
+            self._open_file(now)
+        except (*FAILURES, OSError) as error:
+            if not is_stuck(error):
+                raise
+            self._work_in_memory(now, error)
 
     def _open_file(self, now: Now) -> None:
         """Check the file, or set it aside; start the epoch, durably, before any event."""

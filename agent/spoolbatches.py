@@ -214,10 +214,10 @@ class Batches:
         return Sealed(id_, epoch, number, payload)
 
     def _whole_events(self, batch: int) -> list[tuple[Any, ...]]:
-        """Return the rows of a batch that are undamaged."""
+        """Return the rows of a batch that are undamaged. A displaced page may give those of another one."""
         query = "SELECT batch, i, kind, crc, body FROM events WHERE batch = ? ORDER BY i"
         rows = self.db.execute(query, (batch,)).fetchall()
-        return [row for row in rows if row[3] == event_crc(row[0], row[1], row[2], row[4])]
+        return [row for row in rows if row[3] == event_crc(batch, row[1], row[2], row[4])]
 
     def _event_count(self, batch: int) -> int:
         query = "SELECT count(*) FROM events WHERE batch = ?"

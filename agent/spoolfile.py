@@ -182,8 +182,8 @@ def log_ends(path: Path) -> list[int]:
 def what_was_skipped(db: sqlite3.Connection, ends: list[int]) -> str:
     """Return why SQLite left accepted events out of the log; empty if it did not. `ends`: of `log_ends`."""
     taken = db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[1]
-    # The one behind a break may be a write that a power cut tore; those before it had been synced.
-    return "the log of the spool's file was damaged" if sum(end > taken for end in ends) > 1 else ""
+    # The last one may be a write that a power cut tore before it was accepted; that cannot be told apart.
+    return "the log of the spool's file was damaged" if any(end > taken for end in ends) else ""
 
 
 def free_bytes(path: Path) -> int:

@@ -1,8 +1,7 @@
 """SQLite's write-ahead log, read from outside: is something in it that SQLite does not believe any more?
 
-SQLite takes the log as far as its chain of checksums holds and says nothing of what lies behind. Behind a
-torn last write that is right. But where more than one transaction ends behind the break, some of them had
-been synced and accepted. Source: "WAL-mode File Format" of SQLite.
+SQLite takes the log as far as its chain of checksums holds and says nothing of what lies behind. Where a
+transaction ends behind the break, it may have been accepted. Source: "WAL-mode File Format" of SQLite.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from agent.spoolfile import (
     epoch_crc,
     event_crc,
     is_payload,
+    is_small,
     sign_epochs,
     state_crc,
 )
@@ -92,17 +93,22 @@ def rescue(aside: Path, db: sqlite3.Connection) -> bool:
         for key, crc, value in _readable(old, "state", "key, crc, value")[0]:
             if isinstance(key, str) and crc == state_crc(key, value):
                 db.execute("INSERT OR IGNORE INTO state VALUES (?, ?, ?)", (key, crc, value))
+        scanned = _scanned_events(old) if is_small(aside) else {}
         for row in _readable(old, "batches", "id, epoch, seq, base, mono, crc, sealed")[0]:
-            _rescue_batch(old, db, row)
+            _rescue_batch(old, db, row, scanned.get(row[0], {}))
     sign_epochs(db)
     return known and bool(epochs)
 
 
-def _rescue_batch(old: sqlite3.Connection, db: sqlite3.Connection, row: tuple[Any, ...]) -> None:
+def _rescue_batch(
+    old: sqlite3.Connection, db: sqlite3.Connection, row: tuple[Any, ...], scanned: dict[int, tuple[Any, ...]]
+) -> None:
+    """Copy a batch and those of its events that are whole; `scanned`: what a scan found of them, by place."""
     id_, epoch, seq, base, mono, crc, sealed = row
     if crc != batch_crc(id_, epoch, base, mono):
         return
-    events = _rescued_events(old, id_)
+    found = scanned | _found_events(old, id_)
+    events = [found[place] for place in sorted(found)]
     if sealed is not None and not is_payload(sealed, epoch, seq, base, mono, [event[4] for event in events]):
         return
     if events and (sealed is None) == (seq is None):
@@ -110,13 +116,27 @@ def _rescue_batch(old: sqlite3.Connection, db: sqlite3.Connection, row: tuple[An
         db.executemany("INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?)", events)
 
 
-def _rescued_events(old: sqlite3.Connection, batch: int) -> list[tuple[Any, ...]]:
-    found = []
+def _found_events(old: sqlite3.Connection, batch: int) -> dict[int, tuple[Any, ...]]:
+    """Return a batch's whole events where they should be, by place."""
+    found: dict[int, tuple[Any, ...]] = {}
     with contextlib.suppress(*FAILURES):
         query = "SELECT batch, i, kind, crc, body FROM events WHERE batch = ? ORDER BY i"
         for row in old.execute(query, (batch,)):
-            if row[3] == event_crc(row[0], row[1], row[2], row[4]):
-                found.append(row)
+            if row[3] == event_crc(batch, row[1], row[2], row[4]):
+                found[row[1]] = row
+    return found
+
+
+def _scanned_events(old: sqlite3.Connection) -> dict[int, dict[int, tuple[Any, ...]]]:
+    """Return the whole events wherever they are, from both ends: batch -> place -> row."""
+    found: dict[int, dict[int, tuple[Any, ...]]] = {}
+    for order in ("ASC", "DESC"):
+        with contextlib.suppress(*FAILURES):
+            for row in old.execute(
+                f"SELECT batch, i, kind, crc, body FROM events ORDER BY batch {order}, i {order}"
+            ):
+                if row[3] == event_crc(row[0], row[1], row[2], row[4]):
+                    found.setdefault(row[0], {})[row[1]] = row
     return found
 
 

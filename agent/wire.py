@@ -7,10 +7,12 @@ What always holds:
 * Events travel as MessagePack *arrays*: the first element is the event's number, the second its time as
   milliseconds after the batch's `base`. A reader ignores elements it does not know; new fields go last
   and have defaults.
+* A reader ignores what it does not know, keys as well as elements, in every message but one: the desired
+  document, which a node applies whole or refuses with the path of what it does not know.
 * Every event is decoded on its own: one bad event never takes its neighbours with it.
 * Coordinates are fractions of the frame, 0..1 from the top left; on the wire they are 16-bit steps.
 
-This module imports msgspec only.
+This module costs msgspec only.
 """
 
 from __future__ import annotations
@@ -21,10 +23,12 @@ import re
 import struct
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from msgspec import Meta, Struct, field
+
+from agent import tolerance
 
 PREFIX = "gb/1"
 NODE_NAME = re.compile(r"^[a-z0-9][a-z0-9-]{2,31}$")
@@ -436,9 +440,10 @@ def encode_ack(stored: dict[int, Iterable[int]]) -> bytes:
 def decode_ack(payload: bytes) -> Ack:
     """Decode an acknowledgement; raise WireError if it is malformed."""
     try:
-        return _ack_decoder.decode(payload)
+        ack: Ack = tolerance.decode(_ack_decoder, payload, Ack, msgspec.msgpack)[0]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise WireError(f"bad ack: {error}") from None
+    return ack
 
 
 def ranges(numbers: Iterable[int]) -> list[tuple[int, int]]:
@@ -531,6 +536,14 @@ class Document(Struct, frozen=True, forbid_unknown_fields=True):
     cameras: dict[Name, CameraSettings] = {}
 
 
+def read_document(payload: bytes) -> tuple[Document, list[str]]:
+    """Read a document that is only shown; return it and the paths of what is not known here."""
+    try:
+        return tolerance.decode(msgspec.json.Decoder(Document), payload, Document)
+    except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise WireError(str(error)) from None
+
+
 def decode_document(payload: bytes) -> Document:
     """Decode a desired document; raise WireError with the path of what is wrong."""
     try:
@@ -556,26 +569,35 @@ class CameraReport(Struct, frozen=True):
     preview: bool = False  # pictures may be asked for
 
 
-class ConfigReport(Struct, frozen=True):
-    """Which document runs, or why the newest one does not."""
+class ConfigReport(Struct, frozen=True, omit_defaults=True):
+    """Which document runs, or why the newest one does not.
 
-    applied: Count = 0
-    error: str = ""
-    document: Document = Document()
+    `unread`: what of the document its reader does not know and has left out; the reader fills that in. A
+    document with something unread must never be the base of another one.
+    """
+
+    applied: Count = field(default_factory=lambda: 0)
+    error: str = field(default_factory=lambda: "")
+    document: Document = field(default_factory=lambda: Document())
+    unread: list[str] = []
 
 
-class State(Struct, frozen=True):
-    """The retained `state` of a node; the last will is the same with `online` false."""
+class State(Struct, frozen=True, omit_defaults=True):
+    """The retained `state` of a node; the last will is the same with `online` false.
+
+    `warnings`: what is wrong with the box itself, a sentence each, for a person. As in `CameraSettings`,
+    defaults that are made by a call are always written, and what came later is left out where it is not used.
+    """
 
     node: str
     online: bool
     at: int  # Unix ms
-    mono: int = 0
-    epoch: int = 0
-    version: str = ""
-    cameras: list[CameraReport] = []
-    config: ConfigReport = ConfigReport()
-    warnings: list[str] = []  # what is wrong with the box itself, a sentence each, for a person
+    mono: int = field(default_factory=lambda: 0)
+    epoch: int = field(default_factory=lambda: 0)
+    version: str = field(default_factory=lambda: "")
+    cameras: list[CameraReport] = field(default_factory=lambda: [])
+    config: ConfigReport = field(default_factory=lambda: ConfigReport())
+    warnings: list[str] = []
 
 
 class Command(Struct, frozen=True):
@@ -621,7 +643,7 @@ def encode_live(live: Live) -> bytes:
 def decode_live(payload: bytes) -> Live:
     """Decode one live frame; raise WireError if it is malformed."""
     try:
-        live = _live_decoder.decode(payload)
+        live: Live = tolerance.decode(_live_decoder, payload, Live, msgspec.msgpack)[0]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise WireError(f"bad live frame: {error}") from None
     if len(live.rows) % _ROW.size:
@@ -631,9 +653,54 @@ def decode_live(payload: bytes) -> Live:
 
 def decode_json(payload: bytes, kind: type[Any]) -> Any:
     """Decode a JSON message (State, Command, Response); raise WireError with what is wrong."""
+    if kind is State:
+        return decode_state(payload)
     try:
-        return msgspec.json.decode(payload, type=kind)
+        return tolerance.decode(msgspec.json.Decoder(kind), payload, kind)[0]
     except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise WireError(str(error)) from None
+
+
+_state_decoder = msgspec.json.Decoder(State)
+
+
+def decode_state(payload: bytes) -> State:
+    """Decode a node's state; raise WireError with what is wrong.
+
+    A newer node's state is never refused for what is new in it: a camera whose status is not known here is
+    told as absent, in words; a document that is not understood here is left out, and named in `unread`.
+    """
+    state: State
+    try:
+        state, dropped = tolerance.decode(_state_decoder, payload, State)
+    except msgspec.ValidationError as error:
+        state, dropped = _older_view(payload, error)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise WireError(str(error)) from None
+    unread = [path.removeprefix(_DOCUMENT) for path in dropped if path.startswith(_DOCUMENT)]
+    config = msgspec.structs.replace(state.config, unread=unread[:10]) if unread else state.config
+    return msgspec.structs.replace(state, config=config)
+
+
+_DOCUMENT = "config.document."
+
+
+def _older_view(payload: bytes, error: msgspec.ValidationError) -> tuple[State, list[str]]:
+    """Read a state with values that this reader does not know; raise WireError if it is wrong otherwise."""
+    try:
+        message, dropped = tolerance.prune(msgspec.json.decode(payload), State)
+        for camera in message.get("cameras", []):
+            if camera.get("state") not in get_args(CameraStatus) and isinstance(camera.get("state"), str):
+                camera["reason"] = (
+                    f"it says {camera['state'][:40]!r}, which is not known here: upgrade the centre"
+                )
+                camera["state"] = "absent"
+        try:
+            return msgspec.convert(message, State), dropped
+        except msgspec.ValidationError:
+            message["config"]["document"] = {}
+            return msgspec.convert(message, State), [*dropped, f"{_DOCUMENT}cameras"]
+    except (msgspec.ValidationError, AttributeError, KeyError, TypeError):
         raise WireError(str(error)) from None
 
 

@@ -72,7 +72,8 @@ async def _change(request: web.Request, kind: Kind, action: str, shape: Shape | 
             node, request[IDENTITY].user, f"{action} {kind.name} {place}", change(kind, camera, name, shape)
         )
     except NotWanted as error:
-        raise Refused(409 if error.code == "busy" else 404, error.code, str(error)) from None
+        status = 409 if error.code in ("busy", "newer_node") else 404
+        raise Refused(status, error.code, str(error)) from None
     return answer(answers.Version(version), 202)
 
 

@@ -55,7 +55,7 @@ class Fleet:
                 self._removed.add(row["_id"])
                 continue
             view = self._views[row["_id"]] = NodeView(row["_id"], _now_ms())
-            view.state = wire.decode_json(row["state"].encode(), wire.State)
+            view.state = wire.decode_state(row["state"].encode())
             view.online, view.since, view.heard = row["online"], int(row["since"]), int(row["heard"])
             samples = await self._store.archive.resources(view.name, 0, _now_ms(), 1)
             if samples:
@@ -63,7 +63,7 @@ class Fleet:
 
     def on_state(self, node: str, payload: bytes, retained: bool) -> None:
         """Take a node's `state`; raise WireError if it is malformed or says another's name."""
-        state: wire.State = wire.decode_json(payload, wire.State)
+        state = wire.decode_state(payload)
         if state.node != node:
             raise wire.WireError(f"the state of {state.node[:40]!r} came from {node}")
         if node in self._removed and not state.online:

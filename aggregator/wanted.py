@@ -53,7 +53,13 @@ class Wants:
         """Change a node's document and send it; return its version. Raise NotWanted."""
         for _ in range(_ATTEMPTS):
             found = await self._store.registry.want(node)
-            current, wanted = self._current(node, found)
+            current, wanted, unread = self._current(node, found)
+            if unread:
+                raise NotWanted(
+                    "newer_node",
+                    f"{node} has settings that this centre does not know ({', '.join(unread[:3])}) and would "
+                    "lose; upgrade the centre, then change them here",
+                )
             version = max(wanted, current.version, self._report(node).applied) + 1
             document = change(current, version)
             text = msgspec.json.encode(document)
@@ -72,7 +78,7 @@ class Wants:
     async def config(self, node: str) -> answers.ConfigState:
         """Return what is wanted of a node and what it does."""
         found = await self._store.registry.want(node)
-        current, wanted = self._current(node, found)
+        current, wanted, _ = self._current(node, found)
         report = self._report(node)
         return answers.ConfigState(max(wanted, report.applied), report.applied, report.error, current)
 
@@ -98,12 +104,12 @@ class Wants:
         state = self._fleet.state(node)
         return state.config if state else wire.ConfigReport()
 
-    def _current(self, node: str, found: dict[str, object] | None) -> tuple[wire.Document, int]:
-        """Return the newest document, wanted or applied, and the wanted version."""
+    def _current(self, node: str, found: dict[str, object] | None) -> tuple[wire.Document, int, list[str]]:
+        """Return the newest document (wanted or applied), the wanted version, what of it is unknown here."""
         report = self._report(node)
-        applied = report.document
         if found is None:
-            return applied, 0
-        document = wire.decode_document(str(found["document"]).encode())
-        newest = applied if report.applied > document.version else document
-        return newest, document.version
+            return report.document, 0, report.unread
+        document, unread = wire.read_document(str(found["document"]).encode())
+        if report.applied > document.version:
+            return report.document, document.version, report.unread
+        return document, document.version, unread

@@ -74,6 +74,8 @@ STATE = wire.State(
     [wire.CameraReport("cam0", "ok", BASE - 5, "", "traffic", "00ff", ["car"], (960, 540), True)],
     wire.ConfigReport(4, "", DOCUMENT),
 )  # fmt: skip
+STATE_3 = msgspec.structs.replace(STATE, warnings=["The disk with /var/lib/gb-agent is full"])
+EVENTS_3: list[wire.AnyEvent] = [wire.Lost(BASE + 2, "", "unknown", 3, "the spool was damaged", True)]
 LIVE = wire.Live(BASE, "cam0", wire.pack_rows([(70_000, 0.0, 0.25, 0.5, 1.0, 2, 88)]))
 
 
@@ -90,6 +92,9 @@ ENCODED = {
     "v2-batch.msgpack": lambda: batch(EVENTS_2),
     "v2-batch.json": lambda: wire.to_json(batch(EVENTS_2)),
     "v2-want.json": lambda: msgspec.json.encode(DOCUMENT_2),
+    "v3-batch.msgpack": lambda: batch(EVENTS_3),
+    "v3-batch.json": lambda: wire.to_json(batch(EVENTS_3)),
+    "v3-state.json": lambda: msgspec.json.encode(STATE_3),
     "v1-ack.msgpack": lambda: wire.encode_ack({EPOCH: [1, 2, 3, 7], 1: [9]}),
     "v1-live.msgpack": lambda: wire.encode_live(LIVE),
     "v1-state.json": lambda: msgspec.json.encode(STATE),
@@ -104,7 +109,7 @@ def test_what_is_sent_is_what_was_released(name: str) -> None:
 
 
 @pytest.mark.parametrize("form", ["msgpack", "json"])
-@pytest.mark.parametrize(("version", "events"), [(1, EVENTS), (2, EVENTS_2)])
+@pytest.mark.parametrize(("version", "events"), [(1, EVENTS), (2, EVENTS_2), (3, EVENTS_3)])
 def test_both_forms_of_a_released_batch_decode_to_the_same_events(
     version: int, events: list[wire.AnyEvent], form: str
 ) -> None:
@@ -123,6 +128,7 @@ def test_the_other_released_messages_decode() -> None:
     assert wire.unpack_rows(live.rows) == [[70_000 - 65_536, 0.0, pytest.approx(0.25, abs=1e-4),
                                             pytest.approx(0.5, abs=1e-4), 1.0, 2, 88]]  # fmt: skip
     assert wire.decode_json((GOLDEN / "v1-state.json").read_bytes(), wire.State) == STATE
+    assert wire.decode_json((GOLDEN / "v3-state.json").read_bytes(), wire.State) == STATE_3
     assert wire.decode_document((GOLDEN / "v1-want.json").read_bytes()) == DOCUMENT
     assert wire.decode_document((GOLDEN / "v2-want.json").read_bytes()) == DOCUMENT_2
 
