@@ -67,7 +67,7 @@ class HlsSource(Feed):
             if picture is not None:
                 self._undecoded = 0
                 cut, self._cut = self._cut, False
-                return Picture(picture[0], self._start + picture[1], cut)
+                return Picture(self.fitted(picture[0]), self._start + picture[1], cut)
             self._finish(self._piece)
 
     def _advance(self) -> bool:

@@ -115,7 +115,7 @@ class MjpegSource(Feed):
                 if image is not None:
                     self.broken += self._jpegs.torn
                     self._jpegs.torn = 0
-                    return Picture(image, None)
+                    return Picture(self.fitted(image), None)
                 self.broken += 1
             self._fill(until)
 

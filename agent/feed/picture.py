@@ -88,6 +88,17 @@ class Feed:
     period = 0.0
     note = ""
     broken = 0
+    _size: tuple[int, int] | None = None
+
+    def fitted(self, image: Image) -> Image:
+        """Return a picture in the size of the source's first one: fractions keep their place."""
+        size = (image.shape[1], image.shape[0])
+        if self._size is None:
+            self._size = size
+        if size == self._size:
+            return image
+        resized: Image = cv2.resize(image, self._size, interpolation=cv2.INTER_AREA)
+        return resized
 
     def skip(self) -> None:
         """Pass over nothing: what was not read in time is gone anyway."""

@@ -65,7 +65,7 @@ class SnapshotSource(Feed):
             text = f"{self._web.shown} gives pictures that cannot be decoded; check the camera"
             raise SourceError(text, "degraded")
         self._remember(answer, body, image, again)
-        return Picture(image, None, new=not again)
+        return Picture(self.fitted(image), None, new=not again)
 
     def _remember(self, answer: Answer, body: bytes, image: Image, again: bool) -> None:
         """Learn how often the camera has a new picture."""
