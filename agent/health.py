@@ -36,6 +36,8 @@ FEWEST = 3  # pictures of a window
 FINE = 320  # columns of the picture that is looked at
 CELLS = (32, 18)
 LEAST_TEXTURE = 0.6  # grey levels, of what two windows have in common
+MEDIAN_STEP = 0.954  # of normal noise: the median difference of two neighbours over the standard deviation
+BEYOND_CHANCE = 7.0  # standard deviations; 98 % of the cells of noise lie within 2.3
 LEAST_SHAPE, LEAST_SPOT = 1.2, 4.0  # grey levels between neighbouring cells: many of them, or one
 
 
@@ -188,20 +190,21 @@ def is_torn(image: Image) -> bool:
 
 
 class Texture:
-    """Notice a camera that shows nothing: what two windows of time have in common is no more than chance.
+    """Notice a camera that shows nothing: noise has no shape larger than chance makes it, and none that
+    stays.
 
-    A window's pictures are averaged, so noise fades; what stays, and is there again in the next window, is
-    shape.
+    One picture with a shape is enough to see. Dim shapes hide in noise; so the pictures of a window of time
+    are averaged, and what two windows have in common is a shape too.
     """
 
     def __init__(self) -> None:
         self._sum: Float | None = None
         self._count = 0
         self._begun = 0.0
+        self._shown = False  # a picture of this window has a shape
         self._looked = -np.inf
-        self._before: Float | None = None  # the average of the window before
+        self._before: Float | None = None  # the average of the window before, if no picture of it has a shape
         self._blind = False
-        self._noise = 0.0  # what one picture of noise has between its cells
 
     def is_blind(self, image: Image, now: float) -> bool:
         """Take a picture (H,W,3) at `now` seconds; tell whether the camera shows nothing."""
@@ -210,31 +213,41 @@ class Texture:
         self._looked = now
         step = max(image.shape[1] // FINE, 1)
         grey = image[::step, ::step, 1].astype(np.float32)
-        if self._blind and _spread(_relief(grey)) > max(LEAST_SPOT, 3 * self._noise):
-            self._blind = False
+        if self._sum is None or self._sum.shape != grey.shape:
             self._before = None
-        self._take(grey, now)
+            self._begin(grey, now)
+        if _has_shape(grey):
+            self._shown = True
+            self._blind = False
+        self._sum = grey if self._sum is None else self._sum + grey
+        self._count += 1
+        if now - self._begun >= WINDOW_SECONDS and self._count >= FEWEST:
+            self._judge(self._sum / np.float32(self._count))
+            self._begin(grey, now)
         return self._blind
 
-    def _take(self, grey: Float, now: float) -> None:
-        """Add a picture to the window; judge the window when it is full."""
-        if self._sum is None or self._sum.shape != grey.shape:
-            self._sum = np.zeros_like(grey)
-            self._count = 0
-            self._begun = now
-            self._before = None
-        self._sum += grey
-        self._count += 1
-        if now - self._begun < WINDOW_SECONDS or self._count < FEWEST:
-            return
-        average = self._sum / np.float32(self._count)
-        if self._before is not None:
-            self._blind = _nothing_in_common(average, self._before)
-            self._noise = _spread(_relief(grey))
-        self._before = average
+    def _begin(self, grey: Float, now: float) -> None:
         self._sum = np.zeros_like(grey)
         self._count = 0
         self._begun = now
+        self._shown = False
+
+    def _judge(self, average: Float) -> None:
+        """Compare a full window with the one before."""
+        if self._shown:
+            self._blind = False
+            self._before = None
+            return
+        if self._before is not None:
+            self._blind = _nothing_in_common(average, self._before)
+        self._before = average
+
+
+def _has_shape(grey: Float) -> bool:
+    """Tell whether one picture (h,w) has more between its cells than its own noise explains."""
+    noise = float(np.median(np.abs(np.diff(grey, axis=1)))) / MEDIAN_STEP
+    cell = grey.size / (CELLS[0] * CELLS[1])  # pixels
+    return _spread(_relief(grey)) > max(LEAST_SPOT, BEYOND_CHANCE * noise / cell**0.5)
 
 
 def _relief(grey: Float) -> Float:

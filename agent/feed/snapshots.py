@@ -42,7 +42,7 @@ class SnapshotSource(Feed):
         """Return the picture that the camera has now; raise SourceError if there is none for a while."""
         while True:
             time.sleep(max(self._next - time.monotonic(), 0.0))
-            self._next = max(self._next + self._wait, time.monotonic())
+            self._next = max(self._next, time.monotonic() - self._wait / 2) + self._wait
             try:
                 return self._fetch()
             except SourceError:
