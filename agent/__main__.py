@@ -179,13 +179,14 @@ def _check_model(name: str, camera: CameraConfig) -> bool:
 
 
 def _check_camera(name: str, camera: CameraConfig) -> bool:
-    from agent.capture import SourceError, probe
+    from agent.capture import SourceError, inspect
 
     try:
-        width, height, fps = probe(camera.source, timeout=10.0)
+        found = inspect(camera.source, 10.0, camera.wish)
     except SourceError as error:
         return _say(False, f"{name} source {error}")
-    return _say(True, f"{name} source: {width}x{height} at {fps:.1f} frames/s")
+    note = f" ({found.note})" if found.note else ""
+    return _say(True, f"{name} source: {found.width}x{found.height} at {found.fps:.1f} frames/s{note}")
 
 
 def show_status(options: argparse.Namespace) -> int:

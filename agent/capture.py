@@ -6,12 +6,14 @@ What always holds:
   Files, folders and the scene keep their own clock.
 * `pace="fast"`: the thread waits until the slot is empty; nothing is dropped.
 * `seconds` grows strictly from frame to frame, over reconnects and passes too.
-* A source that is absent, stalled or frozen is a state with a reason, never an error; the thread tries on.
-* A frozen picture is not handed on: nobody counts on what was seen before.
+* A source that is absent, stalled, frozen or degraded is a state with a reason, never an error; the thread
+  tries on.
+* A frozen, torn or blind picture is not handed on (`agent.health`): nobody counts on what is not seen.
+* `state` is true at once; how often a change is told is bounded (`agent.flaps`).
 
       source ──thread──▶ [ slot ] ──take──▶ the worker
                  │
-                 └── on_state(StateChange)      absent ─▶ ok ─▶ stalled | frozen | absent ─▶ ok … ended
+                 └── on_state(StateChange)      absent ─▶ ok ─▶ stalled | frozen | degraded ─▶ ok … ended
 """
 
 from __future__ import annotations
@@ -26,19 +28,20 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, Self
 
-import numpy as np
+from agent.feed.wish import NOTHING
+from agent.flaps import Flaps
+from agent.health import Health, Stillness, Verdict
+from agent.sources import Image, Picture, Source, SourceError, Wish, open_source, redact
 
-from agent.sources import Image, Picture, Source, SourceError, open_source, redact
-
-__all__ = ["Camera", "Frame", "SourceError", "StateChange", "probe"]
+__all__ = ["Camera", "Frame", "Probe", "SourceError", "StateChange", "Stillness", "inspect", "probe"]
 
 log = logging.getLogger(__name__)
 
-State = Literal["ok", "absent", "stalled", "frozen", "ended"]
+State = Literal["ok", "absent", "stalled", "frozen", "degraded", "ended"]
 
 FIRST_WAIT, LONGEST_WAIT = 0.25, 2.5  # seconds between attempts; with opening, a camera is back within 5
 FROZEN_SECONDS = 10.0
-REOPEN_FROZEN = 30.0  # a frozen camera is opened again after so long, and again
+REOPEN_USELESS = 30.0  # a frozen or degraded camera is opened again after so long, and again
 STOP_SECONDS = 10.0  # a thread inside OpenCV cannot be woken; its longest wait is shorter than this
 LAST_TAKE = 2.0  # how long the end of a file waits for its last frame to be taken
 RATE_SECONDS = 3.0
@@ -67,24 +70,25 @@ class StateChange:
     wall: float
 
 
-class Stillness:
-    """Notice a picture that does not change, on a coarse grid of its pixels."""
+@dataclass(slots=True)
+class Course:
+    """How far one open source has come.
 
-    def __init__(self) -> None:
-        self._grid: Image | None = None
-        self._since = 0.0
+    Attributes:
+        source: what is read.
+        offset: from its clock to the camera's; None before the first picture.
+        start: the monotonic moment of its clock's zero; None: it begins with the next picture.
+        broken: what it had passed over when that was counted last.
+        waited: what it had waited when that was taken into account last.
+        count: pictures read.
+    """
 
-    def seconds(self, image: Image, now: float) -> float:
-        """Return for how long the picture has been the same."""
-        grid = image[::8, ::8]
-        if self._grid is None or grid.shape != self._grid.shape or _differ(grid, self._grid):
-            self._grid, self._since = grid.copy(), now
-        return now - self._since
-
-
-def _differ(a: Image, b: Image) -> bool:
-    """Tell whether two grids differ by more than the rounding of a decoder."""
-    return bool((np.maximum(a, b) - np.minimum(a, b)).max(initial=0) > 1)
+    source: Source
+    offset: float | None = None
+    start: float | None = None
+    broken: int = 0
+    waited: float = 0.0
+    count: int = 0
 
 
 class Camera:
@@ -99,23 +103,28 @@ class Camera:
         *,
         on_state: Callable[[StateChange], None] | None = None,
         frozen_seconds: float = FROZEN_SECONDS,
+        wish: Wish = NOTHING,
     ) -> None:
-        self.name, self.url, self.pace, self.loop = name, url, pace, loop
+        self.name = name
+        self.url = url
+        self.pace = pace
+        self.loop = loop
         self.state: State = "absent"
         self.reason = f"{redact(url)} is being opened"
         self.captured = 0
         self.dropped = 0
         self._on_state = on_state
-        self._frozen_seconds = frozen_seconds
-        self._told = False
+        self._wish = wish
+        self._flaps = Flaps(self._tell)
         self._slot: Frame | None = None
         self._changed = threading.Condition()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"capture {name}", daemon=True)
         self._pass = 0
         self._seconds = -1.0
-        self._stillness = Stillness()
-        self._frozen_at = 0.0
+        self._reached: float | None = None  # on the clock of a recording that was lost in its middle
+        self._health = Health(frozen_seconds)
+        self._useless_since: float | None = None
         self._moments: deque[float] = deque(maxlen=1000)
 
     def start(self) -> None:
@@ -170,59 +179,97 @@ class Camera:
     # ── the thread ──
 
     def _run(self) -> None:
-        """Open, read, and open again, until stopped or at the end of a file."""
+        """Open, read, and open again, until stopped or at the end of a recording."""
         wait = FIRST_WAIT
+        course: Course | None = None
         while not self._stopping.is_set():
             before = self.captured
             try:
-                with closing(open_source(self.url)) as source:
-                    self._follow(source)
+                course = course or Course(open_source(self.url, wish=self._wish))
+                self._follow(course)
             except SourceError as error:
                 wait = FIRST_WAIT if self.captured > before else wait
-                self._lost(error)
+                course = self._lost(course, error)
                 self._stopping.wait(wait)
                 wait = min(wait * 2, LONGEST_WAIT)
                 continue
-            if self._stopping.is_set():
+            course.source.close()
+            course = None
+            if not self._stopping.is_set() and not self._begin_again():
                 return
-            if not self.loop:
-                self._drain()
-                self._become("ended", f"{redact(self.url)} has come to its end")
-                return
-            self._pass += 1
+        if course is not None:
+            course.source.close()
 
-    def _lost(self, error: SourceError) -> None:
-        """Say that the source is lost, and how."""
+    def _lost(self, course: Course | None, error: SourceError) -> Course | None:
+        """Say that the source is lost, and how; return the course that goes on, or None if it is to be
+        opened.
+        """
         if error.state != "frozen":
             self._become(error.state, str(error))
+        if course is None or course.source.lasting:
+            if course is not None:
+                course.start = None
+            return course
+        course.source.close()
+        return None
 
-    def _follow(self, source: Source) -> None:
+    def _begin_again(self) -> bool:
+        """End, or begin a recording again."""
+        self._reached = None
+        if self.loop:
+            self._pass += 1
+            return True
+        self._drain()
+        self._become("ended", f"{redact(self.url)} has come to its end")
+        return False
+
+    def _follow(self, course: Course) -> None:
         """Read one source to its end; raise SourceError where it is lost."""
-        offset: float | None = None
-        start, broken, count = 0.0, 0, 0
+        source = course.source
         while not self._stopping.is_set():
             picture = source.read()
-            self._pass_over(source.broken - broken)
-            broken = source.broken
+            self._pass_over(source.broken - course.broken)
+            course.broken = source.broken
             if picture is None:
                 break
-            self._pass += picture.cut and count > 0
-            count += 1
-            if picture.seconds is None:
-                self._watch(picture)
+            if self._known(source, picture):
                 continue
-            if offset is None:
-                offset = 0.0 if self._seconds < 0 else self._seconds + 1 / source.fps - picture.seconds
-                start = time.monotonic() - picture.seconds
-            due = start + picture.seconds
-            if self.pace == "real":
-                self._stopping.wait(max(0.0, due - time.monotonic()))
-            self._become("ok", "")
-            self._put(picture.image, picture.seconds + offset)
-            if self.pace == "real":
-                self._catch_up(source, time.monotonic() - due)
-        if not count and not self._stopping.is_set():
+            self._pass += picture.cut and course.count > 0
+            course.count += 1
+            if picture.seconds is None:
+                taken = time.monotonic() if picture.taken is None else picture.taken
+                self._take(source, picture, taken)
+            else:
+                self._take_in_time(course, picture, picture.seconds)
+        if not course.count and not self._stopping.is_set():
             raise SourceError(f"{redact(self.url)} holds no picture that can be decoded; check the file")
+
+    def _known(self, source: Source, picture: Picture) -> bool:
+        """Tell whether a recording that was lost in its middle has given this picture before."""
+        if source.live or source.lasting or picture.seconds is None:
+            return False
+        if self._reached is not None and picture.seconds <= self._reached:
+            return True
+        self._reached = picture.seconds
+        return False
+
+    def _take_in_time(self, course: Course, picture: Picture, seconds: float) -> None:
+        """Take a picture when it is due on its source's clock."""
+        source = course.source
+        if course.offset is None:
+            course.offset = 0.0 if self._seconds < 0 else self._seconds + 1 / source.fps - seconds
+        now = time.monotonic()
+        if course.start is None:
+            course.start = now - seconds
+        waited = source.waited - course.waited
+        course.waited = source.waited
+        course.start += min(waited, max(now - course.start - seconds, 0.0))
+        due = course.start + seconds
+        if self.pace == "real":
+            self._stopping.wait(max(0.0, due - time.monotonic()))
+        self._take(source, picture, seconds + course.offset)
+        if self.pace == "real":
+            self._catch_up(source, time.monotonic() - due)
 
     def _catch_up(self, source: Source, late: float) -> None:
         """Pass over the pictures for which it is too late on the source's clock."""
@@ -235,22 +282,35 @@ class Camera:
         self.captured += count
         self.dropped += count
 
-    def _watch(self, picture: Picture) -> None:
-        """Take a live picture, unless it is frozen."""
-        now = time.monotonic()
-        if self._stillness.seconds(picture.image, now) < self._frozen_seconds:
+    def _take(self, source: Source, picture: Picture, seconds: float) -> None:
+        """Hand on a picture taken at `seconds`, unless a live camera shows nothing in it, or nothing new."""
+        if not source.live:
             self._become("ok", "")
-            self._put(picture.image, now)
+            self._put(picture.image, seconds)
             return
-        if self.state != "frozen":
-            self._frozen_at = now
-        self._become(
-            "frozen", f"the picture has not changed for {self._frozen_seconds:.0f} s; is the camera stuck?"
-        )
+        verdict = self._health.look(picture.image, seconds, source.period)
+        if not verdict.good:
+            self._refuse(verdict)
+            return
+        self._useless_since = None
+        self._become("ok", "")
+        if picture.new:
+            self._put(picture.image, seconds)
+
+    def _refuse(self, verdict: Verdict) -> None:
+        """Pass over a picture that shows nothing; raise SourceError when it is time to open the camera
+        again.
+        """
         self._pass_over(1)
-        if now - self._frozen_at > REOPEN_FROZEN:
-            self._frozen_at = now
-            raise SourceError("the picture is frozen; the camera is opened again", "frozen")
+        if verdict.state is None:
+            return
+        now = time.monotonic()
+        self._become(verdict.state, verdict.reason)
+        if self._useless_since is None:
+            self._useless_since = now
+        elif now - self._useless_since > REOPEN_USELESS:
+            self._useless_since = now
+            raise SourceError("the camera is opened again", "frozen")
 
     def _put(self, image: Image, seconds: float) -> None:
         """Hand on one frame: replace the one in the slot, or wait until the slot is empty."""
@@ -274,23 +334,41 @@ class Camera:
             self._changed.wait_for(lambda: self._slot is None or self._stopping.is_set(), patience)
 
     def _become(self, state: State, reason: str) -> None:
-        """Change the state and tell it, if it is another one or the reason is."""
-        if self._told and (state, reason) == (self.state, self.reason):
-            return
-        self._told = True
-        self.state, self.reason = state, reason
+        """Change the state, and tell it if it is another one or the reason is."""
+        self.state = state
+        self.reason = reason
+        self._flaps.become(state, reason, time.monotonic())
+
+    def _tell(self, state: str, reason: str) -> None:
         if self._on_state is not None:
-            self._on_state(StateChange(state, reason, time.time()))
+            self._on_state(StateChange(self.state, reason, time.time()))
 
 
-def probe(url: str, timeout: float = 10.0) -> tuple[int, int, float]:
-    """Return (width, height, frames a second) of a source, or raise SourceError with the reason."""
-    with closing(open_source(url, timeout)) as source:
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What a source gives: size in pixels, pictures a second, and what else there is to say."""
+
+    width: int
+    height: int
+    fps: float
+    note: str
+
+
+def inspect(url: str, timeout: float = 10.0, wish: Wish = NOTHING) -> Probe:
+    """Open a source and read one picture; raise SourceError with the reason."""
+    with closing(open_source(url, timeout, wish)) as source:
         picture = source.read()
         if picture is None:
             raise SourceError(f"{redact(url)} holds no picture that can be decoded; check the file")
         height, width = picture.image.shape[:2]
-        return width, height, _rate(source) if url.startswith("http") else source.fps
+        unclocked = source.live and picture.seconds is None and picture.taken is None
+        return Probe(width, height, _rate(source) if unclocked else source.fps, source.note)
+
+
+def probe(url: str, timeout: float = 10.0) -> tuple[int, int, float]:
+    """Return (width, height, frames a second) of a source, or raise SourceError with the reason."""
+    found = inspect(url, timeout)
+    return found.width, found.height, found.fps
 
 
 def _rate(source: Source) -> float:

@@ -16,11 +16,14 @@ import msgspec
 from msgspec import Meta, Struct
 
 from agent import wire
+from agent.feed.names import is_recording
+from agent.feed.wish import Wish
 
 MODELS = Path(__file__).parent / "models"
 SAMPLE = Path(__file__).parent / "agent.toml"
 
 T = TypeVar("T")
+Side = Annotated[int, Meta(ge=0, le=16_384)]  # pixels
 
 
 class ConfigError(Exception):
@@ -50,6 +53,9 @@ class CameraConfig(Struct, frozen=True, forbid_unknown_fields=True):
     names: list[wire.Label] = []  # of the classes, for a model that does not tell them
     threads: Annotated[int, Meta(ge=1, le=64)] = 1
     workers: Annotated[int, Meta(ge=0, le=16)] = 0  # 0: this camera's share of the cores
+    size: tuple[Side, Side] = (0, 0)  # of a USB camera's pictures; (0, 0): its own
+    fps: Annotated[float, Meta(ge=0.0, le=240.0)] = 0.0  # of a USB camera, or of single pictures; 0: its own
+    format: Annotated[str, Meta(pattern=r"^([A-Za-z0-9 ]{4})?$")] = ""  # of a USB camera, four letters
     pace: Literal["real", "fast"] = "real"
     loop: bool = False
     preview: Literal["off", "unblurred"] = "off"
@@ -68,9 +74,12 @@ class CameraConfig(Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def pictures_may_leave(self) -> bool:
         """True if a preview may be asked for: the scene, files, or the owner's explicit word."""
-        live = self.source.isdigit() or self.source.startswith("/dev/") or "://" in self.source
-        recorded = not live or self.source.startswith(("scene:", "file://"))
-        return self.preview == "unblurred" or recorded
+        return self.preview == "unblurred" or is_recording(self.source)
+
+    @property
+    def wish(self) -> Wish:
+        """What is asked of the camera itself."""
+        return Wish(self.size, self.fps, self.format)
 
     def settings(self) -> wire.CameraSettings:
         """The part of this camera that the centre may replace."""

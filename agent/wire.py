@@ -55,7 +55,7 @@ Percent = Annotated[int, Meta(ge=0, le=100)]
 Count = Annotated[int, Meta(ge=0, le=2**53)]
 Direction = Literal["AB", "BA"]
 Anchor = Literal["bottom", "center"]
-CameraStatus = Literal["ok", "absent", "stalled", "frozen", "ended"]
+CameraStatus = Literal["ok", "absent", "stalled", "frozen", "degraded", "failed", "ended"]
 
 
 class WireError(ValueError):
