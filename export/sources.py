@@ -23,3 +23,9 @@ def is_free(licence: str, licences: Sequence[str]) -> bool:
     """Say whether a licence is one of those: its whole name, whatever follows in brackets or after ";"."""
     plain = licence.partition("(")[0].partition(";")[0].strip().casefold()
     return plain in {name.casefold() for name in licences}
+
+
+def unlabelled_names(row: dict[str, str], names: Sequence[str]) -> list[str]:
+    """Return which of the names a row calls unlabelled: `person (partly);bicycle` are two."""
+    plain = [part.partition("(")[0].strip() for part in row.get("unlabelled_classes", "").split(";")]
+    return [name for name in names if name in plain]
