@@ -2,8 +2,8 @@
 
     GB_PEERS=FOLDER GB_DATA=DATA python -m benchmarks.peers [MODEL.onnx ...]
 
-Every packaged float file of ours is measured, or those that are named. Without GB_PEERS, or for a file that is
-not in it, the table says so. What always holds: a class is judged in pictures where people labelled it, or
+Every packaged float file of ours is measured, or those that are named. Without GB_PEERS, or for a file that
+is not in it, the table says so. What always holds: a class is judged in pictures where people labelled it, or
 where two other models looked for it (`pseudo.csv`; what one of them alone saw counts for nobody); intervals
 come from drawing whole groups of pictures, since frames of one camera resemble each other.
 """
@@ -57,7 +57,19 @@ class Question:
     high: float = ANY
 
 
-STREETS = ("wall", "cap2", "modes", "coco", "bic2000", "bic5000", "bic6000", "tfld", "tflj", "meva", "intelclip")
+STREETS = (
+    "wall",
+    "cap2",
+    "modes",
+    "coco",
+    "bic2000",
+    "bic5000",
+    "bic6000",
+    "tfld",
+    "tflj",
+    "meva",
+    "intelclip",
+)
 VEHICLES = ("atl", "hwyid", "oiveh", "coco128", "pennfudan")
 ROADSIDE = ("modes", "tfld", "tflj")
 FOUR = ("car", "motorcycle", "bus", "truck")
@@ -103,13 +115,17 @@ def chosen(pictures: Sequence[Picture], question: Question, names: Sequence[str]
     """Return which pictures a question is asked in: of its sources, where its class is known."""
     column = [list(names).index(name) for name in question.names]
     return np.asarray(
-        [n for n, p in enumerate(pictures) if p.source in question.sources and not p.unlabelled[column].any()],
+        [
+            n
+            for n, p in enumerate(pictures)
+            if p.source in question.sources and not p.unlabelled[column].any()
+        ],
         np.int64,
     )
 
 
 def of_size(matched: Matched, low: float, high: float) -> Matched:
-    """Leave out truths of other sizes, what finds them, and what finds nothing and has another size itself."""
+    """Leave out truths of other sizes, what finds them, and what finds nothing and is of another size."""
     size = np.where(matched.hit[:, 0], matched.truth_size, matched.box_size)
     mine = (size >= low) & (size < high)
     truths = (matched.size >= low) & (matched.size < high)

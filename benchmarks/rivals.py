@@ -1,4 +1,4 @@
-"""Small detectors of others, run as their authors say: a picture goes in, `Detections` of our classes come out.
+"""Small detectors of others, run as their authors say; what comes out is `Detections` of our classes.
 
     yolox_nano_416.onnx              YOLOX-nano; at any multiple of 32 too    Apache-2.0
     picodet_s_416.onnx               PicoDet-S                                Apache-2.0
@@ -111,7 +111,7 @@ class YoloX(Rival):
 
 
 def resized(path: Path, size: tuple[int, int]) -> bytes:
-    """Return a YOLOX file for another input; the network is convolutions alone, so any multiple of 32 does."""
+    """Return a YOLOX file for another input: any multiple of 32, for the network is convolutions alone."""
     model = onnx.load(path)
     shape = model.graph.input[0].type.tensor_type.shape.dim
     shape[2].dim_value, shape[3].dim_value = size

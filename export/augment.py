@@ -62,11 +62,11 @@ class Augmentation:
     scale: tuple[float, float] = (0.3, 1.7)
     mosaic: float = 0.75
     roll: float = 0.0
-    nines: float = 0.0
-    faults: float = 0.0
     hue: float = 0.02
     saturation: float = 0.6
     value: float = 0.4
+    nines: float = 0.0
+    faults: float = 0.0
 
     @property
     def canvas(self) -> tuple[int, int]:

@@ -29,10 +29,11 @@ from export.errors import DataError
 from export.own import read_own
 from export.picture import LONGEST, Picture, corners, one_hot, read_labels, read_picture
 from export.pseudo import add_proposals, read_proposals
-from export.sources import is_free, read_sources, unlabelled_names
+from export.sources import held_back, is_free, read_sources, unlabelled_names
 from export.weak import open_labeller, read_crops, read_machine_labels, tighten
 
 RECIPES = Path(__file__).parent / "recipes"
+HELD = "held"  # the split of training pictures that are kept out of it
 
 
 def read_folder(
@@ -121,10 +122,10 @@ def load_recipe(name: str) -> dict[str, Any]:
 def _read_folder(
     recipe: dict[str, Any], source: dict[str, Any], data: Path, split: str, longest: int | None
 ) -> list[Picture]:
-    root = data / source["folder"]
+    root, within = data / source["folder"], "train" if split == HELD else split
     pictures = read_folder(
         root,
-        split,
+        within,
         recipe["names"],
         source["classes"],
         source.get("unlabelled", {}),
@@ -132,10 +133,13 @@ def _read_folder(
         longest,
         source.get("classes_in"),
     )
-    pictures = _left_out(recipe, source, root, split, pictures)
-    if split != "train":
+    pictures = _left_out(recipe, source, root, within, pictures)
+    if within != "train":
         return pictures
-    pictures = [picture for picture in pictures if picture.name not in recipe.get("leave_out", [])]
+    without = [recipe.get("leave_out", []), held_back(read_sources(root), recipe.get("held_back", 0.0))]
+    if split == HELD:
+        return [picture for picture in pictures if picture.name in without[1]]
+    pictures = [picture for picture in pictures if not any(picture.name in names for names in without)]
     pictures = [_without(picture, recipe.get("hide", {}).get(picture.name, [])) for picture in pictures]
     pictures = [_varied(picture, source) for picture in pictures]
     loose = source.get("tighten", [])
@@ -167,7 +171,10 @@ def _proposed_elsewhere(
     table = Path(source["proposals"]).expanduser()
     if table.exists():
         return _proposed(source, names, table, pictures)
-    print(f"{table}: no such file, so what it would propose stays unlabelled; see gb-export propose", file=sys.stderr)
+    print(
+        f"{table}: no such file, so what it would propose stays unlabelled; see gb-export propose",
+        file=sys.stderr,
+    )
     return pictures
 
 
@@ -226,6 +233,8 @@ def _read_source(
     recipe: dict[str, Any], source: dict[str, Any], data: Path, split: str, longest: int | None
 ) -> list[Picture]:
     names, licences = recipe["names"], recipe.get("licences")
+    if split == HELD and "folder" not in source:
+        return []
     if split != "train" and not any(source.get("classes", [True])):
         return []  # it shows what is none of the classes: to learn from, not to judge by
     if "folder" in source:
@@ -254,7 +263,8 @@ def read_recipe(
     """Read every source of a recipe; a source's `repeat` shows its pictures that many times in training.
 
     The recipe's `balance` then repeats pictures of rare classes. Pictures are made at most `longest` pixels
-    long; None leaves them as they lie there.
+    long; None leaves them as they lie there. The split `HELD` is the share of the training's groups that the
+    recipe's `held_back` keeps out of it, to calibrate by.
     """
     pictures: list[Picture] = []
     for source in recipe["source"]:

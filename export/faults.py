@@ -60,7 +60,7 @@ def rain(picture: Uint8, rng: np.random.Generator) -> Uint8:
     lean = rng.uniform(-0.3, 0.3)
     length = rng.uniform(0.02, 0.06) * height
     starts = rng.uniform(0, 1, (int(rng.integers(60, 260)), 2)) * (width, height)
-    lines = np.stack((starts, starts + (lean * length, length)), 1).astype(np.int32)
+    lines = np.stack((starts, starts + np.asarray((lean * length, length))), 1).astype(np.int32)
     wet = shown.copy()
     cv2.polylines(wet, list(lines), False, (200, 200, 200), 1, cv2.LINE_AA)
     return np.asarray(cv2.addWeighted(shown, 0.5, wet, 0.5, 0), np.uint8)

@@ -69,9 +69,7 @@ def _proposal(row: dict[str, str], where: str, classes: int) -> Proposal:
     return Proposal(label, (x, y, w, h), score, row["kind"] == "agree")
 
 
-def add_proposals(
-    picture: Picture, proposals: Sequence[Proposal], meaning: Bool, believed: Bool
-) -> Picture:
+def add_proposals(picture: Picture, proposals: Sequence[Proposal], meaning: Bool, believed: Bool) -> Picture:
     """Return the picture with proposals beside the boxes that people drew.
 
     Args:

@@ -281,7 +281,7 @@ def augmentation(recipe: dict[str, Any], part: int) -> Augmentation:
     size = (height, width) if part == 2 else recipe["size"]
     mosaic, roll = 0.0 if part else recipe["mosaic"], recipe.get("roll", 0.0)
     nines, faults = recipe.get("nines", 0.0), recipe.get("faults", 0.0)
-    return Augmentation(size, (height, width), (low, high), mosaic, roll, nines, faults)
+    return Augmentation(size, (height, width), (low, high), mosaic, roll, nines=nines, faults=faults)
 
 
 def bar(run: Run, loss: float, speed: float) -> str:
