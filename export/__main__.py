@@ -19,10 +19,12 @@ from typing import Any
 
 from agent.infer import Detector, ModelError
 from export.assess import assess, checkpoint_file, text, to_json
-from export.data import load_recipe, read_recipe
-from export.errors import DataError, TrainError
+from export.compare import finish_own
+from export.data import HELD, load_recipe, read_recipe
+from export.errors import DataError, TrainError, UsageError
 from export.evaluate import detector_for
-from export.own import READERS, own_recipe, to_toml
+from export.labelling import add_commands, words_of
+from export.own import READERS, own_recipe
 from export.picture import JUDGED, Picture
 from export.weak import packaged
 
@@ -40,6 +42,13 @@ Your own labelled pictures, from any tool, to a model and a page that shows how 
 FOLDER holds labels of YOLO (with data.yaml or classes.txt), COCO, Pascal VOC or Labelme; which, is found out.
 What lies in folders called train and val stays so; else pictures that look alike stay on one side.
 
+No labels yet? On the box of a camera, by its owner; nothing leaves the machine:
+
+  gb-export collect SOURCE --out FOLDER      pick frames worth labelling
+  gb-export propose FOLDER --teachers traffic,other.onnx --classes person,car --to labelme
+                                             let models draw drafts, for a person to correct in Labelme, CVAT
+                                             (coco) or Label Studio; then train --data
+
 The models of this project:
 
   gb-export train traffic --data DATA        learn a recipe: export/recipes/*.toml, or one of your own
@@ -50,10 +59,6 @@ The models of this project:
 
 DATA holds the folders that a recipe names; it may come from the environment variable GB_DATA.
 """
-
-
-class UsageError(Exception):
-    """Say in one line what is wrong with the arguments."""
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -77,10 +82,6 @@ def _degrees(text: str) -> list[float]:
         return [float(part) for part in text.split(",")]
     except ValueError:
         raise argparse.ArgumentTypeError("degrees are numbers with commas between, as 0,30,60") from None
-
-
-def _words(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 def _data(arguments: argparse.Namespace) -> Path:
@@ -120,21 +121,20 @@ def _train(arguments: argparse.Namespace) -> None:
     checkpoint = train(recipe, _data(arguments), plan, folder)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # training only noted it
     if own:
-        _finish_own(recipe, _data(arguments), checkpoint)
+        finish_own(recipe, _data(arguments), checkpoint, weights)
 
 
-def _finish_own(recipe: dict[str, Any], data: Path, checkpoint: Path) -> None:
-    """Write the recipe and the report beside the checkpoint of a user's own data, and say what comes next."""
-    from export.report import write_report
+def _calibrate(arguments: argparse.Namespace) -> None:
+    _need_torch()
+    from export.calibrate import calibrate
+    from export.train import cache_folder
 
-    beside = checkpoint.with_name("recipe.toml")
-    beside.write_text(to_toml(recipe), encoding="utf-8")
-    with tempfile.TemporaryDirectory() as folder:
-        model, _ = checkpoint_file(checkpoint, Path(folder), VERSION)
-        assessment = assess(detector_for(model), read_recipe(recipe, data, "val", JUDGED))
-    print(text(assessment))
-    print(f"report: {write_report(assessment, checkpoint.parent)}")
-    print(f"next:   gb-export onnx {beside} --checkpoint {checkpoint}")
+    recipe = load_recipe(arguments.recipe)
+    checkpoint = arguments.checkpoint or cache_folder(recipe) / "last.pt"
+    out = arguments.out or checkpoint.with_name("calibrated.pt")
+    for name, shift in calibrate(checkpoint, read_recipe(recipe, _data(arguments), HELD), out).items():
+        print(f"{name:12} logit x {shift.scale:.3f} {shift.bias:+.3f}")
+    print(f"{out}: next, gb-export onnx {arguments.recipe} --checkpoint {out}")
 
 
 def _onnx(arguments: argparse.Namespace) -> None:
@@ -248,7 +248,7 @@ def parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--split", choices=("val", "train"), default="val", help="default: val")
     evaluate.add_argument("--limit", type=_count, metavar="N", help="at most N pictures, evenly over all")
     evaluate.add_argument(
-        "--sources", type=_words, default=[], metavar="A,B", help="judge by pictures of these sources alone"
+        "--sources", type=words_of, default=[], metavar="A,B", help="judge by pictures of these sources alone"
     )
     evaluate.add_argument(
         "--roll", type=_degrees, default=[], metavar="0,30,60", help="masks: turn the pictures by degrees too"
@@ -265,7 +265,14 @@ def parser() -> argparse.ArgumentParser:
         "--reduce-range", action="store_true", help="7-bit weights, for CPUs with AVX2 or AVX-512 but no VNNI"
     )
 
-    for sub in (train, evaluate, quantize):
+    words = "make scores mean something: of boxes told at 0.5 half are right, on pictures held back"
+    calibrate = command("calibrate", _calibrate, words)
+    calibrate.add_argument("recipe", help="the recipe that was trained, with `held_back`")
+    calibrate.add_argument("--checkpoint", type=Path, help="default: the newest in the user's cache folder")
+    calibrate.add_argument("--out", type=Path, help="default: calibrated.pt beside it")
+
+    add_commands(command)
+    for sub in (train, evaluate, quantize, calibrate):
         sub.add_argument("--data", type=Path, help="folder of the data (default: GB_DATA)")
     return top
 

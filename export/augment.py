@@ -26,8 +26,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.boxes import GREY, Float32, Uint8
-from export.picture import Bool, Picture, turn_boxes
+from export.faults import worsen
+from export.picture import Bool, Picture, quarter_turned, turn_boxes
 
+NINE, SHRUNK = 9, 0.5  # parts of a mosaic of many, and how much smaller its pictures are
 SPECK = 5.0  # pixels: a smaller object is neither taught nor punished
 
 
@@ -50,7 +52,9 @@ class Augmentation:
     """Say how a training picture is varied; `fit` (height, width) is what scale 1 fits a picture into.
 
     `size` is the side of a batch's pictures, or their (height, width). Every other cut is turned, by `roll`
-    degrees (one sigma); what is in a box is then taken as an ellipse.
+    degrees (one sigma); what is in a box is then taken as an ellipse. A share `nines` of the mosaics has
+    nine small parts instead of four, and a share `faults` of the pictures the faults of real cameras
+    (`export.faults`).
     """
 
     size: int | tuple[int, int]
@@ -61,6 +65,8 @@ class Augmentation:
     hue: float = 0.02
     saturation: float = 0.6
     value: float = 0.4
+    nines: float = 0.0
+    faults: float = 0.0
 
     @property
     def canvas(self) -> tuple[int, int]:
@@ -74,12 +80,15 @@ def _place(
     how: Augmentation,
     rng: np.random.Generator,
     canvas: Uint8,
+    shrink: float = 1.0,
 ) -> tuple[Float32, Bool]:
     """Draw a random cut of a picture into a part (x0,y0,x1,y1) of the canvas; return its boxes there."""
     x0, y0, x1, y1 = part
+    if picture.headings:
+        picture = quarter_turned(picture, int(rng.integers(4)))
     height, width = picture.image.shape[:2]
-    low, high = np.log(how.scale)
-    scale = min(how.fit[0] / height, how.fit[1] / width) * float(np.exp(rng.uniform(low, high)))
+    low, high = np.log(picture.scale or how.scale)
+    scale = shrink * min(how.fit[0] / height, how.fit[1] / width) * float(np.exp(rng.uniform(low, high)))
     cut_w, cut_h = min(width, math.ceil((x1 - x0) / scale)), min(height, math.ceil((y1 - y0) / scale))
     left, top = int(rng.integers(0, width - cut_w + 1)), int(rng.integers(0, height - cut_h + 1))
     out_w, out_h = min(x1 - x0, max(1, round(cut_w * scale))), min(y1 - y0, max(1, round(cut_h * scale)))
@@ -155,8 +164,19 @@ def _parts(how: Augmentation, rng: np.random.Generator) -> list[tuple[int, int, 
     height, width = how.canvas
     if rng.random() >= how.mosaic:
         return [(0, 0, width, height)]
+    if how.nines and rng.random() < how.nines:
+        return _nine(how, rng)
     x, y = (int(rng.integers(side // 4, side - side // 4)) for side in (width, height))
     return [(0, 0, x, y), (x, 0, width, y), (0, y, x, height), (x, y, width, height)]
+
+
+def _nine(how: Augmentation, rng: np.random.Generator) -> list[tuple[int, int, int, int]]:
+    """Cut the canvas into three rows and three columns of uneven sizes."""
+    ys, xs = (
+        [0, round(side * rng.uniform(0.25, 0.42)), round(side * rng.uniform(0.58, 0.75)), side]
+        for side in how.canvas
+    )
+    return [(xs[i], ys[j], xs[i + 1], ys[j + 1]) for j in range(3) for i in range(3)]
 
 
 def make_batch(pictures: Sequence[Picture], how: Augmentation, batch: int, seed: tuple[int, int]) -> Batch:
@@ -167,11 +187,13 @@ def make_batch(pictures: Sequence[Picture], how: Augmentation, batch: int, seed:
         canvas = np.full((*how.canvas, 3), GREY, np.uint8)
         parts = _parts(how, rng)
         chosen = [pictures[int(rng.integers(len(pictures)))] for _ in parts]
-        placed = [_place(*pair, how, rng, canvas) for pair in zip(chosen, parts, strict=True)]
+        shrink = SHRUNK if len(parts) == NINE else 1.0
+        placed = [_place(*pair, how, rng, canvas, shrink) for pair in zip(chosen, parts, strict=True)]
         boxes, allowed = (np.concatenate(column) for column in zip(*placed, strict=True))
         taught = allowed.any(axis=1)
         hidden = np.ones((int((~taught).sum()), allowed.shape[1]), np.bool_)
-        result.pictures[index] = _colour(canvas, how, rng)
+        shown = _colour(canvas, how, rng)
+        result.pictures[index] = worsen(shown, rng) if how.faults and rng.random() < how.faults else shown
         result.boxes.append(boxes[taught].astype(np.float32))
         result.allowed.append(allowed[taught])
         result.regions.append(

@@ -11,6 +11,7 @@ built-in scene. What always holds:
 
 from __future__ import annotations
 
+import sys
 import tomllib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,10 +28,12 @@ from agent.infer import Detector
 from export.errors import DataError
 from export.own import read_own
 from export.picture import LONGEST, Picture, corners, one_hot, read_labels, read_picture
-from export.sources import is_free, read_sources
+from export.pseudo import add_proposals, read_proposals
+from export.sources import held_back, is_free, read_sources, unlabelled_names
 from export.weak import open_labeller, read_crops, read_machine_labels, tighten
 
 RECIPES = Path(__file__).parent / "recipes"
+HELD = "held"  # the split of training pictures that are kept out of it
 
 
 def read_folder(
@@ -119,9 +122,10 @@ def load_recipe(name: str) -> dict[str, Any]:
 def _read_folder(
     recipe: dict[str, Any], source: dict[str, Any], data: Path, split: str, longest: int | None
 ) -> list[Picture]:
+    root, within = data / source["folder"], "train" if split == HELD else split
     pictures = read_folder(
-        data / source["folder"],
-        split,
+        root,
+        within,
         recipe["names"],
         source["classes"],
         source.get("unlabelled", {}),
@@ -129,13 +133,72 @@ def _read_folder(
         longest,
         source.get("classes_in"),
     )
-    if split != "train":
+    pictures = _left_out(recipe, source, root, within, pictures)
+    if within != "train":
         return pictures
-    pictures = [picture for picture in pictures if picture.name not in recipe.get("leave_out", [])]
+    without = [recipe.get("leave_out", []), held_back(read_sources(root), recipe.get("held_back", 0.0))]
+    if split == HELD:
+        return [picture for picture in pictures if picture.name in without[1]]
+    pictures = [picture for picture in pictures if not any(picture.name in names for names in without)]
     pictures = [_without(picture, recipe.get("hide", {}).get(picture.name, [])) for picture in pictures]
+    pictures = [_varied(picture, source) for picture in pictures]
     loose = source.get("tighten", [])
     labeller = _labeller(recipe) if loose else None
     return [tighten(p, labeller) if labeller and p.source in loose else p for p in pictures]
+
+
+def _left_out(
+    recipe: dict[str, Any], source: dict[str, Any], root: Path, split: str, pictures: list[Picture]
+) -> list[Picture]:
+    """Mark what `sources.csv` calls unlabelled, file by file, and add what other models propose for it."""
+    names = recipe["names"]
+    if source.get("unlabelled_by_file"):
+        said = {row["file"]: unlabelled_names(row, names) for row in read_sources(root)}
+        pictures = [
+            replace(p, unlabelled=p.unlabelled | one_hot(names, said.get(p.name, []))) for p in pictures
+        ]
+    if "pseudo" in source:
+        pictures = _proposed(source, names, root / source["pseudo"], pictures)
+    if "proposals" in source and pictures and split == "train":
+        pictures = _proposed_elsewhere(source, names, pictures)
+    return pictures
+
+
+def _proposed_elsewhere(
+    source: dict[str, Any], names: Sequence[str], pictures: list[Picture]
+) -> list[Picture]:
+    """Add proposals that were made on this machine; without them, say that those classes stay unlabelled."""
+    table = Path(source["proposals"]).expanduser()
+    if table.exists():
+        return _proposed(source, names, table, pictures)
+    print(
+        f"{table}: no such file, so what it would propose stays unlabelled; see gb-export propose",
+        file=sys.stderr,
+    )
+    return pictures
+
+
+def _proposed(
+    source: dict[str, Any], names: Sequence[str], table: Path, pictures: list[Picture]
+) -> list[Picture]:
+    """Add what other models propose, from a file of proposals."""
+    meaning = np.stack([one_hot(names, chosen) for chosen in source["classes"]])
+    proposals = read_proposals(table, len(meaning))
+    believed = {
+        where: one_hot(names, chosen)
+        for where, chosen in {"": source.get("believed", []), **source.get("believed_in", {})}.items()
+    }
+    return [
+        add_proposals(p, proposals.get(p.name, []), meaning, believed.get(p.source, believed[""]))
+        for p in pictures
+    ]
+
+
+def _varied(picture: Picture, source: dict[str, Any]) -> Picture:
+    """Say how a picture of this source may be varied, where that is not as the recipe says."""
+    scale = source.get("scale_in", {}).get(picture.source)
+    headings = picture.source in source.get("headings", [])
+    return replace(picture, scale=tuple(scale) if scale else None, headings=headings)
 
 
 def _without(picture: Picture, rows: list[int]) -> Picture:
@@ -170,6 +233,8 @@ def _read_source(
     recipe: dict[str, Any], source: dict[str, Any], data: Path, split: str, longest: int | None
 ) -> list[Picture]:
     names, licences = recipe["names"], recipe.get("licences")
+    if split == HELD and "folder" not in source:
+        return []
     if split != "train" and not any(source.get("classes", [True])):
         return []  # it shows what is none of the classes: to learn from, not to judge by
     if "folder" in source:
@@ -187,7 +252,9 @@ def _read_source(
     if split != "train":
         return []
     frames, table = data / source["frames"], data / source["json"]
-    return read_machine_labels(frames, table, source["every"], names, source["meaning"])
+    pictures = read_machine_labels(frames, table, source["every"], names, source["meaning"])
+    itself = {"classes": [[name] for name in names], **source}  # proposals go by the recipe's own numbers
+    return _proposed_elsewhere(itself, names, pictures) if "proposals" in source else pictures
 
 
 def read_recipe(
@@ -196,7 +263,8 @@ def read_recipe(
     """Read every source of a recipe; a source's `repeat` shows its pictures that many times in training.
 
     The recipe's `balance` then repeats pictures of rare classes. Pictures are made at most `longest` pixels
-    long; None leaves them as they lie there.
+    long; None leaves them as they lie there. The split `HELD` is the share of the training's groups that the
+    recipe's `held_back` keeps out of it, to calibrate by.
     """
     pictures: list[Picture] = []
     for source in recipe["source"]:

@@ -7,3 +7,7 @@ class DataError(Exception):
 
 class TrainError(Exception):
     """Say in one line why a training or an export cannot go on: start again from something else."""
+
+
+class UsageError(Exception):
+    """Say in one line what is wrong with the arguments."""

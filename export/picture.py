@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -26,7 +26,9 @@ JUDGED = 1280  # pixels: to judge by, as a camera gives them, so that all of a s
 class Picture:
     """Hold one labelled picture: image (H,W,3) BGR, boxes (n,4) pixels, allowed (n,C), unlabelled (C,).
 
-    `name` is its file's, `kind` (n,) the class numbers as that file has them, where they are known.
+    `name` is its file's, `kind` (n,) the class numbers as that file has them, where they are known. To learn
+    from, `scale` is by how much its size varies where that is not as the recipe says; `headings` allows
+    quarter turns, as a camera that looks straight down may hang.
     """
 
     image: Uint8
@@ -36,6 +38,8 @@ class Picture:
     source: str
     name: str = ""
     kind: NDArray[np.int64] | None = None
+    scale: tuple[float, float] | None = None
+    headings: bool = False
 
 
 def one_hot(names: Sequence[str], chosen: Sequence[str]) -> Bool:
@@ -80,6 +84,16 @@ def turn_boxes(boxes: Float32, matrix: NDArray[np.float64]) -> Float32:
     half = (boxes[:, 2:] - boxes[:, :2]) / 2
     reach = np.sqrt(half**2 @ (matrix[:, :2] ** 2).T)  # half width and height of the moved ellipse
     return np.concatenate((centre - reach, centre + reach), 1).astype(np.float32)
+
+
+def quarter_turned(picture: Picture, turns: int) -> Picture:
+    """Return the picture turned anticlockwise by so many quarters, with its boxes."""
+    image, boxes = picture.image, picture.boxes
+    for _ in range(turns % 4):
+        width = image.shape[1]
+        image = np.rot90(image)
+        boxes = boxes[:, [1, 2, 3, 0]] * (1, -1, 1, -1) + (0, width, 0, width)
+    return replace(picture, image=np.ascontiguousarray(image), boxes=boxes.astype(np.float32))
 
 
 def read_picture(path: Path, longest: int | None = LONGEST) -> Uint8:

@@ -6,6 +6,7 @@ What always holds: a licence counts as one of a list by its whole name, so that 
 from __future__ import annotations
 
 import csv
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,3 +24,19 @@ def is_free(licence: str, licences: Sequence[str]) -> bool:
     """Say whether a licence is one of those: its whole name, whatever follows in brackets or after ";"."""
     plain = licence.partition("(")[0].partition(";")[0].strip().casefold()
     return plain in {name.casefold() for name in licences}
+
+
+def unlabelled_names(row: dict[str, str], names: Sequence[str]) -> list[str]:
+    """Return which of the names a row calls unlabelled: `person (partly);bicycle` are two."""
+    plain = [part.partition("(")[0].strip() for part in row.get("unlabelled_classes", "").split(";")]
+    return [name for name in names if name in plain]
+
+
+def held_back(rows: Sequence[dict[str, str]], share: float) -> set[str]:
+    """Return the names of about this share of the pictures: whole groups, by their names alone."""
+
+    def place(row: dict[str, str]) -> float:
+        digest = hashlib.sha256(f"held back {row.get('group') or row['file']}".encode()).digest()
+        return int.from_bytes(digest[:4], "big") / 2**32
+
+    return {row["file"] for row in rows if place(row) < share}

@@ -280,7 +280,8 @@ def augmentation(recipe: dict[str, Any], part: int) -> Augmentation:
     height, width = recipe["finish"]["size"] if part == 2 else recipe["fit"]
     size = (height, width) if part == 2 else recipe["size"]
     mosaic, roll = 0.0 if part else recipe["mosaic"], recipe.get("roll", 0.0)
-    return Augmentation(size, (height, width), (low, high), mosaic, roll)
+    nines, faults = recipe.get("nines", 0.0), recipe.get("faults", 0.0)
+    return Augmentation(size, (height, width), (low, high), mosaic, roll, nines=nines, faults=faults)
 
 
 def bar(run: Run, loss: float, speed: float) -> str:

@@ -42,7 +42,8 @@ def read_machine_labels(
     """
     pictures = []
     for entry in json.loads(table.read_text())[::every]:
-        image = read_picture(frames / f"{entry['frame_id']:03d}.webp")
+        name = f"{entry['frame_id']:03d}.webp"
+        image = read_picture(frames / name)
         found = [o for o in entry["objects"] if o["name"] in meaning]
         keys = ("center_x", "center_y", "width", "height")
         rows = [[o["relative_coordinates"][key] for key in keys] for o in found]
@@ -50,7 +51,7 @@ def read_machine_labels(
         allowed = np.asarray(
             [one_hot(names, meaning[o["name"]]) & (o["confidence"] >= least) for o in found], np.bool_
         ).reshape(-1, len(names))
-        pictures.append(Picture(image, boxes, allowed, np.ones(len(names), np.bool_), frames.name))
+        pictures.append(Picture(image, boxes, allowed, np.ones(len(names), np.bool_), frames.name, name))
     return pictures
 
 
