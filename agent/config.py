@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from agent import wire
+from agent.preprocess import Preprocess
 
 MODELS = Path(__file__).parent / "models"
 SAMPLE = Path(__file__).parent / "agent.toml"
@@ -48,6 +49,8 @@ class CameraConfig(Struct, frozen=True, forbid_unknown_fields=True):
     source: Annotated[str, Meta(min_length=1, max_length=1000)]
     model: str = "traffic"
     names: list[wire.Label] = []  # of the classes, for a model that does not tell them
+    layout: str = ""  # of another exporter's model; empty: found out
+    preprocess: Preprocess | None = None  # of another exporter's model, where it is not its layout's
     threads: Annotated[int, Meta(ge=1, le=64)] = 1
     workers: Annotated[int, Meta(ge=0, le=16)] = 0  # 0: this camera's share of the cores
     pace: Literal["real", "fast"] = "real"
