@@ -165,8 +165,11 @@ class Foreign:
         self._fractions = self._in_fractions(seen, said)
 
     def run(self, canvas: Uint8, confidence: float) -> Found:
-        """Return boxes (N,4), scores (N,) and classes (N,) of a canvas (h,w,3), best first."""
-        xyxy, scores, classes = self.layout.read(self._raw(self.input.blob(canvas)), self._asked, confidence)
+        """Return boxes (N,4), scores (N,), classes (N,) of a canvas (h,w,3), best first; raise LayoutError."""
+        arrays = self._raw(self.input.blob(canvas))
+        if not self.layout.shaped(arrays, self._asked):
+            raise LayoutError(f"its output has another shape now: {_shapes(arrays)}")
+        xyxy, scores, classes = self.layout.read(arrays, self._asked, confidence)
         if len(scores) > CANDIDATES:
             best = np.argpartition(-scores, CANDIDATES)[:CANDIDATES]
             xyxy, scores, classes = xyxy[best], scores[best], classes[best]
@@ -219,10 +222,9 @@ class Foreign:
         except LayoutError as error:
             raise LayoutError(f"{error}; {self._ports}") from None
         if not all(declared.shaped(arrays, self._asked) for arrays in seen):
-            found = " and ".join(str(array.shape) for array in seen[0])
             raise LayoutError(
                 f"layout = {layout!r} is {declared.told}, but with {len(self.names)} class names "
-                f"its output is {found}; {self._ports}"
+                f"its output is {_shapes(seen[0])}; {self._ports}"
             )
         return declared
 
@@ -253,6 +255,10 @@ def _probes(size: tuple[int, int]) -> list[Uint8]:
     coarse = np.random.default_rng(0).integers(0, 256, (-(-height // 16), -(-width // 16), 3), np.uint8)
     noise = coarse.repeat(16, 0).repeat(16, 1)[:height, :width]
     return [np.full((height, width, 3), 114, np.uint8), np.ascontiguousarray(noise)]
+
+
+def _shapes(arrays: Sequence[Array]) -> str:
+    return " and ".join(str(array.shape) for array in arrays)
 
 
 def _list(ports: Sequence[Any]) -> str:

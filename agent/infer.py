@@ -187,25 +187,32 @@ class Detector:
 
     def detect(self, image_bgr: Uint8) -> Detections:
         """Return what is in a picture (H,W,3) BGR, best first; boxes are in its pixels, cut at its edges."""
-        fitted = fit_picture(
-            image_bgr, self.input_size, self._foreign.input.fit if self._foreign else "letterbox"
-        )
-        boxes, scores, classes = self._run(fitted.canvas)
-        xyxy = fitted.back(boxes)
+        found = self.detect_uncut(image_bgr)
         height, width = image_bgr.shape[:2]
-        np.clip(xyxy, 0, np.asarray((width, height, width, height), np.float32), out=xyxy)
+        xyxy = np.clip(found.xyxy, 0, np.asarray((width, height, width, height), np.float32))
+        cut = Detections(xyxy, found.confidence, found.class_id)
         kept = (xyxy[:, 2] > xyxy[:, 0]) & (xyxy[:, 3] > xyxy[:, 1])
-        if not kept.all():
-            xyxy, scores, classes = xyxy[kept], scores[kept], classes[kept]
-        return Detections(xyxy, scores, classes)
+        return cut if kept.all() else cut[kept]
+
+    def detect_uncut(self, image_bgr: Uint8) -> Detections:
+        """Return what the network says of a picture (H,W,3) BGR, boxes outside of it and empty ones too."""
+        fit = self._foreign.input.fit if self._foreign else "letterbox"
+        fitted = fit_picture(image_bgr, self.input_size, fit)
+        boxes, scores, classes = self._run(fitted.canvas)
+        return Detections(fitted.back(boxes), scores, classes)
 
     def _run(self, canvas: Uint8) -> tuple[Any, Any, Any]:
         """Run the graph on a canvas (h,w,3); check what comes out: boxes (N,4), scores (N,), classes (N,)."""
-        if self._foreign is None:
-            feed = {"picture": canvas[None], "confidence": self._least}
-            boxes, scores, classes = self._session.run(None, feed)
-        else:
-            boxes, scores, classes = self._foreign.run(canvas, self.confidence)
+        try:
+            if self._foreign is None:
+                feed = {"picture": canvas[None], "confidence": self._least}
+                boxes, scores, classes = self._session.run(None, feed)
+            else:
+                boxes, scores, classes = self._foreign.run(canvas, self.confidence)
+        except _UNREADABLE as error:
+            raise InferenceError(f"{self.path}: does not run ({_reason(error)})") from None
+        except LayoutError as error:
+            raise InferenceError(f"{self.path}: {error}") from None
         count = len(scores)
         if boxes.shape != (count, 4) or scores.shape != (count,) or classes.shape != (count,):
             raise InferenceError(

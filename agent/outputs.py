@@ -14,6 +14,7 @@ of classes holds whole numbers, the centre of a decoded box lies near its cell; 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -50,16 +51,17 @@ def sigmoid(x: Array) -> Float32:
     return np.asarray(0.5 * (1 + np.tanh(x / 2)), np.float32)
 
 
+@lru_cache(maxsize=32)
 def cells(size: tuple[int, int], strides: tuple[int, ...]) -> tuple[Float32, Float32]:
     """Return the left upper corner of each cell (G,2), in cells, and its stride (G,1); rows first."""
-    corners = []
+    origins = []
     steps = []
     for stride in strides:
         rows, columns = -(-size[0] // stride), -(-size[1] // stride)
         y, x = np.mgrid[:rows, :columns]
-        corners.append(np.stack([x, y], -1).reshape(-1, 2))
+        origins.append(np.stack([x, y], -1).reshape(-1, 2))
         steps.append(np.full((rows * columns, 1), stride))
-    return np.concatenate(corners).astype(np.float32), np.concatenate(steps).astype(np.float32)
+    return np.concatenate(origins).astype(np.float32), np.concatenate(steps).astype(np.float32)
 
 
 def grid(size: tuple[int, int], rows: int, each: int = 1) -> tuple[int, ...] | None:
@@ -122,5 +124,5 @@ def decoded_like(rows: Array, size: tuple[int, int]) -> bool:
         return True
     if strides is None or not rows[:, 0].std() > 0:
         return False
-    corners, steps = cells(size, strides)
-    return bool(np.corrcoef(rows[:, 0], (corners * steps)[:, 0])[0, 1] > 0.9)
+    origins, steps = cells(size, strides)
+    return bool(np.corrcoef(rows[:, 0], (origins * steps)[:, 0])[0, 1] > 0.9)
