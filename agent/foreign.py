@@ -165,7 +165,10 @@ class Foreign:
         self._fractions = self._in_fractions(seen, said)
 
     def run(self, canvas: Uint8, confidence: float) -> Found:
-        """Return boxes (N,4), scores (N,), classes (N,) of a canvas (h,w,3), best first; raise LayoutError."""
+        """Return boxes (N,4), scores (N,), classes (N,) of a canvas (h,w,3), best first.
+
+        Raises LayoutError if the answer has another shape than at first.
+        """
         arrays = self._raw(self.input.blob(canvas))
         if not self.layout.shaped(arrays, self._asked):
             raise LayoutError(f"its output has another shape now: {_shapes(arrays)}")
