@@ -68,7 +68,7 @@ def baked(detector: Detector) -> str:
     """Say what a confidence inside the file means."""
     return (
         f"a confidence of {detector.baked:g} is baked into the file: weaker boxes never come out, though the "
-        f"tracker goes on with them down to {detector.confidence:g}; export it with a lower one, or without nms"
+        f"tracker goes on with them down to {detector.confidence:g}; export it with a lower one"
     )
 
 

@@ -85,8 +85,8 @@ def with_split(labelled: Labelled) -> Labelled:
 def label_scale(record: Record, size: tuple[int, int]) -> tuple[float, float]:
     """Return what brings a record's boxes into a picture of `size` (width, height) pixels.
 
-    A picture that was only made smaller or larger since it was labelled has the same shape: its boxes go along.
-    Raises `DataError` for any other, turned ones too: its boxes lie somewhere else.
+    A picture that was only made smaller or larger since it was labelled has the same shape: its boxes go
+    along. Raises `DataError` for any other, turned ones too: its boxes lie somewhere else.
     """
     width, height = size
     if record.fractions:
@@ -99,7 +99,7 @@ def label_scale(record: Record, size: tuple[int, int]) -> tuple[float, float]:
         return scales
     said = f"{record.where}: {told_width}x{told_height}, but {record.picture.name} is {width}x{height}"
     if abs(told_width * width / told_height - height) <= 1:
-        raise DataError(f"{said}: turned, by EXIF or since; save it upright and label it anew")
+        raise DataError(f"{said}: turned, by EXIF or since; save it upright, label it anew")
     raise DataError(f"{said}: cut or stretched since it was labelled; put the labelled picture there again")
 
 

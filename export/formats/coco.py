@@ -108,7 +108,7 @@ def read(folder: Path, files: Sequence[Path]) -> Labelled:
 
 
 def _once(told: dict[Path, list[Record]], landmarks: set[Path]) -> tuple[list[Path], tuple[str, ...]]:
-    """Return the files to read so that no picture is told of twice, and what is left out; raises `DataError`."""
+    """Return the files to read so that no picture is told of twice, and what to say; raises `DataError`."""
     first: dict[Path, Path] = {}
     kept = []
     notes = []
