@@ -185,6 +185,11 @@ class Detector:
         if inputs != ["picture", "confidence"] or outputs != ["boxes", "scores", "classes"]:
             raise ModelError(f"{self.path}: its inputs are {inputs}, its outputs {outputs}; {ADVICE}")
 
+    @property
+    def layout(self) -> str:
+        """The layout by which another exporter's file is read; empty for our own."""
+        return self._foreign.layout.name if self._foreign else ""
+
     def detect(self, image_bgr: Uint8) -> Detections:
         """Return what is in a picture (H,W,3) BGR, best first; boxes are in its pixels, cut at its edges."""
         found = self.detect_uncut(image_bgr)

@@ -98,6 +98,11 @@ def soft(scores: Array) -> bool:
     return within(scores, 0, 1.001) and (not scores.any() or bool((scores != np.round(scores)).any()))
 
 
+def each_soft(scores: Array) -> bool:
+    """Say whether each column (N,C) may be the scores of a class; one of whole numbers may be their number."""
+    return not scores.any() or bool((scores != np.round(scores)).any(0).all())
+
+
 def head_like(objectness: Array, classes: Array) -> bool:
     """Say whether these may be the objectness (N,) and the classes (N,C) of a network."""
     alive = bool(classes.any()) or not objectness.any()

@@ -21,6 +21,7 @@ from agent.outputs import (
     cells,
     corners,
     decoded_like,
+    each_soft,
     grid,
     head_like,
     plane_of,
@@ -31,6 +32,7 @@ from agent.outputs import (
     within,
 )
 
+FINISHED = 6  # columns of a list of finished boxes
 QUERY_NAMES = {"logits", "pred_logits", "dets", "labels"}
 COCO_IDS = 91  # numbers of COCO's categories, of which 80 are used
 COCO_UNUSED = (0, 12, 26, 29, 30, 45, 66, 68, 69, 71, 83)
@@ -68,6 +70,8 @@ def likely_centred(of_cells: bool) -> Test:
     def likely(arrays: list[Array], asked: Asked) -> bool:
         rows = plane_of(arrays)
         fits = of_cells or within(rows[:, :4], -1, 2)
+        if rows.shape[1] == FINISHED:  # a box, its score and its class have as many columns
+            fits = fits and each_soft(rows[:, 4:])
         return (grid(asked.size, len(rows)) is not None) == of_cells and fits and soft(rows[:, 4:])
 
     return likely

@@ -227,7 +227,7 @@ def coco(path: Path, *pictures: str, size: tuple[int, int] | None = (WIDTH, HEIG
 
 
 def test_cocos_own_annotations_are_not_taken_twice(tmp_path: Path) -> None:
-    """Of instances, person_keypoints and captions of the same pictures the instances are read, by their split."""
+    """Of instances, person_keypoints and captions of the same pictures the instances are read."""
     for split, seed in (("train2017", 1), ("val2017", 2)):
         draw(tmp_path / split / f"{split}.png", seed)
         here = tmp_path / "annotations"
@@ -311,7 +311,7 @@ def labelled_as(root: Path, form: str, size: tuple[int, int] | None) -> Path:
 def test_boxes_go_along_with_a_resized_picture(
     tmp_path: Path, form: str, told: tuple[int, int] | None, box: tuple[float, ...]
 ) -> None:
-    """A picture of the same shape was resized since: its boxes are scaled, right to a hundredth of a pixel."""
+    """A picture of the same shape was resized since: its boxes are scaled, to a hundredth of a pixel."""
     draw(tmp_path / "a.png", 1)
     record = read_labelled(labelled_as(tmp_path, form, told)).records[0]
     np.testing.assert_allclose(to_picture(record, ["person"], "s").boxes[0], box, atol=0.01)
