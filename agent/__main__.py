@@ -167,7 +167,7 @@ def _in_words(standing: inquiry.Connection) -> str:
 
 
 def _check_model(name: str, camera: CameraConfig) -> bool:
-    from agent import answer, node
+    from agent import answer, node, trial
     from agent.infer import ModelError
 
     try:
@@ -175,7 +175,14 @@ def _check_model(name: str, camera: CameraConfig) -> bool:
         answer.check(detector)
     except (node.NodeError, ConfigError, ModelError) as error:
         return _say(False, f"{name} model {error}")
-    return _say(True, f"{name} model {camera.model_path.name}: {', '.join(detector.names.values())}")
+    outcome = trial.try_model(detector)
+    text = f"{name} model {camera.model_path.name}: {outcome.told}"
+    if not outcome.good:
+        return _say(False, text)
+    print(f"{'ok   ' if outcome.sure else 'warn '} {text}; knows {', '.join(detector.names.values())}")
+    if detector.baked is not None and detector.baked > detector.confidence:
+        print(f"warn  {name} model {camera.model_path.name}: {trial.baked(detector)}")
+    return True
 
 
 def _check_camera(name: str, camera: CameraConfig) -> bool:

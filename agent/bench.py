@@ -26,6 +26,7 @@ from agent.analyse import Analyst, Totals
 from agent.boxes import letterbox
 from agent.config import MODELS, CameraConfig, Config
 from agent.infer import Detector, ModelError
+from agent.node import open_detector
 from agent.pipeline import Pipeline
 from agent.scene import Scene
 from agent.sources import Image
@@ -159,7 +160,7 @@ def measure_model(camera: CameraConfig, ladder: list[int], pictures: list[Image]
     name = camera.model
     bar.step(f"{name}: the stages")
     try:
-        detector = Detector(camera.model_path, WEAK, 1, camera.names)
+        detector = open_detector(camera, WEAK, 1)
     except ModelError as error:
         return {"model": name, "error": str(error)}
     row: dict[str, Any] = {
@@ -174,9 +175,7 @@ def measure_model(camera: CameraConfig, ladder: list[int], pictures: list[Image]
     }
     for count in ladder:
         bar.step(f"{name}: {count} thread(s)")
-        row["infer_ms"][str(count)] = infer_ms(
-            Detector(camera.model_path, WEAK, count, camera.names), pictures
-        )
+        row["infer_ms"][str(count)] = infer_ms(open_detector(camera, WEAK, count), pictures)
     for count in ladder:
         bar.step(f"{name}: {count} worker(s)")
         looker = Pipeline("bench", camera, detector, camera.settings(), Totals(), workers=count)

@@ -18,6 +18,7 @@ from msgspec import Meta, Struct
 from agent import wire
 from agent.feed.names import is_recording
 from agent.feed.wish import Wish
+from agent.preprocess import Preprocess
 
 MODELS = Path(__file__).parent / "models"
 SAMPLE = Path(__file__).parent / "agent.toml"
@@ -51,6 +52,8 @@ class CameraConfig(Struct, frozen=True, forbid_unknown_fields=True):
     source: Annotated[str, Meta(min_length=1, max_length=1000)]
     model: str = "traffic"
     names: list[wire.Label] = []  # of the classes, for a model that does not tell them
+    layout: str = ""  # of another exporter's model; empty: found out
+    preprocess: Preprocess | None = None  # of another exporter's model, where it is not its layout's
     threads: Annotated[int, Meta(ge=1, le=64)] = 1
     workers: Annotated[int, Meta(ge=0, le=16)] = 0  # 0: this camera's share of the cores
     size: tuple[Side, Side] = (0, 0)  # of a USB camera's pictures; (0, 0): its own

@@ -1,161 +1,216 @@
-"""Read the files of other exporters of YOLO networks, where their layout is plain.
+"""How the networks of other exporters write down what they see: the table of layouts, and a reader for each.
 
-What always holds: a layout is told by the file's own shapes and metadata, never guessed from its name; what
-fits none is refused with the names and shapes of its outputs. Boxes are in input pixels; suppression, where
-the file has none, is done here over all classes together: one object is one box, whatever it is called.
+What always holds: a reader returns boxes (N,4) left, top, right, bottom of every row whose score is above the
+confidence, and rows that are not a number, to be refused later. A layout is chosen by `choose`: by what the
+metadata or the owner says, else by shapes and by what the numbers cannot be (a column of classes holds whole
+numbers, a score lies in 0..1). Where two layouts remain, none is guessed.
 
-    input   float32 (1,3,h,w), red green blue, 0..1; where h and w are open, the metadata's `imgsz`, else 640
-    outputs one of
-            (1, 4+C, N)         centre x, y, width, height, a score for each class      anchor-free
-            (1, N, 5+C)         centre x, y, width, height, objectness, classes         with anchors
-            (1, N, 6) or (N, 6) left, top, right, bottom, score, class                  suppressed already
-    names   the metadata's `names`, a Python or JSON list or dict; or the caller's
+C classes, N rows; G cells at strides 8, 16, 32 (a set of STRIDES); pictures fit as `Input` says.
 """
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
+from agent import readers
+from agent.outputs import Array, Asked
+from agent.preprocess import Input
+from agent.readers import Found, Reader, Test
 
-from agent.boxes import Float32, Int64, Uint8, nms
+__all__ = ["LAYOUTS", "Array", "Asked", "Found", "Layout", "LayoutError", "choose"]
 
-USUAL_SIZE = 640
-CANDIDATES = 1000  # the best boxes, before suppression
-MOST_SUPPRESSED = 1000  # a longer list of six columns has not been suppressed
-STRIDES = (8, 16, 32)
-KNOWN = "(1, 4+C, N), (1, N, 5+C), (1, N, 6) or (N, 6) for C classes"
-
-Found = tuple[Float32, Float32, Int64]
+PLAIN = Input()
+STRETCHED = Input(fit="stretch")
+IMAGENET = Input("rgb", (123.675, 116.28, 103.53), (58.395, 57.12, 57.375), "stretch")
+NANODET = Input("bgr", (103.53, 116.28, 123.675), (57.375, 57.12, 58.395), "stretch")
+YOLOX = Input("bgr", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), "corner")
+FASTEST = Input("bgr", fit="stretch")
 
 
 class LayoutError(Exception):
     """Say in one line what keeps a file from being read."""
 
 
-def read_names(metadata: Mapping[str, str], given: Sequence[str]) -> dict[int, str]:
-    """Return class names: the caller's, else the file's; raise LayoutError."""
-    if given:
-        return dict(enumerate(given))
-    said = _literal(metadata.get("names", ""))
-    if isinstance(said, list | tuple):
-        said = dict(enumerate(said))
-    if not said:
-        raise LayoutError('it tells no class names; write them into the config, names = ["car", ...]')
-    if not isinstance(said, dict) or sorted(said, key=str) != sorted(range(len(said)), key=str):
-        raise LayoutError("the names in its metadata are no list of classes from 0 on")
-    if not all(isinstance(name, str) and 0 < len(name) <= 48 for name in said.values()):
-        raise LayoutError("a class name in its metadata has not 1 to 48 characters")
-    return {number: said[number] for number in range(len(said))}
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Hold one row of the table.
+
+    `shaped` says whether an answer has its shape, `likely` whether its numbers may be of this kind too.
+    `pixels` tells that boxes cannot be fractions, since the reader itself makes pixels of them.
+    """
+
+    name: str
+    told: str
+    input: Input
+    shaped: Test
+    likely: Test
+    read: Reader
+    pixels: bool = False
 
 
-def _literal(text: str) -> Any:
-    """Return the value that a text spells, or None."""
-    try:
-        return ast.literal_eval(text.strip())
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return None
+LAYOUTS = {
+    layout.name: layout
+    for layout in (
+        Layout(
+            "yolov8",
+            "(1, 4+C, N) centre, size, classes",
+            PLAIN,
+            readers.is_yolov8,
+            readers.likely_yolov8,
+            readers.read_yolov8,
+        ),
+        Layout(
+            "yolov8-rows",
+            "(1, N, 4+C) centre, size, classes",
+            PLAIN,
+            readers.is_centred,
+            readers.likely_centred(True),
+            readers.read_centred,
+        ),
+        Layout(
+            "rtdetr",
+            "(1, N, 4+C) centre, size, classes",
+            STRETCHED,
+            readers.is_centred,
+            readers.likely_centred(False),
+            readers.read_centred,
+        ),
+        Layout(
+            "yolov5",
+            "(1, N, 5+C) centre, size, objectness, classes",
+            PLAIN,
+            readers.is_objects,
+            readers.likely_objects,
+            readers.read_objects,
+        ),
+        Layout(
+            "yolov6",
+            "(1, N, 5+C) centre, size, 1, classes",
+            PLAIN,
+            readers.is_objects,
+            readers.likely_cell_objects(decoded=True, sure=True),
+            readers.read_objects,
+        ),
+        Layout(
+            "yolox",
+            "(1, N, 5+C) offsets from cells, objectness, classes",
+            YOLOX,
+            readers.is_yolox,
+            readers.likely_cell_objects(decoded=False),
+            readers.read_yolox,
+            pixels=True,
+        ),
+        Layout(
+            "yolox-decoded",
+            "(1, N, 5+C) centre, size, objectness, classes",
+            YOLOX,
+            readers.is_objects,
+            readers.likely_cell_objects(decoded=True),
+            readers.read_objects,
+        ),
+        Layout(
+            "end2end",
+            "(1, N, 6) or (N, 6) left, top, right, bottom, score, class",
+            PLAIN,
+            readers.is_finished(6),
+            readers.likely_finished(0, 4, 5),
+            readers.read_end2end,
+        ),
+        Layout(
+            "yolov7",
+            "(N, 7) picture, left, top, right, bottom, class, score",
+            PLAIN,
+            lambda arrays, asked: len(arrays) == 1 and arrays[0].ndim == 2 and arrays[0].shape[1] == 7,
+            readers.likely_finished(1, 6, 5),
+            readers.read_yolov7,
+        ),
+        Layout(
+            "nanodet-plus",
+            "(1, N, C+32) classes, distances",
+            NANODET,
+            readers.is_nanodet,
+            readers.always,
+            readers.read_nanodet,
+            pixels=True,
+        ),
+        Layout(
+            "fastestdet",
+            "(1, 5+C, h/16, w/16)",
+            FASTEST,
+            readers.is_fastestdet,
+            readers.always,
+            readers.read_fastestdet,
+            pixels=True,
+        ),
+        Layout(
+            "detr",
+            "(1, N, C) logits and (1, N, 4) centre, size",
+            STRETCHED,
+            readers.is_detr,
+            readers.named("logits", "pred_logits"),
+            readers.read_detr,
+        ),
+        Layout(
+            "rfdetr",
+            "(1, N, 4) centre, size and (1, N, C or C+1) logits",
+            IMAGENET,
+            readers.is_rfdetr,
+            readers.named("dets", "labels"),
+            readers.read_detr,
+        ),
+        Layout(
+            "dfine",
+            "(1, N) labels, (1, N, 4) left, top, right, bottom, (1, N) scores",
+            STRETCHED,
+            lambda arrays, asked: readers.three(arrays) is not None,
+            readers.always,
+            readers.read_dfine,
+        ),
+        Layout(
+            "paddle",
+            "(N, 6) class, score, left, top, right, bottom",
+            IMAGENET,
+            readers.is_paddle,
+            readers.always,
+            readers.read_paddle,
+        ),
+        Layout(
+            "picodet",
+            "4 x (1, N, C) and 4 x (1, N, 32)",
+            IMAGENET,
+            readers.is_picodet,
+            readers.always,
+            readers.read_picodet,
+            pixels=True,
+        ),
+        Layout(
+            "boxes-scores",
+            "(1, N, 4) left, top, right, bottom and (1, C, N) scores",
+            IMAGENET,
+            readers.is_boxes_scores,
+            readers.always,
+            readers.read_boxes_scores,
+        ),
+    )
+}
 
 
-def _size(shape: Sequence[Any], metadata: Mapping[str, str]) -> tuple[int, int]:
-    """Return the input's height and width; raise LayoutError."""
-    said = _literal(metadata.get("imgsz", ""))
-    if isinstance(said, int):
-        said = [said, said]
-    wanted = said if isinstance(said, list | tuple) and len(said) == 2 else [USUAL_SIZE, USUAL_SIZE]
-    size = [
-        fixed if isinstance(fixed, int) else open_ for fixed, open_ in zip(shape[2:], wanted, strict=True)
-    ]
-    if not all(isinstance(side, int) and 0 < side <= 8192 for side in size):
-        raise LayoutError(f"its input size {size} makes no sense")
-    return size[0], size[1]
+def choose(seen: list[list[Array]], asked: Asked, among: tuple[str, ...] = ()) -> Layout:
+    """Return the layout of these answers, each a list of outputs; raise LayoutError for none or several.
 
-
-class Foreign:
-    """Run a file of another exporter: a canvas goes in, boxes, scores and classes come out."""
-
-    def __init__(self, session: Any, metadata: Mapping[str, str], names: Sequence[str]) -> None:
-        self._session = session
-        inputs, outputs = session.get_inputs(), session.get_outputs()
-        self._ports = f"inputs {_list(inputs)}, outputs {_list(outputs)}"
-        shape = inputs[0].shape
-        plain = len(inputs) == 1 and inputs[0].type == "tensor(float)" and len(shape) == 4 and shape[1] == 3
-        if not plain or (isinstance(shape[0], int) and shape[0] != 1):
-            raise LayoutError(
-                f"a foreign model whose input is not float (1, 3, height, width): {self._ports}"
-            )
-        if len(outputs) != 1:
-            raise LayoutError(f"a foreign model with {len(outputs)} outputs, not one {KNOWN}: {self._ports}")
-        self._input = inputs[0].name
-        self.names = read_names(metadata, names)
-        self.size = _size(shape, metadata)
-        self._decode = self._choose(self._raw(np.full((*self.size, 3), 114, np.uint8)).shape)
-
-    def run(self, canvas: Uint8, confidence: float) -> Found:
-        """Return boxes (N,4), scores (N,) and classes (N,) of a canvas (h,w,3), best first."""
-        xyxy, scores, classes = self._decode(self._raw(canvas), confidence)
-        if len(scores) > CANDIDATES:
-            best = np.argpartition(-scores, CANDIDATES)[:CANDIDATES]
-            xyxy, scores, classes = xyxy[best], scores[best], classes[best]
-        kept = nms(xyxy, scores, np.zeros(len(scores), np.int64))
-        return xyxy[kept], scores[kept], classes[kept]
-
-    def _raw(self, canvas: Uint8) -> NDArray[Any]:
-        blob = cv2.dnn.blobFromImage(canvas, 1 / 255, swapRB=True)  # (1,3,h,w)
-        return np.asarray(self._session.run(None, {self._input: blob})[0])
-
-    def _choose(self, shape: tuple[int, ...]) -> Any:
-        """Return the way to read an output of this shape; raise LayoutError."""
-        count = len(self.names)
-        if len(shape) == 2 and shape[1] == 6:
-            return suppressed
-        if len(shape) == 3 and shape[0] == 1:
-            rows, columns = shape[1:]
-            if columns == 6 and not (count == 1 and (rows == self._anchors() or rows > MOST_SUPPRESSED)):
-                return suppressed
-            if columns == 5 + count:
-                return with_anchors
-            if rows == 4 + count:
-                return anchor_free
-        told = f"its output is {shape}, with {count} class names; known is one {KNOWN}"
-        raise LayoutError(f"a foreign model of unknown layout: {told}; {self._ports}")
-
-    def _anchors(self) -> int:
-        height, width = self.size
-        return 3 * sum((height // stride) * (width // stride) for stride in STRIDES)
-
-
-def _list(ports: Sequence[Any]) -> str:
-    return ", ".join(f"{port.name} {port.type} {port.shape}" for port in ports)
-
-
-def _corners(centred: NDArray[Any]) -> Float32:
-    """Turn (N,4) centres and sizes into corners."""
-    half = centred[:, 2:] / 2
-    return np.concatenate([centred[:, :2] - half, centred[:, :2] + half], axis=1).astype(np.float32)
-
-
-def anchor_free(raw: NDArray[Any], confidence: float) -> Found:
-    """Read (1, 4+C, N)."""
-    scores, classes = raw[0, 4:].max(0), raw[0, 4:].argmax(0)
-    good = ~(scores <= confidence)  # not-a-number stays, to be refused
-    return _corners(raw[0, :4, good]), scores[good].astype(np.float32), classes[good].astype(np.int64)
-
-
-def with_anchors(raw: NDArray[Any], confidence: float) -> Found:
-    """Read (1, N, 5+C): a score is the objectness times the class."""
-    sure = raw[0, ~(raw[0, :, 4] <= confidence)]  # (M,5+C): no score is above its objectness
-    scores, classes = sure[:, 4] * sure[:, 5:].max(1), sure[:, 5:].argmax(1)
-    good = ~(scores <= confidence)
-    return _corners(sure[good, :4]), scores[good].astype(np.float32), classes[good].astype(np.int64)
-
-
-def suppressed(raw: NDArray[Any], confidence: float) -> Found:
-    """Read (1, N, 6) or (N, 6)."""
-    rows = raw.reshape(-1, 6)
-    rows = rows[~(rows[:, 4] <= confidence)]
-    return rows[:, :4].astype(np.float32), rows[:, 4].astype(np.float32), rows[:, 5].astype(np.int64)
+    `among` are the layouts that metadata leaves open; none names all of them.
+    """
+    open_ = [LAYOUTS[name] for name in among or LAYOUTS]
+    shaped = [layout for layout in open_ if all(layout.shaped(arrays, asked) for arrays in seen)]
+    likely = [layout for layout in shaped if all(layout.likely(arrays, asked) for arrays in seen)]
+    if len(likely) == 1:
+        return likely[0]
+    shapes = " and ".join(str(array.shape) for array in seen[0])
+    found = f"its output is {shapes}, with {asked.classes} class names"
+    if not shaped:
+        known = ", ".join(layout.name for layout in open_)
+        raise LayoutError(f"a foreign model of unknown layout: {found}; known are {known} (docs/models.md)")
+    values = " or ".join(f'layout = "{layout.name}" for {layout.told}' for layout in likely or shaped)
+    if likely:
+        raise LayoutError(f"a foreign model of several meanings: {found}; write into the config {values}")
+    raise LayoutError(f"a foreign model whose numbers fit no layout of its shape: {found}; known is {values}")

@@ -66,11 +66,16 @@ def load_models(config: Config) -> dict[str, Detector]:
     return {name: load_model(name, camera) for name, camera in config.camera.items()}
 
 
+def open_detector(camera: CameraConfig, confidence: float, threads: int) -> Detector:
+    """Open a camera's model as its config says; raise ModelError."""
+    return Detector(camera.model_path, confidence, threads, camera.names, camera.layout, camera.preprocess)
+
+
 def load_model(name: str, camera: CameraConfig) -> Detector:
     """Return a camera's detector; raise NodeError, or ConfigError if it does not know a label."""
     try:
         confidence = min(WEAK, camera.confidence)
-        detector = Detector(camera.model_path, confidence, camera.threads, camera.names)
+        detector = open_detector(camera, confidence, camera.threads)
         check_labels(name, camera.settings(), list(detector.names.values()))
     except ModelError as error:
         raise NodeError(str(error)) from None

@@ -29,6 +29,7 @@ from export.errors import DataError
 from export.own import read_own
 from export.picture import LONGEST, Picture, corners, one_hot, read_labels, read_picture
 from export.pseudo import add_proposals, read_proposals
+from export.recipe import check_part, check_recipe
 from export.sources import held_back, is_free, read_sources, unlabelled_names
 from export.weak import open_labeller, read_crops, read_machine_labels, tighten
 
@@ -106,17 +107,26 @@ def read_scene(seeds: Sequence[int], frames: Sequence[int], names: Sequence[str]
         return [picture for pictures in drawn for picture in pictures]
 
 
-def load_recipe(name: str) -> dict[str, Any]:
-    """Read a recipe by its name (`traffic`, `mask`) or its path; `base` names one whose keys it inherits."""
+def load_recipe(name: str, above: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Read a recipe by its name (`traffic`, `mask`) or its path; `base` names one whose keys it inherits.
+
+    Raises `DataError` for a key that is not known, with its place; `above` are those that inherit this one.
+    """
     path = Path(name) if name.endswith(".toml") else RECIPES / f"{name}.toml"
     if not path.exists():
         known = ", ".join(sorted(p.stem for p in RECIPES.glob("*.toml")))
         raise DataError(f"no recipe {name!r}: give one of {known}, or the path of a .toml file")
+    if name in above:
+        raise DataError(f"{path}: base: inherits itself, by way of {', '.join(above)}")
     try:
         recipe = tomllib.loads(path.read_text())
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: {error}") from None
-    return load_recipe(recipe.pop("base")) | recipe if "base" in recipe else recipe
+    check_part(recipe, path)
+    base = recipe.pop("base", None)
+    whole = load_recipe(base, (*above, name)) | recipe if base else recipe
+    check_recipe(whole, path)
+    return whole
 
 
 def _read_folder(

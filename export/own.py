@@ -12,6 +12,7 @@ refused with the place where it stands; a folder that says what is train and wha
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -22,6 +23,7 @@ import numpy as np
 
 from export.errors import DataError
 from export.formats import coco, labelme, voc, yolo
+from export.formats.dataset import is_dataset
 from export.formats.record import Labelled, Record, read_json
 from export.picture import LONGEST, Picture, read_picture
 from export.split import assign
@@ -33,7 +35,6 @@ READERS: dict[str, Callable[[Path, Sequence[Path]], Labelled]] = {
     "voc": voc.read,
     "labelme": labelme.read,
 }
-_YOLO = {"data.yaml", "data.yml", "dataset.yaml", "classes.txt", "obj.names"}
 
 
 def detect_form(folder: Path, files: Sequence[Path]) -> str:
@@ -41,9 +42,9 @@ def detect_form(folder: Path, files: Sequence[Path]) -> str:
     documents = [read_json(path) for path in files if path.suffix == ".json"]
     found = {
         "voc": any(path.suffix.lower() == ".xml" for path in files),
-        "coco": any(map(coco.is_coco, documents)),
+        "coco": any(coco.is_coco(document) or coco.is_panoptic(document) for document in documents),
         "labelme": any(map(labelme.is_labelme, documents)),
-        "yolo": any(path.parent == folder and path.name in _YOLO for path in files),
+        "yolo": is_dataset(folder),
     }
     forms = [form for form, there in found.items() if there]
     if len(forms) == 1:
@@ -81,12 +82,40 @@ def with_split(labelled: Labelled) -> Labelled:
     )
 
 
+def label_scale(record: Record, size: tuple[int, int]) -> tuple[float, float]:
+    """Return what brings a record's boxes into a picture of `size` (width, height) pixels.
+
+    A picture that was only made smaller or larger since it was labelled has the same shape: its boxes go
+    along. Raises `DataError` for any other, turned ones too: its boxes lie somewhere else.
+    """
+    width, height = size
+    if record.fractions:
+        return float(width), float(height)
+    if record.size in (None, size):
+        return 1.0, 1.0
+    told_width, told_height = record.size
+    scales = width / told_width, height / told_height
+    if abs(told_height * scales[0] - height) <= 1 or abs(told_width * scales[1] - width) <= 1:
+        return scales
+    said = f"{record.where}: {told_width}x{told_height}, but {record.picture.name} is {width}x{height}"
+    if abs(told_width * width / told_height - height) <= 1:
+        raise DataError(f"{said}: turned, by EXIF or since; save it upright, label it anew")
+    raise DataError(f"{said}: cut or stretched since it was labelled; put the labelled picture there again")
+
+
 def to_picture(record: Record, names: Sequence[str], source: str, longest: int | None = LONGEST) -> Picture:
-    """Read a record's picture and bring its boxes into the picture's pixels."""
+    """Read a record's picture and bring its boxes into the picture's pixels; raises `DataError`."""
+    return _read(record, names, source, longest)[0]
+
+
+def _read(
+    record: Record, names: Sequence[str], source: str, longest: int | None
+) -> tuple[Picture, tuple[int, int]]:
+    """Read a record's picture, and its size (width, height) as it lies there; raises `DataError`."""
     image = read_picture(record.picture, None)
     height, width = image.shape[:2]
     boxes = np.asarray([mark.box for mark in record.marks], float).reshape(-1, 4)
-    boxes = np.clip(boxes * ((width, height) * 2 if record.fractions else (1,)), 0, (width, height) * 2)
+    boxes = np.clip(boxes * (label_scale(record, (width, height)) * 2), 0, (width, height) * 2)
     for mark, (left, top, right, bottom) in zip(record.marks, boxes.tolist(), strict=True):
         if right - left < LEAST or bottom - top < LEAST:
             raise DataError(f"{mark.where}: an empty box, or one outside the picture of {width}x{height}")
@@ -99,7 +128,8 @@ def to_picture(record: Record, names: Sequence[str], source: str, longest: int |
     clear = ~np.asarray([mark.hidden for mark in record.marks], np.bool_)
     allowed = np.eye(len(names), dtype=np.bool_)[number] & clear[:, None]
     nothing = np.zeros(len(names), np.bool_)
-    return Picture(image, boxes.astype(np.float32), allowed, nothing, source, record.picture.name, number)
+    read = Picture(image, boxes.astype(np.float32), allowed, nothing, source, record.picture.name, number)
+    return read, (width, height)
 
 
 def read_own(
@@ -109,12 +139,23 @@ def read_own(
     records = [r for r in with_split(read_labelled(folder, form)).records if r.split == split]
     source = folder.resolve().name
     with ThreadPoolExecutor(2, "read") as pool:
-        return list(pool.map(lambda record: to_picture(record, names, source, longest), records))
+        read = list(pool.map(lambda record: _read(record, names, source, longest), records))
+    scaled = sum(r.size not in (None, size) for r, (_, size) in zip(records, read, strict=True))
+    if scaled:
+        say(f"{folder}: {scaled} pictures were resized since they were labelled; their boxes are scaled")
+    return [picture for picture, _ in read]
+
+
+def say(note: str) -> None:
+    """Tell a person what is not an error, but not to be overlooked."""
+    print(f"note: {note}", file=sys.stderr, flush=True)
 
 
 def own_recipe(folder: Path, form: str | None = None) -> dict[str, Any]:
     """Return a recipe for a user's own folder: its names are those found in the data."""
     labelled = read_labelled(folder, form)
+    for note in labelled.notes:
+        say(note)
     name = "".join(c if c.isalnum() else "-" for c in folder.resolve().name.lower()).strip("-") or "own"
     count = sum(record.split == "train" for record in with_split(labelled).records)
     return {

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from export.errors import DataError
-from export.formats.record import Finder, Labelled, Mark, Record, in_order, need, read_json
+from export.formats.record import Finder, Labelled, Mark, Record, in_order, need, read_json, said_size
 from export.split import split_in_name
 
 POINTS = {"rectangle": 2, "polygon": 3, "circle": 2, "mask": 2}  # how many a shape has at least
@@ -57,5 +57,9 @@ def read(folder: Path, files: Sequence[Path]) -> Labelled:
             continue
         marks = tuple(_mark(path, index, shape) for index, shape in enumerate(document["shapes"]))
         name = need(str(path), document, "imagePath", str, "the name of the picture")
-        records.append(Record(find(path, name), marks, split=split_in_name(path.relative_to(folder))))
+        size = said_size(document.get("imageWidth"), document.get("imageHeight"))
+        split = split_in_name(path.relative_to(folder))
+        records.append(
+            Record(find(path, name), marks, False, split, size, f"{path}: imageWidth, imageHeight")
+        )
     return Labelled("labelme", in_order(records), tuple(records))

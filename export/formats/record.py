@@ -28,21 +28,27 @@ class Mark(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Hold what a file says of one picture: corners in pixels, or in fractions where `fractions`."""
+    """Hold what a file says of one picture: corners in pixels, or in fractions where `fractions`.
+
+    `size` (width, height) is what the file says of the picture, where it does, and `where` the place of that.
+    """
 
     picture: Path
     marks: tuple[Mark, ...] = ()
     fractions: bool = False
     split: str | None = None
+    size: tuple[int, int] | None = None
+    where: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """Hold a whole folder: its form, its classes in order, and what is said of each picture."""
+    """Hold a whole folder: its form, its classes in order, what is said of each picture, and what to tell."""
 
     form: str
     names: tuple[str, ...]
     records: tuple[Record, ...]
+    notes: tuple[str, ...] = ()
 
 
 def in_order(records: Iterable[Record]) -> tuple[str, ...]:
@@ -66,6 +72,12 @@ def read_json(path: Path) -> Any:
         raise DataError(f"{path}:{error.lineno}: not JSON: {error.msg}") from None
     except RecursionError:
         raise DataError(f"{path}: nested too deeply to be labels") from None
+
+
+def said_size(width: Any, height: Any) -> tuple[int, int] | None:
+    """Return the size that a file tells of its picture; None where it tells none, or zeros."""
+    sides = [int(side) for side in (width, height) if isinstance(side, int | float) and 0 < side < 1e6]
+    return (sides[0], sides[1]) if len(sides) == 2 else None
 
 
 def need(where: str, holder: Any, key: str, kind: type | tuple[type, ...], words: str) -> Any:

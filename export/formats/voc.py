@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from xml.parsers import expat
 
 from export.errors import DataError
-from export.formats.record import PICTURES, Finder, Labelled, Mark, Record, in_order, read_text
+from export.formats.record import PICTURES, Finder, Labelled, Mark, Record, in_order, read_text, said_size
 from export.split import split_in_name
 
 
@@ -21,6 +22,7 @@ class _Reader:
 
     def __init__(self, path: Path) -> None:
         self.path, self.filename, self.root = path, "", ""
+        self.size: dict[str, tuple[str, int]] = {}
         self.objects: list[dict[str, tuple[str, int]]] = []
         self._open: list[str] = []
         self._text: list[str] = []
@@ -46,6 +48,8 @@ class _Reader:
         text, inner = "".join(self._text).strip(), self._open[1:]
         if inner == ["filename"]:
             self.filename = text
+        if inner[:1] == ["size"] and len(inner) == 2:
+            self.size[tag] = text, self.parser.CurrentLineNumber
         if inner[:1] == ["object"] and (len(inner) == 2 or inner[1:-1] == ["bndbox"]):
             self.objects[-1][tag] = text, self.parser.CurrentLineNumber
         self._open.pop()
@@ -72,8 +76,16 @@ def _mark(path: Path, entry: dict[str, tuple[str, int]]) -> Mark:
     return Mark(name, (left - 1, top - 1, right, bottom), hidden, f"{path}:{entry[''][1]}")
 
 
-def parse(path: Path) -> tuple[str, tuple[Mark, ...]]:
-    """Read one file: the picture's name and its boxes; raises `DataError` with the line."""
+def _size(path: Path, said: dict[str, tuple[str, int]]) -> tuple[tuple[int, int] | None, str]:
+    """Return the picture's size as the file tells it, if it does, and where."""
+    width, line = said.get("width", ("", 1))
+    height, _ = said.get("height", ("", 1))
+    numbers = [float(text) if text.replace(".", "", 1).isdecimal() else None for text in (width, height)]
+    return said_size(*numbers), f"{path}:{line}: size"
+
+
+def parse(path: Path) -> tuple[str, Record]:
+    """Read one file: the picture's name, and the rest of its record; raises `DataError` with the line."""
     reader = _Reader(path)
     try:
         reader.parser.Parse(path.read_bytes(), True)
@@ -81,7 +93,9 @@ def parse(path: Path) -> tuple[str, tuple[Mark, ...]]:
         raise DataError(f"{path}:{error.lineno}: not XML: {expat.ErrorString(error.code)}") from None
     if reader.root != "annotation":
         raise DataError(f"{path}:1: not Pascal VOC: <{reader.root}> instead of <annotation>")
-    return reader.filename, tuple(_mark(path, entry) for entry in reader.objects)
+    size, where = _size(path, reader.size)
+    marks = tuple(_mark(path, entry) for entry in reader.objects)
+    return reader.filename, Record(path, marks, size=size, where=where)
 
 
 def read(folder: Path, files: Sequence[Path]) -> Labelled:
@@ -96,9 +110,9 @@ def read(folder: Path, files: Sequence[Path]) -> Labelled:
     for path in files:
         if path.suffix.lower() != ".xml":
             continue
-        filename, marks = parse(path)
+        filename, record = parse(path)
         beside = [p for p in (path.with_suffix(suffix) for suffix in sorted(PICTURES)) if p.is_file()]
         picture = beside[0] if beside else find(path, filename or f"{path.stem}.jpg")
         split = lists.get(path.stem) or split_in_name(path.relative_to(folder))
-        records.append(Record(picture, marks, split=split))
+        records.append(replace(record, picture=picture, split=split))
     return Labelled("voc", in_order(records), tuple(records))

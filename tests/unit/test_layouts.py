@@ -121,7 +121,9 @@ def test_names_are_read_and_never_run(tmp_path: Path, names: str, reason: str) -
 def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     """Several outputs, strange shapes and other inputs are refused with their names, types and shapes."""
     masks = np.zeros((1, 32, 16, 24), np.float32)
-    with pytest.raises(ModelError, match=r"with 2 outputs.*output1 tensor\(float\)"):
+    with pytest.raises(
+        ModelError, match=r"unknown layout: .* and \(1, 32, 16, 24\).*output1 tensor\(float\)"
+    ):
         Detector(write(tmp_path / "m.onnx", ANSWERS["anchor-free"], masks))
     with pytest.raises(ModelError, match=r"unknown layout: its output is \(1, 32, 16, 24\)"):
         Detector(write(tmp_path / "m.onnx", masks))

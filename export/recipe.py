@@ -1,0 +1,202 @@
+"""What a recipe may say: every key, typed. What is not known is refused with its place, and what was meant.
+
+What always holds: a recipe stays the plain table that was written; nothing is filled in here. A new key is
+one line below, in the table that it belongs to.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from export.errors import DataError
+
+Positive = Annotated[int, Meta(gt=0)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Text = Annotated[str, Meta(min_length=1)]
+Side = Annotated[int, Meta(ge=32, le=8192)]
+Size = Annotated[list[Side], Meta(min_length=2, max_length=2)]  # height, width
+Scales = Annotated[list[Annotated[float, Meta(gt=0)]], Meta(min_length=2, max_length=2)]  # least, most
+Seeds = Annotated[list[int], Meta(min_length=2, max_length=2)]  # from, to (not included)
+Names = list[Text]
+Times = Annotated[int, Meta(ge=1)]
+
+
+class Model(Struct, forbid_unknown_fields=True):
+    """GB-YOLO's own shape, where `model` is a table."""
+
+    widths: list[Positive] | None = None
+    neck: Positive | None = None
+    depths: list[Positive] | None = None
+    literal: bool = False
+
+
+class Finish(Struct, frozen=True, forbid_unknown_fields=True):
+    """The last part of a training, at the deployed size."""
+
+    share: Annotated[float, Meta(ge=0, lt=1)] = 0.0
+    size: Size | None = None
+
+
+class Folder(Struct, forbid_unknown_fields=True):
+    """A source in YOLO layout, with its sources.csv."""
+
+    folder: Text
+    classes: list[Names]
+    repeat: dict[str, Times] = {}
+    unlabelled: dict[str, Names] = {}
+    unlabelled_by_file: bool = False
+    classes_in: dict[str, list[Names]] = {}
+    tighten: Names = []
+    pseudo: Text | None = None  # a file of proposals, beside sources.csv
+    proposals: Text | None = None  # the same, made on this machine
+    believed: Names = []  # the classes in which proposals are believed,
+    believed_in: dict[str, Names] = {}  # and by source
+    scale_in: dict[str, Scales] = {}
+    headings: Names = []
+
+
+class SceneSource(Struct, forbid_unknown_fields=True):
+    """A source that the built-in street draws."""
+
+    scene_seeds: dict[Literal["train", "val"], Seeds]
+    scene_frames: list[int]
+    repeat: dict[str, Times] = {}
+
+
+class Crops(Struct, forbid_unknown_fields=True):
+    """A source of one object a picture, without boxes."""
+
+    crops: Text
+    meaning: dict[str, Names]
+    repeat: dict[str, Times] = {}
+
+
+class Frames(Struct, forbid_unknown_fields=True):
+    """A source of frames of a film, with boxes of another detector."""
+
+    frames: Text
+    json: Text
+    every: Positive
+    meaning: dict[str, Names]
+    proposals: Text | None = None
+    believed: Names = []
+    believed_in: dict[str, Names] = {}
+    repeat: dict[str, Times] = {}
+
+
+class Own(Struct, forbid_unknown_fields=True):
+    """A user's own folder, in the form that its labels have."""
+
+    own: Text
+    format: Literal["yolo", "coco", "voc", "labelme"] | None = None
+    repeat: dict[str, Times] = {}
+
+
+SOURCES: dict[str, type[Struct]] = {
+    "folder": Folder,
+    "scene_seeds": SceneSource,
+    "crops": Crops,
+    "frames": Frames,
+    "own": Own,
+}
+
+
+class Recipe(Struct, forbid_unknown_fields=True):
+    """A whole recipe; `base`, the recipe it takes over, is gone by now."""
+
+    name: Text
+    names: Annotated[Names, Meta(min_length=1)]
+    task: Text
+    licence: Text
+    seed: int
+    size: Side | Size
+    fit: Size
+    scale: Scales
+    mosaic: Share
+    batch: Positive
+    learning_rate: Annotated[float, Meta(gt=0)]
+    weight_decay: Annotated[float, Meta(ge=0)]
+    images: Positive
+    input: Size
+    source: list[dict[str, Any]]
+    finish: Finish = Finish()
+    model: str | Model = "n"
+    roll: Annotated[float, Meta(ge=0, le=180)] = 0.0
+    balance: Annotated[float, Meta(ge=0)] = 0.0
+    nines: Share = 0.0
+    faults: Share = 0.0
+    held_back: Annotated[float, Meta(ge=0, lt=1)] = 0.0
+    soften: bool = False
+    labeller: str = ""
+    licences: Names | None = None
+    leave_out: Names = []
+    hide: dict[str, list[Annotated[int, Meta(ge=0)]]] = {}
+    teacher: str = ""
+    teacher_gain: Annotated[float, Meta(ge=0)] = 1.0
+
+
+def check_recipe(recipe: dict[str, Any], path: Path) -> None:
+    """Raise `DataError`, with the file and the key, for what a recipe cannot say."""
+    _typed(recipe, Recipe, path, "")
+    for number, source in enumerate(recipe["source"]):
+        place = f"source[{number}]"
+        kinds = [kind for kind in SOURCES if kind in source]
+        if len(kinds) != 1:
+            raise DataError(f"{path}: {place}: {_which(source, kinds)}")
+        _typed(source, SOURCES[kinds[0]], path, place)
+
+
+def check_part(part: dict[str, Any], path: Path) -> None:
+    """Raise `DataError` for a key that no recipe has, before its `base` is read."""
+    known = [field.encode_name for field in msgspec.structs.fields(Recipe)]
+    for key in part:
+        if key not in (*known, "base"):
+            raise DataError(f"{path}: {key}: unknown key{_hint(key, known)}")
+    if not isinstance(part.get("base", ""), str):
+        raise DataError(f"{path}: base: must be the name or the path of a recipe")
+
+
+def _which(source: dict[str, Any], kinds: list[str]) -> str:
+    if kinds:
+        return f"{' and '.join(kinds)} at once; make a [[source]] of each"
+    hints = [_hint(key, list(SOURCES)) for key in source]
+    hint = next((hint for hint in hints if hint), "")
+    return f"says none of {', '.join(SOURCES)}{hint}"
+
+
+def _typed(table: Any, shape: type[Struct], path: Path, place: str) -> None:
+    try:
+        msgspec.convert(table, shape)
+    except msgspec.ValidationError as error:
+        raise DataError(f"{path}: {_explain(str(error), shape, place)}") from None
+
+
+def _explain(message: str, shape: type[Struct], place: str) -> str:
+    """Turn msgspec's message into `place.key: what is wrong`."""
+    text, _, inner = message.partition(" - at `$")
+    inner = inner.rstrip("`")
+    where = f"{place}{inner}".strip(".")
+    unknown = re.search(r"unknown field `(.+?)`", text)
+    if not unknown:
+        missing = re.search(r"missing required field `(.+?)`", text)
+        told = f"{where}.{missing[1]}".strip(".") if missing else where
+        return f"{told}: missing" if missing else f"{told}: {text}"
+    key = unknown[1]
+    return f"{where}.{key}".strip(".") + f": unknown key{_hint(key, _keys(shape, inner))}"
+
+
+def _keys(shape: type[Struct], inner: str) -> list[str]:
+    """Return the keys of the table at a place."""
+    tables: dict[str, type[Struct]] = {".model": Model, ".finish": Finish}
+    return [field.encode_name for field in msgspec.structs.fields(tables.get(inner, shape))]
+
+
+def _hint(key: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(key, known, n=1)
+    return f". Did you mean {near[0]!r}?" if near else ""
