@@ -240,26 +240,27 @@ class Archive:
         with plain(self._where):
             epochs = [row async for row in self._database.batches.aggregate(stages)]
             lost = [row async for row in self._database[LOSSES].find({"n": node}, {"o": 1})]
-            whole = [
-                row async for row in self._database.quarantine.find({"n": node, "whole": True}, {"_id": 1})
-            ]
+            amounts = {"_id": 1, "seen": 1, "messages": 1}
+            rows = self._database.quarantine.find({"n": node, "whole": True}, amounts)
+            whole = [1 if row["_id"] != f"{node}:more" else _counted(row) async for row in rows]
             conflicts = await self._database.conflicts.count_documents({"n": node})
         return {
             "epochs": [{"epoch": int(row["_id"]), "stored": int(row["stored"])} for row in epochs],
             "lost": sum(int(row["o"]) for row in lost),
             "conflicts": conflicts,
-            "quarantined": sum(int(row["bad"]) for row in epochs) + len(whole),
+            "quarantined": sum(int(row["bad"]) for row in epochs) + sum(whole),
         }
 
-    async def troubles(self) -> dict[str, dict[str, int]]:
-        """Return node -> how much of `conflicts`, `quarantine` and `losses` there is."""
-        found: dict[str, dict[str, int]] = {}
+    async def losses(self) -> dict[str, int]:
+        """Return node -> how many events it says it has lost."""
+        stages = [{"$group": {"_id": "$n", "amount": {"$sum": "$o"}}}]
         with plain(self._where):
-            for name, amount in (("conflicts", 1), ("quarantine", 1), (LOSSES, "$o")):
-                stages = [{"$group": {"_id": "$n", "amount": {"$sum": amount}}}]
-                async for row in self._database[name].aggregate(stages):
-                    found.setdefault(row["_id"], {})[name] = int(row["amount"])
-        return found
+            return {row["_id"]: int(row["amount"]) async for row in self._database[LOSSES].aggregate(stages)}
+
+
+def _counted(row: Document) -> int:
+    """Return how many messages were counted and not kept; older documents do not tell them from events."""
+    return int(row["messages"] if "messages" in row else row["seen"])
 
 
 def _span(node: str, camera: str, since: int, until: int) -> Document:

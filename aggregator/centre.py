@@ -52,8 +52,9 @@ class Centre:
             linger=config.ingest.linger_ms / 1000,
         )
         self.beside = Beside(store, self._show)
-        self._changed: asyncio.Queue[str] = asyncio.Queue()
-        self.fleet.on_config = self._changed.put_nowait
+        self._changed: dict[str, None] = {}  # nodes whose configuration is to be shown, each once
+        self._any_changed = asyncio.Event()
+        self.fleet.on_config = self._config_changed
         self.health = answers.Health(True, [])
 
     def _on_stored(self, facts: Sequence[Fact]) -> None:
@@ -80,14 +81,21 @@ class Centre:
         except wire.WireError as error:
             self.ingest.refuse(message, str(error))
 
+    def _config_changed(self, node: str) -> None:
+        self._changed[node] = None
+        self._any_changed.set()
+
     async def show_configs(self) -> None:
         """Tell watchers whose configuration has changed, for ever."""
         while True:
-            node = await self._changed.get()
-            try:
-                self.hub.config(node, await self.wants.config(node))
-            except StoreError as error:
-                _LOG.debug("the configuration of %s is shown later: %s", node, error)
+            await self._any_changed.wait()
+            self._any_changed.clear()
+            while self._changed:
+                node = self._changed.popitem()[0]
+                try:
+                    self.hub.config(node, await self.wants.config(node))
+                except StoreError as error:
+                    _LOG.debug("the configuration of %s is shown later: %s", node, error)
 
     async def unhealthy(self) -> list[str]:
         """Return why this aggregator makes no progress; empty if it does."""

@@ -158,7 +158,7 @@ class Fleet:
         if time.monotonic() - self._troubles_at < _TROUBLES_SECONDS:
             return
         self._troubles_at = time.monotonic()
-        found = await self._store.archive.troubles()
+        found = await self._store.troubles()
         for node in await self._store.registry.removed():
             if node in self._views and not self._views[node].online:
                 del self._views[node]

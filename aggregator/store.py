@@ -27,7 +27,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import InsertOne, UpdateOne, WriteConcern
@@ -40,16 +40,17 @@ from pymongo.errors import (
 )
 
 from aggregator.archive import Archive
-from aggregator.calendar import now
 from aggregator.counts import Marks
 from aggregator.documents import EVENTS, LOSSES, RESOURCES, TALLIES
 from aggregator.failures import StoreError, plain
+from aggregator.kept import KEPT_POISON, Kept
+from aggregator.parcel import Claim, Poison
 from aggregator.registry import Registry
+
+__all__ = ["KEPT_POISON", "SCHEMA", "Claim", "Poison", "Store", "connect"]
 
 _LOG = logging.getLogger(__name__)
 SCHEMA = 1
-KEPT_POISON = 1000  # quarantined messages and conflicts kept of one node; beyond this they are counted
-_RAW_KEPT = 64 * 1024
 _DUPLICATE = 11000
 _ZSTD = {"wiredTiger": {"configString": "block_compressor=zstd"}}
 _NAMESPACE_EXISTS = 48
@@ -59,29 +60,10 @@ _PING_SECONDS = 5.0
 Document = dict[str, Any]
 
 
-class Claim(NamedTuple):
-    """A batch about to be stored: its id, checksum, and how many events are good and bad."""
-
-    id: str
-    sum: bytes
-    good: int
-    bad: int
-
-
-class Poison(NamedTuple):
-    """Something refused. `whole`: a message that could not be opened, not one event among others."""
-
-    id: str
-    node: str
-    reason: str
-    raw: bytes
-    whole: bool
-
-
 class Store:
     """One database. Made by `connect`.
 
-    `archive` reads back what was stored; `registry` keeps nodes and people.
+    `archive` reads back what was stored; `registry` keeps nodes and people; `kept` what was refused.
     """
 
     def __init__(self, client: Any, database: str, where: str) -> None:
@@ -91,6 +73,7 @@ class Store:
         self._journaled = self._database.with_options(write_concern=WriteConcern(w="majority", j=True))
         self.archive = Archive(self._database, where)
         self.registry = Registry(self._journaled, where)
+        self.kept = Kept(self._journaled, where)
 
     # ── opening ──
 
@@ -222,26 +205,14 @@ class Store:
         if done.matched_count != len(set(ids)):
             raise StoreError(f"MongoDB at {self.where} lost claims that it had taken; they are written again")
 
-    async def keep_conflict(self, id_: str, node: str, sum_: bytes, payload: bytes) -> None:
-        """Keep a batch whose number another one already has."""
-        row = {"_id": f"{id_}:{sum_.hex()}", "n": node, "raw": payload, "stored_at": now()}
-        await self._keep("conflicts", node, row)
-
-    async def quarantine(self, poison: Poison) -> None:
-        """Keep what was refused, once, with its reason; beyond the cap only count it."""
-        row = {
-            "_id": poison.id, "n": poison.node, "why": poison.reason, "whole": poison.whole,
-            "raw": poison.raw[:_RAW_KEPT], "size": len(poison.raw), "stored_at": now(),
-        }  # fmt: skip
-        await self._keep("quarantine", poison.node, row)
-
-    async def _keep(self, name: str, node: str, row: Document) -> None:
-        kept = self._journaled[name]
-        with plain(self.where):
-            if await kept.count_documents({"n": node}, limit=KEPT_POISON) >= KEPT_POISON:
-                row = {"_id": f"{node}:more", "n": node, "why": "more of it is only counted", "whole": True}
-            update = {"$inc": {"seen": 1}, "$setOnInsert": {k: v for k, v in row.items() if k != "_id"}}
-            await kept.update_one({"_id": row["_id"]}, update, upsert=True)
+    async def troubles(self) -> dict[str, dict[str, int]]:
+        """Return node -> how much of `conflicts`, `quarantine` and `losses` there is."""
+        found: dict[str, dict[str, int]] = {}
+        kinds = {**await self.kept.amounts(), LOSSES: await self.archive.losses()}
+        for name, amounts in kinds.items():
+            for node, amount in amounts.items():
+                found.setdefault(node, {})[name] = amount
+        return found
 
     # ── how much it is ──
 
