@@ -19,7 +19,7 @@ from typing import Any
 from aiohttp import web
 
 from agent import wire
-from agent.broker import BrokerError, connect
+from agent.broker import BrokerError, RefusedError, connect
 from aggregator import auth
 from aggregator.centre import open_centre
 from aggregator.config import Config, ConfigError, load
@@ -128,12 +128,35 @@ async def add_user(config: Config, name: str, role: str) -> None:
         await auth.add_user(centre.store, name, password, role)
 
 
-async def forget(config: Config, node: str) -> None:
-    """Take a node off the fleet page and its wanted document off the broker: a new box has none."""
+async def forget(config: Config, node: str) -> bool:
+    """Take a node off the fleet page and its wanted document off the broker: a new box has none.
+
+    Return False if it was not on the page. A broker without rights also forgets its state here; one with
+    rights has done so before (`enrol.remove_node`) and refuses it to this user.
+    """
     async with open_centre(config) as centre:
-        await centre.store.registry.remove_node(node)
+        losses = (await centre.store.archive.losses()).get(node, 0)
+        known = await centre.store.registry.remove_node(node, losses)
     async with connect(config.broker_settings()) as client:
         await client.publish(wire.topic(node, "want"), b"", qos=1, retain=True)
+        with contextlib.suppress(RefusedError):
+            await client.publish(wire.topic(node, "state"), b"", qos=1, retain=True)
+    return known
+
+
+async def take_out(config: Config, node: str) -> None:
+    """Remove a node from the broker and from the page; raise EnrolError if neither knows it."""
+    from aggregator.enrol import NoSuchNodeError, remove_node
+
+    unknown: NoSuchNodeError | None = None
+    try:
+        await asyncio.to_thread(remove_node, config, node)
+    except NoSuchNodeError as error:
+        unknown = error
+    known = await forget(config, node)
+    if unknown is not None and not known:
+        raise unknown
+    print(f"{node} is removed; what it sent stays stored")
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -181,10 +204,7 @@ def _work(arguments: argparse.Namespace) -> Coroutine[Any, Any, None] | None:
 
             print(add_node(config, arguments.name))
         case "remove-node":
-            from aggregator.enrol import remove_node
-
-            remove_node(config, arguments.name)
-            return forget(config, arguments.name)
+            return take_out(config, arguments.name)
     return None
 
 

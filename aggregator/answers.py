@@ -36,7 +36,10 @@ class CountToday(Struct):
 
 
 class Camera(Struct):
-    """A camera as its node sees it, and its day."""
+    """A camera as its node sees it, and its day. `last_known`: as it was when the node was last heard.
+
+    `first_seen`: when it was first told of; what lies before is not time in which nobody watched.
+    """
 
     camera: str
     state: str
@@ -51,6 +54,8 @@ class Camera(Struct):
     preview: bool = False
     objects_today: dict[str, int] = {}
     p95_ms: int | None = None
+    last_known: bool = False
+    first_seen: int | None = None
 
 
 class Node(Struct):

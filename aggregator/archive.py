@@ -26,6 +26,18 @@ class Archive:
     def __init__(self, database: Any, where: str) -> None:
         self._database = database
         self._where = where
+        self._first: dict[tuple[str, str], int] = {}
+
+    async def first_seen(self, node: str, camera: str) -> int | None:
+        """Return the Unix ms of a camera's first tally; None if there is none yet."""
+        if (node, camera) not in self._first:
+            query = {"n": node, "c": camera}
+            with plain(self._where):
+                found = await self._database[TALLIES].find_one(query, {"a": 1}, sort=[("a", ASCENDING)])
+            if found is None:
+                return None
+            self._first[node, camera] = int(found["a"])
+        return self._first[node, camera]
 
     async def newest(
         self, node: str, kinds: Iterable[type], since: int, until: int, limit: int

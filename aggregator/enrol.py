@@ -42,6 +42,10 @@ class EnrolError(Exception):
     """A node that cannot be added or removed; the text says why and what to do."""
 
 
+class NoSuchNodeError(EnrolError):
+    """The broker has no node of this name."""
+
+
 class Join(Struct, frozen=True):
     """What a joining box says: the secret that it will use from now on."""
 
@@ -76,16 +80,46 @@ def add_node(config: Config, name: str) -> str:
 
 
 def remove_node(config: Config, name: str) -> None:
-    """Take a node's rights and cut its connection; what it sent stays stored. Raise EnrolError."""
-    commands = [
-        {"command": "deleteClient", "username": _valid(name)},
-        {"command": "deleteRole", "rolename": f"join-{name}"},
-        {"command": "deleteRole", "rolename": f"node-{name}"},
-    ]
-    errors = asyncio.run(_order(_as(config, rights.ADMIN, "admin"), *commands))
-    if "not found" in errors.get("deleteClient", ""):
-        raise EnrolError(f"there is no node {name}")
+    """Take a node's rights, cut its connection and have the broker forget it; raise EnrolError.
+
+    What it sent stays stored. The broker forgets the state also of a node that it does not know; then
+    `NoSuchNodeError` is raised.
+    """
+    errors = asyncio.run(_remove(_as(config, rights.ADMIN, "admin"), _valid(name)))
+    if "not found" in errors.pop("deleteClient", ""):
+        raise NoSuchNodeError(f"there is no node {name}: it was removed before, or was never added")
     _check({key: text for key, text in errors.items() if "not found" not in text})
+
+
+async def _remove(broker: Broker, name: str) -> dict[str, str]:
+    """Remove a node's user and roles; return command -> error for those that the broker refused.
+
+    Its retained state is cleared by a user made for this, or whoever connects next would be told that it is
+    online. (The admin cannot lend itself the right: the plugin cuts off whose roles change.)
+    """
+    lent = f"gb.clear-{name}"
+    clearer = msgspec.structs.replace(
+        broker, username=lent, password=secrets.token_hex(16), password_file="", client_id=""
+    )
+    user = {"command": "createClient", "username": lent, "password": clearer.password}
+    away = ({"command": "deleteClient", "username": lent}, {"command": "deleteRole", "rolename": lent})
+    async with _control(broker) as ask:
+        answers = await ask(
+            {"command": "deleteClient", "username": name},
+            {"command": "deleteRole", "rolename": f"join-{name}"},
+            {"command": "deleteRole", "rolename": f"node-{name}"},
+        )
+        await ask(*away)
+        await ask(
+            {"command": "createRole", "rolename": lent, "acls": rights.clearing_rights(name)},
+            {**user, "roles": [{"rolename": lent}]},
+        )
+        try:
+            async with connect(clearer) as client:
+                await client.publish(wire.topic(name, "state"), b"", qos=1, retain=True)
+        finally:
+            await ask(*away)
+    return {answer["command"]: answer["error"] for answer in answers if "error" in answer}
 
 
 def _valid(name: str) -> str:

@@ -22,7 +22,7 @@ from aggregator.failures import StoreError
 from aggregator.ingest import Fact
 from aggregator.live import Hub
 from aggregator.metrics import Metrics
-from aggregator.node import Day, NodeView, read_counts, read_watch
+from aggregator.node import Day, NodeView, read_counts, read_watch, with_last_cameras
 from aggregator.store import Store
 
 _LOG = logging.getLogger(__name__)
@@ -30,6 +30,7 @@ _CLOCK_OFF_MS = 60_000
 _LONGEST_MS = 10**13
 _SAVE_MS = 30_000
 _TROUBLES_SECONDS = 30.0
+_REMOVED_SECONDS = 2.0
 
 
 class Fleet:
@@ -41,7 +42,9 @@ class Fleet:
         self._metrics = metrics
         self._zone = zone
         self._views: dict[str, NodeView] = {}
-        self._removed: set[str] = set()
+        self._removed: dict[str, int] = {}  # node -> losses that it had told of
+        self._ask_removed = False
+        self._asked_removed = 0.0
         self._counting: dict[str, asyncio.Lock] = {}
         self._troubles_at = 0.0
         self.on_config: Callable[[str], None] = lambda node: None
@@ -52,9 +55,12 @@ class Fleet:
         """Take over what the store knows."""
         for row in await self._store.registry.nodes():
             if row.get("removed"):
-                self._removed.add(row["_id"])
+                self._removed[row["_id"]] = int(row.get("losses", 0))
+                continue
+            if "state" not in row:
                 continue
             view = self._views[row["_id"]] = NodeView(row["_id"], _now_ms())
+            view.losses_before = int(row.get("losses", 0))
             view.state = wire.decode_json(row["state"].encode(), wire.State)
             view.online, view.since, view.heard = row["online"], int(row["since"]), int(row["heard"])
             samples = await self._store.archive.resources(view.name, 0, _now_ms(), 1)
@@ -62,16 +68,25 @@ class Fleet:
                 view.resources = documents.decode_samples(samples[0])[-1][1]
 
     def on_state(self, node: str, payload: bytes, retained: bool) -> None:
-        """Take a node's `state`; raise WireError if it is malformed or says another's name."""
+        """Take a node's `state`; raise WireError if it is malformed or says another's name.
+
+        An empty one says that the broker has forgotten it, as it does when a node is removed.
+        """
+        if not payload:
+            self._ask_removed = True
+            return
         state: wire.State = wire.decode_json(payload, wire.State)
         if state.node != node:
             raise wire.WireError(f"the state of {state.node[:40]!r} came from {node}")
-        if node in self._removed and not state.online:
-            return  # its last word is still retained at the broker
-        self._removed.discard(node)
+        if node in self._removed and (retained or not state.online):
+            return  # its last word, still at the broker
         at = _now_ms()
         view = self._view(node)
+        if node in self._removed:
+            del self._removed[node]
+            view.is_back = True
         before = view.state
+        state = with_last_cameras(state, before)
         restarted = before is not None and state.online and state.epoch != before.epoch
         if before is None or state.online != view.online or restarted:
             view.since = at
@@ -90,6 +105,8 @@ class Fleet:
         """Take what was stored just now."""
         at = _now_ms()
         for fact in facts:
+            if fact.node in self._removed:
+                continue  # sent before it was removed
             view = self._view(fact.node)
             if isinstance(fact.event, wire.Resources):
                 if view.resources is None or fact.event.at >= view.resources.at:
@@ -110,6 +127,7 @@ class Fleet:
         view = self._views.get(node)
         if view is None:
             view = self._views[node] = NodeView(node, _now_ms())
+            view.losses_before = self._removed.get(node, 0)
         return view
 
     # ── what is asked ──
@@ -137,7 +155,19 @@ class Fleet:
         view = self._views[node]
         await self._refresh_troubles()
         await self._refresh_day(view)
+        await self._refresh_first(view)
         return view.entry(_now_ms())
+
+    async def _refresh_first(self, view: NodeView) -> None:
+        """Learn since when each camera is there: by its first tally, or by when it was first heard of."""
+        for report in view.state.cameras if view.state else []:
+            if report.camera in view.known_first:
+                continue
+            first = await self._store.archive.first_seen(view.name, report.camera)
+            if first is not None:
+                view.known_first.add(report.camera)
+            heard = view.first.setdefault(report.camera, first or _now_ms())
+            view.first[report.camera] = min(heard, first or heard)
 
     async def _refresh_day(self, view: NodeView) -> None:
         start = calendar.day_start(_now_ms(), self._zone)
@@ -159,14 +189,23 @@ class Fleet:
             return
         self._troubles_at = time.monotonic()
         found = await self._store.troubles()
-        for node in await self._store.registry.removed():
-            if node in self._views and not self._views[node].online:
-                del self._views[node]
-                self._removed.add(node)
         for view in self._views.values():
             troubles = found.get(view.name, {})
+            if view.losses_before and documents.LOSSES in troubles:
+                troubles[documents.LOSSES] -= view.losses_before
             if troubles != view.troubles:
                 view.troubles, view.changed = troubles, True
+
+    async def _let_go(self) -> None:
+        """Drop the nodes that were removed, by whichever aggregator or command."""
+        self._ask_removed = False
+        for node, losses in (await self._store.registry.removed()).items():
+            view = self._views.get(node)
+            if view is not None and not view.is_back:
+                del self._views[node]
+                self._hub.gone(node)
+            if view is None or not view.is_back:
+                self._removed[node] = losses
 
     # ── the pulse ──
 
@@ -180,6 +219,9 @@ class Fleet:
                 _LOG.debug("the fleet is shown later: %s", error)
 
     async def _pulse(self) -> None:
+        if self._ask_removed or time.monotonic() - self._asked_removed > _REMOVED_SECONDS:
+            self._asked_removed = time.monotonic()
+            await self._let_go()
         at = _now_ms()
         amounts = {"online": 0, "offline": 0, "stale": 0}
         for view in list(self._views.values()):
@@ -219,10 +261,11 @@ class Fleet:
             "state": msgspec.json.encode(view.state).decode(),
             "online": view.online, "since": view.since, "heard": view.heard,
         }  # fmt: skip
-        if view.online:
+        if view.is_back:
             fields["removed"] = False
         view.saved = at
         await self._store.registry.save_node(view.name, fields)
+        view.is_back = False
 
 
 def _now_ms() -> int:

@@ -34,17 +34,26 @@ class Registry:
         with plain(self._where):
             await self._database.nodes.update_one({"_id": node}, {"$set": fields}, upsert=True)
 
-    async def remove_node(self, node: str) -> None:
-        """Take a node out of the fleet; its facts stay until they expire."""
-        with plain(self._where):
-            await self._database.nodes.update_one({"_id": node}, {"$set": {"removed": True}}, upsert=True)
-            await self._database.wants.delete_one({"_id": node})
+    async def remove_node(self, node: str, losses: int = 0) -> bool:
+        """Take a node out of the fleet; return False if it was not in it. Its facts stay until they expire.
 
-    async def removed(self) -> set[str]:
-        """Return the nodes that were taken out and have not come back."""
+        What was refused of it goes, and `losses` that it told of are told no more: whoever has its name next
+        begins anew.
+        """
         with plain(self._where):
-            rows = self._database.nodes.find({"removed": True}, {"_id": 1})
-            return {row["_id"] async for row in rows}
+            found = await self._database.nodes.find_one({"_id": node})
+            change = {"removed": True, "removed_at": now(), "losses": losses}
+            await self._database.nodes.update_one({"_id": node}, {"$set": change}, upsert=True)
+            await self._database.wants.delete_one({"_id": node})
+            for name in ("quarantine", "conflicts"):
+                await self._database[name].delete_many({"n": node})
+        return found is not None and not found.get("removed")
+
+    async def removed(self) -> dict[str, int]:
+        """Return the nodes that were taken out and have not come back -> losses that they had told of."""
+        with plain(self._where):
+            rows = self._database.nodes.find({"removed": True}, {"losses": 1})
+            return {row["_id"]: int(row.get("losses", 0)) async for row in rows}
 
     async def want(self, node: str) -> Document | None:
         """Return the desired document of a node: {"version", "document"}."""

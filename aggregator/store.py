@@ -92,6 +92,7 @@ class Store:
             for name in (LOSSES, "quarantine", "conflicts"):
                 await self._database[name].create_index("n")
             await self._database.audit.create_index("at")
+            await self._database.nodes.create_index("removed", sparse=True)
             for name in (EVENTS, RESOURCES, "quarantine", "conflicts"):
                 await self._expire(name, detail_days)
             for name in (TALLIES, LOSSES, "counts"):
