@@ -291,11 +291,12 @@ class Version(Struct):
 
 
 class LoginBody(Struct, forbid_unknown_fields=True):
-    """A token, or a user and a password."""
+    """A token, or a user and a password. `path`: below which the page lies, as the browser sees it."""
 
     token: Annotated[str, Meta(max_length=512)] = ""
     user: Annotated[str, Meta(max_length=64)] = ""
     password: Annotated[str, Meta(max_length=512)] = ""
+    path: Annotated[str, Meta(max_length=200, pattern=r"^/([A-Za-z0-9._~%-]+/)*$")] = "/"
 
 
 class Role(Struct):

@@ -42,25 +42,27 @@ VERSION = "1.0"
 
 async def login(request: web.Request) -> web.Response:
     """Log in; the cookie is for the page and its EventSource."""
-    auth.check_origin(request.headers, required=False)
-    body = await body_of(request, answers.LoginBody)
     centre = request.app[CENTRE]
+    centre.auth.check_origin(request.headers, required=False)
+    body = await body_of(request, answers.LoginBody)
+    old = next(iter(auth.session_secrets(request.headers)), "")
     identity, secret = await centre.auth.login(
-        body.token, body.user, body.password, request.remote or "", request.cookies.get(auth.COOKIE, "")
+        body.token, body.user, body.password, request.remote or "", old, body.path
     )
     response = answer(answers.Role(identity.role))
+    by_https = request.headers.get("Origin", "").lower().startswith("https://")
     response.set_cookie(
-        auth.COOKIE, secret, httponly=True, samesite="Strict", path="/",
-        secure=centre.config.http.secure_cookie, max_age=centre.config.http.session_hours * 3600,
+        auth.COOKIE, secret, httponly=True, samesite="Strict", path=body.path,
+        secure=centre.config.http.secure_cookie or by_https, max_age=centre.config.http.session_hours * 3600,
     )  # fmt: skip
     return response
 
 
 async def logout(request: web.Request) -> web.Response:
     """End this session."""
-    await request.app[CENTRE].auth.logout(request.cookies.get(auth.COOKIE, ""))
+    path = await request.app[CENTRE].auth.logout(request.headers)
     response = answer(answers.Nothing())
-    response.del_cookie(auth.COOKIE, path="/")
+    response.del_cookie(auth.COOKIE, path=path)
     return response
 
 

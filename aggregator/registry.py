@@ -103,10 +103,11 @@ class Registry:
             )
             return found
 
-    async def end_session(self, key: str) -> None:
-        """Forget a session."""
+    async def end_session(self, key: str) -> Document | None:
+        """Forget a session; return it as it was."""
         with plain(self._where):
-            await self._database.sessions.delete_one({"_id": key})
+            found: Document | None = await self._database.sessions.find_one_and_delete({"_id": key})
+            return found
 
     # ── the aggregators themselves ──
 
