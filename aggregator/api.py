@@ -21,14 +21,13 @@ from aggregator import answers, auth, documents, drawing, figures, queries
 from aggregator.openapi import Route, answer, describe
 from aggregator.request import (
     CENTRE,
-    FOREVER,
     IDENTITY,
     bad,
     body_of,
     kinds_of,
     limit_of,
-    moment,
     node_of,
+    span_of,
     window_of,
 )
 from aggregator.stream import preview, stream
@@ -163,14 +162,14 @@ async def zones(request: web.Request) -> web.Response:
 async def speeds(request: web.Request) -> web.Response:
     """Return how fast lines were crossed."""
     name, camera, line = _asked(request, "camera", "line")
-    rows = await figures.speeds(request.app[CENTRE].store, name, camera, line, window_of(request))
+    rows = await figures.speeds(request.app[CENTRE].store, name, camera, line, window_of(request, "all"))
     return _table(request, answers.SpeedRow, rows, answers.Speeds)
 
 
 async def trips(request: web.Request) -> web.Response:
     """Return how many objects went from which gate to which."""
     name, camera, origin, destination = _asked(request, "camera", "origin", "destination")
-    store, window = request.app[CENTRE].store, window_of(request)
+    store, window = request.app[CENTRE].store, window_of(request, "all")
     rows = await figures.trips(store, name, camera, origin, destination, window)
     return _table(request, answers.TripRow, rows, answers.Trips)
 
@@ -178,7 +177,7 @@ async def trips(request: web.Request) -> web.Response:
 async def resources(request: web.Request) -> web.Response:
     """Return samples of the box."""
     name = node_of(request)
-    since, until = moment(request, "from", 0), moment(request, "to", FOREVER)
+    since, until = span_of(request)
     rows = await queries.resources(request.app[CENTRE].store, name, since, until, limit_of(request, 2000))
     return answer(answers.Resources(rows))
 
@@ -187,7 +186,7 @@ async def events(request: web.Request) -> web.Response:
     """Return events, newest first; with `after`, in the order of storing."""
     name, limit = node_of(request), limit_of(request, 200)
     types, store = kinds_of(request.query.get("type", "")), request.app[CENTRE].store
-    since, until = moment(request, "from", 0), moment(request, "to", FOREVER)
+    since, until = span_of(request)
     after = request.query.get("after", "")
     if not after:
         return answer(answers.Events(await queries.events(store, name, types, since, until, limit)))
