@@ -86,12 +86,20 @@ class NodeDetail(Node, kw_only=True):
     config: ConfigState
 
 
+class Waiting(Struct):
+    """A node that was added and has not come yet; its line is good until then."""
+
+    node: str
+    until: int
+
+
 class Fleet(Struct):
-    """All nodes. `join`: the line that adds one."""
+    """All nodes. `join`: the line that adds one. `waiting`: who was added and has not come yet."""
 
     at: int
     nodes: list[Node]
     join: str
+    waiting: list[Waiting] = []
 
 
 class CountRow(Struct):

@@ -79,7 +79,9 @@ async def fleet(request: web.Request) -> web.Response:
     centre = request.app[CENTRE]
     names = centre.fleet.names
     nodes = [await centre.fleet.entry(name) for name in names if centre.fleet.known(name)]
-    return answer(answers.Fleet(int(time.time() * 1000), nodes, centre.config.site.join))
+    expected = await centre.store.registry.expected()
+    waiting = [answers.Waiting(*row) for row in sorted(expected.items()) if not centre.fleet.known(row[0])]
+    return answer(answers.Fleet(int(time.time() * 1000), nodes, centre.config.site.join, waiting))
 
 
 async def node(request: web.Request) -> web.Response:

@@ -85,6 +85,7 @@ class EnrolSection(Struct, frozen=True, forbid_unknown_fields=True):
     hosts: list[str] = []
     broker_port: Annotated[int, Meta(ge=1, le=65535)] = 8883
     code_minutes: Annotated[int, Meta(ge=1, le=10_080)] = 60
+    repository: str = ""  # whence a box clones the program
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
