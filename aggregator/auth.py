@@ -10,14 +10,15 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import re
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
-from typing import NamedTuple
-from urllib.parse import urlsplit
+from typing import Any, NamedTuple
 
+from aggregator import origin
 from aggregator.calendar import now
 from aggregator.store import Store
 
@@ -27,6 +28,10 @@ _FAILURES = 10
 _WINDOW_SECONDS = 60.0
 _FAILURES_OF_ALL = 100  # users behind one address together: a proxy may stand in front of many
 _KEYS = 10_000
+_COOKIES = re.compile(rf"(?:^|;)\s*{COOKIE}=([^;\s]+)")
+_MOST_COOKIES = 4
+_WRONG_TOKEN = "That is not this centre's token; `gb-aggregator token` prints it"
+_WRONG_PASSWORD = "No user has that name and password"
 _READ_ONLY = ("GET", "HEAD", "OPTIONS")
 
 
@@ -85,17 +90,28 @@ class Limiter:
 class Auth:
     """The door of one aggregator."""
 
-    def __init__(self, store: Store, token: str, session_hours: int) -> None:
+    def __init__(self, store: Store, token: str, session_hours: int, origins: Collection[str] = ()) -> None:
         self._store = store
+        self._origins = frozenset(map(origin.normal, origins))
         self._token = token
         self._session = timedelta(hours=session_hours)
         self._limiter = Limiter()
         self._attempts = asyncio.Semaphore(2)  # each takes 32 MB, and many at once must not outrun the limit
 
     async def login(
-        self, token: str, user: str, password: str, address: str, old: str = ""
+        self, token: str, user: str, password: str, address: str, old: str = "", path: str = "/"
     ) -> tuple[Identity, str]:
-        """Check a token or a password; return who it is and the new session's secret."""
+        """Check a token or a password; return who it is and the new session's secret.
+
+        Args:
+            token, user, password: a token, or a name with its password.
+            address: whose failures are counted together.
+            old: the secret of the session that this one replaces, if there is one.
+            path: below which the browser will send the cookie.
+
+        Raises:
+            Refused: it is wrong, or was tried too often.
+        """
         async with self._attempts:
             at, one = time.monotonic(), f"{address} {user}"
             self._limiter.check(one, at)
@@ -104,17 +120,27 @@ class Auth:
             if identity is None:
                 self._limiter.fail(one, at)
                 self._limiter.fail(address, at)
-                raise Refused(401, "wrong_login", "That token or that name and password is not right")
+                raise Refused(401, "wrong_login", _WRONG_TOKEN if token else _WRONG_PASSWORD)
         if old:
             await self._store.registry.end_session(_hash(old))
         secret = secrets.token_urlsafe(32)
-        fields = {"user": identity.user, "role": identity.role, "expires": now() + self._session}
+        fields = {
+            "user": identity.user,
+            "role": identity.role,
+            "expires": now() + self._session,
+            "path": path,
+        }
         await self._store.registry.add_session(_hash(secret), fields)
         return identity, secret
 
-    async def logout(self, secret: str) -> None:
-        """End a session."""
-        await self._store.registry.end_session(_hash(secret))
+    async def logout(self, headers: Mapping[str, str]) -> str:
+        """End the session of a request; return the path of its cookie."""
+        ended = [await self._store.registry.end_session(_hash(secret)) for secret in session_secrets(headers)]
+        return next((row.get("path", "/") for row in ended if row), "/")
+
+    def check_origin(self, headers: Mapping[str, str], *, required: bool) -> None:
+        """Raise Refused if a browser says that the request comes from another site's page."""
+        check_origin(headers, required=required, trusted=self._origins)
 
     async def identify(self, method: str, headers: Mapping[str, str], cookies: Mapping[str, str]) -> Identity:
         """Return who asks; raise Refused if nobody is logged in or the write comes from elsewhere."""
@@ -125,13 +151,19 @@ class Auth:
             if identity is None:
                 raise Refused(401, "wrong_token", "That token is not right")
             return identity
-        secret = cookies.get(COOKIE, "")
-        session = await self._store.registry.session(_hash(secret)) if secret else None
+        session = await self._session_of(headers)
         if session is None:
             raise Refused(401, "login_needed", "Log in first")
         if method not in _READ_ONLY:
-            check_origin(headers, required=True)
+            self.check_origin(headers, required=True)
         return Identity(session["user"], session["role"])
+
+    async def _session_of(self, headers: Mapping[str, str]) -> dict[str, Any] | None:
+        for secret in session_secrets(headers):
+            session = await self._store.registry.session(_hash(secret))
+            if session is not None:
+                return session
+        return None
 
     def _by_token(self, token: str) -> Identity | None:
         if self._token and hmac.compare_digest(_as_sent(token), self._token.encode()):
@@ -147,17 +179,20 @@ class Auth:
         return Identity(name, found["role"])
 
 
-def check_origin(headers: Mapping[str, str], *, required: bool) -> None:
-    """Raise Refused if a browser says that the request comes from another site."""
-    origin = headers.get("Origin", "")
-    if not origin and not required:
+def check_origin(headers: Mapping[str, str], *, required: bool, trusted: Collection[str] = ()) -> None:
+    """Raise Refused if a browser says that the request comes from another site's page.
+
+    `trusted`: origins that are ours as well, as `origin.normal` writes them.
+    """
+    if not required and not headers.get("Origin", ""):
         return
-    try:
-        host = urlsplit(origin).netloc.lower()
-    except ValueError:
-        host = ""
-    if not host or host != headers.get("Host", "").lower():
-        raise Refused(403, "wrong_origin", "This may only be asked from the centre's own page")
+    if why := origin.refusal(headers, trusted):
+        raise Refused(403, "wrong_origin", why)
+
+
+def session_secrets(headers: Mapping[str, str]) -> list[str]:
+    """Return the secrets of our cookies, the nearest path first: two centres of one host have one name."""
+    return _COOKIES.findall(headers.get("Cookie", ""))[:_MOST_COOKIES]
 
 
 def _hash(secret: str) -> str:

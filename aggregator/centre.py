@@ -41,7 +41,7 @@ class Centre:
         self.link = Link(config)
         self.wants = Wants(store, self.fleet, self.hub, self.link.want)
         self.watches = Watches(self.link.command)
-        self.auth = Auth(store, config.token(), config.http.session_hours)
+        self.auth = Auth(store, config.token(), config.http.session_hours, config.http.origins)
         self.ingest = Ingest(
             store,
             self.metrics,

@@ -20,7 +20,7 @@ from aggregator import answers, calendar
 from aggregator.counts import HOUR, MINUTE, REACH, Increment, increments, of_kind
 from aggregator.store import Store
 
-LONGEST = {"minute": 8, "hour": 100, "day": 800, "all": 100}  # days
+LONGEST = {"minute": 8, "hour": 100, "day": 800, "all": 800}  # days
 LATE = 150_000  # ms: a minute's tally comes with the node's next batch, until then nobody knows of it
 UNKNOWN = "unknown"
 _NORMAL = 1.959964  # the 97.5 % quantile of the normal distribution

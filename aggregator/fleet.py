@@ -188,6 +188,7 @@ class Fleet:
         if time.monotonic() - self._troubles_at < _TROUBLES_SECONDS:
             return
         self._troubles_at = time.monotonic()
+        await self._let_go()
         found = await self._store.troubles()
         for view in self._views.values():
             troubles = found.get(view.name, {})

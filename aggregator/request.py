@@ -51,19 +51,30 @@ def moment(request: web.Request, name: str, default: int) -> int:
         return default
     try:
         return min(max(calendar.parse_moment(text, request.app[CENTRE].config.zone), 0), FOREVER)
-    except (ValueError, OverflowError):
-        raise bad(f"{name}: write Unix milliseconds or ISO 8601, not {text[:40]!r}") from None
+    except calendar.MomentError as error:
+        raise bad(f"{name}: {error}") from None
 
 
-def window_of(request: web.Request) -> figures.Window:
-    """Return the time and the bucket that are asked for; raise Refused."""
+def span_of(request: web.Request, since: int = 0, until: int = FOREVER) -> tuple[int, int]:
+    """Return the time that is asked for, `from` included and `to` not; raise Refused.
+
+    `since`, `until`: what stands for a `from` or a `to` that is not given.
+    """
+    begin = moment(request, "from", since)
+    end = moment(request, "to", max(until, begin + 60_000))
+    if end <= begin:
+        raise bad("from, to: the end is not after the beginning, so nothing lies between them")
+    return begin, end
+
+
+def window_of(request: web.Request, bucket: str = "hour") -> figures.Window:
+    """Return the time and the bucket that are asked for; raise Refused. `bucket`: if none is given."""
     zone = request.app[CENTRE].config.zone
     at = int(time.time() * 1000)
-    bucket = request.query.get("bucket", "hour")
+    bucket = request.query.get("bucket", bucket)
     if bucket not in figures.LONGEST:
         raise bad(f"bucket: one of {', '.join(figures.LONGEST)}")
-    since = moment(request, "from", calendar.day_start(at, zone))
-    until = moment(request, "to", max(at, since) + 60_000)
+    since, until = span_of(request, calendar.day_start(at, zone), at + 60_000)
     longest = figures.LONGEST[bucket]
     if until - since > longest * 86_400_000:
         raise bad(f"from, to: at most {longest} days by {bucket}")

@@ -24,7 +24,7 @@ _LOG = logging.getLogger(__name__)
 STATIC = Path(__file__).parent / "static"
 _HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; "
+        "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'self'; "
         "frame-ancestors 'none'; form-action 'self'"
     ),
     "X-Content-Type-Options": "nosniff",
@@ -45,11 +45,18 @@ def make_app(centre: Centre) -> web.Application:
     app = web.Application(middlewares=[_errors], client_max_size=_BODY_BYTES)
     app[CENTRE] = centre
     app.on_response_prepare.append(_dress)
-    for prefix, routes in ((PREFIX, ROUTES), ("", OUTSIDE)):
-        for route in routes:
-            app.router.add_route(route.method, prefix + route.path, _guarded(route))
-    app.router.add_get("/{path:.*}", _page)
+    for base in dict.fromkeys((centre.config.http.base_path, "")):
+        if base:
+            app.router.add_get(base, _to_folder)
+        for prefix, routes in ((base + PREFIX, ROUTES), (base, OUTSIDE)):
+            for route in routes:
+                app.router.add_route(route.method, prefix + route.path, _guarded(route))
+        app.router.add_get(base + "/{path:.*}", _page)
     return app
+
+
+async def _to_folder(request: web.Request) -> web.StreamResponse:
+    raise web.HTTPPermanentRedirect(f"{request.path}/")
 
 
 def _guarded(route: Route) -> Handler:
@@ -114,7 +121,7 @@ async def _page(request: web.Request) -> web.StreamResponse:
     if path == "" or path.startswith("nodes/"):
         if not index.exists():
             raise Refused(503, "no_page", "The page is not built: run `make setup`, then start again")
-        return web.FileResponse(index)
+        return _index(index, path)
     try:
         file = (STATIC / path).resolve()
         if file.is_relative_to(STATIC.resolve()) and file.is_file():
@@ -122,3 +129,13 @@ async def _page(request: web.Request) -> web.StreamResponse:
     except (ValueError, OSError):
         pass
     raise web.HTTPNotFound
+
+
+def _index(file: Path, path: str) -> web.Response:
+    """Return the one page, told how far below its own folder it is asked for.
+
+    So it finds its parts and the API below whatever path a proxy has put it, and nobody has to say which.
+    """
+    base = "../" * path.count("/") or "./"
+    text = file.read_text().replace('<base href="./" />', f'<base href="{base}" />')
+    return web.Response(text=text, content_type="text/html")
