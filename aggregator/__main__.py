@@ -14,7 +14,7 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from agent.broker import BrokerError, RefusedError, connect
 from aggregator import auth, enrol, settings
 from aggregator.centre import open_centre
 from aggregator.config import Config, ConfigError, load
+from aggregator.connections import BACKLOG, Connections, room
 from aggregator.enrol import EnrolError
 from aggregator.failures import StoreError
 from aggregator.init import InitError
@@ -63,9 +64,10 @@ async def run(config: Config) -> None:
         async with open_centre(config, _PATIENCE) as centre:
             runner = web.AppRunner(make_app(centre), access_log=None, shutdown_timeout=1.0)
             await runner.setup()
+            assert runner.server is not None
+            connections = Connections(runner.server, room(config.http.max_connections), config.http.proxies)
             try:
-                address = await _listen(runner, config)
-                async with centre.running():
+                async with _listening(connections, config) as address, centre.running():
                     await centre.link.tried()
                     print(f"ready http://{address}", flush=True)
                     await asyncio.Event().wait()
@@ -73,18 +75,24 @@ async def run(config: Config) -> None:
                 await runner.cleanup()
 
 
-async def _listen(runner: web.AppRunner, config: Config) -> str:
+@contextlib.asynccontextmanager
+async def _listening(connections: Connections, config: Config) -> AsyncIterator[str]:
+    """Take connections while this is open; give the address. Raise ServeError."""
     host, port = config.http.host, config.http.port
+    loop = asyncio.get_running_loop()
     try:
-        await web.TCPSite(runner, host, port).start()
+        server = await loop.create_server(connections, host, port, backlog=BACKLOG)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise ServeError(
                 f"port {port} of {host} is in use: end what uses it, or change [http] port"
             ) from None
         raise ServeError(f"cannot listen on {host} port {port}: {error.strerror}") from None
-    found: Any = runner.addresses[0]
-    return f"[{found[0]}]:{found[1]}" if ":" in found[0] else f"{found[0]}:{found[1]}"
+    try:
+        found: Any = server.sockets[0].getsockname()
+        yield f"[{found[0]}]:{found[1]}" if ":" in found[0] else f"{found[0]}:{found[1]}"
+    finally:
+        server.close()
 
 
 async def tail(config: Config, node: str) -> None:

@@ -24,6 +24,7 @@ from aggregator.request import (
     IDENTITY,
     bad,
     body_of,
+    client_of,
     kinds_of,
     limit_of,
     node_of,
@@ -46,7 +47,7 @@ async def login(request: web.Request) -> web.Response:
     body = await body_of(request, answers.LoginBody)
     old = next(iter(auth.session_secrets(request.headers)), "")
     identity, secret = await centre.auth.login(
-        body.token, body.user, body.password, request.remote or "", old, body.path
+        body.token, body.user, body.password, client_of(request), old, body.path
     )
     response = answer(answers.Role(identity.role))
     by_https = request.headers.get("Origin", "").lower().startswith("https://")

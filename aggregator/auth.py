@@ -1,7 +1,8 @@
 """Who may come in, and what they may do there.
 
 What always holds: no secret is stored. Passwords are kept as scrypt keys, sessions under the hash of their
-cookie; every login makes a new session. Guessing is slowed down by user and address. A write that a cookie
+cookie; every login makes a new session. Guessing is slowed down by user and address, a token's also where it
+comes as a header; the right token is never kept waiting by others' failures. A write that a cookie
 carries must come from our own page (`Origin`), so that another site cannot make a browser do it.
 """
 
@@ -24,6 +25,7 @@ from aggregator.store import Store
 
 ROLES = ("viewer", "operator", "admin")
 COOKIE = "gb_session"
+LONG_TOKEN = 16  # characters of a token that nobody can guess
 _FAILURES = 10
 _WINDOW_SECONDS = 60.0
 _FAILURES_OF_ALL = 100  # users behind one address together: a proxy may stand in front of many
@@ -112,15 +114,10 @@ class Auth:
         Raises:
             Refused: it is wrong, or was tried too often.
         """
-        async with self._attempts:
-            at, one = time.monotonic(), f"{address} {user}"
-            self._limiter.check(one, at)
-            self._limiter.check(address, at, _FAILURES_OF_ALL)
-            identity = self._by_token(token) if token else await self._by_password(user, password)
-            if identity is None:
-                self._limiter.fail(one, at)
-                self._limiter.fail(address, at)
-                raise Refused(401, "wrong_login", _WRONG_TOKEN if token else _WRONG_PASSWORD)
+        if token:
+            identity = self._checked_token(token, address, Refused(401, "wrong_login", _WRONG_TOKEN))
+        else:
+            identity = await self._checked_password(user, password, address)
         if old:
             await self._store.registry.end_session(_hash(old))
         secret = secrets.token_urlsafe(32)
@@ -142,15 +139,15 @@ class Auth:
         """Raise Refused if a browser says that the request comes from another site's page."""
         check_origin(headers, required=required, trusted=self._origins)
 
-    async def identify(self, method: str, headers: Mapping[str, str], cookies: Mapping[str, str]) -> Identity:
+    async def identify(
+        self, method: str, headers: Mapping[str, str], cookies: Mapping[str, str], address: str = ""
+    ) -> Identity:
         """Return who asks; raise Refused if nobody is logged in or the write comes from elsewhere."""
         bearer = headers.get("Authorization", "")
         if bearer:
             scheme, _, token = bearer.partition(" ")
-            identity = self._by_token(token.strip()) if scheme.lower() == "bearer" else None
-            if identity is None:
-                raise Refused(401, "wrong_token", "That token is not right")
-            return identity
+            token = token.strip() if scheme.lower() == "bearer" else ""
+            return self._checked_token(token, address, Refused(401, "wrong_token", "That token is not right"))
         session = await self._session_of(headers)
         if session is None:
             raise Refused(401, "login_needed", "Log in first")
@@ -165,10 +162,35 @@ class Auth:
                 return session
         return None
 
-    def _by_token(self, token: str) -> Identity | None:
-        if self._token and hmac.compare_digest(_as_sent(token), self._token.encode()):
-            return Identity("token", "admin")
-        return None
+    def _checked_token(self, token: str, address: str, wrong: Refused) -> Identity:
+        """Return who has this token; raise `wrong`, or that it was tried too often.
+
+        The right one is let in however often others of its address failed: behind a proxy all have one
+        address. It is too long to be guessed; one that is not (it serves this machine only) has to wait too.
+        """
+        at = time.monotonic()
+        key = f"{address} token"
+        right = self._token and hmac.compare_digest(_as_sent(token), self._token.encode())
+        if not right or len(self._token) < LONG_TOKEN:
+            self._limiter.check(key, at)
+        if not right:
+            self._limiter.fail(key, at)
+            raise wrong
+        return Identity("token", "admin")
+
+    async def _checked_password(self, user: str, password: str, address: str) -> Identity:
+        """Return who has this name and password; raise Refused."""
+        async with self._attempts:
+            at = time.monotonic()
+            one = f"{address} user {user}"
+            self._limiter.check(one, at)
+            self._limiter.check(address, at, _FAILURES_OF_ALL)
+            identity = await self._by_password(user, password)
+            if identity is None:
+                self._limiter.fail(one, at)
+                self._limiter.fail(address, at)
+                raise Refused(401, "wrong_login", _WRONG_PASSWORD)
+        return identity
 
     async def _by_password(self, name: str, password: str) -> Identity | None:
         found = await self._store.registry.user(name) if name else None

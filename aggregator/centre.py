@@ -47,6 +47,7 @@ class Centre:
             self.metrics,
             self.link.acknowledge,
             self._on_stored,
+            on_batches=self.fleet.on_batches,
             queue_batches=config.ingest.queue_batches,
             group_batches=config.ingest.group_batches,
             linger=config.ingest.linger_ms / 1000,

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from agent.broker import Broker, BrokerError
-from aggregator import origin
+from aggregator import client, origin
 
 SAMPLE = Path(__file__).parent / "aggregator.toml"
 
@@ -61,6 +61,13 @@ class HttpSection(Struct, frozen=True, forbid_unknown_fields=True):
     base_path: Annotated[str, Meta(pattern=r"^(/[A-Za-z0-9._~-]+)*$")] = ""
     secure_cookie: bool = False
     session_hours: Annotated[int, Meta(ge=1, le=8760)] = 168
+    trusted_proxies: list[str] = []  # addresses and networks whose X-Forwarded-For is believed
+    max_connections: Annotated[int, Meta(ge=16, le=100_000)] = 1000
+
+    @property
+    def proxies(self) -> list[client.Network]:
+        """The networks of `trusted_proxies`; raise ValueError for what is none."""
+        return client.networks(self.trusted_proxies)
 
 
 class IngestSection(Struct, frozen=True, forbid_unknown_fields=True):
@@ -181,6 +188,10 @@ def _check(config: Config, path: Path) -> None:
         config.broker_settings()
     except BrokerError as error:
         raise ConfigError(f"{path}: broker.url: {error}") from None
+    try:
+        _ = config.http.proxies
+    except ValueError as error:
+        raise ConfigError(f"{path}: http.trusted_proxies: {error}; write 10.0.0.5 or 10.0.0.0/8") from None
     if urlsplit(config.mongodb.uri).scheme not in ("mongodb", "mongodb+srv"):
         raise ConfigError(f"{path}: mongodb.uri: it must look like mongodb://HOST:27017")
     for one in config.http.origins:

@@ -19,7 +19,7 @@ import msgspec
 from agent import wire
 from aggregator import answers, calendar, documents
 from aggregator.failures import StoreError
-from aggregator.ingest import Fact
+from aggregator.ingest import Fact, Parcel
 from aggregator.live import Hub
 from aggregator.metrics import Metrics
 from aggregator.node import Day, NodeView, read_counts, read_watch, with_last_cameras
@@ -62,6 +62,7 @@ class Fleet:
             view = self._views[row["_id"]] = NodeView(row["_id"], _now_ms())
             view.losses_before = int(row.get("losses", 0))
             view.state = wire.decode_json(row["state"].encode(), wire.State)
+            view.copies.state(view.state.epoch, 0)
             view.online, view.since, view.heard = row["online"], int(row["since"]), int(row["heard"])
             samples = await self._store.archive.resources(view.name, 0, _now_ms(), 1)
             if samples:
@@ -94,12 +95,20 @@ class Fleet:
         view.state, view.online, view.changed, view.saved = state, state.online, True, 0
         if not retained and state.online:
             view.hear(at)
+            view.copies.state(state.epoch, at)
             off = min(max(state.at - at, -_LONGEST_MS), _LONGEST_MS)
             view.clock_off = off if abs(off) > _CLOCK_OFF_MS else 0
         elif retained:
             view.listening_since = at
         if config_changed:
             self.on_config(node)
+
+    def on_batches(self, parcels: Sequence[Parcel]) -> None:
+        """Take batches that were new to the store."""
+        at = _now_ms()
+        for parcel in parcels:
+            if parcel.node not in self._removed:
+                self._view(parcel.node).copies.batch(parcel.epoch, parcel.batch.base, at)
 
     def on_stored(self, facts: Sequence[Fact]) -> None:
         """Take what was stored just now."""

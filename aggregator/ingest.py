@@ -59,6 +59,7 @@ class Ingest:
         acknowledge: Acknowledge,
         on_stored: Callable[[Sequence[Fact]], None],
         *,
+        on_batches: Callable[[Sequence[Parcel]], None] = lambda parcels: None,
         queue_batches: int = 500,
         group_batches: int = 250,
         linger: float = 0.02,
@@ -67,6 +68,7 @@ class Ingest:
         self._metrics = metrics
         self._acknowledge = acknowledge
         self._on_stored = on_stored
+        self._on_batches = on_batches
         self._group_batches = group_batches
         self._linger = linger
         self._fast = Lane(queue_batches)
@@ -163,6 +165,7 @@ class Ingest:
                 self._suspect(parcel.node)
         self._count(fresh)
         await self._answer(parcels)
+        self._on_batches(fresh)
         self._on_stored([fact for parcel in fresh for fact in parcel.facts()])
 
     async def _store_group(self, parcels: list[Parcel]) -> list[Parcel]:

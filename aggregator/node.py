@@ -9,6 +9,7 @@ import msgspec
 
 from agent import wire
 from aggregator import answers, documents
+from aggregator.copies import Copies
 from aggregator.counts import HOUR, REACH, increments
 from aggregator.store import Store
 
@@ -44,6 +45,7 @@ class NodeView:
         self.day = Day()
         self.troubles: dict[str, int] = {}
         self.losses_before = 0  # told of by a node of this name that was removed
+        self.copies = Copies()
         self.first: dict[str, int] = {}  # camera -> when it was first told of
         self.known_first: set[str] = set()  # cameras of which a tally says so
         self.is_back = False  # it was removed and has come back, which is not yet saved
@@ -74,7 +76,7 @@ class NodeView:
             cpu_percent=sample.cpu_percent if sample else None,
             memory_bytes=sample.memory_bytes if sample else None,
             counts_today=self.day.counts,
-            warnings=self._warnings(standing),
+            warnings=[*self._warnings(standing), *self.copies.warnings(at)],
             last_seen=self.heard or None,
             version=state.version if state else "",
             temperature=sample.temperature if sample else None,

@@ -10,7 +10,7 @@ import msgspec
 from aiohttp import web
 
 from agent import wire
-from aggregator import calendar, documents, figures, queries
+from aggregator import calendar, client, documents, figures, queries
 from aggregator.auth import Identity, Refused
 from aggregator.centre import Centre
 
@@ -26,6 +26,13 @@ T = TypeVar("T")
 def bad(message: str) -> Refused:
     """Return the refusal of a malformed request."""
     return Refused(400, "bad_request", message)
+
+
+def client_of(request: web.Request) -> str:
+    """Return the address whose failed logins are counted together."""
+    http = request.app[CENTRE].config.http
+    forwarded = request.headers.getall("X-Forwarded-For", [])
+    return client.group_of(client.client_address(request.remote or "", forwarded, http.proxies))
 
 
 def node_of(request: web.Request) -> str:

@@ -16,9 +16,10 @@ from aggregator import answers
 from aggregator.api import OUTSIDE, PREFIX, ROUTES
 from aggregator.auth import Refused
 from aggregator.centre import Centre
+from aggregator.connections import connection_of
 from aggregator.failures import StoreError
 from aggregator.openapi import Route, answer
-from aggregator.request import CENTRE, IDENTITY
+from aggregator.request import CENTRE, IDENTITY, client_of
 
 _LOG = logging.getLogger(__name__)
 STATIC = Path(__file__).parent / "static"
@@ -42,7 +43,7 @@ class ServeError(Exception):
 
 def make_app(centre: Centre) -> web.Application:
     """Return the application, ready to be served."""
-    app = web.Application(middlewares=[_errors], client_max_size=_BODY_BYTES)
+    app = web.Application(middlewares=[_timed, _errors], client_max_size=_BODY_BYTES)
     app[CENTRE] = centre
     app.on_response_prepare.append(_dress)
     for base in dict.fromkeys((centre.config.http.base_path, "")):
@@ -65,14 +66,29 @@ def _guarded(route: Route) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
         if route.role:
             identity = await request.app[CENTRE].auth.identify(
-                request.method, request.headers, request.cookies
+                request.method, request.headers, request.cookies, client_of(request)
             )
+            if connection := connection_of(request):
+                connection.is_known()
             if not identity.may(route.role):
                 raise Refused(403, "not_allowed", f"this needs the role {route.role}")
             request[IDENTITY] = identity
         return await route.handler(request)
 
     return handle
+
+
+@web.middleware
+async def _timed(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Tell the connection that a request is being dealt with."""
+    connection = connection_of(request)
+    if connection is None:
+        return await handler(request)
+    connection.begins()
+    try:
+        return await handler(request)
+    finally:
+        connection.ends()
 
 
 @web.middleware

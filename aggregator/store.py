@@ -244,7 +244,7 @@ async def connect(
     try:
         client: Any = AsyncIOMotorClient(
             uri, tz_aware=True, appname="gb-aggregator", serverSelectionTimeoutMS=2000,
-            connectTimeoutMS=3000, socketTimeoutMS=20_000, **options,
+            connectTimeoutMS=3000, socketTimeoutMS=20_000, maxPoolSize=32, **options,
         )  # fmt: skip
     except (PyMongoError, ValueError, OSError) as error:
         raise StoreError(f"mongodb.uri: {str(error)[:200]}") from None
