@@ -15,6 +15,7 @@ from agent.broker import Message
 from aggregator import answers
 from aggregator.auth import Auth
 from aggregator.beside import Beside
+from aggregator.clock import Clock
 from aggregator.config import Config
 from aggregator.failures import StoreError
 from aggregator.fleet import Fleet
@@ -39,6 +40,7 @@ class Centre:
         self.hub = Hub(self.metrics)
         self.fleet = Fleet(store, self.hub, self.metrics, config.zone)
         self.link = Link(config)
+        self.clock = Clock(store, self.fleet.shift)
         self.wants = Wants(store, self.fleet, self.hub, self.link.want)
         self.watches = Watches(self.link.command)
         self.auth = Auth(store, config.token(), config.http.session_hours, config.http.origins)
@@ -48,6 +50,7 @@ class Centre:
             self.link.acknowledge,
             self._on_stored,
             on_batches=self.fleet.on_batches,
+            stamp=self.clock.stamp,
             queue_batches=config.ingest.queue_batches,
             group_batches=config.ingest.group_batches,
             linger=config.ingest.linger_ms / 1000,
@@ -112,6 +115,7 @@ class Centre:
         await self.link.tried()
         while True:
             reasons = await self.unhealthy()
+            reasons += [self.clock.trouble] if self.clock.trouble else []
             if reasons != self.health.reasons:
                 self.health = answers.Health(not reasons, reasons)
                 self.hub.health(self.health)
@@ -122,9 +126,11 @@ class Centre:
         """Run all tasks while this is open."""
         from aggregator.enrol import take_joins
 
+        await self.clock.start()
         await self.fleet.load()
         async with asyncio.TaskGroup() as group:
             tasks = [
+                group.create_task(self.clock.run(), name="clock"),
                 group.create_task(self.ingest.run(), name="ingest"),
                 group.create_task(self.fleet.run(), name="fleet"),
                 group.create_task(self.watches.run(), name="watches"),

@@ -1,7 +1,7 @@
 """Where a request comes from: the address whose failures and connections are counted together.
 
 What always holds: `X-Forwarded-For` is believed only as far as proxies of ours wrote it, from the right; what
-anybody else puts there changes nothing. A household or company has an IPv6 network of 64 bits, whose addresses
+anybody else puts there changes nothing. A household or company has an IPv6 network of 64 bits: its addresses
 count as one.
 """
 

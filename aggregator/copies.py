@@ -1,14 +1,14 @@
 """Two boxes under one name: how it shows in what they send.
 
-A box has one agent, and each start of it is a new, higher epoch. So a box that runs never goes back to an epoch
-that it has left. Who copies a box's disk, or restores an old one, makes this happen:
+A box has one agent, and each start of it is a new, higher epoch. So a box that runs never goes back to an
+epoch that it has left. Who copies a box's disk, or restores an old one, makes this happen:
 
     states of   7 9 7          two boxes push each other off the broker in turn
     batches of  7 9 7 9        the same, each begun after the one before
     a state of  5 after 9      an older disk was put back
 
-What always holds: what a box sends late (a backlog of the epoch before) is no sign, and neither is a batch that
-comes again. The same number with other content is another matter: a conflict, see `ingest`.
+What always holds: what a box sends late (a backlog of the epoch before) is no sign, and neither is a batch
+that comes again. The same number with other content is another matter: a conflict, see `ingest`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 REMEMBERED_MS = 3_600_000  # how long after the last sign it is told
+_AHEAD_MS = 60_000  # a clock that is further ahead says nothing of what comes after
 _EPOCHS = 64
 _RETURNS = 2  # of batches, whose order is by the box's clock, which may be set back once
 
@@ -47,7 +48,7 @@ class Copies:
 
     def batch(self, epoch: int, base: int, at: int) -> None:
         """Take a batch that is new to the store; `base`: when it was begun, by the node's clock."""
-        if base <= self._last_base:
+        if not self._last_base < base < at + _AHEAD_MS:
             return
         self._last_base = base
         if self._begun[-1:] == [epoch]:
@@ -68,14 +69,14 @@ class Copies:
         if self._turns_at and at - self._turns_at < REMEMBERED_MS:
             one, two = self._taking_turns
             yield (
-                f"Two boxes send under this name in turn (starts {one} and {two}): one is a copy of the other. "
-                "Stop one, and add it under a name of its own"
+                f"Two boxes send under this name in turn (starts {one} and {two}): one is a copy of the "
+                "other. Stop one, and add it under a name of its own"
             )
         if self._went_back_at and at - self._went_back_at < REMEMBERED_MS:
             before, now = self._went_back
             yield (
-                f"The box went back from start {before} to start {now}: an older copy of its disk seems to run. "
-                "What it sends under numbers that were used is kept apart"
+                f"The box went back from start {before} to start {now}: an older copy of its disk seems to "
+                "run. What it sends under numbers that were used is kept apart"
             )
 
 

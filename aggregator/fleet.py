@@ -63,7 +63,8 @@ class Fleet:
             view.losses_before = int(row.get("losses", 0))
             view.state = wire.decode_json(row["state"].encode(), wire.State)
             view.copies.state(view.state.epoch, 0)
-            view.online, view.since, view.heard = row["online"], int(row["since"]), int(row["heard"])
+            view.online = row["online"]
+            view.since, view.heard = (min(int(row[name]), _now_ms()) for name in ("since", "heard"))
             samples = await self._store.archive.resources(view.name, 0, _now_ms(), 1)
             if samples:
                 view.resources = documents.decode_samples(samples[0])[-1][1]
@@ -127,6 +128,15 @@ class Fleet:
             elif isinstance(fact.event, wire.Lost):
                 self._troubles_at = 0.0
             view.hear(at)
+
+    def shift(self, by: int) -> None:
+        """Move what is remembered along with this machine's clock, which was set by some ms."""
+        for view in self._views.values():
+            view.since += by
+            view.heard += by if view.heard else 0
+            view.listening_since += by
+            view.saved += by if view.saved else 0
+            view.changed = True
 
     def forget_troubles(self) -> None:
         """Have conflicts and quarantine read again."""

@@ -59,6 +59,7 @@ class Ingest:
         acknowledge: Acknowledge,
         on_stored: Callable[[Sequence[Fact]], None],
         *,
+        stamp: Callable[[], datetime] = now,
         on_batches: Callable[[Sequence[Parcel]], None] = lambda parcels: None,
         queue_batches: int = 500,
         group_batches: int = 250,
@@ -69,6 +70,7 @@ class Ingest:
         self._acknowledge = acknowledge
         self._on_stored = on_stored
         self._on_batches = on_batches
+        self._stamp = stamp
         self._group_batches = group_batches
         self._linger = linger
         self._fast = Lane(queue_batches)
@@ -170,7 +172,7 @@ class Ingest:
 
     async def _store_group(self, parcels: list[Parcel]) -> list[Parcel]:
         """Take the durable order once; return what was new. All of the group may be acknowledged then."""
-        stored_at = now()
+        stored_at = self._stamp()
         unique = list({(parcel.id, parcel.sum): parcel for parcel in parcels}.values())
         for parcel in unique:
             await _in_turns(addressing(parcel, stored_at))

@@ -5,7 +5,8 @@ What always holds:
 * A batch is stored in this order: claim it, insert its events, raise the counts, mark it `d` with a journaled
   write. Only what is marked may be acknowledged. Each step can be repeated: ids make inserts idempotent,
   counts move by `$min` and `$max` only.
-* Details expire by `stored_at`, the server's clock, never by a box's.
+* Details expire by `stored_at`, the centre's clock, never by a box's, and only while that clock is believed
+  (see `clock`): the database deletes nothing by itself.
 * What the database cannot do now is a `StoreError` of one line. Motor is imported by this module only.
 
     events tallies losses resources    what nodes report, see `documents`
@@ -15,6 +16,7 @@ What always holds:
     nodes wants audit                  the fleet, its desired documents, who changed them
     users sessions                     who may log in, who is
     aggregators                        which of them live
+    clocks                             of the machines on which the centre ran
     meta                               the schema's version
 """
 
@@ -40,12 +42,14 @@ from pymongo.errors import (
 )
 
 from aggregator.archive import Archive
+from aggregator.clocks import Clocks
 from aggregator.counts import Marks
 from aggregator.documents import EVENTS, LOSSES, RESOURCES, TALLIES
 from aggregator.failures import StoreError, plain
 from aggregator.kept import KEPT_POISON, Kept
 from aggregator.parcel import Claim, Poison
 from aggregator.registry import Registry
+from aggregator.retention import Retention
 
 __all__ = ["KEPT_POISON", "SCHEMA", "Claim", "Poison", "Store", "connect"]
 
@@ -63,7 +67,8 @@ Document = dict[str, Any]
 class Store:
     """One database. Made by `connect`.
 
-    `archive` reads back what was stored; `registry` keeps nodes and people; `kept` what was refused.
+    `archive` reads back what was stored; `registry` keeps nodes and people; `kept` what was refused;
+    `retention` deletes what has expired; `clocks` knows by which clocks it was dated.
     """
 
     def __init__(self, client: Any, database: str, where: str) -> None:
@@ -74,6 +79,8 @@ class Store:
         self.archive = Archive(self._database, where)
         self.registry = Registry(self._journaled, where)
         self.kept = Kept(self._journaled, where)
+        self.clocks = Clocks(self._journaled, where)
+        self.retention = Retention(client, self._journaled, where)
 
     # ── opening ──
 
@@ -93,12 +100,7 @@ class Store:
                 await self._database[name].create_index("n")
             await self._database.audit.create_index("at")
             await self._database.nodes.create_index("removed", sparse=True)
-            for name in (EVENTS, RESOURCES, "quarantine", "conflicts"):
-                await self._expire(name, detail_days)
-            for name in (TALLIES, LOSSES, "counts"):
-                await self._expire(name, tally_days)
-            await self._expire("batches", batch_days)
-            await self._database.sessions.create_index("expires", expireAfterSeconds=0)
+            await self.retention.prepare(detail_days, tally_days, batch_days)
             await self._database.aggregators.create_index("at", expireAfterSeconds=_DAY)
 
     async def _make(self, name: str) -> None:
@@ -122,16 +124,6 @@ class Store:
                 f"the database {self._database.name!r} at {self.where} was written by a newer version "
                 f"(schema {found['version']}, this one knows {SCHEMA}): upgrade, or name another database"
             )
-
-    async def _expire(self, name: str, days: int) -> None:
-        """Set the time to live of a collection, also where another one was set before."""
-        try:
-            await self._database[name].create_index("stored_at", expireAfterSeconds=days * _DAY)
-        except OperationFailure as error:
-            if error.code not in (85, 86):
-                raise
-            index = {"keyPattern": {"stored_at": 1}, "expireAfterSeconds": days * _DAY}
-            await self._database.command({"collMod": name, "index": index})
 
     async def ping(self) -> None:
         """Raise StoreError if the database does not answer."""
