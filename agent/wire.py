@@ -355,10 +355,10 @@ def encode_batch(epoch: int, seq: int, base: int, mono: int, events: Sequence[by
 
 def decode_batch(payload: bytes) -> Batch:
     """Decode a batch's envelope, either form; raise WireError if it is malformed or altered."""
-    if payload[:1] == b"{":
-        payload = _from_json(payload)
     if len(payload) > MAX_PAYLOAD:
         raise WireError(f"a batch of {len(payload)} bytes; the limit is {MAX_PAYLOAD}")
+    if payload[:1] == b"{":
+        payload = _from_json(payload)
     try:
         batch = _batch_decoder.decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -36,7 +36,10 @@ class CountToday(Struct):
 
 
 class Camera(Struct):
-    """A camera as its node sees it, and its day."""
+    """A camera as its node sees it, and its day. `last_known`: as it was when the node was last heard.
+
+    `first_seen`: when it was first told of; what lies before is not time in which nobody watched.
+    """
 
     camera: str
     state: str
@@ -51,6 +54,8 @@ class Camera(Struct):
     preview: bool = False
     objects_today: dict[str, int] = {}
     p95_ms: int | None = None
+    last_known: bool = False
+    first_seen: int | None = None
 
 
 class Node(Struct):
@@ -86,12 +91,20 @@ class NodeDetail(Node, kw_only=True):
     config: ConfigState
 
 
+class Waiting(Struct):
+    """A node that was added and has not come yet; its line is good until then."""
+
+    node: str
+    until: int
+
+
 class Fleet(Struct):
-    """All nodes. `join`: the line that adds one."""
+    """All nodes. `join`: the line that adds one. `waiting`: who was added and has not come yet."""
 
     at: int
     nodes: list[Node]
     join: str
+    waiting: list[Waiting] = []
 
 
 class CountRow(Struct):
@@ -295,11 +308,12 @@ class Version(Struct):
 
 
 class LoginBody(Struct, forbid_unknown_fields=True):
-    """A token, or a user and a password."""
+    """A token, or a user and a password. `path`: below which the page lies, as the browser sees it."""
 
     token: Annotated[str, Meta(max_length=512)] = ""
     user: Annotated[str, Meta(max_length=64)] = ""
     password: Annotated[str, Meta(max_length=512)] = ""
+    path: Annotated[str, Meta(max_length=200, pattern=r"^/([A-Za-z0-9._~%-]+/)*$")] = "/"
 
 
 class Role(Struct):

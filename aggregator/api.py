@@ -21,14 +21,14 @@ from aggregator import answers, auth, documents, drawing, figures, queries
 from aggregator.openapi import Route, answer, describe
 from aggregator.request import (
     CENTRE,
-    FOREVER,
     IDENTITY,
     bad,
     body_of,
+    client_of,
     kinds_of,
     limit_of,
-    moment,
     node_of,
+    span_of,
     window_of,
 )
 from aggregator.stream import preview, stream
@@ -42,25 +42,27 @@ VERSION = "1.0"
 
 async def login(request: web.Request) -> web.Response:
     """Log in; the cookie is for the page and its EventSource."""
-    auth.check_origin(request.headers, required=False)
-    body = await body_of(request, answers.LoginBody)
     centre = request.app[CENTRE]
+    centre.auth.check_origin(request.headers, required=False)
+    body = await body_of(request, answers.LoginBody)
+    old = next(iter(auth.session_secrets(request.headers)), "")
     identity, secret = await centre.auth.login(
-        body.token, body.user, body.password, request.remote or "", request.cookies.get(auth.COOKIE, "")
+        body.token, body.user, body.password, client_of(request), old, body.path
     )
     response = answer(answers.Role(identity.role))
+    by_https = request.headers.get("Origin", "").lower().startswith("https://")
     response.set_cookie(
-        auth.COOKIE, secret, httponly=True, samesite="Strict", path="/",
-        secure=centre.config.http.secure_cookie, max_age=centre.config.http.session_hours * 3600,
+        auth.COOKIE, secret, httponly=True, samesite="Strict", path=body.path,
+        secure=centre.config.http.secure_cookie or by_https, max_age=centre.config.http.session_hours * 3600,
     )  # fmt: skip
     return response
 
 
 async def logout(request: web.Request) -> web.Response:
     """End this session."""
-    await request.app[CENTRE].auth.logout(request.cookies.get(auth.COOKIE, ""))
+    path = await request.app[CENTRE].auth.logout(request.headers)
     response = answer(answers.Nothing())
-    response.del_cookie(auth.COOKIE, path="/")
+    response.del_cookie(auth.COOKIE, path=path)
     return response
 
 
@@ -78,7 +80,9 @@ async def fleet(request: web.Request) -> web.Response:
     centre = request.app[CENTRE]
     names = centre.fleet.names
     nodes = [await centre.fleet.entry(name) for name in names if centre.fleet.known(name)]
-    return answer(answers.Fleet(int(time.time() * 1000), nodes, centre.config.site.join))
+    expected = await centre.store.registry.expected()
+    waiting = [answers.Waiting(*row) for row in sorted(expected.items()) if not centre.fleet.known(row[0])]
+    return answer(answers.Fleet(int(time.time() * 1000), nodes, centre.config.site.join, waiting))
 
 
 async def node(request: web.Request) -> web.Response:
@@ -161,14 +165,14 @@ async def zones(request: web.Request) -> web.Response:
 async def speeds(request: web.Request) -> web.Response:
     """Return how fast lines were crossed."""
     name, camera, line = _asked(request, "camera", "line")
-    rows = await figures.speeds(request.app[CENTRE].store, name, camera, line, window_of(request))
+    rows = await figures.speeds(request.app[CENTRE].store, name, camera, line, window_of(request, "all"))
     return _table(request, answers.SpeedRow, rows, answers.Speeds)
 
 
 async def trips(request: web.Request) -> web.Response:
     """Return how many objects went from which gate to which."""
     name, camera, origin, destination = _asked(request, "camera", "origin", "destination")
-    store, window = request.app[CENTRE].store, window_of(request)
+    store, window = request.app[CENTRE].store, window_of(request, "all")
     rows = await figures.trips(store, name, camera, origin, destination, window)
     return _table(request, answers.TripRow, rows, answers.Trips)
 
@@ -176,7 +180,7 @@ async def trips(request: web.Request) -> web.Response:
 async def resources(request: web.Request) -> web.Response:
     """Return samples of the box."""
     name = node_of(request)
-    since, until = moment(request, "from", 0), moment(request, "to", FOREVER)
+    since, until = span_of(request)
     rows = await queries.resources(request.app[CENTRE].store, name, since, until, limit_of(request, 2000))
     return answer(answers.Resources(rows))
 
@@ -185,7 +189,7 @@ async def events(request: web.Request) -> web.Response:
     """Return events, newest first; with `after`, in the order of storing."""
     name, limit = node_of(request), limit_of(request, 200)
     types, store = kinds_of(request.query.get("type", "")), request.app[CENTRE].store
-    since, until = moment(request, "from", 0), moment(request, "to", FOREVER)
+    since, until = span_of(request)
     after = request.query.get("after", "")
     if not after:
         return answer(answers.Events(await queries.events(store, name, types, since, until, limit)))

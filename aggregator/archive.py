@@ -14,7 +14,7 @@ from pymongo import ASCENDING, DESCENDING
 
 from agent import wire
 from aggregator import documents
-from aggregator.documents import EVENTS, LOSSES, RESOURCES, TALLIES, UNKNOWN_LOSSES
+from aggregator.documents import EVENTS, LOSSES, RESOURCES, TALLIES
 from aggregator.failures import plain
 
 Document = dict[str, Any]
@@ -26,6 +26,18 @@ class Archive:
     def __init__(self, database: Any, where: str) -> None:
         self._database = database
         self._where = where
+        self._first: dict[tuple[str, str], int] = {}
+
+    async def first_seen(self, node: str, camera: str) -> int | None:
+        """Return the Unix ms of a camera's first tally; None if there is none yet."""
+        if (node, camera) not in self._first:
+            query = {"n": node, "c": camera}
+            with plain(self._where):
+                found = await self._database[TALLIES].find_one(query, {"a": 1}, sort=[("a", ASCENDING)])
+            if found is None:
+                return None
+            self._first[node, camera] = int(found["a"])
+        return self._first[node, camera]
 
     async def newest(
         self, node: str, kinds: Iterable[type], since: int, until: int, limit: int
@@ -240,29 +252,33 @@ class Archive:
         with plain(self._where):
             epochs = [row async for row in self._database.batches.aggregate(stages)]
             lost = [row async for row in self._database[LOSSES].find({"n": node}, {"o": 1, "u": 1})]
-            whole = [
-                row async for row in self._database.quarantine.find({"n": node, "whole": True}, {"_id": 1})
-            ]
+            amounts = {"_id": 1, "seen": 1, "messages": 1}
+            rows = self._database.quarantine.find({"n": node, "whole": True}, amounts)
+            whole = [1 if row["_id"] != f"{node}:more" else _counted(row) async for row in rows]
             conflicts = await self._database.conflicts.count_documents({"n": node})
         found: Document = {
             "epochs": [{"epoch": int(row["_id"]), "stored": int(row["stored"])} for row in epochs],
             "lost": sum(int(row["o"]) for row in lost),
             "conflicts": conflicts,
-            "quarantined": sum(int(row["bad"]) for row in epochs) + len(whole),
+            "quarantined": sum(int(row["bad"]) for row in epochs) + sum(whole),
         }
         return found | {"lost_unknown": True} if any(row.get("u") for row in lost) else found
 
-    async def troubles(self) -> dict[str, dict[str, int]]:
-        """Return node -> how much of `conflicts`, `quarantine`, `losses` and unknown losses there is."""
-        found: dict[str, dict[str, int]] = {}
+    async def losses(self) -> dict[str, int]:
+        """Return node -> how many events it says it has lost."""
+        stages = [{"$group": {"_id": "$n", "amount": {"$sum": "$o"}}}]
         with plain(self._where):
-            for name, amount in (("conflicts", 1), ("quarantine", 1), (LOSSES, "$o")):
-                stages = [{"$group": {"_id": "$n", "amount": {"$sum": amount}}}]
-                async for row in self._database[name].aggregate(stages):
-                    found.setdefault(row["_id"], {})[name] = int(row["amount"])
-            for node in await self._database[LOSSES].distinct("n", {"u": True}):
-                found.setdefault(node, {})[UNKNOWN_LOSSES] = 1
-        return found
+            return {row["_id"]: int(row["amount"]) async for row in self._database[LOSSES].aggregate(stages)}
+
+    async def unknown_losses(self) -> list[str]:
+        """Return the nodes that have lost events and cannot say how many."""
+        with plain(self._where):
+            return [str(node) for node in await self._database[LOSSES].distinct("n", {"u": True})]
+
+
+def _counted(row: Document) -> int:
+    """Return how many messages were counted and not kept; older documents do not tell them from events."""
+    return int(row["messages"] if "messages" in row else row["seen"])
 
 
 def _span(node: str, camera: str, since: int, until: int) -> Document:

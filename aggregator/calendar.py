@@ -6,9 +6,21 @@ hour that autumn repeats is two hours. A day is what lies between two local midn
 
 from __future__ import annotations
 
+import re
 import time
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
+
+_UNITS = {
+    10: (1, "seconds"),
+    16: (1_000_000, "microseconds"),
+    19: (1_000_000_000, "nanoseconds"),
+}  # by digits
+_LOST_PLUS = re.compile(r".*\d[T ]\d\d[\d:.,]* \d\d(:?\d\d)?")
+
+
+class MomentError(ValueError):
+    """A text that is no moment; its words say what to write instead."""
 
 
 def now() -> datetime:
@@ -42,8 +54,33 @@ def bucket_start(at: int, bucket: str, zone: ZoneInfo) -> int:
 
 
 def parse_moment(text: str, zone: ZoneInfo) -> int:
-    """Read Unix milliseconds or ISO 8601 (local to the site if it names no zone); raise ValueError."""
-    if text.lstrip("-").isdigit():
+    """Read Unix milliseconds or ISO 8601 (local to the site if it names no zone); raise MomentError.
+
+    Milliseconds have 13 digits from 2001 to 2286, and 0 means from the beginning. Another number is a mistake
+    that would find nothing: seconds, microseconds, a day without its hyphens.
+    """
+    if re.fullmatch(r"0|[0-9]{13}", text):
         return int(text)
-    moment = datetime.fromisoformat(text)
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp() * 1000)
+    if re.fullmatch(r"[+-]?[0-9]+(\.[0-9]*)?", text):
+        raise MomentError(_other_number(text))
+    if _LOST_PLUS.fullmatch(text):
+        when, _, zone_text = text.rpartition(" ")
+        raise MomentError(f"a + in an address means a space: write {when[:40]}%2B{zone_text}")
+    try:
+        moment = datetime.fromisoformat(text)
+        return int((moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        raise MomentError(f"write Unix milliseconds or ISO 8601, not {text[:40]!r}") from None
+
+
+def _other_number(text: str) -> str:
+    """Say what a number that is not Unix milliseconds may have been meant to be."""
+    whole = text.partition(".")[0]
+    said = f"{text[:40]} is not in Unix milliseconds, which have 13 digits"
+    if len(whole) in _UNITS:
+        each, name = _UNITS[len(whole)]
+        meant = datetime.fromtimestamp(int(whole) // each, UTC)
+        return f"{said}; as {name} it is {int(whole) * 1000 // each}, or {meant:%Y-%m-%dT%H:%M:%SZ}"
+    if re.fullmatch(r"(19|20)[0-9]{6}", text):
+        return f"{said}; write the day {text[:4]}-{text[4:6]}-{text[6:]}"
+    return f"{said}; or write ISO 8601, as 2026-06-01T12:00Z"

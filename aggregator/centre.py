@@ -16,6 +16,7 @@ from agent.tasks import lasting
 from aggregator import answers
 from aggregator.auth import Auth
 from aggregator.beside import Beside
+from aggregator.clock import Clock
 from aggregator.config import Config
 from aggregator.failures import StoreError
 from aggregator.fleet import Fleet
@@ -40,21 +41,25 @@ class Centre:
         self.hub = Hub(self.metrics)
         self.fleet = Fleet(store, self.hub, self.metrics, config.zone)
         self.link = Link(config)
+        self.clock = Clock(store, self.fleet.shift)
         self.wants = Wants(store, self.fleet, self.hub, self.link.want)
         self.watches = Watches(self.link.command)
-        self.auth = Auth(store, config.token(), config.http.session_hours)
+        self.auth = Auth(store, config.token(), config.http.session_hours, config.http.origins)
         self.ingest = Ingest(
             store,
             self.metrics,
             self.link.acknowledge,
             self._on_stored,
+            on_batches=self.fleet.on_batches,
+            stamp=self.clock.stamp,
             queue_batches=config.ingest.queue_batches,
             group_batches=config.ingest.group_batches,
             linger=config.ingest.linger_ms / 1000,
         )
         self.beside = Beside(store, self._show)
-        self._changed: asyncio.Queue[str] = asyncio.Queue()
-        self.fleet.on_config = self._changed.put_nowait
+        self._changed: dict[str, None] = {}  # nodes whose configuration is to be shown, each once
+        self._any_changed = asyncio.Event()
+        self.fleet.on_config = self._config_changed
         self.health = answers.Health(True, [])
 
     def _on_stored(self, facts: Sequence[Fact]) -> None:
@@ -81,14 +86,21 @@ class Centre:
         except wire.WireError as error:
             self.ingest.refuse(message, str(error))
 
+    def _config_changed(self, node: str) -> None:
+        self._changed[node] = None
+        self._any_changed.set()
+
     async def show_configs(self) -> None:
         """Tell watchers whose configuration has changed, for ever."""
         while True:
-            node = await self._changed.get()
-            try:
-                self.hub.config(node, await self.wants.config(node))
-            except StoreError as error:
-                _LOG.debug("the configuration of %s is shown later: %s", node, error)
+            await self._any_changed.wait()
+            self._any_changed.clear()
+            while self._changed:
+                node = self._changed.popitem()[0]
+                try:
+                    self.hub.config(node, await self.wants.config(node))
+                except StoreError as error:
+                    _LOG.debug("the configuration of %s is shown later: %s", node, error)
 
     async def unhealthy(self) -> list[str]:
         """Return why this aggregator makes no progress; empty if it does."""
@@ -104,6 +116,7 @@ class Centre:
         await self.link.tried()
         while True:
             reasons = await self.unhealthy()
+            reasons += [self.clock.trouble] if self.clock.trouble else []
             if reasons != self.health.reasons:
                 self.health = answers.Health(not reasons, reasons)
                 self.hub.health(self.health)
@@ -114,8 +127,10 @@ class Centre:
         """Run all tasks while this is open."""
         from aggregator.enrol import take_joins
 
+        await self.clock.start()
         await self.fleet.load()
         parts = {
+            "clock": self.clock.run(),
             "ingest": self.ingest.run(),
             "fleet": self.fleet.run(),
             "watches": self.watches.run(),

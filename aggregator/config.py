@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from agent.broker import Broker, BrokerError
+from aggregator import client, origin
 
 SAMPLE = Path(__file__).parent / "aggregator.toml"
 
@@ -56,8 +57,17 @@ class HttpSection(Struct, frozen=True, forbid_unknown_fields=True):
     port: Annotated[int, Meta(ge=0, le=65535)] = 8080
     token: str = ""
     token_file: str = ""
+    origins: list[str] = []  # of our page, where a proxy hides its address from the centre
+    base_path: Annotated[str, Meta(pattern=r"^(/[A-Za-z0-9._~-]+)*$")] = ""
     secure_cookie: bool = False
     session_hours: Annotated[int, Meta(ge=1, le=8760)] = 168
+    trusted_proxies: list[str] = []  # addresses and networks whose X-Forwarded-For is believed
+    max_connections: Annotated[int, Meta(ge=16, le=100_000)] = 1000
+
+    @property
+    def proxies(self) -> list[client.Network]:
+        """The networks of `trusted_proxies`; raise ValueError for what is none."""
+        return client.networks(self.trusted_proxies)
 
 
 class IngestSection(Struct, frozen=True, forbid_unknown_fields=True):
@@ -82,6 +92,7 @@ class EnrolSection(Struct, frozen=True, forbid_unknown_fields=True):
     hosts: list[str] = []
     broker_port: Annotated[int, Meta(ge=1, le=65535)] = 8883
     code_minutes: Annotated[int, Meta(ge=1, le=10_080)] = 60
+    repository: str = ""  # whence a box clones the program
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
@@ -177,8 +188,15 @@ def _check(config: Config, path: Path) -> None:
         config.broker_settings()
     except BrokerError as error:
         raise ConfigError(f"{path}: broker.url: {error}") from None
+    try:
+        _ = config.http.proxies
+    except ValueError as error:
+        raise ConfigError(f"{path}: http.trusted_proxies: {error}; write 10.0.0.5 or 10.0.0.0/8") from None
     if urlsplit(config.mongodb.uri).scheme not in ("mongodb", "mongodb+srv"):
         raise ConfigError(f"{path}: mongodb.uri: it must look like mongodb://HOST:27017")
+    for one in config.http.origins:
+        if not origin.normal(one):
+            raise ConfigError(f"{path}: http.origins: {one!r} is none; write it like https://fleet.example")
     if config.http.token and config.http.token_file:
         raise ConfigError(f"{path}: http.token: give a token or a token_file, not both")
     if config.mongodb.username and not config.mongodb.password_file:

@@ -36,10 +36,15 @@ from aggregator.config import Config
 _LOG = logging.getLogger(__name__)
 _PATIENCE = 10.0
 _RETRY_SECONDS = 3.0
+_WAITS = "code until "  # the plugin's text of a user that has not joined yet, before Unix seconds
 
 
 class EnrolError(Exception):
     """A node that cannot be added or removed; the text says why and what to do."""
+
+
+class NoSuchNodeError(EnrolError):
+    """The broker has no node of this name."""
 
 
 class Join(Struct, frozen=True):
@@ -53,8 +58,7 @@ class Join(Struct, frozen=True):
 
 def add_node(config: Config, name: str) -> str:
     """Let a node join and return the line that installs it on a box; raise EnrolError."""
-    code = secrets.token_hex(16)
-    until = time.time() + config.enrol.code_minutes * 60
+    code, until = _new_code(config)
     commands: list[Answer] = [
         {"command": "createRole", "rolename": f"join-{_valid(name)}", "acls": rights.joining_rights(name)},
         {"command": "createRole", "rolename": f"node-{name}", "acls": rights.node_rights(name)},
@@ -63,29 +67,107 @@ def add_node(config: Config, name: str) -> str:
             "username": name,
             "clientid": name,
             "password": code,
-            "textdescription": f"code until {until:.0f}",
+            "textdescription": f"{_WAITS}{until}",
             "roles": [{"rolename": f"join-{name}"}],
         },
     ]
     line = _join_line(config, name, code)
     errors = asyncio.run(_order(_as(config, rights.ADMIN, "admin"), *commands))
     if "already" in errors.get("createClient", ""):
-        raise EnrolError(f"{name} is there already; `gb-aggregator remove-node {name}` first to join it anew")
+        raise EnrolError(
+            f"{name} is there already. If it waits to join, `gb-aggregator add-node {name} --again` prints a "
+            f"new line; to join it anew, `gb-aggregator remove-node {name}` first"
+        )
     _check({key: text for key, text in errors.items() if "already" not in text})
     return line
 
 
+def renew_node(config: Config, name: str) -> str:
+    """Give a node that has not joined yet a new code; return the new line, raise EnrolError."""
+    code, until = _new_code(config)
+    line = _join_line(config, _valid(name), code)
+    change: Answer = {
+        "command": "modifyClient",
+        "username": name,
+        "password": code,
+        "textdescription": f"{_WAITS}{until}",
+    }
+    asyncio.run(_renew(_as(config, rights.ADMIN, "admin"), change))
+    return line
+
+
+async def _renew(broker: Broker, change: Answer) -> None:
+    name = change["username"]
+    async with _control(broker) as ask:
+        found = (await ask({"command": "getClient", "username": name}))[0]
+        if "error" in found:
+            raise EnrolError(f"no node {name} waits to join; `gb-aggregator add-node {name}` adds it")
+        if not _description(found).startswith(_WAITS):
+            raise EnrolError(
+                f"{name} has joined; to join it anew, `gb-aggregator remove-node {name}` and add it again"
+            )
+        answer = (await ask(change))[0]
+    _check({change["command"]: answer["error"]} if "error" in answer else {})
+
+
+def hint(config: Config, name: str) -> str:
+    """Return what a person needs to know to run a node's line."""
+    whence = config.enrol.repository or "REPOSITORY"
+    return (
+        f"Run this line on the box, in a clone of the program: git clone {whence} gb-fleet && cd gb-fleet\n"
+        "Behind --source stands its first camera: 0 (a webcam), rtsp://..., http://..., a file. It looks for "
+        "vehicles; --model mask looks for masks.\n"
+        f"The line is good once, for {config.enrol.code_minutes} minutes. For a new one: "
+        f"gb-aggregator add-node {name} --again"
+    )
+
+
+def _new_code(config: Config) -> tuple[str, int]:
+    """Return a one-time code and until when it is good, Unix seconds."""
+    return secrets.token_hex(16), round(time.time() + config.enrol.code_minutes * 60)
+
+
 def remove_node(config: Config, name: str) -> None:
-    """Take a node's rights and cut its connection; what it sent stays stored. Raise EnrolError."""
-    commands = [
-        {"command": "deleteClient", "username": _valid(name)},
-        {"command": "deleteRole", "rolename": f"join-{name}"},
-        {"command": "deleteRole", "rolename": f"node-{name}"},
-    ]
-    errors = asyncio.run(_order(_as(config, rights.ADMIN, "admin"), *commands))
-    if "not found" in errors.get("deleteClient", ""):
-        raise EnrolError(f"there is no node {name}")
+    """Take a node's rights, cut its connection and have the broker forget it; raise EnrolError.
+
+    What it sent stays stored. The broker forgets the state also of a node that it does not know; then
+    `NoSuchNodeError` is raised.
+    """
+    errors = asyncio.run(_remove(_as(config, rights.ADMIN, "admin"), _valid(name)))
+    if "not found" in errors.pop("deleteClient", ""):
+        raise NoSuchNodeError(f"there is no node {name}: it was removed before, or was never added")
     _check({key: text for key, text in errors.items() if "not found" not in text})
+
+
+async def _remove(broker: Broker, name: str) -> dict[str, str]:
+    """Remove a node's user and roles; return command -> error for those that the broker refused.
+
+    Its retained state is cleared by a user made for this, or whoever connects next would be told that it is
+    online. (The admin cannot lend itself the right: the plugin cuts off whose roles change.)
+    """
+    lent = f"gb.clear-{name}"
+    clearer = msgspec.structs.replace(
+        broker, username=lent, password=secrets.token_hex(16), password_file="", client_id=""
+    )
+    user = {"command": "createClient", "username": lent, "password": clearer.password}
+    away = ({"command": "deleteClient", "username": lent}, {"command": "deleteRole", "rolename": lent})
+    async with _control(broker) as ask:
+        answers = await ask(
+            {"command": "deleteClient", "username": name},
+            {"command": "deleteRole", "rolename": f"join-{name}"},
+            {"command": "deleteRole", "rolename": f"node-{name}"},
+        )
+        await ask(*away)
+        await ask(
+            {"command": "createRole", "rolename": lent, "acls": rights.clearing_rights(name)},
+            {**user, "roles": [{"rolename": lent}]},
+        )
+        try:
+            async with connect(clearer) as client:
+                await client.publish(wire.topic(name, "state"), b"", qos=1, retain=True)
+        finally:
+            await ask(*away)
+    return {answer["command"]: answer["error"] for answer in answers if "error" in answer}
 
 
 def _valid(name: str) -> str:
@@ -110,7 +192,7 @@ def _join_line(config: Config, name: str, code: str) -> str:
     host = f"[{host}]" if ":" in host else host
     return (
         f"sudo systemd/install.sh --join mqtts://{host}:{config.enrol.broker_port}"
-        f" --node {name} --code {code} --fingerprint {pin}"
+        f" --node {name} --code {code} --fingerprint {pin} --source 0"
     )
 
 
@@ -221,6 +303,9 @@ async def _admit(broker: Broker, node: str, secret: str) -> None:
 
 def _expired(answer: Answer) -> bool:
     """True unless the client that the broker described may still use its code."""
-    text = answer.get("data", {}).get("client", {}).get("textdescription", "")
-    until = text.removeprefix("code until ")
+    until = _description(answer).removeprefix(_WAITS)
     return not until.isdigit() or time.time() > int(until)
+
+
+def _description(answer: Answer) -> str:
+    return str(answer.get("data", {}).get("client", {}).get("textdescription", ""))

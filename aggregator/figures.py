@@ -20,7 +20,7 @@ from aggregator import answers, calendar
 from aggregator.counts import HOUR, MINUTE, REACH, Increment, increments, of_kind
 from aggregator.store import Store
 
-LONGEST = {"minute": 8, "hour": 100, "day": 800, "all": 100}  # days
+LONGEST = {"minute": 8, "hour": 100, "day": 800, "all": 800}  # days
 LATE = 150_000  # ms: a minute's tally comes with the node's next batch, until then nobody knows of it
 UNKNOWN = "unknown"
 _NORMAL = 1.959964  # the 97.5 % quantile of the normal distribution
@@ -147,23 +147,26 @@ async def tallies(store: Store, node: str, camera: str, window: Window) -> list[
             found.objects[label] = found.objects.get(label, 0) + step.amount
     now = int(time.time() * 1000)
     for name, slots in watched.items():
-        for begin, end in unseen(slots, window, now):
+        first = await store.archive.first_seen(node, name) or 0
+        for begin, end in unseen(slots, window, now, first):
             found = rows.get((window.start(begin), name))
             if found is not None:
                 found.unseen.append((begin, end))
     return [rows[key] for key in sorted(rows)]
 
 
-def unseen(watched: dict[int, int], window: Window, now: int) -> Iterator[tuple[int, int]]:
+def unseen(watched: dict[int, int], window: Window, now: int, first: int = 0) -> Iterator[tuple[int, int]]:
     """Return the spans of Unix ms, by bucket, in which a camera saw nothing. `watched`: slot -> ms.
+
+    What lies before it was there, `first`, is no time in which it saw nothing.
 
     Minutes of which nothing was told at all (the node was off) are unseen like blind ones; the newest, of
     which nothing can be known yet, are not. What is unseen in a part of a slot is put at its end.
     """
     open_ = [0, 0]
-    until = min(window.until, now - LATE)
-    for slot in range(window.since // window.slot * window.slot, until, window.slot):
-        begin, end = max(slot, window.since), min(slot + window.slot, until)
+    since, until = max(window.since, first), min(window.until, now - LATE)
+    for slot in range(since // window.slot * window.slot, until, window.slot):
+        begin, end = max(slot, since), min(slot + window.slot, until)
         missing = end - begin - watched.get(slot, 0)
         if missing < _NOTICED * window.slot:
             continue

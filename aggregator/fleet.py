@@ -19,10 +19,10 @@ import msgspec
 from agent import wire
 from aggregator import answers, calendar, documents
 from aggregator.failures import StoreError
-from aggregator.ingest import Fact
+from aggregator.ingest import Fact, Parcel
 from aggregator.live import Hub
 from aggregator.metrics import Metrics
-from aggregator.node import Day, NodeView, read_counts, read_watch
+from aggregator.node import Day, NodeView, read_counts, read_watch, with_last_cameras
 from aggregator.store import Store
 
 _LOG = logging.getLogger(__name__)
@@ -30,6 +30,7 @@ _CLOCK_OFF_MS = 60_000
 _LONGEST_MS = 10**13
 _SAVE_MS = 30_000
 _TROUBLES_SECONDS = 30.0
+_REMOVED_SECONDS = 2.0
 
 
 class Fleet:
@@ -41,7 +42,9 @@ class Fleet:
         self._metrics = metrics
         self._zone = zone
         self._views: dict[str, NodeView] = {}
-        self._removed: set[str] = set()
+        self._removed: dict[str, int] = {}  # node -> losses that it had told of
+        self._ask_removed = False
+        self._asked_removed = 0.0
         self._counting: dict[str, asyncio.Lock] = {}
         self._troubles_at = 0.0
         self.on_config: Callable[[str], None] = lambda node: None
@@ -52,26 +55,40 @@ class Fleet:
         """Take over what the store knows."""
         for row in await self._store.registry.nodes():
             if row.get("removed"):
-                self._removed.add(row["_id"])
+                self._removed[row["_id"]] = int(row.get("losses", 0))
+                continue
+            if "state" not in row:
                 continue
             view = self._views[row["_id"]] = NodeView(row["_id"], _now_ms())
+            view.losses_before = int(row.get("losses", 0))
             view.state = wire.decode_state(row["state"].encode())
-            view.online, view.since, view.heard = row["online"], int(row["since"]), int(row["heard"])
+            view.copies.state(view.state.epoch, 0)
+            view.online = row["online"]
+            view.since, view.heard = (min(int(row[name]), _now_ms()) for name in ("since", "heard"))
             samples = await self._store.archive.resources(view.name, 0, _now_ms(), 1)
             if samples:
                 view.resources = documents.decode_samples(samples[0])[-1][1]
 
     def on_state(self, node: str, payload: bytes, retained: bool) -> None:
-        """Take a node's `state`; raise WireError if it is malformed or says another's name."""
+        """Take a node's `state`; raise WireError if it is malformed or says another's name.
+
+        An empty one says that the broker has forgotten it, as it does when a node is removed.
+        """
+        if not payload:
+            self._ask_removed = True
+            return
         state = wire.decode_state(payload)
         if state.node != node:
             raise wire.WireError(f"the state of {state.node[:40]!r} came from {node}")
-        if node in self._removed and not state.online:
-            return  # its last word is still retained at the broker
-        self._removed.discard(node)
+        if node in self._removed and (retained or not state.online):
+            return  # its last word, still at the broker
         at = _now_ms()
         view = self._view(node)
+        if node in self._removed:
+            del self._removed[node]
+            view.is_back = True
         before = view.state
+        state = with_last_cameras(state, before)
         restarted = before is not None and state.online and state.epoch != before.epoch
         if before is None or state.online != view.online or restarted:
             view.since = at
@@ -79,6 +96,7 @@ class Fleet:
         view.state, view.online, view.changed, view.saved = state, state.online, True, 0
         if not retained and state.online:
             view.hear(at)
+            view.copies.state(state.epoch, at)
             off = min(max(state.at - at, -_LONGEST_MS), _LONGEST_MS)
             view.clock_off = off if abs(off) > _CLOCK_OFF_MS else 0
         elif retained:
@@ -86,10 +104,19 @@ class Fleet:
         if config_changed:
             self.on_config(node)
 
+    def on_batches(self, parcels: Sequence[Parcel]) -> None:
+        """Take batches that were new to the store."""
+        at = _now_ms()
+        for parcel in parcels:
+            if parcel.node not in self._removed:
+                self._view(parcel.node).copies.batch(parcel.epoch, parcel.batch.base, at)
+
     def on_stored(self, facts: Sequence[Fact]) -> None:
         """Take what was stored just now."""
         at = _now_ms()
         for fact in facts:
+            if fact.node in self._removed:
+                continue  # sent before it was removed
             view = self._view(fact.node)
             if isinstance(fact.event, wire.Resources):
                 if view.resources is None or fact.event.at >= view.resources.at:
@@ -102,6 +129,15 @@ class Fleet:
                 self._troubles_at = 0.0
             view.hear(at)
 
+    def shift(self, by: int) -> None:
+        """Move what is remembered along with this machine's clock, which was set by some ms."""
+        for view in self._views.values():
+            view.since += by
+            view.heard += by if view.heard else 0
+            view.listening_since += by
+            view.saved += by if view.saved else 0
+            view.changed = True
+
     def forget_troubles(self) -> None:
         """Have conflicts and quarantine read again."""
         self._troubles_at = 0.0
@@ -110,6 +146,7 @@ class Fleet:
         view = self._views.get(node)
         if view is None:
             view = self._views[node] = NodeView(node, _now_ms())
+            view.losses_before = self._removed.get(node, 0)
         return view
 
     # ── what is asked ──
@@ -137,7 +174,19 @@ class Fleet:
         view = self._views[node]
         await self._refresh_troubles()
         await self._refresh_day(view)
+        await self._refresh_first(view)
         return view.entry(_now_ms())
+
+    async def _refresh_first(self, view: NodeView) -> None:
+        """Learn since when each camera is there: by its first tally, or by when it was first heard of."""
+        for report in view.state.cameras if view.state else []:
+            if report.camera in view.known_first:
+                continue
+            first = await self._store.archive.first_seen(view.name, report.camera)
+            if first is not None:
+                view.known_first.add(report.camera)
+            heard = view.first.setdefault(report.camera, first or _now_ms())
+            view.first[report.camera] = min(heard, first or heard)
 
     async def _refresh_day(self, view: NodeView) -> None:
         start = calendar.day_start(_now_ms(), self._zone)
@@ -158,15 +207,25 @@ class Fleet:
         if time.monotonic() - self._troubles_at < _TROUBLES_SECONDS:
             return
         self._troubles_at = time.monotonic()
-        found = await self._store.archive.troubles()
-        for node in await self._store.registry.removed():
-            if node in self._views and not self._views[node].online:
-                del self._views[node]
-                self._removed.add(node)
+        await self._let_go()
+        found = await self._store.troubles()
         for view in self._views.values():
             troubles = found.get(view.name, {})
+            if view.losses_before and documents.LOSSES in troubles:
+                troubles[documents.LOSSES] -= view.losses_before
             if troubles != view.troubles:
                 view.troubles, view.changed = troubles, True
+
+    async def _let_go(self) -> None:
+        """Drop the nodes that were removed, by whichever aggregator or command."""
+        self._ask_removed = False
+        for node, losses in (await self._store.registry.removed()).items():
+            view = self._views.get(node)
+            if view is not None and not view.is_back:
+                del self._views[node]
+                self._hub.gone(node)
+            if view is None or not view.is_back:
+                self._removed[node] = losses
 
     # ── the pulse ──
 
@@ -180,6 +239,9 @@ class Fleet:
                 _LOG.debug("the fleet is shown later: %s", error)
 
     async def _pulse(self) -> None:
+        if self._ask_removed or time.monotonic() - self._asked_removed > _REMOVED_SECONDS:
+            self._asked_removed = time.monotonic()
+            await self._let_go()
         at = _now_ms()
         amounts = {"online": 0, "offline": 0, "stale": 0}
         for view in list(self._views.values()):
@@ -219,10 +281,11 @@ class Fleet:
             "state": msgspec.json.encode(view.state).decode(),
             "online": view.online, "since": view.since, "heard": view.heard,
         }  # fmt: skip
-        if view.online:
+        if view.is_back:
             fields["removed"] = False
         view.saved = at
         await self._store.registry.save_node(view.name, fields)
+        view.is_back = False
 
 
 def _now_ms() -> int:

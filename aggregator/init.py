@@ -20,12 +20,11 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import socket
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from aggregator import certificates, rights
+from aggregator import addresses, certificates, rights
 
 DEMO_NODE = "demo-1"
 DATABASE = "gb_fleet"
@@ -107,41 +106,48 @@ def here(
     )
 
 
-def prepare(folder: Path, hosts: Sequence[str] = (), place: Place | None = None) -> None:
-    """Make what is missing in `folder`. `hosts`: by which names boxes reach the broker, the best first."""
+def prepare(folder: Path, hosts: Sequence[str] = (), place: Place | None = None) -> str:
+    """Make what is missing in `folder`; return in a sentence how boxes reach this centre.
+
+    Args:
+        folder: where everything lies.
+        hosts: by which names boxes reach the broker, the best first. They are kept: without any, those of the
+            last time stand. "auto" forgets them, and this machine's own address is taken.
+        place: where the services will find their folders; None: on this machine.
+
+    Raises:
+        InitError: it cannot be written, or a name is none.
+    """
     place = place or here(folder)
-    given = [name for host in hosts for name in host.replace(",", " ").split()]
-    names = list(dict.fromkeys([*given, *own_names()]))
     try:
         for name in _FOLDERS:
             (folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+        names = list(dict.fromkeys([*_kept(folder / "centre" / "hosts", hosts), *addresses.own()]))
         _certificates(folder, names)
         _secrets(folder)
         _broker(folder, place)
         _database(folder)
-        _write(folder / "centre" / "address", names[0])
+        address = folder / "centre" / "address"
+        said = addresses.told(_read(address) if address.exists() else names[0], names[0])
+        _write(address, names[0])
         _write_once(folder / "centre" / "aggregator.toml", _AGGREGATOR.format(place=place))
         _write_once(folder / "demo" / "agent.toml", _DEMO.format(place=place, node=DEMO_NODE))
         _give(folder, place.owners)
+        return said
     except OSError as error:
         raise InitError(f"{error.filename}: {error.strerror}; run it as a user who may write there") from None
 
 
-def own_names() -> list[str]:
-    """Return what this machine may be called; first the address by which others reach it."""
-    name = socket.gethostname()
-    found = [_address(), name, f"{name}.local" if "." not in name else ""]
-    return [one for one in found if one and not one.startswith("localhost")] or ["localhost"]
-
-
-def _address() -> str:
-    """Return the address of the interface that leads outside; nothing is sent for it."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))
-            return str(probe.getsockname()[0])
-        except OSError:
-            return ""
+def _kept(file: Path, hosts: Sequence[str]) -> list[str]:
+    """Return the names that were given now, else those of an earlier run; keep them."""
+    given = [name for host in hosts for name in host.replace(",", " ").split()]
+    if given == ["auto"]:
+        file.unlink(missing_ok=True)
+        return []
+    before = file.read_text().split() if file.exists() else []
+    if given and given != before:
+        _write(file, "\n".join(given))
+    return given or before
 
 
 # ── files ─────────────────────────────────────────────────────────────────────────────────────────

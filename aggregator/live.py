@@ -183,6 +183,10 @@ class Hub:
         """Show a node's entry of the fleet."""
         self._show("node", name, entry)
 
+    def gone(self, name: str) -> None:
+        """Show that a node was removed."""
+        self._show("gone", name, {"node": name})
+
     def config(self, name: str, config: Any) -> None:
         """Show which document a node wants and runs."""
         self._show("config", name, {"node": name, **msgspec.to_builtins(config)})

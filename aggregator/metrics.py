@@ -16,6 +16,9 @@ class Metrics:
         self.events = Counter("gb_events_stored", "Events stored", registry=registry)
         self.quarantined = Counter("gb_quarantined", "Messages and events refused", registry=registry)
         self.conflicts = Counter("gb_conflicts", "Batches whose number was taken", registry=registry)
+        self.put_off = Counter(
+            "gb_batches_put_off", "Batches that found no room and have to come again", registry=registry
+        )
         self.waiting = Gauge("gb_batches_waiting", "Batches waiting to be stored", registry=registry)
         self.nodes = Gauge("gb_nodes", "Nodes by state", ["state"], registry=registry)
         self.streams = Gauge("gb_streams", "Open live streams", registry=registry)

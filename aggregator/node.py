@@ -5,8 +5,11 @@ What always holds: nothing here waits or asks the clock, but for the two readers
 
 from __future__ import annotations
 
+import msgspec
+
 from agent import wire
 from aggregator import answers, documents
+from aggregator.copies import Copies
 from aggregator.counts import HOUR, REACH, increments
 from aggregator.store import Store
 
@@ -43,6 +46,11 @@ class NodeView:
         self.resources: wire.Resources | None = None
         self.day = Day()
         self.troubles: dict[str, int] = {}
+        self.losses_before = 0  # told of by a node of this name that was removed
+        self.copies = Copies()
+        self.first: dict[str, int] = {}  # camera -> when it was first told of
+        self.known_first: set[str] = set()  # cameras of which a tally says so
+        self.is_back = False  # it was removed and has come back, which is not yet saved
         self.changed = True  # its entry has to be shown again
         self.saved = 0
         self.shown: answers.NodeState | None = None
@@ -70,7 +78,7 @@ class NodeView:
             cpu_percent=sample.cpu_percent if sample else None,
             memory_bytes=sample.memory_bytes if sample else None,
             counts_today=self.day.counts,
-            warnings=self._warnings(standing),
+            warnings=[*self._warnings(standing), *self.copies.warnings(at)],
             last_seen=self.heard or None,
             version=state.version if state else "",
             temperature=sample.temperature if sample else None,
@@ -87,6 +95,7 @@ class NodeView:
             watched_seconds_today=day.watched.get(name, 0.0), blind_seconds_today=day.blind.get(name, 0.0),
             labels=report.labels, model=report.model, size=report.size, preview=report.preview,
             objects_today=day.objects.get(name, {}), p95_ms=day.p95.get(name),
+            last_known=standing != "online", first_seen=self.first.get(name),
         )  # fmt: skip
 
     def _warnings(self, standing: str) -> list[str]:
@@ -116,6 +125,18 @@ class NodeView:
         if self.troubles.get(documents.UNKNOWN_LOSSES):
             found.append("Events were lost on the node, and how many cannot be known: its spool was damaged")
         return found
+
+
+def with_last_cameras(state: wire.State, before: wire.State | None) -> wire.State:
+    """Return a node's state; if it is its last will, with the cameras and document that it told of last.
+
+    The will is made when the node connects, before its cameras are open, and says nothing of what came then.
+    """
+    if state.online or before is None or before.epoch != state.epoch:
+        return state
+    if (before.mono, before.at) < (state.mono, state.at):
+        return state  # its own goodbye
+    return msgspec.structs.replace(state, cameras=before.cameras, config=before.config)
 
 
 def _length(span: int) -> str:

@@ -14,11 +14,15 @@ from aiohttp.typedefs import Handler
 from aggregator import answers
 
 _REF = "#/components/schemas/{name}"
+_TIME = (
+    "Unix milliseconds (13 digits, or 0) or ISO 8601, in the site's time zone if it names none; "
+    "a + is written %2B; seconds are refused"
+)
 _QUERY: dict[str, tuple[dict[str, Any], str]] = {
     "camera": ({"type": "string"}, "only this camera"),
     "line": ({"type": "string"}, "only this line"),
-    "from": ({"type": "string"}, "Unix milliseconds or ISO 8601; included"),
-    "to": ({"type": "string"}, "Unix milliseconds or ISO 8601; not included"),
+    "from": ({"type": "string"}, _TIME + "; included"),
+    "to": ({"type": "string"}, _TIME + "; not included"),
     "bucket": ({"type": "string", "enum": ["minute", "hour", "day", "all"]}, "of the site's clock; all: one"),
     "format": ({"type": "string", "enum": ["json", "csv", "jsonl"]}, "or by the Accept header"),
     "zone": ({"type": "string"}, "only this zone"),

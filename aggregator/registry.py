@@ -34,17 +34,37 @@ class Registry:
         with plain(self._where):
             await self._database.nodes.update_one({"_id": node}, {"$set": fields}, upsert=True)
 
-    async def remove_node(self, node: str) -> None:
-        """Take a node out of the fleet; its facts stay until they expire."""
+    async def expect_node(self, node: str, until: int) -> None:
+        """Keep that a node may join, with a code that is good until then (Unix ms)."""
         with plain(self._where):
-            await self._database.nodes.update_one({"_id": node}, {"$set": {"removed": True}}, upsert=True)
-            await self._database.wants.delete_one({"_id": node})
+            await self._database.joins.replace_one({"_id": node}, {"until": until}, upsert=True)
 
-    async def removed(self) -> set[str]:
-        """Return the nodes that were taken out and have not come back."""
+    async def expected(self) -> dict[str, int]:
+        """Return the nodes that were let in to join, joined or not, with the end of their codes (Unix ms)."""
         with plain(self._where):
-            rows = self._database.nodes.find({"removed": True}, {"_id": 1})
-            return {row["_id"] async for row in rows}
+            return {row["_id"]: int(row["until"]) async for row in self._database.joins.find()}
+
+    async def remove_node(self, node: str, losses: int = 0) -> bool:
+        """Take a node out of the fleet; return False if it was not in it. Its facts stay until they expire.
+
+        What was refused of it goes, and `losses` that it told of are told no more: whoever has its name next
+        begins anew.
+        """
+        with plain(self._where):
+            found = await self._database.nodes.find_one({"_id": node})
+            change = {"removed": True, "removed_at": now(), "losses": losses}
+            await self._database.nodes.update_one({"_id": node}, {"$set": change}, upsert=True)
+            await self._database.wants.delete_one({"_id": node})
+            await self._database.joins.delete_one({"_id": node})
+            for name in ("quarantine", "conflicts"):
+                await self._database[name].delete_many({"n": node})
+        return found is not None and not found.get("removed")
+
+    async def removed(self) -> dict[str, int]:
+        """Return the nodes that were taken out and have not come back -> losses that they had told of."""
+        with plain(self._where):
+            rows = self._database.nodes.find({"removed": True}, {"losses": 1})
+            return {row["_id"]: int(row.get("losses", 0)) async for row in rows}
 
     async def want(self, node: str) -> Document | None:
         """Return the desired document of a node: {"version", "document"}."""
@@ -90,6 +110,19 @@ class Registry:
             await self._database.users.update_one({"_id": name}, {"$set": fields}, upsert=True)
             await self._database.sessions.delete_many({"user": name})
 
+    async def users(self) -> list[Document]:
+        """Return all users by name: {"_id", "role"}."""
+        with plain(self._where):
+            rows = self._database.users.find({}, {"role": 1}).sort("_id", 1)
+            return [row async for row in rows]
+
+    async def remove_user(self, name: str) -> bool:
+        """Take a user out and end their sessions; return whether there was one."""
+        with plain(self._where):
+            done = await self._database.users.delete_one({"_id": name})
+            await self._database.sessions.delete_many({"user": name})
+            return bool(done.deleted_count)
+
     async def add_session(self, key: str, fields: Document) -> None:
         """Keep a session under the hash of its secret."""
         with plain(self._where):
@@ -103,10 +136,11 @@ class Registry:
             )
             return found
 
-    async def end_session(self, key: str) -> None:
-        """Forget a session."""
+    async def end_session(self, key: str) -> Document | None:
+        """Forget a session; return it as it was."""
         with plain(self._where):
-            await self._database.sessions.delete_one({"_id": key})
+            found: Document | None = await self._database.sessions.find_one_and_delete({"_id": key})
+            return found
 
     # ── the aggregators themselves ──
 

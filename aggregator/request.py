@@ -10,7 +10,7 @@ import msgspec
 from aiohttp import web
 
 from agent import wire
-from aggregator import calendar, documents, figures, queries
+from aggregator import calendar, client, documents, figures, queries
 from aggregator.auth import Identity, Refused
 from aggregator.centre import Centre
 
@@ -26,6 +26,13 @@ T = TypeVar("T")
 def bad(message: str) -> Refused:
     """Return the refusal of a malformed request."""
     return Refused(400, "bad_request", message)
+
+
+def client_of(request: web.Request) -> str:
+    """Return the address whose failed logins are counted together."""
+    http = request.app[CENTRE].config.http
+    forwarded = request.headers.getall("X-Forwarded-For", [])
+    return client.group_of(client.client_address(request.remote or "", forwarded, http.proxies))
 
 
 def node_of(request: web.Request) -> str:
@@ -51,19 +58,30 @@ def moment(request: web.Request, name: str, default: int) -> int:
         return default
     try:
         return min(max(calendar.parse_moment(text, request.app[CENTRE].config.zone), 0), FOREVER)
-    except (ValueError, OverflowError):
-        raise bad(f"{name}: write Unix milliseconds or ISO 8601, not {text[:40]!r}") from None
+    except calendar.MomentError as error:
+        raise bad(f"{name}: {error}") from None
 
 
-def window_of(request: web.Request) -> figures.Window:
-    """Return the time and the bucket that are asked for; raise Refused."""
+def span_of(request: web.Request, since: int = 0, until: int = FOREVER) -> tuple[int, int]:
+    """Return the time that is asked for, `from` included and `to` not; raise Refused.
+
+    `since`, `until`: what stands for a `from` or a `to` that is not given.
+    """
+    begin = moment(request, "from", since)
+    end = moment(request, "to", max(until, begin + 60_000))
+    if end <= begin:
+        raise bad("from, to: the end is not after the beginning, so nothing lies between them")
+    return begin, end
+
+
+def window_of(request: web.Request, bucket: str = "hour") -> figures.Window:
+    """Return the time and the bucket that are asked for; raise Refused. `bucket`: if none is given."""
     zone = request.app[CENTRE].config.zone
     at = int(time.time() * 1000)
-    bucket = request.query.get("bucket", "hour")
+    bucket = request.query.get("bucket", bucket)
     if bucket not in figures.LONGEST:
         raise bad(f"bucket: one of {', '.join(figures.LONGEST)}")
-    since = moment(request, "from", calendar.day_start(at, zone))
-    until = moment(request, "to", max(at, since) + 60_000)
+    since, until = span_of(request, calendar.day_start(at, zone), at + 60_000)
     longest = figures.LONGEST[bucket]
     if until - since > longest * 86_400_000:
         raise bad(f"from, to: at most {longest} days by {bucket}")

@@ -46,6 +46,11 @@ def joining_rights(node: str) -> list[Right]:
     return [_right("publishClientSend", wire.topic(node, "join"))]
 
 
+def clearing_rights(node: str) -> list[Right]:
+    """Return the right to have the broker forget a node's state."""
+    return [_right("publishClientSend", wire.topic(node, "state"))]
+
+
 def aggregator_rights() -> list[Right]:
     """Return what an aggregator may do: share the events, hear the rest, tell the nodes."""
     heard = [wire.topic("+", kind) for kind in ("ev", "state", "rsp", "live")]

@@ -16,15 +16,16 @@ from aggregator import answers
 from aggregator.api import OUTSIDE, PREFIX, ROUTES
 from aggregator.auth import Refused
 from aggregator.centre import Centre
+from aggregator.connections import connection_of
 from aggregator.failures import StoreError
 from aggregator.openapi import Route, answer
-from aggregator.request import CENTRE, IDENTITY
+from aggregator.request import CENTRE, IDENTITY, client_of
 
 _LOG = logging.getLogger(__name__)
 STATIC = Path(__file__).parent / "static"
 _HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; "
+        "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'self'; "
         "frame-ancestors 'none'; form-action 'self'"
     ),
     "X-Content-Type-Options": "nosniff",
@@ -42,14 +43,21 @@ class ServeError(Exception):
 
 def make_app(centre: Centre) -> web.Application:
     """Return the application, ready to be served."""
-    app = web.Application(middlewares=[_errors], client_max_size=_BODY_BYTES)
+    app = web.Application(middlewares=[_timed, _errors], client_max_size=_BODY_BYTES)
     app[CENTRE] = centre
     app.on_response_prepare.append(_dress)
-    for prefix, routes in ((PREFIX, ROUTES), ("", OUTSIDE)):
-        for route in routes:
-            app.router.add_route(route.method, prefix + route.path, _guarded(route))
-    app.router.add_get("/{path:.*}", _page)
+    for base in dict.fromkeys((centre.config.http.base_path, "")):
+        if base:
+            app.router.add_get(base, _to_folder)
+        for prefix, routes in ((base + PREFIX, ROUTES), (base, OUTSIDE)):
+            for route in routes:
+                app.router.add_route(route.method, prefix + route.path, _guarded(route))
+        app.router.add_get(base + "/{path:.*}", _page)
     return app
+
+
+async def _to_folder(request: web.Request) -> web.StreamResponse:
+    raise web.HTTPPermanentRedirect(f"{request.path}/")
 
 
 def _guarded(route: Route) -> Handler:
@@ -58,14 +66,29 @@ def _guarded(route: Route) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
         if route.role:
             identity = await request.app[CENTRE].auth.identify(
-                request.method, request.headers, request.cookies
+                request.method, request.headers, request.cookies, client_of(request)
             )
+            if connection := connection_of(request):
+                connection.is_known()
             if not identity.may(route.role):
                 raise Refused(403, "not_allowed", f"this needs the role {route.role}")
             request[IDENTITY] = identity
         return await route.handler(request)
 
     return handle
+
+
+@web.middleware
+async def _timed(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Tell the connection that a request is being dealt with."""
+    connection = connection_of(request)
+    if connection is None:
+        return await handler(request)
+    connection.begins()
+    try:
+        return await handler(request)
+    finally:
+        connection.ends()
 
 
 @web.middleware
@@ -114,7 +137,7 @@ async def _page(request: web.Request) -> web.StreamResponse:
     if path == "" or path.startswith("nodes/"):
         if not index.exists():
             raise Refused(503, "no_page", "The page is not built: run `make setup`, then start again")
-        return web.FileResponse(index)
+        return _index(index, path)
     try:
         file = (STATIC / path).resolve()
         if file.is_relative_to(STATIC.resolve()) and file.is_file():
@@ -122,3 +145,13 @@ async def _page(request: web.Request) -> web.StreamResponse:
     except (ValueError, OSError):
         pass
     raise web.HTTPNotFound
+
+
+def _index(file: Path, path: str) -> web.Response:
+    """Return the one page, told how far below its own folder it is asked for.
+
+    So it finds its parts and the API below whatever path a proxy has put it, and nobody has to say which.
+    """
+    base = "../" * path.count("/") or "./"
+    text = file.read_text().replace('<base href="./" />', f'<base href="{base}" />')
+    return web.Response(text=text, content_type="text/html")

@@ -5,7 +5,8 @@ What always holds:
 * A batch is stored in this order: claim it, insert its events, raise the counts, mark it `d` with a journaled
   write. Only what is marked may be acknowledged. Each step can be repeated: ids make inserts idempotent,
   counts move by `$min` and `$max` only.
-* Details expire by `stored_at`, the server's clock, never by a box's.
+* Details expire by `stored_at`, the centre's clock, never by a box's, and only while that clock is believed
+  (see `clock`): the database deletes nothing by itself.
 * What the database cannot do now is a `StoreError` of one line. Motor is imported by this module only.
 
     events tallies losses resources    what nodes report, see `documents`
@@ -15,6 +16,7 @@ What always holds:
     nodes wants audit                  the fleet, its desired documents, who changed them
     users sessions                     who may log in, who is
     aggregators                        which of them live
+    clocks                             of the machines on which the centre ran
     meta                               the schema's version
 """
 
@@ -27,7 +29,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import InsertOne, UpdateOne, WriteConcern
@@ -40,16 +42,19 @@ from pymongo.errors import (
 )
 
 from aggregator.archive import Archive
-from aggregator.calendar import now
+from aggregator.clocks import Clocks
 from aggregator.counts import Marks
-from aggregator.documents import EVENTS, LOSSES, RESOURCES, TALLIES
+from aggregator.documents import EVENTS, LOSSES, RESOURCES, TALLIES, UNKNOWN_LOSSES
 from aggregator.failures import StoreError, plain
+from aggregator.kept import KEPT_POISON, Kept
+from aggregator.parcel import Claim, Poison
 from aggregator.registry import Registry
+from aggregator.retention import Retention
+
+__all__ = ["KEPT_POISON", "SCHEMA", "Claim", "Poison", "Store", "connect"]
 
 _LOG = logging.getLogger(__name__)
 SCHEMA = 1
-KEPT_POISON = 1000  # quarantined messages and conflicts kept of one node; beyond this they are counted
-_RAW_KEPT = 64 * 1024
 _DUPLICATE = 11000
 _ZSTD = {"wiredTiger": {"configString": "block_compressor=zstd"}}
 _NAMESPACE_EXISTS = 48
@@ -59,29 +64,11 @@ _PING_SECONDS = 5.0
 Document = dict[str, Any]
 
 
-class Claim(NamedTuple):
-    """A batch about to be stored: its id, checksum, and how many events are good and bad."""
-
-    id: str
-    sum: bytes
-    good: int
-    bad: int
-
-
-class Poison(NamedTuple):
-    """Something refused. `whole`: a message that could not be opened, not one event among others."""
-
-    id: str
-    node: str
-    reason: str
-    raw: bytes
-    whole: bool
-
-
 class Store:
     """One database. Made by `connect`.
 
-    `archive` reads back what was stored; `registry` keeps nodes and people.
+    `archive` reads back what was stored; `registry` keeps nodes and people; `kept` what was refused;
+    `retention` deletes what has expired; `clocks` knows by which clocks it was dated.
     """
 
     def __init__(self, client: Any, database: str, where: str) -> None:
@@ -91,6 +78,9 @@ class Store:
         self._journaled = self._database.with_options(write_concern=WriteConcern(w="majority", j=True))
         self.archive = Archive(self._database, where)
         self.registry = Registry(self._journaled, where)
+        self.kept = Kept(self._journaled, where)
+        self.clocks = Clocks(self._journaled, where)
+        self.retention = Retention(client, self._journaled, where)
 
     # ── opening ──
 
@@ -109,12 +99,8 @@ class Store:
             for name in (LOSSES, "quarantine", "conflicts"):
                 await self._database[name].create_index("n")
             await self._database.audit.create_index("at")
-            for name in (EVENTS, RESOURCES, "quarantine", "conflicts"):
-                await self._expire(name, detail_days)
-            for name in (TALLIES, LOSSES, "counts"):
-                await self._expire(name, tally_days)
-            await self._expire("batches", batch_days)
-            await self._database.sessions.create_index("expires", expireAfterSeconds=0)
+            await self._database.nodes.create_index("removed", sparse=True)
+            await self.retention.prepare(detail_days, tally_days, batch_days)
             await self._database.aggregators.create_index("at", expireAfterSeconds=_DAY)
 
     async def _make(self, name: str) -> None:
@@ -138,16 +124,6 @@ class Store:
                 f"the database {self._database.name!r} at {self.where} was written by a newer version "
                 f"(schema {found['version']}, this one knows {SCHEMA}): upgrade, or name another database"
             )
-
-    async def _expire(self, name: str, days: int) -> None:
-        """Set the time to live of a collection, also where another one was set before."""
-        try:
-            await self._database[name].create_index("stored_at", expireAfterSeconds=days * _DAY)
-        except OperationFailure as error:
-            if error.code not in (85, 86):
-                raise
-            index = {"keyPattern": {"stored_at": 1}, "expireAfterSeconds": days * _DAY}
-            await self._database.command({"collMod": name, "index": index})
 
     async def ping(self) -> None:
         """Raise StoreError if the database does not answer."""
@@ -222,26 +198,15 @@ class Store:
         if done.matched_count != len(set(ids)):
             raise StoreError(f"MongoDB at {self.where} lost claims that it had taken; they are written again")
 
-    async def keep_conflict(self, id_: str, node: str, sum_: bytes, payload: bytes) -> None:
-        """Keep a batch whose number another one already has."""
-        row = {"_id": f"{id_}:{sum_.hex()}", "n": node, "raw": payload, "stored_at": now()}
-        await self._keep("conflicts", node, row)
-
-    async def quarantine(self, poison: Poison) -> None:
-        """Keep what was refused, once, with its reason; beyond the cap only count it."""
-        row = {
-            "_id": poison.id, "n": poison.node, "why": poison.reason, "whole": poison.whole,
-            "raw": poison.raw[:_RAW_KEPT], "size": len(poison.raw), "stored_at": now(),
-        }  # fmt: skip
-        await self._keep("quarantine", poison.node, row)
-
-    async def _keep(self, name: str, node: str, row: Document) -> None:
-        kept = self._journaled[name]
-        with plain(self.where):
-            if await kept.count_documents({"n": node}, limit=KEPT_POISON) >= KEPT_POISON:
-                row = {"_id": f"{node}:more", "n": node, "why": "more of it is only counted", "whole": True}
-            update = {"$inc": {"seen": 1}, "$setOnInsert": {k: v for k, v in row.items() if k != "_id"}}
-            await kept.update_one({"_id": row["_id"]}, update, upsert=True)
+    async def troubles(self) -> dict[str, dict[str, int]]:
+        """Return node -> how much of `conflicts`, `quarantine`, `losses` and unknown losses there is."""
+        found: dict[str, dict[str, int]] = {}
+        unknown = dict.fromkeys(await self.archive.unknown_losses(), 1)
+        kinds = {**await self.kept.amounts(), LOSSES: await self.archive.losses(), UNKNOWN_LOSSES: unknown}
+        for name, amounts in kinds.items():
+            for node, amount in amounts.items():
+                found.setdefault(node, {})[name] = amount
+        return found
 
     # ── how much it is ──
 
@@ -272,7 +237,7 @@ async def connect(
     try:
         client: Any = AsyncIOMotorClient(
             uri, tz_aware=True, appname="gb-aggregator", serverSelectionTimeoutMS=2000,
-            connectTimeoutMS=3000, socketTimeoutMS=20_000, **options,
+            connectTimeoutMS=3000, socketTimeoutMS=20_000, maxPoolSize=32, **options,
         )  # fmt: skip
     except (PyMongoError, ValueError, OSError) as error:
         raise StoreError(f"mongodb.uri: {str(error)[:200]}") from None

@@ -88,7 +88,9 @@ async def preview(request: web.Request) -> web.StreamResponse:
     if not any(report.camera == camera and report.preview for report in (state.cameras if state else [])):
         raise Refused(404, "no_picture", f"{name} sends no pictures of {camera[:48]!r}")
     kind = f"multipart/x-mixed-replace; boundary={_BOUNDARY}"
-    response = web.StreamResponse(headers={"Content-Type": kind, "Cache-Control": "no-store"})
+    response = web.StreamResponse(
+        headers={"Content-Type": kind, "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    )
     user, role = request[IDENTITY]
     await centre.store.registry.write_audit(
         {"user": user, "action": f"watch pictures of {camera}", "node": name}

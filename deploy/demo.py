@@ -1,8 +1,9 @@
 """`make demo`: the whole product on this machine, with no Docker. Reads its parameters from the environment.
 
-What always holds: it says `ready ...` only once the page answers and both nodes are online; Ctrl-C ends
-everything, downstream last, with exit 0; if one of its processes ends by itself, it says which, shows the
-end of its log, ends the rest and exits 1.
+What always holds: it says `ready ...` only once the page answers and both nodes are online. What is wrong with
+a camera is told on standard error before that, and whenever it changes. Ctrl-C ends everything, downstream
+last, with exit 0; if one of its processes ends by itself, it says which, shows the end of its log, ends the
+rest and exits 1.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ from agent.scene import DEFAULT_LINE
 from deploy.stack import Stack, StackError, die_with_parent, free_port
 
 READY_SECONDS = 60.0
+OPEN_SECONDS = 5.0  # so long a camera may take to open before "ready" comes without it
+LOOK_SECONDS = 1.0
+RESEARCH = "the mask model's weights are for research use; MODEL=mask-free may be used for anything"
 NODES = ("demo-1", "demo-2")
 MIDDLE = ((0.0, 0.6), (1.0, 0.6))
 
@@ -193,22 +197,48 @@ def processes(folder: Path) -> Iterator[Processes]:
         running.stop()
 
 
-def online(options: Options) -> int:
-    """Return how many nodes the centre shows as online; 0 while it does not answer."""
+def fleet(options: Options) -> list[dict[str, Any]]:
+    """Return the nodes as the centre shows them; none while it does not answer."""
     request = urllib.request.Request(
         f"http://127.0.0.1:{options.port}/api/v1/fleet", headers={"Authorization": f"Bearer {options.token}"}
     )
     try:
         with urllib.request.urlopen(request, timeout=2) as answer:
-            return sum(node["state"] == "online" for node in json.load(answer)["nodes"])
+            return list(json.load(answer)["nodes"])
     except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError):
-        return 0
+        return []
 
 
-def wait_until_ready(options: Options, running: Processes) -> None:
-    """Wait until the page answers and both nodes are online; raise DemoError."""
+class Cameras:
+    """What the terminal is told of the cameras: each change, once."""
+
+    def __init__(self) -> None:
+        self._told: dict[tuple[str, str], str] = {}
+
+    def tell(self, nodes: list[dict[str, Any]]) -> None:
+        """Print what has changed since the last call; a camera that was well from the start is not told."""
+        for node in nodes:
+            for camera in node["cameras"]:
+                key, reason = (node["node"], camera["camera"]), camera["reason"]
+                said = f"{camera['state']}: {reason}" if reason else camera["state"]
+                if camera["state"] == "ok":
+                    said = "ok"
+                if said != self._told.get(key, "ok"):
+                    print(f"demo: {node['node']} {camera['camera']} is {said}", file=sys.stderr, flush=True)
+                self._told[key] = said
+
+
+def wait_until_ready(options: Options, running: Processes) -> list[dict[str, Any]]:
+    """Wait until both nodes are online and their cameras had time to open; return them, raise DemoError."""
     deadline = time.monotonic() + READY_SECONDS
-    while online(options) < len(NODES):
+    opened = float("inf")
+    while True:
+        nodes = fleet(options)
+        if sum(node["state"] == "online" for node in nodes) == len(NODES):
+            opened = min(opened, time.monotonic() + OPEN_SECONDS)
+            absent = any(camera["state"] == "absent" for node in nodes for camera in node["cameras"])
+            if not absent or time.monotonic() > opened:
+                return nodes
         running.check()
         if time.monotonic() > deadline:
             raise DemoError(
@@ -259,11 +289,15 @@ def run(options: Options) -> None:
             config = agent_toml(options.folder, node, stack.mqtt_url, camera_table(options, source))
             running.start(node, "agent", "run", "--config", str(config))
         describe(options, stack, running)
-        wait_until_ready(options, running)
+        cameras = Cameras()
+        cameras.tell(wait_until_ready(options, running))
+        if options.model in ("mask", "mask-int8"):
+            print(f"demo: {RESEARCH}", file=sys.stderr, flush=True)
         print(f"ready http://127.0.0.1:{options.port}/#token={options.token}", flush=True)
         while True:
             running.check()
-            time.sleep(0.5)
+            cameras.tell(fleet(options))
+            time.sleep(LOOK_SECONDS)
 
 
 def stop(signum: int, frame: FrameType | None) -> None:

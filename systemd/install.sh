@@ -16,7 +16,7 @@ usage: sudo systemd/install.sh [--join URL --node NAME --code CODE --fingerprint
   --code CODE        the one-time code; - reads it from standard input
   --fingerprint FP   SHA-256 of the centre's authority
   --source SOURCE    the first camera: 0, /dev/video0, rtsp://..., a file (default: 0); kept out of a config that exists
-  --model MODEL      traffic, mask or an .onnx file (default: mask for a webcam, else traffic)
+  --model MODEL      traffic, mask, mask-free or an .onnx file (default: traffic)
   --from PATH        a clone, a wheel or an sdist (default: the clone that this script lies in)
   --wheels DIR       take every package from this folder, none from the network
   --uninstall        remove the agent; config and data stay
@@ -163,12 +163,7 @@ first_config() {
         return
     fi
     source=${source:-0}
-    if [ -z "$model" ]; then
-        case $source in
-            [0-9] | [0-9][0-9] | /dev/*) model=mask ;;
-            *) model=traffic ;;
-        esac
-    fi
+    model=${model:-traffic}
     name=${node:-$(uname -n | cut -d. -f1 | tr 'A-Z_' 'a-z-' | tr -cd 'a-z0-9-' | sed 's/^-*//' | cut -c1-28)}
     [ "${#name}" -ge 3 ] || name=box-$name
     (
@@ -190,6 +185,10 @@ TOML
     chown root:gb-agent "$etc/agent.toml.first"
     chmod 0640 "$etc/agent.toml.first"
     mv "$etc/agent.toml.first" "$etc/agent.toml"
+    say "camera cam0: source $source, model $model. After a change of $etc/agent.toml: sudo systemctl reload gb-agent"
+    case $model in
+        mask | mask-int8) say "the weights of $model are for research use; mask-free may be used for anything" ;;
+    esac
 }
 
 join_centre() {

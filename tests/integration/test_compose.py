@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -85,10 +86,10 @@ def test_each_service_sees_its_own_folder_only(services: dict[str, Any]) -> None
 
 
 def test_services_wait_for_what_they_need_and_say_how_they_are(services: dict[str, Any]) -> None:
-    """Nothing starts before its secrets exist; broker, database and aggregator have health checks."""
+    """Nothing starts before its secrets exist; each service that runs on has a health check."""
     for name in ("mongodb", "mosquitto"):
         assert services[name]["depends_on"]["init"]["condition"] == "service_completed_successfully"
-    for name in ("mongodb", "mosquitto", "aggregator"):
+    for name in ("mongodb", "mosquitto", "aggregator", "demo"):
         assert services[name]["healthcheck"]["test"]
     waits = {name: row["condition"] for name, row in services["aggregator"]["depends_on"].items()}
     assert waits == {"mongodb": "service_healthy", "mosquitto": "service_healthy"}
@@ -97,11 +98,20 @@ def test_services_wait_for_what_they_need_and_say_how_they_are(services: dict[st
 def test_the_images_use_known_bases_only() -> None:
     """Four base images, no frontend line, no digest."""
     used = set(re.findall(r"^    image: (\S+)", (ROOT / "docker-compose.yml").read_text(), re.M))
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    own = {f"gb-fleet-aggregator:{version}", f"gb-fleet-agent:{version}"}
+    assert own <= used, "an image has the version in its name, so that a new one is built"
     for file in ("aggregator/Dockerfile", "agent/Dockerfile"):
         text = (ROOT / file).read_text()
         assert "syntax=" not in text
         used |= set(re.findall(r"^FROM (\S+)", text, re.M))
-    assert used - {"gb-fleet-aggregator", "gb-fleet-agent"} == BASE_IMAGES
+    assert used - own == BASE_IMAGES
+
+
+def test_no_log_grows_without_an_end(services: dict[str, Any]) -> None:
+    """Each service's log is 30 MB at most: a removed box that knocks for ever fills no disk."""
+    for name, service in services.items():
+        assert service["logging"]["options"] == {"max-size": "10m", "max-file": "3"}, name
 
 
 def test_what_init_writes_for_the_containers_is_valid(tmp_path: Path) -> None:

@@ -12,8 +12,10 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+import cv2
+import numpy as np
 import pytest
 
 from deploy.stack import free_port
@@ -26,12 +28,12 @@ TOKEN = "a-token-of-the-test"
 class Demo:
     """A running demo and what its API says."""
 
-    def __init__(self, folder: Path, **parameters: str) -> None:
+    def __init__(self, folder: Path, errors: IO[str] | None = None, **parameters: str) -> None:
         self.folder, self.port = folder, free_port()
         env = os.environ | {"DIR": str(folder), "PORT": str(self.port), "TOKEN": TOKEN} | parameters
         self.process = subprocess.Popen(
             [sys.executable, "-m", "deploy.demo"], env=env, cwd=ROOT, stdout=subprocess.PIPE, text=True,
-            start_new_session=True,
+            stderr=errors, start_new_session=True,
         )  # fmt: skip
         assert self.process.stdout is not None
         self.ready = self.process.stdout.readline().strip()
@@ -128,6 +130,48 @@ def test_share_of_masks_is_on_the_page_when_a_slide_show_ends(data: Path, tmp_pa
     finally:
         demo.stop()
         demo.process.stdout.close()  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("nosuch.mp4", "demo-1 cam0 is absent: nosuch.mp4: no such file or folder; check the path"),
+        ("README.md", "demo-1 cam0 is absent: README.md"),
+        ("7", "demo-1 cam0 is absent: "),
+        ("rtsp://127.0.0.1:9/x", "demo-1 cam0 is absent: rtsp://127.0.0.1:9/x"),
+    ],
+)
+def test_a_wrong_source_is_told_in_the_terminal(tmp_path: Path, source: str, said: str) -> None:
+    """The reason stands in the terminal before the ready line, and the demo goes on."""
+    with (tmp_path / "said").open("w+") as errors:
+        demo = Demo(tmp_path / "demo", errors, SOURCE=source, MODEL="traffic")
+        try:
+            assert demo.ready.startswith("ready")
+            assert said in (tmp_path / "said").read_text()
+        finally:
+            assert demo.stop() == 0
+            demo.process.stdout.close()  # type: ignore[union-attr]
+
+
+def test_what_changes_later_is_told_too(tmp_path: Path) -> None:
+    """A file that comes after the start is told as ok, and its end as ended; nothing is told twice."""
+    film = tmp_path / "film.avi"
+    writer = cv2.VideoWriter(str(tmp_path / "made.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 10, (320, 180))
+    for shade in range(60):
+        writer.write(np.full((180, 320, 3), shade * 4, np.uint8))
+    writer.release()
+    with (tmp_path / "said").open("w+") as errors:
+        demo = Demo(tmp_path / "demo", errors, SOURCE=str(film), MODEL="traffic")
+        try:
+            (tmp_path / "made.avi").rename(film)
+            demo.until(lambda: "is ended" in (tmp_path / "said").read_text(), 60)
+            told = [row for row in (tmp_path / "said").read_text().splitlines() if "demo-1" in row]
+            assert "absent" in told[0]
+            assert told[-1].startswith(f"demo: demo-1 cam0 is ended: {film}")
+            assert len(told) == len(set(told)) <= 4
+        finally:
+            demo.stop()
+            demo.process.stdout.close()  # type: ignore[union-attr]
 
 
 def test_interrupt_ends_everything(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from agent import config as agent_config
 from agent import wire
 from agent.broker import Broker, BrokerError, Client, Message, connect
 from agent.enrol import EnrolError, fetch_authority, join_centre
-from aggregator import certificates, enrol, rights
+from aggregator import addresses, certificates, enrol, rights
 from aggregator.config import Config, load
 from aggregator.init import CONTAINERS, DEMO_NODE, InitError, here, prepare
 from deploy.stack import Service, find_mongod, find_mosquitto, free_port
@@ -328,7 +328,7 @@ def test_a_second_init_changes_nothing_and_a_new_name_only_the_certificate(
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
     prepare(tmp_path, ["other.example, 10.1.2.3"], place)
     changed = {path.name for path, old in before.items() if path.read_bytes() != old}
-    assert changed == {"server.crt", "server.key", "address"}
+    assert changed == {"server.crt", "server.key", "address", "hosts"}
     assert (tmp_path / "centre" / "address").read_text() == "other.example"
     monkeypatch.setattr(certificates, "_RENEW_DAYS", 20 * 365)
     prepare(tmp_path, (), place)
@@ -336,6 +336,19 @@ def test_a_second_init_changes_nothing_and_a_new_name_only_the_certificate(
     assert {"centre.example", "other.example", "10.1.2.3"} < served
     with pytest.raises(InitError, match="no host name"):
         prepare(tmp_path, ["grüße"], place)
+
+
+def test_the_name_that_was_given_is_kept(tmp_path: Path) -> None:
+    """A later run without a name keeps the one that was given; a change is told; "auto" goes back."""
+    place, file = here(tmp_path, 8883), tmp_path / "centre" / "address"
+    assert prepare(tmp_path, ["centre.example"], place) == "boxes reach this centre at centre.example"
+    assert prepare(tmp_path, [""], place) == "boxes reach this centre at centre.example"
+    assert file.read_text() == "centre.example"
+    said = prepare(tmp_path, ["10.1.2.3"], place)
+    assert "at 10.1.2.3; before it was centre.example" in said
+    assert prepare(tmp_path, (), place).endswith("at 10.1.2.3")
+    assert "before it was 10.1.2.3" in prepare(tmp_path, ["auto"], place)
+    assert file.read_text() == addresses.own()[0]
 
 
 def test_nobody_else_can_read_what_is_made(tmp_path: Path) -> None:

@@ -39,45 +39,39 @@ async def store_events(store: Store, node: str, epoch: int, seq: int, events: li
     await store.mark_stored([claim.id])
 
 
-async def test_details_expire_by_the_servers_clock(stack: Stack) -> None:
-    """Every collection of facts has its time to live on `stored_at`; a box's own clock expires nothing."""
+KEPT_DAYS = {
+    "events": 1, "resources": 1, "quarantine": 1, "conflicts": 1,
+    "tallies": 2, "losses": 2, "counts": 2, "batches": 3,
+}  # fmt: skip
+
+
+async def test_details_expire_by_the_centres_clock(stack: Stack) -> None:
+    """Every collection is kept its days by `stored_at`; a box's own clock and the database expire nothing."""
     async with connect(stack.mongodb_uri, "store_ttl", detail_days=1, tally_days=2, batch_days=3) as store:
-        found = {}
-        for name in (
-            "events",
-            "resources",
-            "quarantine",
-            "conflicts",
-            "tallies",
-            "losses",
-            "counts",
-            "batches",
-        ):
+        for name in KEPT_DAYS:
             indexes = await store._database[name].index_information()
-            (index,) = [one for one in indexes.values() if "expireAfterSeconds" in one]
-            assert index["key"] == [("stored_at", 1)]
-            found[name] = index["expireAfterSeconds"] // 86_400
-        assert found == {
-            "events": 1, "resources": 1, "quarantine": 1, "conflicts": 1,
-            "tallies": 2, "losses": 2, "counts": 2, "batches": 3,
-        }  # fmt: skip
-        old = now() - timedelta(days=2)
-        await store.insert("events", [documents.encode("ttl-1", "ttl-1:1:1:0", crossing(1), old)])
+            assert indexes["stored_at_1"].get("expireAfterSeconds", 2**31 - 1) == 2**31 - 1
+        moment = now()
+        for name, days in KEPT_DAYS.items():
+            ages = {"old": days + 0.01, "young": days - 0.01}
+            rows = [{"_id": key, "stored_at": moment - timedelta(days=age)} for key, age in ages.items()]
+            await store._database[name].insert_many(rows)
         await store.insert("events", [documents.encode("ttl-1", "ttl-1:1:1:1", crossing(2, at=1000), now())])
-        for _ in range(200):
-            left = [row["_id"] async for row in store._database.events.find()]
-            if len(left) == 1:
-                break
-            await asyncio.sleep(0.1)
-        assert left == ["ttl-1:1:1:1"]
+        assert await store.retention.expire(int(moment.timestamp() * 1000)) == len(KEPT_DAYS)
+        for name in KEPT_DAYS:
+            left = {row["_id"] async for row in store._database[name].find()}
+            assert left == {"young", *(["ttl-1:1:1:1"] if name == "events" else [])}
 
 
-async def test_retention_can_be_changed(stack: Stack) -> None:
-    """Other days in the config change the indexes that are there."""
-    for days in (5, 9):
-        async with connect(stack.mongodb_uri, "store_days", detail_days=days) as store:
-            index = (await store._database.events.index_information())["stored_at_1"]
-            assert index["expireAfterSeconds"] == days * 86_400
+async def test_the_database_of_an_earlier_version_deletes_no_more(stack: Stack) -> None:
+    """Where an earlier version had the database delete by itself, that ends; the days can be changed."""
+    async with connect(stack.mongodb_uri, "store_days") as store:
+        await store._database.events.drop_index("stored_at_1")
+        await store._database.events.create_index("stored_at", expireAfterSeconds=30 * 86_400)
+    async with connect(stack.mongodb_uri, "store_days", detail_days=9) as store:
+        index = (await store._database.events.index_information())["stored_at_1"]
+        assert index["expireAfterSeconds"] == 2**31 - 1
+        assert store.retention.days["events"] == 9
 
 
 async def test_newer_schema_is_refused(stack: Stack) -> None:

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from aggregator.calendar import bucket_start, day_start, parse_moment
+from aggregator.calendar import MomentError, bucket_start, day_start, parse_moment
 
 BERLIN = ZoneInfo("Europe/Berlin")
 HOUR = 3_600_000
@@ -56,3 +56,37 @@ def test_moments_as_numbers_and_iso() -> None:
     assert parse_moment("2026-06-01T12:00Z", BERLIN) == ms("2026-06-01T12:00+00:00")
     with pytest.raises(ValueError, match="yesterday"):
         parse_moment("yesterday", BERLIN)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("1700000000", "as seconds it is 1700000000000, or 2023-11-14T22:13:20Z"),
+        ("1700000000.25", "as seconds it is 1700000000000"),
+        ("1700000000123456", "as microseconds it is 1700000000123"),
+        ("1700000000123456789", "as nanoseconds it is 1700000000123"),
+        ("20261128", "write the day 2026-11-28"),
+        ("202611281200", "13 digits"),
+        ("20261128120000", "13 digits"),
+        ("-1700000000000", "13 digits"),
+        ("2026-11-28T10:00:00 01:00", "write 2026-11-28T10:00:00%2B01:00"),
+        ("2026-11-28T10:00 0100", "write 2026-11-28T10:00%2B0100"),
+        ("2026-11-28 10:00:00.5 01", "write 2026-11-28 10:00:00.5%2B01"),
+        ("20261128T1000 01:00", "%2B01:00"),
+        ("now", "Unix milliseconds or ISO 8601, not 'now'"),
+        ("\uff11\uff17" + "\uff10" * 11, "ISO 8601"),
+    ],
+)
+def test_what_would_find_nothing_is_refused_with_what_to_write(text: str, says: str) -> None:
+    """Seconds, other units, bare days and a lost plus are named, with the right form of the same moment."""
+    with pytest.raises(MomentError) as refused:
+        parse_moment(text, BERLIN)
+    assert says in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_space_is_not_always_a_lost_plus() -> None:
+    """A day and a time with a space between them are ISO 8601 as people write it; 0 is the beginning."""
+    assert parse_moment("2026-06-01 12:00", BERLIN) == ms("2026-06-01T12:00+02:00")
+    assert parse_moment("2026-06-01 12:00:00+01:00", BERLIN) == ms("2026-06-01T12:00+01:00")
+    assert parse_moment("0", BERLIN) == 0

@@ -1,4 +1,5 @@
 // Requests to /api/v1. Every failure is an ApiError whose message can be shown as it is.
+import { HOME } from "./home";
 import type {
   Anchor,
   Bucket,
@@ -17,7 +18,7 @@ import type {
   ZoneRow,
 } from "./types";
 
-export const ROOT = "/api/v1";
+export const ROOT = `${HOME}api/v1`;
 
 export class ApiError extends Error {
   constructor(
@@ -97,7 +98,7 @@ const drawn = (name: string, cam: string, what: Drawn): string =>
 
 export const api = {
   login: (secret: { token: string } | { user: string; password: string }) =>
-    request<{ role: string }>("POST", "/login", secret),
+    request<{ role: string }>("POST", "/login", { ...secret, path: HOME }),
   logout: () => request<unknown>("POST", "/logout", {}),
   me: () => request<Me>("GET", "/me"),
   fleet: () => request<Fleet>("GET", "/fleet"),

@@ -4,6 +4,7 @@ import { api, type ApiError } from "./api";
 import { useCell } from "./cell";
 import { FleetPage } from "./fleet-page";
 import { span } from "./format";
+import { HOME } from "./home";
 import { LoginForm } from "./login";
 import { NodePage } from "./node-page";
 import { follow, route } from "./router";
@@ -77,8 +78,8 @@ function Bar() {
       );
   return (
     <header class="topbar">
-      <a class="brand" href="/">
-        <img src="/icon.svg" width="24" height="24" alt="" />
+      <a class="brand" href={HOME}>
+        <img src={`${HOME}icon.svg`} width="24" height="24" alt="" />
         GB-Fleet
       </a>
       <span class="grow" />

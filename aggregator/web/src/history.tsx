@@ -3,7 +3,7 @@ import { useEffect, useMemo, useState } from "preact/hooks";
 import type { Range } from "./api";
 import { Cell, useCell } from "./cell";
 import { Clock } from "./format";
-import { login, onFact, returns, serverNow } from "./session";
+import { firstSeen, login, onFact, returns, serverNow } from "./session";
 import { bucketStarts, slots, type Slot } from "./slots";
 import type { Bucket, CountRow, TallyRow } from "./types";
 
@@ -77,6 +77,8 @@ export interface Loaded<T> {
   rows: T;
   range: Range & { to: number };
   view: View;
+  /** Since when the camera is there. */
+  first: number;
 }
 
 interface Question<T> {
@@ -110,7 +112,7 @@ export function useHistory<T>({ node, camera, asked = "", facts, read }: Questio
       const range = { from: Math.floor((to - chosen.reach - chosen.step) / 60_000) * 60_000, to };
       try {
         const rows = await read(chosen.bucket, range);
-        if (!gone) setLoaded({ rows, range, view: chosen });
+        if (!gone) setLoaded({ rows, range, view: chosen, first: firstSeen(node, camera) });
       } catch {
         // The banner says when the centre is away; the charts keep what they have until the next try.
       }
@@ -131,11 +133,11 @@ export function useHistory<T>({ node, camera, asked = "", facts, read }: Questio
 
 /** The slots that a chart shows, none of them cut: those that the rows name, and equal steps between. */
 export function slotsOf(
-  { range, view: { step } }: Loaded<unknown>,
+  { range, view: { step }, first }: Loaded<unknown>,
   counts: CountRow[],
   tallies: TallyRow[],
 ): Slot[] {
   const known = [...new Set([...counts, ...tallies].map((row) => row.start))];
   const starts = bucketStarts(known, range.from, range.to, step).filter((start) => start >= range.from);
-  return slots(counts, tallies, starts, step, range.to);
+  return slots(counts, tallies, starts, step, range.to, first);
 }

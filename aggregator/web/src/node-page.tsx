@@ -10,6 +10,7 @@ import { Lines, Shapes } from "./drawn";
 import { EventList } from "./event-list";
 import { NONE, rate, span } from "./format";
 import { useHistory } from "./history";
+import { HOME } from "./home";
 import { Objects } from "./objects";
 import { Age, CameraBadge, isFresh, NodeBadge, Warnings } from "./parts";
 import { Picture } from "./picture";
@@ -221,7 +222,7 @@ export function NodePage({ node: name, camera: wanted }: { node: string; camera:
   return (
     <div class={node && !isFresh(node) ? "node-page old" : "node-page"}>
       <header class="node-head">
-        <a class="back" href="/">
+        <a class="back" href={HOME}>
           ← Fleet
         </a>
         <div class="row wrap">

@@ -1,10 +1,12 @@
-// Two pages: "/" is the fleet, "/nodes/NAME?camera=CAM" one node.
+// Two pages: "" is the fleet, "nodes/NAME?camera=CAM" one node; both below the folder where a proxy put them.
 import { Cell } from "./cell";
+import { HOME } from "./home";
 
 export type Route = { page: "fleet" } | { page: "node"; node: string; camera: string | null };
 
 function read(): Route {
-  const match = /^\/nodes\/([^/]+)\/?$/.exec(location.pathname);
+  const path = location.pathname.startsWith(HOME) ? location.pathname.slice(HOME.length) : "";
+  const match = /^nodes\/([^/]+)\/?$/.exec(path);
   if (!match) return { page: "fleet" };
   return {
     page: "node",
@@ -18,7 +20,7 @@ export const route = new Cell<Route>(read());
 window.addEventListener("popstate", () => route.set(read()));
 
 export function nodeHref(node: string, camera?: string): string {
-  const path = `/nodes/${encodeURIComponent(node)}`;
+  const path = `${HOME}nodes/${encodeURIComponent(node)}`;
   return camera ? `${path}?camera=${encodeURIComponent(camera)}` : path;
 }
 

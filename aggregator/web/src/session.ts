@@ -56,6 +56,18 @@ function putNode(entry: NodeEntry): void {
   nodes.set(new Map(nodes.value ?? []).set(entry.node, entry));
 }
 
+/** Since when a camera is there, in Unix ms; 0 where that is not known. */
+export function firstSeen(node: string, camera: string): number {
+  const found = nodes.value?.get(node)?.cameras.find((one) => one.camera === camera);
+  return found?.first_seen ?? 0;
+}
+
+function dropNode(node: string): void {
+  const left = new Map(nodes.value ?? []);
+  left.delete(node);
+  nodes.set(left);
+}
+
 function putConfig(node: string, config: NodeConfig): void {
   configs.set(new Map(configs.value).set(node, config));
 }
@@ -113,6 +125,7 @@ export function loggedOut(): void {
 function take(name: string, data: string): void {
   const value: unknown = JSON.parse(data);
   if (name === "node") putNode(value as NodeEntry);
+  else if (name === "gone") dropNode((value as { node: string }).node);
   else if (name === "centre") trouble.set((value as Health).reasons[0] ?? "");
   else if (name === "live") for (const reader of frames) reader(value as LiveFrame);
   else if (name === "fact") for (const reader of facts) reader(value as Fact);

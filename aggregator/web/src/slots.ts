@@ -22,13 +22,15 @@ export interface Slot {
   due: number;
 }
 
-/** Lay counts and tallies on one row of equal slots; a slot that nobody reported is unwatched. */
+/** Lay counts and tallies on one row of equal slots; a slot that nobody reported is unwatched, unless it
+ *  lies before the camera was there (`first`). */
 export function slots(
   counts: CountRow[],
   tallies: TallyRow[],
   starts: number[],
   step: number,
   now: number,
+  first = 0,
 ): Slot[] {
   const made = starts.map((start): Slot => ({
     start,
@@ -59,12 +61,13 @@ export function slots(
       slot.blind[why] = (slot.blind[why] ?? 0) + seconds;
   }
   for (const slot of made) {
-    const known = (Math.min(slot.end, now - LATE_MS) - slot.start) / 1000;
+    const begun = Math.max(slot.start, first);
+    const known = (Math.min(slot.end, now - LATE_MS) - begun) / 1000;
     const blind = Object.values(slot.blind).reduce((sum, seconds) => sum + seconds, 0);
     slot.due = Math.min(Math.max(known, slot.watched + blind), (slot.end - slot.start) / 1000);
     slot.unwatched = slot.due > 0 ? Math.max(0, 1 - slot.watched / slot.due) : 0;
     const silent = slot.watched === 0 && blind === 0;
-    if (silent && known > 0) slot.unseen = [[slot.start, slot.start + known * 1000]];
+    if (silent && known > 0) slot.unseen = [[begun, begun + known * 1000]];
   }
   return made;
 }

@@ -21,6 +21,10 @@ export interface CameraEntry {
   preview?: boolean;
   objects_today?: Record<string, number>;
   p95_ms?: number | null;
+  /** As it was when the node was last heard. */
+  last_known?: boolean;
+  /** When it was first told of. */
+  first_seen?: number | null;
 }
 
 export interface CountToday {

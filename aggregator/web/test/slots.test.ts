@@ -97,3 +97,17 @@ test("rates compare a bucket that was half blind with one that was not", () => {
   const [half] = slots([crossing(start, "AB", 20)], [tally(start, 1800)], [start], HOUR, NOW);
   assert.equal(perHour(half!.AB, half!), 40);
 });
+
+test("time before a camera was there is not time that nobody watched", () => {
+  const start = Math.floor((NOW - 5 * HOUR) / HOUR) * HOUR;
+  const first = start + HOUR + HOUR / 2;
+  const made = slots([], [], [start, start + HOUR, start + 2 * HOUR], HOUR, NOW, first);
+  assert.deepEqual(
+    made.map((slot) => [slot.unseen, slot.due]),
+    [
+      [[], 0],
+      [[[first, start + 2 * HOUR]], 1800],
+      [[[start + 2 * HOUR, start + 3 * HOUR]], 3600],
+    ],
+  );
+});
