@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import logging
+import os
 import signal
 import sys
 import time
@@ -19,6 +20,7 @@ from agent import config as configuration
 from agent import inquiry
 from agent.config import CameraConfig, Config, ConfigError
 from agent.spoolfile import SpoolError, read_status
+from agent.watchdog import notify
 
 DEFAULT_CONFIG = Path("/etc/gb-agent/agent.toml")
 _EPOCHS = 5  # a start each; `status --json` tells all of them
@@ -28,7 +30,12 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; return the exit code (0 stopped as asked, 1 failed, 2 bad config or arguments)."""
     options = parser().parse_args(arguments)
     try:
-        return int(options.command(options))
+        code = int(options.command(options))
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # whoever read what is printed has gone, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except ConfigError as error:
         print(f"gb-agent: {error}", file=sys.stderr)
         return 2
@@ -50,6 +57,7 @@ def parser() -> argparse.ArgumentParser:
         return sub
 
     add("run", run, "Watch the cameras, count, and send the facts. Ends on SIGTERM with nothing lost.")
+    add("reload", apply, "Look at the changed config, and let the agent take it. `systemctl reload` runs it.")
     add("check", check, "Try the config, each camera, each model and the broker; say in words what is wrong.")
     status = add(
         "status", show_status, "Show whether it is connected, what waits, and what the centre has confirmed."
@@ -77,26 +85,53 @@ def _count(text: str) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Run the node until SIGTERM or SIGINT."""
-    from agent import node
+    from agent import node, reload
 
     logging.basicConfig(format="%(levelname)s %(message)s", level=logging.INFO, stream=sys.stderr)
     config = configuration.load(options.config)
     try:
-        asyncio.run(_until_signal(config))
+        anew = asyncio.run(_until_signal(config, options.config))
     except node.NodeError as error:
         print(f"gb-agent: {error}", file=sys.stderr)
         return 1
+    if anew:
+        reload.begin_anew()
     return 0
 
 
-async def _until_signal(config: Config) -> None:
-    """Run the node; SIGTERM and SIGINT ask it to stop."""
+async def _until_signal(config: Config, path: Path) -> bool:
+    """Run the node; SIGTERM and SIGINT ask it to stop, SIGHUP to begin anew. Return True for the latter."""
     from agent import node
+    from agent.reload import Reload
 
-    stop = asyncio.Event()
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    reload = Reload(path, stop)
+
+    def end() -> None:
+        reload.wanted = False
+        notify("STOPPING=1")
+        stop.set()
+
     for each in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(each, stop.set)
+        loop.add_signal_handler(each, end)
+    loop.add_signal_handler(signal.SIGHUP, reload.ask)
     await node.run(config, stop)
+    return reload.wanted
+
+
+def apply(options: argparse.Namespace) -> int:
+    """Try the config as a start would, then tell the agent that runs as this service's main process."""
+    from agent.reload import refusal
+
+    if why := refusal(options.config):
+        print(f"gb-agent: not taken, the agent goes on as it was: {why}", file=sys.stderr)
+        return 2
+    process = os.environ.get("MAINPID", "")
+    if not process.isdecimal():
+        print("ok    the config can be taken. To take it: sudo systemctl reload gb-agent")
+        return 0
+    os.kill(int(process), signal.SIGHUP)
+    return 0
 
 
 def check(options: argparse.Namespace) -> int:
@@ -106,7 +141,21 @@ def check(options: argparse.Namespace) -> int:
     results = [_check_state_dir(config), asyncio.run(_check_broker(config))]
     for name, camera in config.camera.items():
         results += [_check_model(name, camera), _check_camera(name, camera)]
+    if _runs(config):
+        print(
+            "note  the agent has the config of its last start; sudo systemctl reload gb-agent takes this one"
+        )
     return 0 if all(results) else 1
+
+
+def _runs(config: Config) -> bool:
+    """Tell whether an agent works in this state folder; not if this user may not look."""
+    from agent.spoolfile import in_use
+
+    try:
+        return in_use(config.spool_path)
+    except OSError:
+        return False
 
 
 def _say(good: bool, text: str) -> bool:

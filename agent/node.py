@@ -164,7 +164,6 @@ class Node:
             try:
                 await self._watch_cameras(delivery, stop)
             finally:
-                notify("STOPPING=1")
                 delivery.stop()
 
     async def _watch_cameras(self, delivery: Delivery, stop: asyncio.Event) -> None:

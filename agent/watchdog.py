@@ -54,7 +54,10 @@ class Watchdog:
 
     async def run(self) -> None:
         """Ping for ever, several times in each `WATCHDOG_USEC`."""
-        interval = int(os.environ.get("WATCHDOG_USEC", "30000000")) / 1e6 / 4
+        limit = os.environ.get("WATCHDOG_USEC", "")
+        interval = int(limit or "30000000") / 1e6 / 4
+        if limit:
+            notify(f"WATCHDOG_USEC={limit}")  # a reload that has just ended had asked for more
         while True:
             blocked = self.blocked()
             notify(f"STATUS=blocked: {', '.join(blocked)}" if blocked else "WATCHDOG=1")

@@ -208,9 +208,10 @@ async def take_out(config: Config, node: str) -> None:
     print(f"{node} is removed; what it sent stays stored")
 
 
-def _arguments(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="gb-aggregator", description="The centre of a GB-Fleet.")
-    verbs = parser.add_subparsers(dest="verb", required=True)
+def parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    top = argparse.ArgumentParser(prog="gb-aggregator", description="The centre of a GB-Fleet.")
+    verbs = top.add_subparsers(dest="verb", required=True)
     config = argparse.ArgumentParser(add_help=False)
     config.add_argument("--config", type=Path, default=Path("aggregator.toml"), metavar="FILE")
     verbs.add_parser("run", parents=[config], help="take events, keep them, serve the page")
@@ -239,7 +240,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
         "--host", action="append", default=[], help="how boxes reach this centre; kept; auto: forget it"
     )
     init.add_argument("--containers", action="store_true", help="for docker-compose.yml: its paths and users")
-    return parser.parse_args(argv)
+    return top
 
 
 def _work(arguments: argparse.Namespace) -> Coroutine[Any, Any, None] | None:
@@ -290,7 +291,7 @@ def _set(path: Path, key: str, value: str | None) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Run the command; return its exit code."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    arguments = _arguments(argv)
+    arguments = parser().parse_args(argv)
     try:
         work = _work(arguments)
         if work is not None:

@@ -95,7 +95,7 @@ async def counts(store: Store, node: str, camera: str, line: str, window: Window
         times[1] += sum(slot["x"].values()) / 1000
     rows = []
     for key, count in sorted(counted.items()):
-        watched, blind = seen.get(key[:2], (0.0, 0.0))
+        watched, blind = (round(seconds, 3) for seconds in seen.get(key[:2], (0.0, 0.0)))
         rate = round(count * 3600 / watched, 3) if watched else None
         rows.append(answers.CountRow(*key, count, watched, blind, rate))
     return rows
@@ -152,6 +152,9 @@ async def tallies(store: Store, node: str, camera: str, window: Window) -> list[
             found = rows.get((window.start(begin), name))
             if found is not None:
                 found.unseen.append((begin, end))
+    for row in rows.values():
+        row.watched_seconds = round(row.watched_seconds, 3)
+        row.blind = {reason: round(seconds, 3) for reason, seconds in row.blind.items()}
     return [rows[key] for key in sorted(rows)]
 
 

@@ -1,9 +1,9 @@
 """`make demo`: the whole product on this machine, with no Docker. Reads its parameters from the environment.
 
-What always holds: it says `ready ...` only once the page answers and both nodes are online. What is wrong with
-a camera is told on standard error before that, and whenever it changes. Ctrl-C ends everything, downstream
-last, with exit 0; if one of its processes ends by itself, it says which, shows the end of its log, ends the
-rest and exits 1.
+What always holds: it says `ready ...` only once the page answers and both nodes are online. What is wrong
+with a camera is told on standard error before that, and whenever it changes. Ctrl-C ends everything,
+downstream last, with exit 0; if one of its processes ends by itself, it says which, shows the end of its log,
+ends the rest and exits 1.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ def test_login_form_says_no_and_yes(browser: Browser, centre: Centre) -> None:
     page.goto(centre.url)
     page.get_by_label("Token").fill("wrong")
     page.get_by_role("button", name="Log in", exact=True).click()
-    expect(page.get_by_role("alert")).to_contain_text("not right")
+    expect(page.get_by_role("alert")).to_contain_text("is not this centre's token")
     page.get_by_label("Token").fill(centre.options.token)
     page.get_by_role("button", name="Log in", exact=True).click()
     expect(page.get_by_test_id("link")).to_have_text("Live")
@@ -277,12 +277,12 @@ def test_unseen_time_is_hatched_and_no_zero(page: Page, node: ScriptedNode) -> N
     )
     open_node(page, node)
     readout = page.get_by_test_id("counts-chart").get_by_test_id("readout")
-    expect(readout).to_contain_text("no word 20 min")
+    expect(readout).to_contain_text("nothing heard 20 min")
     assert page.evaluate(HATCHED, 0.5) > 20
     assert page.evaluate(HATCHED, 0.2) == 0
     over = page.get_by_test_id("counts-chart").locator(".u-over")
     over.hover(position={"x": (over.bounding_box() or {"width": 0.0})["width"] / 2, "y": 50})
-    expect(readout).to_contain_text("watched 0 of 60 s, blind: no word 60 s")
+    expect(readout).to_contain_text("watched 0 of 60 s, blind: nothing heard 60 s")
     page.get_by_test_id("per-hour").click()
     expect(page.get_by_test_id("per-hour")).to_have_attribute("aria-pressed", "true")
 

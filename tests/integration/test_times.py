@@ -79,3 +79,22 @@ async def test_the_sum_since_the_installation_is_one_question(stack: Stack, tabl
             assert [row["count"] for row in rows] == [3]
         said = await refusal(client, f"/nodes/{node.name}/{table}?bucket=all&from=2001-09-10")
         assert said == "from, to: at most 800 days by all"
+
+
+async def test_seconds_are_told_to_the_millisecond(stack: Stack) -> None:
+    """0.1 s and 0.2 s of watching are 0.3 s in every form, not 0.30000000000000004."""
+    async with scene(stack, "times-4") as (_, node, client):
+        at = now_ms() // DAY * DAY
+        tallies = [
+            wire.Tally(at + i * 60_000, "cam0", 100 * i, {"stalled": 100 * i}, [], {}, 9, 9, 0, 1, 1)
+            for i in (1, 2)
+        ]
+        await node.send(batch(7, 1, [*tallies, crossing(1, at + 60_000)]))
+        await until(lambda: node.acked)
+        for table in ("counts", "tallies"):
+            for form in ("csv", "jsonl", "json"):
+                path = f"{PREFIX}/nodes/times-4/{table}?bucket=day&format={form}"
+                async with client.get(path) as response:
+                    text = await response.text()
+                assert "0.3" in text
+                assert "0.30000" not in text, path

@@ -26,6 +26,7 @@ async def pings(watchdog: Watchdog, folder: Path, monkeypatch: pytest.MonkeyPatc
         with contextlib.suppress(BlockingIOError):
             while True:
                 heard.append(systemd.recv(200).decode())
+        assert heard.pop(0) == "WATCHDOG_USEC=40000", "its period is systemd's again after a reload"
         return heard
 
 

@@ -21,9 +21,11 @@ export function ConfigState({
   const applied = config.applied ?? 0;
   const waits = wanted > applied;
   let text =
-    wanted || applied ? `The node runs version ${applied}.` : "The node runs the settings of its own file.";
+    wanted || applied
+      ? `The node runs version ${applied}.`
+      : "Drawn in the node’s own agent.toml; nothing has been changed here yet.";
   if (config.error)
-    text = `The node refused version ${wanted}: ${config.error}. It goes on with ${applied ? `version ${applied}` : "the settings of its own file"}.`;
+    text = `The node refused version ${wanted}: ${config.error}. It goes on with ${applied ? `version ${applied}` : "what its own agent.toml says"}.`;
   else if (waits && node.state !== "online")
     text = `Version ${wanted} is saved. The node is ${node.state} and takes it when it is back.`;
   else if (waits) text = `Version ${wanted} is saved. The node still runs version ${applied}.`;

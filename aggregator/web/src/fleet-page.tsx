@@ -6,7 +6,7 @@ import { blindCameras, blindToday, byLine, urgency, worstFirst } from "./counts"
 import { bytes, count, percent, rate, span } from "./format";
 import { Age, CameraBadge, isFresh, LineCounts, NodeBadge, Warnings } from "./parts";
 import { nodeHref } from "./router";
-import { joinLine, link, nodes, trouble, watch } from "./session";
+import { joinLine, link, login, nodes, now, trouble, waiting, watch } from "./session";
 import type { CameraEntry, NodeEntry } from "./types";
 
 const SEARCH_FROM = 9;
@@ -119,7 +119,7 @@ function Summary({ all }: { all: NodeEntry[] }) {
       </div>
       <div>
         <dd>{count(crossings)}</dd>
-        <dt>crossings today</dt>
+        <dt title="How often an object went over a line, in either direction">crossings today</dt>
       </div>
     </dl>
   );
@@ -127,9 +127,11 @@ function Summary({ all }: { all: NodeEntry[] }) {
 
 function JoinLine({ empty }: { empty: boolean }) {
   const text = useCell(joinLine);
+  const who = useCell(login);
   const [copied, setCopied] = useState(false);
   const code = useRef<HTMLElement>(null);
-  if (!text) return null;
+  const may = typeof who === "object" && who.role === "admin";
+  if (!text || (!may && !empty)) return null;
   const copy = async () => {
     try {
       await navigator.clipboard.writeText(text);
@@ -153,14 +155,46 @@ function JoinLine({ empty }: { empty: boolean }) {
     return (
       <details class="join">
         <summary>Add a node</summary>
+        <p>Run this at the centre. It prints the one line to run on the machine with the camera.</p>
         {body}
       </details>
     );
   return (
     <section class="panel empty">
       <h2>No node has joined yet</h2>
-      <p>Run this at the centre. It prints the one line to run on the box.</p>
-      {body}
+      {may ? (
+        <>
+          <p>Run this at the centre. It prints the one line to run on the machine with the camera.</p>
+          {body}
+        </>
+      ) : (
+        <p>An administrator adds one.</p>
+      )}
+    </section>
+  );
+}
+
+/** Who was added and has not come: until then nothing else tells that the line still has to be run. */
+function WaitingNodes() {
+  const rows = useCell(waiting);
+  const at = useCell(now);
+  if (!rows.length) return null;
+  return (
+    <section class="panel waiting" data-testid="waiting">
+      <h2>{rows.length === 1 ? "A node has not joined yet" : "Nodes that have not joined yet"}</h2>
+      <ul>
+        {rows.map(({ node, until }) => (
+          <li key={node}>
+            <b>{node}</b>{" "}
+            {until > at
+              ? `waits: its line is good for ${span(until - at)}.`
+              : "did not come in time: its line is good no more."}{" "}
+            <span class="faint">
+              A new line: <code>gb-aggregator add-node {node} --again</code>
+            </span>
+          </li>
+        ))}
+      </ul>
     </section>
   );
 }
@@ -206,6 +240,7 @@ export function FleetPage() {
         )}
       </div>
       {all.length === 0 && <JoinLine empty />}
+      <WaitingNodes />
       <div class="cards">
         {shown.map((node) => (
           <NodeCard key={node.node} node={node} />

@@ -24,7 +24,7 @@ export interface View {
 export const VIEWS: [View, ...View[]] = [
   {
     bucket: "minute",
-    name: "Hour",
+    name: "Last hour",
     whole: "Last hour",
     reach: HOUR,
     step: 60_000,
@@ -33,7 +33,7 @@ export const VIEWS: [View, ...View[]] = [
   },
   {
     bucket: "hour",
-    name: "Day",
+    name: "24 hours",
     whole: "Last 24 hours",
     reach: 24 * HOUR,
     step: HOUR,
@@ -42,7 +42,7 @@ export const VIEWS: [View, ...View[]] = [
   },
   {
     bucket: "day",
-    name: "Month",
+    name: "30 days",
     whole: "Last 30 days",
     reach: 30 * 24 * HOUR,
     step: 24 * HOUR,

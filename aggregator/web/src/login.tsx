@@ -1,5 +1,5 @@
 import { useState } from "preact/hooks";
-import { api, ApiError } from "./api";
+import { api } from "./api";
 import { refresh, whoAmI } from "./session";
 
 export function LoginForm() {
@@ -22,8 +22,7 @@ export function LoginForm() {
       await whoAmI();
       await refresh();
     } catch (error) {
-      const refused = error instanceof ApiError && error.status === 401;
-      setProblem(refused ? "That was not right. Check it and try again." : String((error as Error).message));
+      setProblem(String((error as Error).message));
     } finally {
       setBusy(false);
     }
@@ -63,6 +62,10 @@ export function LoginForm() {
           </label>
         </>
       )}
+      <p class="hint">
+        {withToken ? "The administrator’s. At the centre this prints it:" : "At the centre this adds a user:"}{" "}
+        <code>{withToken ? "gb-aggregator token" : "gb-aggregator add-user NAME"}</code>
+      </p>
       <p class="problem" role="alert">
         {problem}
       </p>

@@ -57,7 +57,9 @@ function MaskShare({ camera }: { camera: CameraEntry }) {
 export function Objects({ camera }: { camera: CameraEntry }) {
   return (
     <section class="panel objects">
-      <h2>Objects today</h2>
+      <h2 title="Each vehicle, person or face that was followed, once, whether it crossed a line or not">
+        Objects today
+      </h2>
       <MaskShare camera={camera} />
       <Bars objects={camera.objects_today ?? {}} labels={camera.labels ?? []} />
     </section>

@@ -3,7 +3,7 @@
 import { api, ApiError } from "./api";
 import { Cell } from "./cell";
 import { Stream, type Link } from "./stream";
-import type { Fact, Health, LiveFrame, Me, NodeConfig, NodeEntry } from "./types";
+import type { Fact, Health, LiveFrame, Me, NodeConfig, NodeEntry, Waiting } from "./types";
 
 export type Login = Me | "unknown" | "out";
 
@@ -11,6 +11,8 @@ export const login = new Cell<Login>("unknown");
 export const nodes = new Cell<ReadonlyMap<string, NodeEntry> | null>(null);
 export const configs = new Cell<ReadonlyMap<string, NodeConfig>>(new Map());
 export const joinLine = new Cell("");
+/** Nodes that were added and have not come yet. */
+export const waiting = new Cell<readonly Waiting[]>([]);
 export const link = new Cell<Link>({ state: "opening", since: Date.now(), heard: Date.now() });
 /** What the centre says is wrong with itself; empty while all is well. */
 export const trouble = new Cell("");
@@ -105,6 +107,7 @@ export async function refresh(): Promise<void> {
     clockOffset = Math.round(fleet.at - (asked + Date.now()) / 2);
     now.set(serverNow());
     joinLine.set(fleet.join ?? "");
+    waiting.set(fleet.waiting ?? []);
     const newest = (entry: NodeEntry): NodeEntry =>
       ((told.get(entry.node) ?? 0) >= asked && nodes.value?.get(entry.node)) || entry;
     nodes.set(new Map(fleet.nodes.map((entry) => [entry.node, newest(entry)])));

@@ -146,7 +146,11 @@ export function ShareChart({ node, camera, known, loaded, tallies }: ShareProps)
     <ChartPanel
       testid="share"
       title={title}
-      note={states ? "with its 95 % interval" : "shares by label"}
+      note={
+        states
+          ? "of the faces that could be judged, with its 95 % interval"
+          : "each label’s share of all objects"
+      }
       loaded={loaded}
       chart={shown.chart}
       label={`${title} of ${camera} over time; hatched: time that nobody watched`}

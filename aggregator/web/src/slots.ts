@@ -98,7 +98,7 @@ export function watchedText(slot: Slot): string {
   const known = Object.values(slot.blind).reduce((sum, seconds) => sum + seconds, 0);
   const silent = slot.due - slot.watched - known;
   const why = Object.entries(slot.blind).filter(([, seconds]) => seconds >= unit / 2);
-  if (silent >= unit / 2) why.push(["no word", silent]);
+  if (silent >= unit / 2) why.push(["nothing heard", silent]);
   const reasons = why.map(([reason, seconds]) => `${reason} ${whole(seconds)} ${name}`).join(", ");
   return `watched ${whole(slot.watched)} of ${whole(slot.due)} ${name}${reasons ? `, blind: ${reasons}` : ""}`;
 }

@@ -51,10 +51,17 @@ export interface NodeEntry {
   warnings: string[];
 }
 
+/** A node that was added and has not come yet; its line is good until then. */
+export interface Waiting {
+  node: string;
+  until: number;
+}
+
 export interface Fleet {
   at: number;
   nodes: NodeEntry[];
   join?: string;
+  waiting?: Waiting[];
 }
 
 export interface Line {

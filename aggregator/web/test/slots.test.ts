@@ -80,7 +80,7 @@ test("what was seen is said in words, with every reason why the rest was not", (
   assert.equal(seen(42 * 60, { absent: 18 * 60 }), "watched 42 of 60 min, blind: absent 18 min");
   assert.equal(
     seen(30 * 60, { absent: 18 * 60 }),
-    "watched 30 of 60 min, blind: absent 18 min, no word 12 min",
+    "watched 30 of 60 min, blind: absent 18 min, nothing heard 12 min",
   );
   assert.equal(seen(3600, {}), "watched 60 of 60 min");
 });
