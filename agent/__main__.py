@@ -114,7 +114,8 @@ async def _until_signal(config: Config, path: Path) -> bool:
 
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, end)
-    loop.add_signal_handler(signal.SIGHUP, reload.ask)
+    hung_up = end if os.isatty(0) else reload.ask  # in a terminal it says that the terminal is gone
+    loop.add_signal_handler(signal.SIGHUP, hung_up)
     await node.run(config, stop)
     return reload.wanted
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 import sys
 import threading
 import time
@@ -71,6 +72,9 @@ class Reload:
 
 def begin_anew() -> NoReturn:
     """Replace this process by a fresh start of the same command."""
+    signal.signal(
+        signal.SIGHUP, signal.SIG_IGN
+    )  # until the fresh start listens; it reads the newest file anyway
     sys.stdout.flush()
     sys.stderr.flush()
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])

@@ -313,7 +313,7 @@ class LoginBody(Struct, forbid_unknown_fields=True):
     token: Annotated[str, Meta(max_length=512)] = ""
     user: Annotated[str, Meta(max_length=64)] = ""
     password: Annotated[str, Meta(max_length=512)] = ""
-    path: Annotated[str, Meta(max_length=200, pattern=r"^/([A-Za-z0-9._~%-]+/)*$")] = "/"
+    path: Annotated[str, Meta(max_length=200, pattern=r"^/([A-Za-z0-9._~%!$&'()*+=:@-]+/)*$")] = "/"
 
 
 class Role(Struct):

@@ -32,7 +32,7 @@ _FAILURES_OF_ALL = 100  # users behind one address together: a proxy may stand i
 _KEYS = 10_000
 _COOKIES = re.compile(rf"(?:^|;)\s*{COOKIE}=([^;\s]+)")
 _MOST_COOKIES = 4
-_WRONG_TOKEN = "That is not this centre's token; `gb-aggregator token` prints it"
+_WRONG_TOKEN = "That is not this centre's token"
 _WRONG_PASSWORD = "No user has that name and password"
 _READ_ONLY = ("GET", "HEAD", "OPTIONS")
 

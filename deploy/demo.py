@@ -9,7 +9,6 @@ ends the rest and exits 1.
 from __future__ import annotations
 
 import contextlib
-import http.client
 import json
 import os
 import secrets
@@ -20,8 +19,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +26,7 @@ from types import FrameType
 from typing import Any
 
 from agent.scene import DEFAULT_LINE
+from deploy.cameras import Cameras, fleet
 from deploy.stack import Stack, StackError, die_with_parent, free_port
 
 READY_SECONDS = 60.0
@@ -197,43 +195,12 @@ def processes(folder: Path) -> Iterator[Processes]:
         running.stop()
 
 
-def fleet(options: Options) -> list[dict[str, Any]]:
-    """Return the nodes as the centre shows them; none while it does not answer."""
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{options.port}/api/v1/fleet", headers={"Authorization": f"Bearer {options.token}"}
-    )
-    try:
-        with urllib.request.urlopen(request, timeout=2) as answer:
-            return list(json.load(answer)["nodes"])
-    except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError):
-        return []
-
-
-class Cameras:
-    """What the terminal is told of the cameras: each change, once."""
-
-    def __init__(self) -> None:
-        self._told: dict[tuple[str, str], str] = {}
-
-    def tell(self, nodes: list[dict[str, Any]]) -> None:
-        """Print what has changed since the last call; a camera that was well from the start is not told."""
-        for node in nodes:
-            for camera in node["cameras"]:
-                key, reason = (node["node"], camera["camera"]), camera["reason"]
-                said = f"{camera['state']}: {reason}" if reason else camera["state"]
-                if camera["state"] == "ok":
-                    said = "ok"
-                if said != self._told.get(key, "ok"):
-                    print(f"demo: {node['node']} {camera['camera']} is {said}", file=sys.stderr, flush=True)
-                self._told[key] = said
-
-
 def wait_until_ready(options: Options, running: Processes) -> list[dict[str, Any]]:
     """Wait until both nodes are online and their cameras had time to open; return them, raise DemoError."""
     deadline = time.monotonic() + READY_SECONDS
     opened = float("inf")
     while True:
-        nodes = fleet(options)
+        nodes = fleet(options.port, options.token)
         if sum(node["state"] == "online" for node in nodes) == len(NODES):
             opened = min(opened, time.monotonic() + OPEN_SECONDS)
             absent = any(camera["state"] == "absent" for node in nodes for camera in node["cameras"])
@@ -296,7 +263,7 @@ def run(options: Options) -> None:
         print(f"ready http://127.0.0.1:{options.port}/#token={options.token}", flush=True)
         while True:
             running.check()
-            cameras.tell(fleet(options))
+            cameras.tell(fleet(options.port, options.token))
             time.sleep(LOOK_SECONDS)
 
 

@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable
 
+import pymongo
 import pytest
 from playwright.sync_api import APIResponse, Browser, Locator, Page, Route, expect
 
@@ -316,7 +317,27 @@ def test_viewer_sees_and_cannot_change(browser: Browser, centre: Centre, node: S
     assert page.get_by_test_id("draw-line").count() == 0
     assert page.get_by_test_id("line-handle").count() == 0
     assert page.get_by_role("button", name="Delete line main").count() == 0
+    page.get_by_role("link", name="← Fleet").click()
+    expect(card(page, node)).to_be_visible()
+    assert page.get_by_text("Add a node").count() == 0
     context.close()
+
+
+def test_who_was_added_and_has_not_come_is_shown(page: Page, centre: Centre, node: ScriptedNode) -> None:
+    """A node that waits to join has its place on the page, with the command that prints its line again."""
+    node.camera()
+    expect(card(page, node)).to_be_visible()
+    expect(page.get_by_text("Add a node")).to_be_visible()
+    with pymongo.MongoClient(centre.stack.mongodb_uri) as client:
+        joins = client["gb_fleet"]["joins"]
+        joins.insert_one({"_id": "gate-70", "until": now_ms() + 30 * 60_000 + 30_000})
+        joins.insert_one({"_id": "gate-71", "until": now_ms() - 1000})
+        page.reload()
+        waiting = page.get_by_test_id("waiting")
+        expect(waiting).to_contain_text("gate-70 waits: its line is good for 30 min")
+        expect(waiting).to_contain_text("gate-71 did not come in time")
+        expect(waiting).to_contain_text("gb-aggregator add-node gate-71 --again")
+        joins.delete_many({})
 
 
 def test_log_out_ends_it(page: Page) -> None:
@@ -430,7 +451,7 @@ def test_hostile_text_is_only_text(page: Page, node: ScriptedNode) -> None:
     )
     expect(card(page, node)).to_contain_text(HOSTILE)
     open_node(page, node)
-    page.get_by_role("button", name="Box").click()
+    page.get_by_role("button", name="Node", exact=True).click()
     expect(page.get_by_test_id("events")).to_contain_text(HOSTILE)
     node.camera(labels=[HOSTILE, "car"])
     boxes = page.get_by_test_id("boxes")

@@ -139,6 +139,8 @@ def inside() -> int:
     start(10001, [*aggregator, "run"], "/centre")
     said["aggregator"] = healthy("aggregator", 10001)
     said["token"] = ask(10001, [*aggregator, "token"], "/centre").strip()
+    said["set"] = ask(10001, [*aggregator, "set", "site.timezone", "Europe/Berlin"], "/centre").strip()
+    said["new"] = ask(10001, [*aggregator, "token", "--new"], "/centre").strip()
     said["line"] = ask(10001, [*aggregator, "add-node", "gate-07"], "/centre").strip()
     start(10002, [sys.executable, "-m", "agent", "run"])
     said["demo"] = wait_for_demo(said["token"])

@@ -159,7 +159,7 @@ def readable_by_others(path: Path) -> bool:
 def test_the_services_run_as_their_users(tmp_path: Path) -> None:
     """With the file's own commands, users, capabilities, folders and health checks, all of it works together.
 
-    Init twice, mosquitto, mongod, aggregator, token, add-node, and the demo's box online through TLS.
+    Init twice, mosquitto, mongod, aggregator, token, a setting, add-node, and the demo's box through TLS.
     """
     view = tmp_path / "view"
     view.mkdir()
@@ -169,7 +169,9 @@ def test_the_services_run_as_their_users(tmp_path: Path) -> None:
     said = json.loads(done.stdout.splitlines()[-1])
     assert said["mosquitto"]
     assert said["aggregator"]
-    assert len(said["token"]) == 48
+    assert len(said["token"]) == len(said["new"]) == 48
+    assert said["token"] != said["new"]
+    assert said["set"] == 'site.timezone = "Europe/Berlin"'
     assert said["line"].startswith(
         "sudo systemd/install.sh --join mqtts://centre.example:8883 --node gate-07"
     )

@@ -43,6 +43,16 @@ echo "installed $?"
 echo "owners $(stat -c %U:%a /etc/gb-agent/secret /etc/gb-agent/agent.toml /var/lib/gb-agent | tr '\\n' ' ')"
 sleep 15
 echo "first $(show ActiveState) $(show NRestarts) $(show MainPID)"
+main=$(show MainPID)
+printf '\n[camera.cam1]\nsource = "scene:?seed=8"\nsauce = 1\n' >>/etc/gb-agent/agent.toml
+systemctl reload gb-agent 2>/dev/null
+echo "refused $? $(show ActiveState)"
+sed -i '/^sauce/d' /etc/gb-agent/agent.toml
+systemctl reload gb-agent
+echo "reloaded $?"
+sleep 20
+journalctl --no-pager -o cat -u gb-agent | grep -c 'watching cam0, cam1' | sed 's/^/both /'
+[ "$(show MainPID)" = "$main" ] && echo "process $(show ActiveState) $(show NRestarts)"
 kill -9 "$(show MainPID)"; sleep 4; wait_until_active
 echo "killed $(show ActiveState) $(show NRestarts)"
 kill -STOP "$(show MainPID)"; sleep 40; wait_until_active
@@ -141,6 +151,14 @@ def test_one_line_installs_joins_and_starts(log: dict[str, str]) -> None:
     assert log["installed"] == "0"
     assert log["owners"].split() == ["gb-agent:600", "root:640", "gb-agent:700"]
     assert log["first"].split()[:2] == ["active", "0"]
+
+
+def test_a_changed_config_is_taken_by_reload(log: dict[str, str]) -> None:
+    """A file that could not run is refused and stops nothing; a good one is taken by the same process."""
+    assert log["refused"] == "1 active"
+    assert log["reloaded"] == "0"
+    assert log["both"] == "1"
+    assert log["process"] == "active 0"
 
 
 def test_systemd_brings_it_back(log: dict[str, str]) -> None:

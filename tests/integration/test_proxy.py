@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,12 +13,13 @@ import msgspec
 import pytest
 from aiohttp import ClientSession, CookieJar
 
+from agent import wire
 from aggregator import auth
 from aggregator.api import PREFIX
 from deploy.stack import Service, Stack
 from tests.proxies import caddy, documented, nginx
 
-from .box import TOKEN, settings
+from .box import TOKEN, now_ms, settings, until
 from .box import centre as run_centre
 from .test_api import BEARER, Reader, scene, served
 
@@ -111,6 +113,22 @@ async def writes_and_streams(proxy: str, node: Any, path: str) -> None:
             assert response.cookies[auth.COOKIE]["path"] == path
         async with browser.get(f"{root}{PREFIX}/me") as response:
             assert response.status == 401
+
+
+async def test_pictures_are_not_held_back(stack: Stack, tmp_path: Path) -> None:
+    """A picture of a few bytes comes through nginx at once, though nginx gathers answers by itself."""
+    async with scene(stack, "proxy-7") as (running_centre, node, client):
+        await node.state(cameras=[wire.CameraReport("cam0", "ok", now_ms(), preview=True)])
+        await until(lambda: running_centre.fleet.state("proxy-7").cameras[0].preview)  # type: ignore[union-attr]
+        inside = f"location / {{ proxy_pass {str(client._base_url).rstrip('/')}; }}"
+        with running(nginx(tmp_path, inside)) as proxy:
+            url = f"{proxy}{PREFIX}/nodes/proxy-7/cameras/cam0/preview"
+            async with ClientSession(headers=BEARER) as browser, browser.get(url) as response:
+                await until(lambda: node.commands)
+                frame = wire.encode_live(wire.Live(now_ms(), "cam0", b"", b"\xff\xd8picture"))
+                await node.client.publish(wire.topic("proxy-7", "live"), frame, qos=0)
+                async with asyncio.timeout(5):
+                    assert b"image/jpeg" in await response.content.readuntil(b"picture")
 
 
 async def test_a_path_that_the_proxy_passes_on_unchanged(stack: Stack, tmp_path: Path) -> None:

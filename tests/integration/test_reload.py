@@ -35,7 +35,8 @@ class Unit:
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "agent", "run", "--config", str(config)],
-                cwd=ROOT, stdout=log, stderr=log, env=env, preexec_fn=die_with_parent,
+                cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env,
+                preexec_fn=die_with_parent,
             )  # fmt: skip
 
     def until(self, word: str) -> list[str]:
@@ -163,3 +164,22 @@ def test_a_reader_that_goes_is_no_traceback(config: Path) -> None:
     done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.stdout.startswith("ok    config")
     assert done.stderr == ""
+
+
+def test_a_terminal_that_is_closed_ends_it(config: Path) -> None:
+    """In a terminal SIGHUP says that nobody is there any more: the agent ends in order."""
+    owner, terminal = os.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "agent", "run", "--config", str(config)],
+        cwd=ROOT, stdin=terminal, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        preexec_fn=die_with_parent,
+    )  # fmt: skip
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "watching cam0" in line:
+            break
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(30) == 0
+    process.stderr.close()
+    for end in (owner, terminal):
+        os.close(end)

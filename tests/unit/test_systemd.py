@@ -83,6 +83,14 @@ def test_help_names_every_option() -> None:
         assert option in done.stdout
 
 
+def test_the_first_model_is_free_for_any_use() -> None:
+    """Who plugs in a webcam gets the traffic model; weights for research use come by name only, and told."""
+    assert "(default: traffic)" in run("--help").stdout
+    text = INSTALL.read_text()
+    assert re.findall(r"model=(\S*mask\S*)", text) == []
+    assert "mask | mask-int8) say" in text
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may install")
 def test_only_root_may_install() -> None:
     """Anybody else is told to use sudo."""

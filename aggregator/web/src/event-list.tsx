@@ -12,7 +12,7 @@ const MOST = 120;
 const KINDS: { name: string; types: string[] }[] = [
   { name: "Crossings", types: ["crossing"] },
   { name: "Objects", types: ["detection", "track", "stay"] },
-  { name: "Box", types: ["camera", "lost"] },
+  { name: "Node", types: ["camera", "lost"] },
 ];
 const ALL = KINDS.flatMap((kind) => kind.types);
 

@@ -178,7 +178,10 @@ function JoinLine({ empty }: { empty: boolean }) {
 function WaitingNodes() {
   const rows = useCell(waiting);
   const at = useCell(now);
+  const join = useCell(joinLine);
+  const who = useCell(login);
   if (!rows.length) return null;
+  const again = typeof who === "object" && who.role === "admin" && join.includes("add-node");
   return (
     <section class="panel waiting" data-testid="waiting">
       <h2>{rows.length === 1 ? "A node has not joined yet" : "Nodes that have not joined yet"}</h2>
@@ -189,9 +192,11 @@ function WaitingNodes() {
             {until > at
               ? `waits: its line is good for ${span(until - at)}.`
               : "did not come in time: its line is good no more."}{" "}
-            <span class="faint">
-              A new line: <code>gb-aggregator add-node {node} --again</code>
-            </span>
+            {again && (
+              <span class="faint">
+                A new line: <code>{join.replace(/add-node.*/, `add-node ${node} --again`)}</code>
+              </span>
+            )}
           </li>
         ))}
       </ul>
