@@ -8,6 +8,7 @@ street, or the one that a file's stored answer is about.
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
