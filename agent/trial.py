@@ -32,11 +32,15 @@ class Trial(NamedTuple):
 
 def pictures(detector: Detector) -> list[Uint8]:
     """Return the pictures (H,W,3) that a model is shown."""
-    streets = [Scene(seed).frame(number) for seed, number in FRAMES]
     stored = detector.metadata.get(answer.KEY)
-    return streets + (
-        [answer.picture(int(json.loads(stored)["seed"]), detector.input_size)] if stored else []
-    )
+    if stored:
+        return [answer.picture(int(json.loads(stored)["seed"]), detector.input_size)]
+    return list(_streets())
+
+
+@lru_cache(maxsize=1)  # drawn once, however many models there are
+def _streets() -> tuple[Uint8, ...]:
+    return tuple(Scene(seed).frame(number) for seed, number in FRAMES)
 
 
 def try_model(detector: Detector) -> Trial:
