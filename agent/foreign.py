@@ -102,7 +102,7 @@ def _open_layouts(metadata: Mapping[str, str]) -> tuple[str, ...]:
         return ("end2end",)
     head = metadata.get("head", "").lower()
     if "rtdetr" in (head + metadata.get("description", "").lower()).replace("-", ""):
-        return ("rtdetr", "detr", "dfine")
+        return ("rtdetr", "rtdetr-topk", "detr", "dfine")
     if head.endswith("detect") and metadata.get("end2end", "").lower() == "false":
         return ("yolov8", "yolov5")
     return ()

@@ -2,8 +2,8 @@
 
 Small public detectors lie beside the development data (`peers` beside `GB_DATA`); without them this is
 skipped. `GB_REAL_MODELS` may name a folder of more files, called LAYOUT--anything.onnx, each made in an
-environment of its own by its tool's documented command (random weights do; two classes where the file does not
-name them): it must be read by that layout.
+environment of its own by its tool's documented command (random weights do; two classes where the file does
+not name them): it must be read by that layout.
 """
 
 from __future__ import annotations

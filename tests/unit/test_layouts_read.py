@@ -70,6 +70,14 @@ def rtdetr() -> list[np.ndarray]:
     return [np.concatenate(fill(300, scale=(1 / WIDTH, 1 / HEIGHT)), 1)[None]]
 
 
+def rtdetr_topk() -> list[np.ndarray]:
+    """The best queries: centre and size in fractions, score, class."""
+    rows = np.tile(np.asarray([0.7, 0.6, 0.05, 0.05, 0.03, 1], np.float32), (300, 1))
+    for at, row in enumerate(TRUE):
+        rows[at] = [*(np.asarray(centred(row)) / (WIDTH, HEIGHT, WIDTH, HEIGHT)), row[4], row[5]]
+    return [rows[None]]
+
+
 def with_objectness(rows: int, sure: bool = False) -> list[np.ndarray]:
     boxes, scores = fill(rows)
     objectness = np.ones((rows, 1), np.float32) if sure else np.full((rows, 1), 0.95, np.float32)
@@ -215,6 +223,7 @@ CASES: dict[str, tuple[str, Callable[[], list[np.ndarray]], Answer]] = {
     "Ultralytics v8, 11": ("yolov8", yolov8, Answer()),
     "rows instead of columns": ("yolov8-rows", yolov8_rows, Answer()),
     "Ultralytics RT-DETR, two classes": ("rtdetr", rtdetr, Answer()),
+    "Ultralytics RT-DETR of 2026": ("rtdetr-topk", rtdetr_topk, Answer()),
     "YOLOv5": ("yolov5", yolov5, Answer()),
     "YOLOv6": ("yolov6", yolov6, Answer()),
     "YOLOX": ("yolox", yolox, Answer()),
