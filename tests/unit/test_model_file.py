@@ -87,16 +87,16 @@ def with_suppression(path: Path, score: float, *, as_node: bool) -> Path:
         "scores": np.asarray([[[0.9]]], np.float32),
         "most": np.asarray([10], np.int64),
         "overlap": np.asarray([0.5], np.float32),
-        "least": np.asarray([score], np.float32),
+        "floor": np.asarray([score], np.float32),
     }
     for name, array in arrays.items():
-        if name == "least" and as_node:
+        if name == "floor" and as_node:
             model.graph.node.append(
                 helper.make_node("Constant", [], [name], value=numpy_helper.from_array(array, "v"))
             )
         else:
             model.graph.initializer.append(numpy_helper.from_array(array, f"nms_{name}"))
-    names = [f"nms_{name}" for name in list(arrays)[:4]] + ["least" if as_node else "nms_least"]
+    names = [f"nms_{name}" for name in list(arrays)[:4]] + ["floor" if as_node else "nms_floor"]
     model.graph.node.append(helper.make_node("NonMaxSuppression", names, ["chosen"]))
     onnx.save(model, path)
     return path
