@@ -188,7 +188,9 @@ class Foreign:
         pictures = [
             port
             for port in self._session.get_inputs()
-            if port.type == "tensor(float)" and len(port.shape) == 4 and port.shape[1] in (3, "channels")
+            if port.type == "tensor(float)"
+            and len(port.shape) == 4
+            and (port.shape[1] == 3 or isinstance(port.shape[1], str))
         ]
         if len(pictures) != 1 or (isinstance(pictures[0].shape[0], int) and pictures[0].shape[0] != 1):
             raise LayoutError(

@@ -69,14 +69,6 @@ def try_model(detector: Detector) -> Trial:
     )
 
 
-def baked(detector: Detector) -> str:
-    """Say what a confidence inside the file means."""
-    return (
-        f"a confidence of {detector.baked:g} is baked into the file: weaker boxes never come out, though the "
-        f"tracker goes on with them down to {detector.confidence:g}; export it with a lower one"
-    )
-
-
 def _useful(found: Detections, image: Uint8) -> int:
     """Count the boxes that are in the picture and no specks."""
     height, width = image.shape[:2]
