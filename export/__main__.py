@@ -24,6 +24,7 @@ from export.errors import DataError, TrainError
 from export.evaluate import detector_for
 from export.own import READERS, own_recipe, to_toml
 from export.picture import JUDGED, Picture
+from export.recipe import check_trainable
 from export.weak import packaged
 
 VERSION = version("gb-fleet")
@@ -112,6 +113,7 @@ def _train(arguments: argparse.Namespace) -> None:
 
     own = not arguments.recipe
     recipe = own_recipe(_data(arguments), arguments.format) if own else load_recipe(arguments.recipe)
+    check_trainable(recipe, arguments.recipe or str(_data(arguments)))
     folder = arguments.folder or cache_folder(recipe)
     if arguments.fresh:
         (folder / "last.pt").unlink(missing_ok=True)
