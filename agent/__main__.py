@@ -218,20 +218,20 @@ def _in_words(standing: inquiry.Connection) -> str:
 
 def _check_model(name: str, camera: CameraConfig) -> bool:
     from agent import answer, node, trial
-    from agent.infer import ModelError
+    from agent.infer import InferenceError, ModelError
 
     try:
         detector = node.load_model(name, camera)
         answer.check(detector)
-    except (node.NodeError, ConfigError, ModelError) as error:
+    except (node.NodeError, ConfigError, ModelError, InferenceError) as error:
         return _say(False, f"{name} model {error}")
     outcome = trial.try_model(detector)
     text = f"{name} model {camera.model_path.name}: {outcome.told}"
     if not outcome.good:
         return _say(False, text)
     print(f"{'ok   ' if outcome.sure else 'warn '} {text}; knows {', '.join(detector.names.values())}")
-    if detector.baked is not None and detector.baked > detector.confidence:
-        print(f"warn  {name} model {camera.model_path.name}: {trial.baked(detector)}")
+    if detector.warning:
+        print(f"warn  {name} model {camera.model_path.name}: {detector.warning}")
     return True
 
 

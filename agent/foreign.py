@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from agent import model_file
 from agent.boxes import Uint8, nms
 from agent.layouts import LAYOUTS, Array, Asked, Found, Layout, LayoutError, choose
-from agent.preprocess import Input, Preprocess
+from agent.preprocess import Fit, Input, Preprocess
 
 USUAL_SIZE = 640
 CANDIDATES = 1000  # the best boxes, before suppression
@@ -100,9 +100,11 @@ def _open_layouts(metadata: Mapping[str, str]) -> tuple[str, ...]:
     suppressed = _true(metadata.get("end2end")) or _true(_arguments(metadata).get("nms"))
     if suppressed:
         return ("end2end",)
-    head = (metadata.get("head", "") + metadata.get("description", "")).lower().replace("-", "")
-    if "rtdetr" in head:
-        return ("rtdetr", "detr", "dfine")
+    head = metadata.get("head", "").lower()
+    if "rtdetr" in (head + metadata.get("description", "").lower()).replace("-", ""):
+        return ("rtdetr", "rtdetr-topk", "detr", "dfine")
+    if head.endswith("detect") and metadata.get("end2end", "").lower() == "false":
+        return ("yolov8", "yolov5")
     return ()
 
 
@@ -161,7 +163,7 @@ class Foreign:
         seen = [self._raw(Input().blob(canvas)) for canvas in _probes(self.size)]
         self.layout = self._choose(seen, layout, metadata)
         said = preprocess or Preprocess()
-        self.input = self.layout.input.but(said)
+        self.input = _told_fit(self.layout.input, metadata).but(said)
         self._fractions = self._in_fractions(seen, said)
 
     def run(self, canvas: Uint8, confidence: float) -> Found:
@@ -186,7 +188,9 @@ class Foreign:
         pictures = [
             port
             for port in self._session.get_inputs()
-            if port.type == "tensor(float)" and len(port.shape) == 4 and port.shape[1] in (3, "channels")
+            if port.type == "tensor(float)"
+            and len(port.shape) == 4
+            and (port.shape[1] == 3 or isinstance(port.shape[1], str))
         ]
         if len(pictures) != 1 or (isinstance(pictures[0].shape[0], int) and pictures[0].shape[0] != 1):
             raise LayoutError(
@@ -246,6 +250,13 @@ class Foreign:
         boxes = np.concatenate([self.layout.read(arrays, self._asked, -1.0)[0] for arrays in seen])
         boxes = boxes[np.isfinite(boxes).all(1) & boxes.any(1)]
         return _all_tiny(boxes) if len(boxes) else None
+
+
+def _told_fit(usual: Input, metadata: Mapping[str, str]) -> Input:
+    """Return an input with the padding that the metadata tells (LibreYOLO's `letterbox_pad`)."""
+    fits: dict[str, Fit] = {"topleft": "corner", "center": "letterbox"}
+    pad = metadata.get("letterbox_pad", "")
+    return usual.but(Preprocess(fit=fits[pad])) if pad in fits and usual.fit != "stretch" else usual
 
 
 def _all_tiny(xyxy: Any) -> bool:

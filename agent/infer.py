@@ -190,6 +190,16 @@ class Detector:
         """The layout by which another exporter's file is read; empty for our own."""
         return self._foreign.layout.name if self._foreign else ""
 
+    @property
+    def warning(self) -> str:
+        """What a confidence inside the file keeps from coming out; nothing where there is none above ours."""
+        if self.baked is None or self.baked <= self.confidence:
+            return ""
+        return (
+            f"a confidence of {self.baked:g} is baked into the file: weaker boxes never come out, though the "
+            f"tracker goes on with them down to {self.confidence:g}; export it with a lower one"
+        )
+
     def detect(self, image_bgr: Uint8) -> Detections:
         """Return what is in a picture (H,W,3) BGR, best first; boxes are in its pixels, cut at its edges."""
         found = self.detect_uncut(image_bgr)

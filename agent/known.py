@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 from agent import answer
-from agent.infer import Detector
+from agent.infer import Detector, InferenceError
 
 log = logging.getLogger("gb-agent")
 
@@ -45,11 +45,19 @@ class Known:
 
 
 def meet(detector: Detector, known: Known) -> None:
-    """Check a model's stored answer and tell its licence, each once; raise ModelError for a wrong answer."""
+    """Check a model's stored answer and tell its licence, each once; raise ModelError for a wrong answer.
+
+    An answer that is no answer at all is told, and left to the camera that asks for it: others go on.
+    """
+    if detector.warning:
+        log.warning("model %s: %s", detector.path.name, detector.warning)
     checked = f"answer {detector.sha256} {answer.machine()}"
     if checked not in known:
-        answer.check(detector)
-        known.add(checked)
+        try:
+            answer.check(detector)
+            known.add(checked)
+        except InferenceError as error:
+            log.error("%s", error)
     told = f"licence {detector.sha256}"
     if told not in known:
         licence = (

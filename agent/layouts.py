@@ -117,6 +117,14 @@ LAYOUTS = {
             readers.read_end2end,
         ),
         Layout(
+            "rtdetr-topk",
+            "(1, N, 6) centre, size, score, class",
+            STRETCHED,
+            readers.is_finished(6),
+            readers.likely_topk,
+            readers.read_topk,
+        ),
+        Layout(
             "yolov7",
             "(N, 7) picture, left, top, right, bottom, class, score",
             PLAIN,

@@ -99,7 +99,7 @@ def soft(scores: Array) -> bool:
 
 
 def each_soft(scores: Array) -> bool:
-    """Say whether each column (N,C) may be the scores of a class; one of whole numbers may be their number."""
+    """Say whether each column (N,C) may be scores of a class; one of whole numbers may be its number."""
     return not scores.any() or bool((scores != np.round(scores)).any(0).all())
 
 

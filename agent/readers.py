@@ -145,6 +145,20 @@ def likely_finished(box: int, score: int, kind: int) -> Test:
     return likely
 
 
+def read_topk(arrays: list[Array], asked: Asked, confidence: float) -> Found:
+    """Read the best queries (1,N,6): centre, size, score, class (Ultralytics' RT-DETR of 2026)."""
+    xyxy, scores, classes = read_end2end(arrays, asked, confidence)
+    return corners(xyxy), scores, classes
+
+
+def likely_topk(arrays: list[Array], asked: Asked) -> bool:
+    """Say whether boxes are fractions and cannot be corners; an answer of nothing is not of this kind."""
+    rows = rows_of(arrays)
+    whole = not bool((rows[:, 5] != np.round(rows[:, 5])).any())
+    ordered = not bool((rows[:, 2:4] < rows[:, :2]).any())
+    return whole and not ordered and within(rows[:, :4], -1, 2) and within(rows[:, 4], 0, 1.001)
+
+
 def read_yolov7(arrays: list[Array], asked: Asked, confidence: float) -> Found:
     return columns(arrays[0], confidence, box=1, score=6, kind=5)
 

@@ -8,6 +8,7 @@ street, or the one that a file's stored answer is about.
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -31,11 +32,15 @@ class Trial(NamedTuple):
 
 def pictures(detector: Detector) -> list[Uint8]:
     """Return the pictures (H,W,3) that a model is shown."""
-    streets = [Scene(seed).frame(number) for seed, number in FRAMES]
     stored = detector.metadata.get(answer.KEY)
-    return streets + (
-        [answer.picture(int(json.loads(stored)["seed"]), detector.input_size)] if stored else []
-    )
+    if stored:
+        return [answer.picture(int(json.loads(stored)["seed"]), detector.input_size)]
+    return list(_streets())
+
+
+@lru_cache(maxsize=1)  # drawn once, however many models there are
+def _streets() -> tuple[Uint8, ...]:
+    return tuple(Scene(seed).frame(number) for seed, number in FRAMES)
 
 
 def try_model(detector: Detector) -> Trial:
@@ -61,14 +66,6 @@ def try_model(detector: Detector) -> Trial:
         )
     return Trial(
         True, False, f"{nothing}; it may be right, for none of its classes is drawn there: try a picture"
-    )
-
-
-def baked(detector: Detector) -> str:
-    """Say what a confidence inside the file means."""
-    return (
-        f"a confidence of {detector.baked:g} is baked into the file: weaker boxes never come out, though the "
-        f"tracker goes on with them down to {detector.confidence:g}; export it with a lower one"
     )
 
 

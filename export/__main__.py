@@ -26,6 +26,7 @@ from export.evaluate import detector_for
 from export.labelling import add_commands, words_of
 from export.own import READERS, own_recipe
 from export.picture import JUDGED, Picture
+from export.recipe import check_trainable
 from export.weak import packaged
 
 VERSION = version("gb-fleet")
@@ -113,6 +114,7 @@ def _train(arguments: argparse.Namespace) -> None:
 
     own = not arguments.recipe
     recipe = own_recipe(_data(arguments), arguments.format) if own else load_recipe(arguments.recipe)
+    check_trainable(recipe, arguments.recipe or str(_data(arguments)))
     folder = arguments.folder or cache_folder(recipe)
     if arguments.fresh:
         (folder / "last.pt").unlink(missing_ok=True)

@@ -108,23 +108,26 @@ SOURCES: dict[str, type[Struct]] = {
 
 
 class Recipe(Struct, forbid_unknown_fields=True):
-    """A whole recipe; `base`, the recipe it takes over, is gone by now."""
+    """A whole recipe; `base`, the recipe it takes over, is gone by now.
 
-    name: Text
+    The defaults here are never used: to judge, `names` and `source` are enough, to learn NEEDED must be said.
+    """
+
     names: Annotated[Names, Meta(min_length=1)]
-    task: Text
-    licence: Text
-    seed: int
-    size: Side | Size
-    fit: Size
-    scale: Scales
-    mosaic: Share
-    batch: Positive
-    learning_rate: Annotated[float, Meta(gt=0)]
-    weight_decay: Annotated[float, Meta(ge=0)]
-    images: Positive
-    input: Size
     source: list[dict[str, Any]]
+    name: Text = "own"
+    task: Text = "own"
+    licence: Text = "unknown"
+    seed: int = 0
+    size: Side | Size = 640
+    fit: Size = []
+    scale: Scales = []
+    mosaic: Share = 0.0
+    batch: Positive = 1
+    learning_rate: Annotated[float, Meta(gt=0)] = 1.0
+    weight_decay: Annotated[float, Meta(ge=0)] = 0.0
+    images: Positive = 1
+    input: Size = []
     finish: Finish = Finish()
     model: str | Model = "n"
     roll: Annotated[float, Meta(ge=0, le=180)] = 0.0
@@ -139,6 +142,19 @@ class Recipe(Struct, forbid_unknown_fields=True):
     hide: dict[str, list[Annotated[int, Meta(ge=0)]]] = {}
     teacher: str = ""
     teacher_gain: Annotated[float, Meta(ge=0)] = 1.0
+
+
+NEEDED = (
+    *("name", "task", "licence", "seed", "size", "fit", "scale", "mosaic", "batch"),
+    *("learning_rate", "weight_decay", "images", "input"),
+)
+
+
+def check_trainable(recipe: dict[str, Any], name: str) -> None:
+    """Raise `DataError` for a recipe that is enough to judge by, but not to learn."""
+    missing = [key for key in NEEDED if key not in recipe]
+    if missing:
+        raise DataError(f'{name}: {", ".join(missing)}: missing; write them, or begin with base = "traffic"')
 
 
 def check_recipe(recipe: dict[str, Any], path: Path) -> None:

@@ -104,7 +104,9 @@ class Finder:
             if (base / plain).is_file():
                 return base / plain
         same = self._named.get(plain.rpartition("/")[2], [])
-        near = [path for path in same if path.parent == by.parent] or same
+        beside = [path for path in same if path.parent == by.parent]
+        named = [path for path in same if path.parent.name in by.stem]  # instances_val2017.json, val2017/
+        near = beside or named or same
         if len(near) != 1:
             what = "no such picture" if not near else f"{len(near)} pictures of that name"
             raise DataError(f"{by}: names {name!r}: {what} in {self._folder}; put it there, or correct it")

@@ -243,6 +243,15 @@ def test_cocos_own_annotations_are_not_taken_twice(tmp_path: Path) -> None:
     assert ["person_keypoints" in note for note in labelled.notes] == [True, True]
 
 
+def test_the_same_name_in_two_folders_is_told_by_the_files_name(tmp_path: Path) -> None:
+    """Tools that number pictures anew in each split: instances_val.json means those under val/."""
+    for split, seed in (("train", 1), ("val", 2)):
+        draw(tmp_path / "images" / split / "0001.png", seed)
+        coco(tmp_path / "annotations" / f"instances_{split}.json", "0001.png")
+    found = {record.split: record.picture for record in read_labelled(tmp_path).records}
+    assert found == {split: tmp_path / "images" / split / "0001.png" for split in ("train", "val")}
+
+
 def test_landmarks_alone_are_read(tmp_path: Path) -> None:
     """A person_keypoints file without an instances file holds boxes too."""
     draw(tmp_path / "a.png", 1)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from export.__main__ import main
 from export.data import RECIPES, load_recipe
 from export.errors import DataError
 from export.own import own_recipe, to_toml
@@ -69,6 +70,7 @@ def test_a_base_is_a_recipe_and_ends_somewhere(tmp_path: Path) -> None:
         (f'base = "{path}"', "inherits itself"),
         ("base = 3", "base: must be the name or the path"),
         ('name = "mine"', "names: missing"),
+        ('names = ["car"]', "source: missing"),
     ):
         path.write_text(text)
         with pytest.raises(DataError, match=reason):
@@ -83,3 +85,14 @@ def test_the_recipe_of_own_pictures_is_one(tmp_path: Path) -> None:
     recipe = own_recipe(tmp_path / "set")
     (tmp_path / "recipe.toml").write_text(to_toml(recipe))
     assert load_recipe(str(tmp_path / "recipe.toml")) == recipe
+
+
+def test_a_recipe_to_judge_by_is_short(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Names and sources are enough to judge; to learn, what is missing is told before anything is read."""
+    path = tmp_path / "mine.toml"
+    path.write_text('names = ["car"]\n[[source]]\nfolder = "x"\nclasses = [["car"]]\n')
+    assert load_recipe(str(path))["names"] == ["car"]
+    assert main(["train", str(path), "--data", str(tmp_path)]) == 2
+    told = capsys.readouterr().err
+    assert "mine.toml: name, task, licence, seed, size, fit, scale, mosaic, batch, learning_rate" in told
+    assert 'inherit them: base = "traffic"' in told

@@ -70,6 +70,14 @@ def rtdetr() -> list[np.ndarray]:
     return [np.concatenate(fill(300, scale=(1 / WIDTH, 1 / HEIGHT)), 1)[None]]
 
 
+def rtdetr_topk() -> list[np.ndarray]:
+    """The best queries: centre and size in fractions, score, class."""
+    rows = np.tile(np.asarray([0.7, 0.6, 0.05, 0.05, 0.03, 1], np.float32), (300, 1))
+    for at, row in enumerate(TRUE):
+        rows[at] = [*(np.asarray(centred(row)) / (WIDTH, HEIGHT, WIDTH, HEIGHT)), row[4], row[5]]
+    return [rows[None]]
+
+
 def with_objectness(rows: int, sure: bool = False) -> list[np.ndarray]:
     boxes, scores = fill(rows)
     objectness = np.ones((rows, 1), np.float32) if sure else np.full((rows, 1), 0.95, np.float32)
@@ -215,6 +223,7 @@ CASES: dict[str, tuple[str, Callable[[], list[np.ndarray]], Answer]] = {
     "Ultralytics v8, 11": ("yolov8", yolov8, Answer()),
     "rows instead of columns": ("yolov8-rows", yolov8_rows, Answer()),
     "Ultralytics RT-DETR, two classes": ("rtdetr", rtdetr, Answer()),
+    "Ultralytics RT-DETR of 2026": ("rtdetr-topk", rtdetr_topk, Answer()),
     "YOLOv5": ("yolov5", yolov5, Answer()),
     "YOLOv6": ("yolov6", yolov6, Answer()),
     "YOLOX": ("yolox", yolox, Answer()),
@@ -396,8 +405,8 @@ def test_the_picture_goes_in_as_the_exporter_wants_it(tmp_path: Path, layout: st
     assert wanted.fit == fit
 
 
-@pytest.mark.parametrize(("fit", "scale"), [("letterbox", None), ("corner", None), ("stretch", None)])
-def test_every_fit_finds_the_way_back(tmp_path: Path, fit: str, scale: None) -> None:
+@pytest.mark.parametrize("fit", ["letterbox", "corner", "stretch"])
+def test_every_fit_finds_the_way_back(tmp_path: Path, fit: str) -> None:
     """A tall picture on a wide canvas: boxes come back to where they were, whatever the fit."""
     tall = np.full((HEIGHT * 2, HEIGHT, 3), 90, np.uint8)  # letterbox: scaled by 1/2, 32 wide, padded by 32
     boxes = {"letterbox": (42, 16, 52, 40), "corner": (10, 16, 20, 40), "stretch": (30, 16, 60, 40)}
@@ -405,3 +414,22 @@ def test_every_fit_finds_the_way_back(tmp_path: Path, fit: str, scale: None) -> 
     path = write(tmp_path / "m.onnx", [rows])
     detector = Detector(path, names=NAMES, layout="end2end", preprocess=Preprocess(fit=fit, boxes="pixels"))
     np.testing.assert_allclose(detector.detect(tall).xyxy, [[20, 32, 40, 80]], atol=0.5)
+
+
+@pytest.mark.parametrize(("pad", "fit"), [("topleft", "corner"), ("center", "letterbox"), ("", "letterbox")])
+def test_the_metadata_may_tell_the_padding(tmp_path: Path, pad: str, fit: str) -> None:
+    """LibreYOLO says where it pads; boxes of a tall picture come back to their place."""
+    boxes = {"letterbox": (42, 16, 52, 40), "corner": (10, 16, 20, 40)}
+    rows = np.asarray([[*boxes[fit], 0.9, 0]], np.float32)
+    said = {"letterbox_pad": pad} if pad else {}
+    path = write(tmp_path / "m.onnx", [rows], **said)
+    tall = np.full((HEIGHT * 2, HEIGHT, 3), 90, np.uint8)
+    np.testing.assert_allclose(Detector(path, names=NAMES).detect(tall).xyxy, [[20, 32, 40, 80]], atol=0.5)
+
+
+def test_a_head_that_only_detects_is_told_by_its_name(tmp_path: Path) -> None:
+    """Ultralytics names the head: with it there is one meaning."""
+    path = write(tmp_path / "m.onnx", yolov8(), head="Detect", end2end="False")
+    assert Detector(path, names=NAMES).layout == "yolov8"
+    path = write(tmp_path / "m.onnx", [np.zeros((1, 300, 6), np.float32)], head="RTDETRDecoder")
+    assert Detector(path, names=NAMES).layout == "rtdetr"
