@@ -24,6 +24,7 @@ from aggregator.link import Link
 from aggregator.live import Hub, Watches
 from aggregator.metrics import Metrics
 from aggregator.store import Store, connect
+from aggregator.timing import Timing
 from aggregator.wanted import Wants
 
 _LOG = logging.getLogger(__name__)
@@ -40,7 +41,15 @@ class Centre:
         self.hub = Hub(self.metrics)
         self.fleet = Fleet(store, self.hub, self.metrics, config.zone)
         self.link = Link(config)
-        self.clock = Clock(store, self.fleet.shift)
+        self.clock = Clock(store, self._clock_was_set)
+        self.timing = Timing(
+            store,
+            self.clock.stamp,
+            lambda: not self.clock.trouble,
+            self.fleet.on_clock,
+            self.fleet.on_right,
+        )
+        self.fleet.on_moment = self.timing.state
         self.wants = Wants(store, self.fleet, self.hub, self.link.want)
         self.watches = Watches(self.link.command)
         self.auth = Auth(store, config.token(), config.http.session_hours, config.http.origins)
@@ -51,6 +60,7 @@ class Centre:
             self._on_stored,
             on_batches=self.fleet.on_batches,
             stamp=self.clock.stamp,
+            timing=self.timing,
             queue_batches=config.ingest.queue_batches,
             group_batches=config.ingest.group_batches,
             linger=config.ingest.linger_ms / 1000,
@@ -84,6 +94,10 @@ class Centre:
                     _LOG.info("%s refused an order: %s", node, response.error[:200])
         except wire.WireError as error:
             self.ingest.refuse(message, str(error))
+
+    def _clock_was_set(self, by: int) -> None:
+        self.fleet.shift(by)
+        self.timing.shift(by)
 
     def _config_changed(self, node: str) -> None:
         self._changed[node] = None
@@ -131,6 +145,7 @@ class Centre:
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(self.clock.run(), name="clock"),
+                group.create_task(self.timing.run(), name="timing"),
                 group.create_task(self.ingest.run(), name="ingest"),
                 group.create_task(self.fleet.run(), name="fleet"),
                 group.create_task(self.watches.run(), name="watches"),

@@ -47,6 +47,7 @@ class Fleet:
         self._asked_removed = 0.0
         self._counting: dict[str, asyncio.Lock] = {}
         self._troubles_at = 0.0
+        self.on_moment: Callable[[str, int, int, int], None] = lambda node, epoch, at, mono: None
         self.on_config: Callable[[str], None] = lambda node: None
 
     # ── what comes in ──
@@ -97,12 +98,29 @@ class Fleet:
         if not retained and state.online:
             view.hear(at)
             view.copies.state(state.epoch, at)
-            off = min(max(state.at - at, -_LONGEST_MS), _LONGEST_MS)
-            view.clock_off = off if abs(off) > _CLOCK_OFF_MS else 0
+            self.on_clock(node, state.at - at)
+            self.on_moment(node, state.epoch, state.at, state.mono)
         elif retained:
             view.listening_since = at
         if config_changed:
             self.on_config(node)
+
+    def on_clock(self, node: str, off: int) -> None:
+        """Take by how many ms a node's clock is ahead of ours now."""
+        if node in self._removed:
+            return
+        view = self._view(node)
+        off = min(max(off, -_LONGEST_MS), _LONGEST_MS)
+        off = off if abs(off) > _CLOCK_OFF_MS else 0
+        view.changed = view.changed or bool(off) != bool(view.clock_off)
+        view.clock_off = off
+
+    def on_right(self, node: str, off: int, amount: int) -> None:
+        """Take that times of a node were wrong by some ms and have been put right."""
+        if node not in self._removed and off:
+            view = self._view(node)
+            view.put_right = (off, _now_ms())
+            view.changed = True
 
     def on_batches(self, parcels: Sequence[Parcel]) -> None:
         """Take batches that were new to the store."""
@@ -119,8 +137,11 @@ class Fleet:
                 continue  # sent before it was removed
             view = self._view(fact.node)
             if isinstance(fact.event, wire.Resources):
-                if view.resources is None or fact.event.at >= view.resources.at:
-                    view.resources = fact.event
+                sample = fact.event
+                if sample.at > at + _CLOCK_OFF_MS:  # of a clock that is ahead: the next one replaces it
+                    sample = msgspec.structs.replace(sample, at=0)
+                if view.resources is None or not sample.at or sample.at >= view.resources.at:
+                    view.resources = sample
             elif isinstance(fact.event, wire.Tally):
                 view.day.fresh.clear()
             elif isinstance(fact.event, wire.Crossing):
