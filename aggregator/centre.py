@@ -45,7 +45,7 @@ class Centre:
         self.timing = Timing(
             store,
             self.clock.stamp,
-            lambda: not self.clock.trouble,
+            lambda: not self.clock.trouble and not self.clock.doubt,
             self.fleet.on_clock,
             self.fleet.on_right,
         )
@@ -129,7 +129,7 @@ class Centre:
         await self.link.tried()
         while True:
             reasons = await self.unhealthy()
-            reasons += [self.clock.trouble] if self.clock.trouble else []
+            reasons += [text for text in (self.clock.trouble, self.clock.doubt) if text]
             if reasons != self.health.reasons:
                 self.health = answers.Health(not reasons, reasons)
                 self.hub.health(self.health)

@@ -120,6 +120,10 @@ class Fleet:
         if node not in self._removed and off:
             view = self._view(node)
             view.put_right = (off, _now_ms())
+            view.day.fresh.clear()
+            view.known_first.clear()
+            view.first.clear()
+            self._store.archive.forget_first(node)
             view.changed = True
 
     def on_batches(self, parcels: Sequence[Parcel]) -> None:

@@ -53,8 +53,10 @@ class Timing:
 
     def shift(self, by: int) -> None:
         """Our own clock was set by some ms."""
-        for clock in self._clocks.values():
+        for epoch, clock in self._clocks.items():
             clock.shift(by)
+            self._due.add(epoch)
+        self._wake.set()
 
     def state(self, node: str, epoch: int, at: int, mono: int) -> None:
         """Take a state that a node sent just now."""
@@ -165,6 +167,7 @@ class Timing:
     async def _put_right(self, epoch: Epoch) -> None:
         await self._know([epoch])
         clock = self._clocks[epoch]
+        await self._store.redate.save({epoch: clock}, self._stamp())
         amount = await self._store.redate.put_right(*epoch, clock, self._stamp())
         if amount:
             off = max((clock.off(offset) for offset in clock.offsets), key=abs)
