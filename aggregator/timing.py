@@ -54,8 +54,10 @@ class Timing:
     def shift(self, by: int) -> None:
         """Our own clock was set by some ms."""
         for epoch, clock in self._clocks.items():
+            was_off = any(map(clock.off, clock.offsets))
             clock.shift(by)
-            self._due.add(epoch)
+            if was_off or any(map(clock.off, clock.offsets)):
+                self._due.add(epoch)
         self._wake.set()
 
     def state(self, node: str, epoch: int, at: int, mono: int) -> None:
