@@ -18,11 +18,12 @@ import msgspec
 
 from agent import wire
 from aggregator import answers, calendar, documents
+from aggregator.days import Days
 from aggregator.failures import StoreError
 from aggregator.ingest import Fact, Parcel
 from aggregator.live import Hub
 from aggregator.metrics import Metrics
-from aggregator.node import Day, NodeView, read_counts, read_watch, with_last_cameras
+from aggregator.node import NodeView, with_last_cameras
 from aggregator.store import Store
 
 _LOG = logging.getLogger(__name__)
@@ -45,7 +46,7 @@ class Fleet:
         self._removed: dict[str, int] = {}  # node -> losses that it had told of
         self._ask_removed = False
         self._asked_removed = 0.0
-        self._counting: dict[str, asyncio.Lock] = {}
+        self._days = Days(store, zone)
         self._troubles_at = 0.0
         self.on_moment: Callable[[str, int, int, int], None] = lambda node, epoch, at, mono: None
         self.on_config: Callable[[str], None] = lambda node: None
@@ -120,10 +121,7 @@ class Fleet:
         if node not in self._removed and off:
             view = self._view(node)
             view.put_right = (off, _now_ms())
-            view.day.fresh.clear()
-            view.known_first.clear()
-            view.first.clear()
-            self._store.archive.forget_first(node)
+            self._days.forget(view)
             view.changed = True
 
     def on_batches(self, parcels: Sequence[Parcel]) -> None:
@@ -148,6 +146,8 @@ class Fleet:
                     view.resources = sample
             elif isinstance(fact.event, wire.Tally):
                 view.day.fresh.clear()
+                camera = fact.event.camera
+                view.first[camera] = min(view.first.get(camera, at), fact.event.at)
             elif isinstance(fact.event, wire.Crossing):
                 view.day.fresh.discard("counts")
             elif isinstance(fact.event, wire.Lost):
@@ -198,35 +198,8 @@ class Fleet:
         """Return a node's entry with its day up to date."""
         view = self._views[node]
         await self._refresh_troubles()
-        await self._refresh_day(view)
-        await self._refresh_first(view)
+        await self._days.refresh(view, _now_ms())
         return view.entry(_now_ms())
-
-    async def _refresh_first(self, view: NodeView) -> None:
-        """Learn since when each camera is there: by its first tally, or by when it was first heard of."""
-        for report in view.state.cameras if view.state else []:
-            if report.camera in view.known_first:
-                continue
-            first = await self._store.archive.first_seen(view.name, report.camera)
-            if first is not None:
-                view.known_first.add(report.camera)
-            heard = view.first.setdefault(report.camera, first or _now_ms())
-            view.first[report.camera] = min(heard, first or heard)
-
-    async def _refresh_day(self, view: NodeView) -> None:
-        start = calendar.day_start(_now_ms(), self._zone)
-        async with self._counting.setdefault(view.name, asyncio.Lock()):
-            if view.day.start != start:
-                view.day = Day(start)
-            for part, read in (("counts", read_counts), ("watch", read_watch)):
-                if part in view.day.fresh:
-                    continue
-                view.day.fresh.add(part)  # what comes while it is read makes it old again
-                try:
-                    await read(self._store, view.name, view.day)
-                except StoreError:
-                    view.day.fresh.discard(part)
-                    raise
 
     async def _refresh_troubles(self) -> None:
         if time.monotonic() - self._troubles_at < _TROUBLES_SECONDS:

@@ -48,7 +48,7 @@ class NodeView:
         self.losses_before = 0  # told of by a node of this name that was removed
         self.copies = Copies()
         self.first: dict[str, int] = {}  # camera -> when it was first told of
-        self.known_first: set[str] = set()  # cameras of which a tally says so
+        self.known_first: set[str] = set()  # cameras of which the store was asked that
         self.is_back = False  # it was removed and has come back, which is not yet saved
         self.changed = True  # its entry has to be shown again
         self.saved = 0
