@@ -237,9 +237,6 @@ class Fleet:
                 _LOG.debug("the fleet is shown later: %s", error)
 
     async def _pulse(self) -> None:
-        if self._ask_removed or time.monotonic() - self._asked_removed > _REMOVED_SECONDS:
-            self._asked_removed = time.monotonic()
-            await self._let_go()
         at = _now_ms()
         amounts = {"online": 0, "offline": 0, "stale": 0}
         for view in list(self._views.values()):
@@ -252,6 +249,9 @@ class Fleet:
         for state, amount in amounts.items():
             self._metrics.nodes.labels(state).set(amount)
         await self._show_changed()
+        if self._ask_removed or time.monotonic() - self._asked_removed > _REMOVED_SECONDS:
+            self._asked_removed = time.monotonic()
+            await self._let_go()
         for view in list(self._views.values()):
             if view.state and self._due(view, at):
                 await self._save(view, at)
