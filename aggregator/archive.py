@@ -39,6 +39,10 @@ class Archive:
             self._first[node, camera] = int(found["a"])
         return self._first[node, camera]
 
+    def forget_first(self, node: str) -> None:
+        """Have a node's first tallies looked for again: their times have changed."""
+        self._first = {key: at for key, at in self._first.items() if key[0] != node}
+
     async def newest(
         self, node: str, kinds: Iterable[type], since: int, until: int, limit: int
     ) -> list[Document]:

@@ -57,7 +57,7 @@ class Beside:
                 if time.monotonic() - beaten > _BEAT_SECONDS:
                     self.others = await self._store.registry.beat(self._name, 3 * _BEAT_SECONDS)
                     beaten = time.monotonic()
-                since = await self._read(since) if self.others else now()
+                since = await self._read(min(since, now())) if self.others else now()
             except StoreError as error:
                 _LOG.debug("what others stored is shown later: %s", error)
             await asyncio.sleep(_READ_SECONDS)

@@ -25,6 +25,7 @@ from aggregator.link import Link
 from aggregator.live import Hub, Watches
 from aggregator.metrics import Metrics
 from aggregator.store import Store, connect
+from aggregator.timing import Timing
 from aggregator.wanted import Wants
 
 _LOG = logging.getLogger(__name__)
@@ -41,7 +42,15 @@ class Centre:
         self.hub = Hub(self.metrics)
         self.fleet = Fleet(store, self.hub, self.metrics, config.zone)
         self.link = Link(config)
-        self.clock = Clock(store, self.fleet.shift)
+        self.clock = Clock(store, self._clock_was_set)
+        self.timing = Timing(
+            store,
+            self.clock.stamp,
+            lambda: not self.clock.trouble and not self.clock.doubt,
+            self.fleet.on_clock,
+            self.fleet.on_right,
+        )
+        self.fleet.on_moment = self.timing.state
         self.wants = Wants(store, self.fleet, self.hub, self.link.want)
         self.watches = Watches(self.link.command)
         self.auth = Auth(store, config.token(), config.http.session_hours, config.http.origins)
@@ -52,6 +61,7 @@ class Centre:
             self._on_stored,
             on_batches=self.fleet.on_batches,
             stamp=self.clock.stamp,
+            timing=self.timing,
             queue_batches=config.ingest.queue_batches,
             group_batches=config.ingest.group_batches,
             linger=config.ingest.linger_ms / 1000,
@@ -86,6 +96,10 @@ class Centre:
         except wire.WireError as error:
             self.ingest.refuse(message, str(error))
 
+    def _clock_was_set(self, by: int) -> None:
+        self.fleet.shift(by)
+        self.timing.shift(by)
+
     def _config_changed(self, node: str) -> None:
         self._changed[node] = None
         self._any_changed.set()
@@ -116,7 +130,7 @@ class Centre:
         await self.link.tried()
         while True:
             reasons = await self.unhealthy()
-            reasons += [self.clock.trouble] if self.clock.trouble else []
+            reasons += [text for text in (self.clock.trouble, self.clock.doubt) if text]
             if reasons != self.health.reasons:
                 self.health = answers.Health(not reasons, reasons)
                 self.hub.health(self.health)
@@ -131,6 +145,7 @@ class Centre:
         await self.fleet.load()
         parts = {
             "clock": self.clock.run(),
+            "timing": self.timing.run(),
             "ingest": self.ingest.run(),
             "fleet": self.fleet.run(),
             "watches": self.watches.run(),

@@ -59,14 +59,14 @@ class Clock:
         on_step: Callable[[int], None] = lambda step: None,
         hold_seconds: float = 86_400.0,
     ) -> None:
-        self.trouble = ""  # why the clock is not believed, for a person
+        self.trouble = ""  # why the clock cannot be right, for a person
+        self.doubt = ""  # why it may not be
         self._store = store
         self._on_step = on_step
         self._hold_ms = int(hold_seconds * 1000)
         self._boot = boot_id()
         self._offset = read().offset
         self._floor = WRITTEN  # a right clock is not before it
-        self._agreed = True  # with the database's
         self._hold_until = 0  # since boot
         self._last_stamp = 0
         self._due_again: list[tuple[float, dict[str, Any]]] = []
@@ -174,9 +174,12 @@ class Clock:
             return 0
         other = await self._store.retention.server_time()
         agrees = abs(other - now.wall) < LEAP_MS
-        if not agrees and self._agreed:
+        if not agrees and not self.doubt:
             _LOG.warning("nothing is deleted while the database's clock says %s", words(other))
-        self._agreed = agrees
+        says = (
+            f"this machine's clock says {words(now.wall)}, the database's {words(other)}: set the wrong one"
+        )
+        self.doubt = "" if agrees else says
         if not agrees:
             return 0
         await self._store.clocks.confirm(now.wall)

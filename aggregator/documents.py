@@ -1,10 +1,10 @@
 """Events as documents of the database, and back.
 
 What always holds: `_id` is the event's id `node:epoch:seq:i`; `n` its node, `t` its wire tag, `a` its time in
-Unix milliseconds, `stored_at` the server's time (the field that expires it). The other names are short,
-because each is stored with every document; `_KEYS` is their list. What came later to a kind (`_LATER`) is
-left out where it says nothing, so it costs nothing there, and documents from before it still read. Resource
-samples share one document a batch, one array a field.
+Unix milliseconds, `stored_at` the server's time (by which it expires), `was` the time that its box told,
+where that was wrong. The other names are short, because each is stored with every document; `_KEYS` is their
+list. What came later to a kind (`_LATER`) is left out where it says nothing, so it costs nothing there, and
+documents from before it still read. Resource samples share one document a batch, one array a field.
 
 Everything is encoded to BSON here, event by event, so what BSON cannot hold is found before any write.
 """
@@ -79,8 +79,13 @@ def split_id(text: str) -> tuple[str, int, int, int]:
     return wire.valid_node(node), int(epoch), int(seq), int(i)
 
 
-def encode(node: str, id_: str, event: wire.AnyEvent, stored_at: datetime) -> RawBSONDocument:
-    """Return the document of one event (not of a resource sample); raise Unstorable."""
+def encode(
+    node: str, id_: str, event: wire.AnyEvent, stored_at: datetime, told: int | None = None
+) -> RawBSONDocument:
+    """Return the document of one event (not of a resource sample); raise Unstorable.
+
+    `told`: the time that a box with a wrong clock gave, where the event's was put right.
+    """
     kind = type(event)
     document: dict[str, Any] = {"_id": id_, "n": node, "t": TAGS[kind]}
     document.update(zip(_KEYS[kind], msgspec.structs.astuple(event), strict=True))
@@ -93,6 +98,8 @@ def encode(node: str, id_: str, event: wire.AnyEvent, stored_at: datetime) -> Ra
     if isinstance(event, wire.Track) and event.gates:
         document["j"] = [part for gate in event.gates for part in (gate_text(gate), gate.after)]
     document["stored_at"] = stored_at
+    if told is not None:
+        document["was"] = told
     return _pack(document)
 
 
@@ -125,13 +132,19 @@ def _gate(text: str, after: int) -> wire.Gate:
 
 
 def encode_samples(
-    node: str, id_: str, samples: list[tuple[int, wire.Resources]], stored_at: datetime
+    node: str,
+    id_: str,
+    samples: list[tuple[int, wire.Resources]],
+    stored_at: datetime,
+    told: int | None = None,
 ) -> RawBSONDocument:
-    """Return the one document of a batch's resource samples; raise Unstorable."""
+    """Return the one document of a batch's resource samples; raise Unstorable. `told`: of the first one."""
     rows = [(at, *rest) for at, _camera, *rest in (msgspec.structs.astuple(sample) for _, sample in samples)]
     document: dict[str, Any] = {"_id": id_, "n": node, "a": rows[0][0], "i": [i for i, _ in samples]}
     document.update((key, [row[place] for row in rows]) for place, key in enumerate(_SAMPLE))
     document["stored_at"] = stored_at
+    if told is not None:
+        document["was"] = told
     return _pack(document)
 
 

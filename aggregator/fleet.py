@@ -18,11 +18,12 @@ import msgspec
 
 from agent import wire
 from aggregator import answers, calendar, documents
+from aggregator.days import Days
 from aggregator.failures import StoreError
 from aggregator.ingest import Fact, Parcel
 from aggregator.live import Hub
 from aggregator.metrics import Metrics
-from aggregator.node import Day, NodeView, read_counts, read_watch, with_last_cameras
+from aggregator.node import NodeView, with_last_cameras
 from aggregator.store import Store
 
 _LOG = logging.getLogger(__name__)
@@ -45,8 +46,9 @@ class Fleet:
         self._removed: dict[str, int] = {}  # node -> losses that it had told of
         self._ask_removed = False
         self._asked_removed = 0.0
-        self._counting: dict[str, asyncio.Lock] = {}
+        self._days = Days(store, zone)
         self._troubles_at = 0.0
+        self.on_moment: Callable[[str, int, int, int], None] = lambda node, epoch, at, mono: None
         self.on_config: Callable[[str], None] = lambda node: None
 
     # ── what comes in ──
@@ -97,12 +99,30 @@ class Fleet:
         if not retained and state.online:
             view.hear(at)
             view.copies.state(state.epoch, at)
-            off = min(max(state.at - at, -_LONGEST_MS), _LONGEST_MS)
-            view.clock_off = off if abs(off) > _CLOCK_OFF_MS else 0
+            self.on_clock(node, state.at - at)
+            self.on_moment(node, state.epoch, state.at, state.mono)
         elif retained:
             view.listening_since = at
         if config_changed:
             self.on_config(node)
+
+    def on_clock(self, node: str, off: int) -> None:
+        """Take by how many ms a node's clock is ahead of ours now."""
+        if node in self._removed:
+            return
+        view = self._view(node)
+        off = min(max(off, -_LONGEST_MS), _LONGEST_MS)
+        off = off if abs(off) > _CLOCK_OFF_MS else 0
+        view.changed = view.changed or bool(off) != bool(view.clock_off)
+        view.clock_off = off
+
+    def on_right(self, node: str, off: int, amount: int) -> None:
+        """Take that times of a node were wrong by some ms and have been put right."""
+        if node not in self._removed and off:
+            view = self._view(node)
+            view.put_right = (off, _now_ms())
+            self._days.forget(view)
+            view.changed = True
 
     def on_batches(self, parcels: Sequence[Parcel]) -> None:
         """Take batches that were new to the store."""
@@ -119,10 +139,15 @@ class Fleet:
                 continue  # sent before it was removed
             view = self._view(fact.node)
             if isinstance(fact.event, wire.Resources):
-                if view.resources is None or fact.event.at >= view.resources.at:
-                    view.resources = fact.event
+                sample = fact.event
+                if sample.at > at + _CLOCK_OFF_MS:  # of a clock that is ahead: the next one replaces it
+                    sample = msgspec.structs.replace(sample, at=0)
+                if view.resources is None or not sample.at or sample.at >= view.resources.at:
+                    view.resources = sample
             elif isinstance(fact.event, wire.Tally):
                 view.day.fresh.clear()
+                camera = fact.event.camera
+                view.first[camera] = min(view.first.get(camera, at), fact.event.at)
             elif isinstance(fact.event, wire.Crossing):
                 view.day.fresh.discard("counts")
             elif isinstance(fact.event, wire.Lost):
@@ -173,35 +198,8 @@ class Fleet:
         """Return a node's entry with its day up to date."""
         view = self._views[node]
         await self._refresh_troubles()
-        await self._refresh_day(view)
-        await self._refresh_first(view)
+        await self._days.refresh(view, _now_ms())
         return view.entry(_now_ms())
-
-    async def _refresh_first(self, view: NodeView) -> None:
-        """Learn since when each camera is there: by its first tally, or by when it was first heard of."""
-        for report in view.state.cameras if view.state else []:
-            if report.camera in view.known_first:
-                continue
-            first = await self._store.archive.first_seen(view.name, report.camera)
-            if first is not None:
-                view.known_first.add(report.camera)
-            heard = view.first.setdefault(report.camera, first or _now_ms())
-            view.first[report.camera] = min(heard, first or heard)
-
-    async def _refresh_day(self, view: NodeView) -> None:
-        start = calendar.day_start(_now_ms(), self._zone)
-        async with self._counting.setdefault(view.name, asyncio.Lock()):
-            if view.day.start != start:
-                view.day = Day(start)
-            for part, read in (("counts", read_counts), ("watch", read_watch)):
-                if part in view.day.fresh:
-                    continue
-                view.day.fresh.add(part)  # what comes while it is read makes it old again
-                try:
-                    await read(self._store, view.name, view.day)
-                except StoreError:
-                    view.day.fresh.discard(part)
-                    raise
 
     async def _refresh_troubles(self) -> None:
         if time.monotonic() - self._troubles_at < _TROUBLES_SECONDS:
@@ -239,9 +237,6 @@ class Fleet:
                 _LOG.debug("the fleet is shown later: %s", error)
 
     async def _pulse(self) -> None:
-        if self._ask_removed or time.monotonic() - self._asked_removed > _REMOVED_SECONDS:
-            self._asked_removed = time.monotonic()
-            await self._let_go()
         at = _now_ms()
         amounts = {"online": 0, "offline": 0, "stale": 0}
         for view in list(self._views.values()):
@@ -254,6 +249,9 @@ class Fleet:
         for state, amount in amounts.items():
             self._metrics.nodes.labels(state).set(amount)
         await self._show_changed()
+        if self._ask_removed or time.monotonic() - self._asked_removed > _REMOVED_SECONDS:
+            self._asked_removed = time.monotonic()
+            await self._let_go()
         for view in list(self._views.values()):
             if view.state and self._due(view, at):
                 await self._save(view, at)

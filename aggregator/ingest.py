@@ -33,6 +33,7 @@ from aggregator.metrics import Metrics
 from aggregator.parcel import Fact, Parcel, Poison, address, addressing, open_batch, refusal, unpack
 from aggregator.refusals import Refusals
 from aggregator.store import Store
+from aggregator.timing import Timing
 
 __all__ = ["Fact", "Ingest", "Parcel", "address", "unpack"]
 
@@ -60,6 +61,7 @@ class Ingest:
         on_stored: Callable[[Sequence[Fact]], None],
         *,
         stamp: Callable[[], datetime] = now,
+        timing: Timing | None = None,
         on_batches: Callable[[Sequence[Parcel]], None] = lambda parcels: None,
         queue_batches: int = 500,
         group_batches: int = 250,
@@ -71,6 +73,7 @@ class Ingest:
         self._on_stored = on_stored
         self._on_batches = on_batches
         self._stamp = stamp
+        self._timing = timing
         self._group_batches = group_batches
         self._linger = linger
         self._fast = Lane(queue_batches)
@@ -149,8 +152,12 @@ class Ingest:
         for parcel in parcels:
             await _in_turns(parcel.read())
         attempt = 0
+        judged = self._timing is None
         while True:
             try:
+                if self._timing is not None and not judged:
+                    await self._timing.judge(parcels)
+                    judged = True
                 fresh = await self._store_group(parcels)
                 break
             except StoreError as error:
@@ -168,6 +175,8 @@ class Ingest:
         self._count(fresh)
         await self._answer(parcels)
         self._on_batches(fresh)
+        if self._timing is not None:
+            self._timing.stored(fresh)
         self._on_stored([fact for parcel in fresh for fact in parcel.facts()])
 
     async def _store_group(self, parcels: list[Parcel]) -> list[Parcel]:

@@ -9,7 +9,7 @@ import msgspec
 
 from agent import wire
 from aggregator import answers, documents
-from aggregator.copies import Copies
+from aggregator.copies import REMEMBERED_MS, Copies
 from aggregator.counts import HOUR, REACH, increments
 from aggregator.store import Store
 
@@ -43,13 +43,14 @@ class NodeView:
         self.listening_since = known_since  # silence counts from here
         self.online = False
         self.clock_off = 0
+        self.put_right = (0, 0)  # by how many ms its times were wrong, and when that was last found
         self.resources: wire.Resources | None = None
         self.day = Day()
         self.troubles: dict[str, int] = {}
         self.losses_before = 0  # told of by a node of this name that was removed
         self.copies = Copies()
         self.first: dict[str, int] = {}  # camera -> when it was first told of
-        self.known_first: set[str] = set()  # cameras of which a tally says so
+        self.known_first: set[str] = set()  # cameras of which the store was asked that
         self.is_back = False  # it was removed and has come back, which is not yet saved
         self.changed = True  # its entry has to be shown again
         self.saved = 0
@@ -78,7 +79,7 @@ class NodeView:
             cpu_percent=sample.cpu_percent if sample else None,
             memory_bytes=sample.memory_bytes if sample else None,
             counts_today=self.day.counts,
-            warnings=[*self._warnings(standing), *self.copies.warnings(at)],
+            warnings=[*self._warnings(standing), *self._corrections(at), *self.copies.warnings(at)],
             last_seen=self.heard or None,
             version=state.version if state else "",
             temperature=sample.temperature if sample else None,
@@ -97,6 +98,16 @@ class NodeView:
             objects_today=day.objects.get(name, {}), p95_ms=day.p95.get(name),
             last_known=standing != "online", first_seen=self.first.get(name),
         )  # fmt: skip
+
+    def _corrections(self, at: int) -> list[str]:
+        """Tell for an hour that times were put right."""
+        off, when = self.put_right
+        if not off or at - when > REMEMBERED_MS:
+            return []
+        side = "ahead" if off > 0 else "behind"
+        return [
+            f"The node's clock was {_length(abs(off))} {side}; the times of what it sent then are put right"
+        ]
 
     def _warnings(self, standing: str) -> list[str]:
         found = []

@@ -18,6 +18,7 @@ import msgspec
 
 from agent import wire
 from aggregator import documents
+from aggregator.boxclock import BoxClock, corrected, has_clocks
 
 KEPT_OF_BATCH = wire.BATCH_EVENTS  # bad events of one batch that are kept; of an agent's batch all
 _SHORTEST = 7  # bytes of the shortest event: an array of number, time, camera and one field more
@@ -35,12 +36,21 @@ class Poison(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """A batch about to be stored: its id, checksum, and how many events are good and bad."""
+    """A batch about to be stored: its id, checksum, and how many events are good and bad.
+
+    `base`, `mono`: when it was begun by its box's two clocks; 0 where the box told no `mono`.
+    """
 
     id: str
     sum: bytes
     good: int
     bad: int
+    base: int = 0
+    mono: int = 0
+
+    def clock(self) -> dict[str, int]:
+        """Return both as they are stored: the one since the box's start, and what the other is above it."""
+        return {"m": self.mono, "o": self.base - self.mono} if self.mono else {}
 
 
 class Fact(NamedTuple):
@@ -64,6 +74,8 @@ class Parcel:
     poison: list[Poison] = field(default_factory=list)
     more_poison: int = 0
     rows: dict[str, list[Any]] = field(default_factory=dict)
+    told: dict[int, int] = field(default_factory=dict)  # place -> the wrong time that the box told
+    true: int | None = None  # the offset by which its times were judged
     was_read: bool = False
 
     @property
@@ -93,7 +105,8 @@ class Parcel:
 
     def claim(self) -> Claim:
         """Return what names this batch in the store."""
-        return Claim(self.id, self.sum, len(self.good), self.bad)
+        clocks = (self.batch.base, self.batch.mono) if has_clocks(self.batch) else (0, 0)
+        return Claim(self.id, self.sum, len(self.good), self.bad, *clocks)
 
     def facts(self) -> list[Fact]:
         """Return its good events with their ids."""
@@ -115,6 +128,16 @@ class Parcel:
                     self.refuse(place, str(error), raw)
             if place % _SLICE == _SLICE - 1:
                 yield
+
+    def put_right(self, clock: BoxClock) -> None:
+        """Put the times of its events right, as far as its box's clock is known."""
+        right = corrected(self.good, self.batch, clock)
+        self.told = {place: event.at for place, event in self.good if place in right}
+        self.good = [
+            (place, msgspec.structs.replace(event, at=right[place]) if place in right else event)
+            for place, event in self.good
+        ]
+        self.true = clock.true
 
     def refuse(self, place: int, reason: str, raw: bytes | msgspec.Raw) -> None:
         """Note that one event is poison."""
@@ -169,7 +192,8 @@ def addressing(parcel: Parcel, stored_at: datetime) -> Iterator[None]:
                 samples.append((place, event))
             else:
                 home = documents.HOME.get(type(event), documents.EVENTS)
-                row = documents.encode(parcel.node, f"{parcel.id}:{place}", event, stored_at)
+                id_ = f"{parcel.id}:{place}"
+                row = documents.encode(parcel.node, id_, event, stored_at, parcel.told.get(place))
                 parcel.rows[home].append(row)
             keep.append((place, event))
         except documents.Unstorable as error:
@@ -178,7 +202,8 @@ def addressing(parcel: Parcel, stored_at: datetime) -> Iterator[None]:
             yield
     parcel.good = keep
     if samples:
-        row = documents.encode_samples(parcel.node, parcel.id, samples, stored_at)
+        told = parcel.told.get(samples[0][0])
+        row = documents.encode_samples(parcel.node, parcel.id, samples, stored_at, told)
         parcel.rows[documents.RESOURCES].append(row)
 
 

@@ -26,7 +26,7 @@ async def events(
 ) -> list[dict[str, object]]:
     """Return a node's events in [since, until), newest first."""
     found = [
-        documents.fact(node, *documents.decode(row))
+        documents.fact(node, *documents.decode(row)) | ({"told_at": int(row["was"])} if "was" in row else {})
         for row in await store.archive.newest(node, kinds, since, until, limit)
     ]
     if wire.Resources in kinds:

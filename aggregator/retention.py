@@ -34,7 +34,7 @@ class Retention:
         """Learn how long what is kept, and see that the times are indexed."""
         details = dict.fromkeys((EVENTS, RESOURCES, "quarantine", "conflicts"), detail_days)
         totals = dict.fromkeys((TALLIES, LOSSES, "counts"), tally_days)
-        self.days = {**details, **totals, "batches": batch_days}
+        self.days = {**details, **totals, "batches": batch_days, "boxclocks": batch_days}
         for name in self.days:
             await self._never_by_itself(name, "stored_at")
         await self._never_by_itself("sessions", "expires")

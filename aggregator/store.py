@@ -16,6 +16,7 @@ What always holds:
     nodes wants audit                  the fleet, its desired documents, who changed them
     users sessions                     who may log in, who is
     aggregators                        which of them live
+    boxclocks                          of the boxes, by epoch, see `boxclock`
     clocks                             of the machines on which the centre ran
     meta                               the schema's version
 """
@@ -48,6 +49,7 @@ from aggregator.documents import EVENTS, LOSSES, RESOURCES, TALLIES, UNKNOWN_LOS
 from aggregator.failures import StoreError, plain
 from aggregator.kept import KEPT_POISON, Kept
 from aggregator.parcel import Claim, Poison
+from aggregator.redate import Redate
 from aggregator.registry import Registry
 from aggregator.retention import Retention
 
@@ -80,6 +82,7 @@ class Store:
         self.registry = Registry(self._journaled, where)
         self.kept = Kept(self._journaled, where)
         self.clocks = Clocks(self._journaled, where)
+        self.redate = Redate(self._journaled, where, self.raise_counts)
         self.retention = Retention(client, self._journaled, where)
 
     # ── opening ──
@@ -139,7 +142,7 @@ class Store:
     async def claim(self, claims: Sequence[Claim], stored_at: datetime) -> list[str]:
         """Claim batches; return for each "new", "known" (not yet stored), "stored" or "conflict"."""
         rows = [
-            InsertOne({"_id": c.id, "s": c.sum, "g": c.good, "q": c.bad, "stored_at": stored_at})
+            InsertOne({"_id": c.id, "s": c.sum, "g": c.good, "q": c.bad, "stored_at": stored_at, **c.clock()})
             for c in claims
         ]
         with plain(self.where):

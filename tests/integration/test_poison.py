@@ -24,7 +24,7 @@ from aggregator.parcel import KEPT_OF_BATCH
 from aggregator.store import KEPT_POISON
 from deploy.stack import Stack
 
-from .box import DOCUMENT, Box, batch, box, centre, crossing, now_ms, settings, until
+from .box import DOCUMENT, Box, batch, box, busy, centre, crossing, now_ms, settings, until
 
 HELD_UP = 0.5  # seconds that an acknowledgement may come later for another node's sake
 PER_KB = 0.005  # seconds of CPU, the database's included, that a kilobyte of any content may cost
@@ -67,14 +67,6 @@ class Waits(list[float]):
     def late(self) -> float:
         """How much longer than usual the longest took, had this machine nothing else to do."""
         return (max(self, default=0.0) - self.usual) / busy()
-
-
-def busy() -> float:
-    """Return how much longer than alone a process takes on this machine now, 1 if it is idle."""
-    wall, cpu = time.monotonic(), time.process_time()
-    while time.process_time() - cpu < 0.2:
-        pass
-    return max(1.0, (time.monotonic() - wall) / 0.2)
 
 
 @asynccontextmanager
