@@ -35,6 +35,7 @@ from agent.layouts import Foreign, LayoutError
 FORMAT = "gb-yolo 1"
 ADVICE = "give a model made by `gb-export onnx`, or `traffic` or `mask`"
 _UNREADABLE = (Fail, InvalidArgument, InvalidGraph, InvalidProtobuf, NotImplemented, RuntimeException)
+RUNTIME_ERRORS = _UNREADABLE  # what a graph may raise while it runs, too
 
 
 class ModelError(Exception):
