@@ -274,7 +274,8 @@ class Camera:
     def _catch_up(self, source: Source, late: float) -> None:
         """Pass over the pictures for which it is too late on the source's clock."""
         for _ in range(min(int(late * source.fps), 50)):
-            source.skip()
+            if not source.skip():
+                return
             self._pass_over(1)
 
     def _pass_over(self, count: int) -> None:

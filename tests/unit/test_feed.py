@@ -112,7 +112,7 @@ def test_a_live_streams_pictures_are_spaced_as_it_says() -> None:
     arrivals = [1000 + n / 10 + 0.01 for n in range(50)]
     arrivals[20:30] = [1003.0 + n / 1000 for n in range(10)]  # a second of the network, then a burst
     moments = [clock.moment(n / 10, arrival) for n, arrival in enumerate(arrivals)]
-    assert np.allclose(np.diff(moments), 0.1, atol=2e-3)
+    assert np.allclose(np.diff(moments), 0.1, atol=5e-3)
 
 
 def test_a_live_clock_that_jumps_or_stops_is_left_for_the_arrival() -> None:
