@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agent.capture import Camera, Frame, SourceError, StateChange, inspect, probe
+from agent.capture import Camera, Frame, SourceError, StateChange, probe
+from agent.probe import inspect
 from tests.web_server import Answer, Handler, WebServer, web_server
 
 FPS = 10
