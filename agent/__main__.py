@@ -236,7 +236,8 @@ def _check_model(name: str, camera: CameraConfig) -> bool:
 
 
 def _check_camera(name: str, camera: CameraConfig) -> bool:
-    from agent.capture import SourceError, inspect
+    from agent.probe import inspect
+    from agent.sources import SourceError
 
     try:
         found = inspect(camera.source, 10.0, camera.wish)

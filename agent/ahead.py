@@ -21,7 +21,10 @@ from dataclasses import dataclass
 
 from agent.boxes import Detections, Uint8
 from agent.capture import Camera, Frame
-from agent.infer import InferenceError
+from agent.infer import RUNTIME_ERRORS, InferenceError
+
+# What somebody else's graph raises in the runtime, and in the arithmetic on what it answered.
+UNFIT = (*RUNTIME_ERRORS, ValueError, ArithmeticError, LookupError, TypeError, AttributeError, RuntimeError)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,3 +94,5 @@ class LookAhead:
             return self._detect(frame.image)
         except InferenceError as error:
             return error
+        except UNFIT as error:
+            return InferenceError(f"{type(error).__name__}: {' '.join(str(error).split())[:120]}")

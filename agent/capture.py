@@ -23,7 +23,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, Self
@@ -31,9 +30,10 @@ from typing import Literal, Self
 from agent.feed.wish import NOTHING
 from agent.flaps import Flaps
 from agent.health import Health, Stillness, Verdict
+from agent.probe import probe
 from agent.sources import Image, Picture, Source, SourceError, Wish, open_source, redact
 
-__all__ = ["Camera", "Frame", "Probe", "SourceError", "StateChange", "Stillness", "inspect", "probe"]
+__all__ = ["Camera", "Frame", "SourceError", "StateChange", "Stillness", "probe"]
 
 log = logging.getLogger(__name__)
 
@@ -274,7 +274,8 @@ class Camera:
     def _catch_up(self, source: Source, late: float) -> None:
         """Pass over the pictures for which it is too late on the source's clock."""
         for _ in range(min(int(late * source.fps), 50)):
-            source.skip()
+            if not source.skip():
+                return
             self._pass_over(1)
 
     def _pass_over(self, count: int) -> None:
@@ -342,40 +343,3 @@ class Camera:
     def _tell(self, state: str, reason: str) -> None:
         if self._on_state is not None:
             self._on_state(StateChange(self.state, reason, time.time()))
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """What a source gives: size in pixels, pictures a second, and what else there is to say."""
-
-    width: int
-    height: int
-    fps: float
-    note: str
-
-
-def inspect(url: str, timeout: float = 10.0, wish: Wish = NOTHING) -> Probe:
-    """Open a source and read one picture; raise SourceError with the reason."""
-    with closing(open_source(url, timeout, wish)) as source:
-        picture = source.read()
-        if picture is None:
-            raise SourceError(f"{redact(url)} holds no picture that can be decoded; check the file")
-        height, width = picture.image.shape[:2]
-        unclocked = source.live and picture.seconds is None and picture.taken is None
-        return Probe(width, height, _rate(source) if unclocked else source.fps, source.note)
-
-
-def probe(url: str, timeout: float = 10.0) -> tuple[int, int, float]:
-    """Return (width, height, frames a second) of a source, or raise SourceError with the reason."""
-    found = inspect(url, timeout)
-    return found.width, found.height, found.fps
-
-
-def _rate(source: Source) -> float:
-    """Measure for a second: a stream of JPEGs does not say its rate. What was waiting comes first."""
-    begun, moments = time.monotonic(), [0.0]
-    while moments[-1] < 1.5:
-        source.read()
-        moments.append(time.monotonic() - begun)
-    steady = [moment for moment in moments if moment > 0.4]
-    return (len(steady) - 1) / (steady[-1] - steady[0]) if len(steady) > 1 else 1 / steady[0]

@@ -208,8 +208,8 @@ class Texture:
 
     def is_blind(self, image: Image, now: float) -> bool:
         """Take a picture (H,W,3) at `now` seconds; tell whether the camera shows nothing."""
-        if now - self._looked < LOOK_SECONDS:
-            return self._blind
+        if now - self._looked < LOOK_SECONDS and not self._blind:
+            return False
         self._looked = now
         step = max(image.shape[1] // FINE, 1)
         grey = image[::step, ::step, 1].astype(np.float32)
@@ -247,7 +247,7 @@ def _has_shape(grey: Float) -> bool:
     """Tell whether one picture (h,w) has more between its cells than its own noise explains."""
     noise = float(np.median(np.abs(np.diff(grey, axis=1)))) / MEDIAN_STEP
     cell = grey.size / (CELLS[0] * CELLS[1])  # pixels
-    return _spread(_relief(grey)) > max(LEAST_SPOT, BEYOND_CHANCE * noise / cell**0.5)
+    return bool(_spread(_relief(grey)) > max(LEAST_SPOT, BEYOND_CHANCE * noise / cell**0.5))
 
 
 def _relief(grey: Float) -> Float:

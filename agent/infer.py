@@ -38,6 +38,7 @@ from agent.preprocess import Preprocess, fit_picture
 FORMAT = "gb-yolo 1"
 ADVICE = "give a model made by `gb-export onnx`, or `traffic` or `mask`"
 _UNREADABLE = (Fail, InvalidArgument, InvalidGraph, InvalidProtobuf, NotImplemented, RuntimeException)
+RUNTIME_ERRORS = _UNREADABLE  # what a graph may raise while it runs, too
 
 
 class ModelError(Exception):

@@ -8,7 +8,7 @@ What always holds:
 * A frame's events are on disk before the next frame is followed. What the camera said comes after the frames
   that it gave before, and before those that it gave later.
 * Each second is accounted for: watched, or blind with a reason.
-* A frame that the model cannot judge is counted as dropped; it never ends the loop.
+* A frame that the model cannot judge is counted as dropped and its time is blind; it never ends the loop.
 """
 
 from __future__ import annotations
@@ -20,91 +20,28 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from agent import wire
 from agent.ahead import LookAhead
-from agent.analyse import FORGET_SECONDS, GAP_SECONDS, Analyst, Totals
+from agent.analyse import FORGET_SECONDS, Analyst, Totals
 from agent.boxes import Detections
 from agent.capture import Camera, Frame, StateChange
 from agent.config import CameraConfig
 from agent.infer import Detector, InferenceError
+from agent.minute import Minute, Watch
+from agent.preview import BOXES_INTERVAL, PICTURE_INTERVAL, Viewing, picture, rows
 from agent.sharpness import sharpness
 from agent.spool import SpoolWorker
 from agent.track import Tracks, make_tracker
+from agent.trouble import Trouble
 from agent.watchdog import Watchdog
 
 log = logging.getLogger("gb-agent")
 
 TAKE_SECONDS = 0.5
-BOXES_INTERVAL = 0.1
-PICTURE_INTERVAL = 0.2
-PICTURE_WIDTH = 640
-
-
-class Watch:
-    """Where a minute's time went. `frame` is told the camera's own clock, the rest the wall's."""
-
-    def __init__(self) -> None:
-        self.watched = 0.0
-        self.blind: dict[str, float] = {}
-        self.silent = 0.0  # seconds without a frame until now
-        self._waited = 0.0  # the part of it that is not booked: the camera may be merely slow
-        self._last: float | None = None
-
-    def frame(self, seconds: float) -> None:
-        """A frame was looked at: the time since the one before was watched, unless it was a gap."""
-        gap = 0.0 if self._last is None else seconds - self._last
-        if gap <= GAP_SECONDS:
-            self.watched += gap
-        else:
-            self._book("stalled", gap)
-        self.silent = self._waited = 0.0
-        self._last = seconds
-
-    def waited(self, seconds: float) -> None:
-        """No frame came, and nothing is known to be wrong."""
-        self.silent += seconds
-        self._waited += seconds
-
-    def missed(self, reason: str, seconds: float) -> None:
-        """The camera gave nothing, and this is why; so it was with what was waited before."""
-        self.silent += seconds
-        self._book(reason, self._waited + seconds)
-        self._waited, self._last = 0.0, None
-
-    def _book(self, reason: str, seconds: float) -> None:
-        self.blind[reason] = self.blind.get(reason, 0.0) + seconds
-
-    def take(self) -> tuple[int, dict[str, int]]:
-        """Return (watched, blind by reason) in milliseconds and begin anew."""
-        booked = round(self.watched * 1000), {why: round(s * 1000) for why, s in self.blind.items()}
-        self.watched, self.blind = 0.0, {}
-        return booked
-
-
-@dataclass(slots=True)
-class Viewing:
-    """Somebody watches this camera until `until` (monotonic seconds)."""
-
-    until: float = 0.0
-    picture: bool = False
-    next_boxes: float = 0.0
-    next_picture: float = 0.0
-
-
-@dataclass(slots=True)
-class Minute:
-    """The counters of the minute that runs."""
-
-    start_ms: int
-    captured: int = 0
-    inferred: int = 0
-    dropped: int = 0
-    latencies: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +71,19 @@ class Pipeline:
         self.config = camera
         self.detector = detector
         self.camera = Camera(
-            name, camera.source, pace=camera.pace, loop=camera.loop, on_state=self._state_changed
+            name,
+            camera.source,
+            pace=camera.pace,
+            loop=camera.loop,
+            on_state=self._state_changed,
+            wish=camera.wish,
         )
         self._ahead = LookAhead(self.camera, detector.detect, camera.workers or workers, TAKE_SECONDS)
         self.viewing = Viewing()
         self.fps = 0.0
         self.since_ms = round(wall() * 1000)
-        self._wall, self._monotonic = wall, monotonic
+        self._wall = wall
+        self._monotonic = monotonic
         self._settings = settings
         self._pending: wire.CameraSettings | None = None
         self._totals = totals
@@ -151,6 +94,8 @@ class Pipeline:
         self._watch = Watch()
         self._minute = Minute(self._minute_start())
         self._changes: deque[tuple[int, StateChange]] = deque(maxlen=1000)
+        self._trouble = Trouble(self._model_changed)
+        self._model_events: list[wire.AnyEvent] = []
         self._ending = False
         self._pass = 0
         self.seen = self._captured = self._dropped = 0
@@ -176,11 +121,12 @@ class Pipeline:
 
     def report(self) -> wire.CameraReport:
         """Return the camera as the node's state shows it."""
+        failed = self._trouble.reason if self.camera.state == "ok" else ""
         return wire.CameraReport(
             camera=self.name,
-            state=self.camera.state,
+            state="failed" if failed else self.camera.state,
             since=self.since_ms,
-            reason=self.camera.reason,
+            reason=failed or self.camera.reason,
             model=self.config.model_path.stem,
             model_sha256=self.detector.sha256,
             labels=[self.detector.names[key] for key in sorted(self.detector.names)],
@@ -272,13 +218,13 @@ class Pipeline:
     ) -> tuple[Tracks | None, list[wire.AnyEvent]]:
         """Take one frame from its boxes to its events."""
         events = self._seam(frame)
-        self._watch.frame(frame.seconds)
         height, width = frame.image.shape[:2]
         self._size = (width, height)
         if isinstance(found, InferenceError):
-            log.warning("%s: frame %d dropped: %s", self.name, frame.number, found)
-            self._minute.dropped += 1
-            return None, events
+            return None, events + self._unjudged(frame, found)
+        self._watch.frame(frame.seconds)
+        self._trouble.judged(self._monotonic())
+        events += self._take_model_events()
         tracks = self._tracker.update(found[self._wanted(found.class_id)], frame.seconds, self._size)
         wall_ms = round(frame.wall * 1000)
         sharp = sharpness(frame.image, tracks.xyxy) if self._analyst.wants_sharpness else None
@@ -287,6 +233,30 @@ class Pipeline:
         self.seen += 1
         self._minute.latencies.append(max(self._wall() - frame.wall, 0.0))
         return tracks, events
+
+    def _unjudged(self, frame: Frame, error: InferenceError) -> list[wire.AnyEvent]:
+        """Drop a frame that the model could not judge; its time is blind, and what was followed ends soon."""
+        self._watch.frame(frame.seconds, blind="model")
+        self._minute.dropped += 1
+        if self._trouble.failed(str(error), frame.seconds, self._monotonic()):
+            log.warning("%s: frame %d dropped: %s", self.name, frame.number, error)
+        events = self._take_model_events()
+        since = self._trouble.since
+        if since is not None and frame.seconds - since > FORGET_SECONDS and len(self._analyst):
+            events += self._forget(round(frame.wall * 1000))
+        return events
+
+    def _model_changed(self, state: str, reason: str) -> None:
+        """Tell what the model's failures make of the camera."""
+        self.since_ms = self._now_ms()
+        log.log(logging.WARNING if reason else logging.INFO, "%s: %s: %s", self.name, state, reason)
+        told: wire.CameraStatus = "failed" if state == "failed" else "ok"
+        self._model_events.append(wire.CameraState(self.since_ms, self.name, told, reason[:200]))
+
+    def _take_model_events(self) -> list[wire.AnyEvent]:
+        events = self._model_events
+        self._model_events = []
+        return events
 
     def _wanted(self, class_id: np.ndarray) -> np.ndarray:
         """Return which detections the settings let through. (N,) -> (N,) bool."""
@@ -303,7 +273,8 @@ class Pipeline:
         return self._forget(round(frame.wall * 1000))
 
     def _take_settings(self) -> None:
-        settings, self._pending = self._pending, None
+        settings = self._pending
+        self._pending = None
         if settings is not None:
             self._settings = settings
             self._tracker.confident = settings.confidence
@@ -329,7 +300,10 @@ class Pipeline:
             _, change = self._changes.popleft()
             self.since_ms = round(change.wall * 1000)
             log.info("%s: %s%s", self.name, change.state, f": {change.reason}" if change.reason else "")
-            events.append(wire.CameraState(self.since_ms, self.name, change.state, change.reason[:200]))
+            failed = self._trouble.reason if change.state == "ok" else ""  # it is back, but still not judged
+            state: wire.CameraStatus = "failed" if failed else change.state
+            reason = (failed or change.reason)[:200]
+            events.append(wire.CameraState(self.since_ms, self.name, state, reason))
         return events
 
     def _idle(self) -> list[wire.AnyEvent]:
@@ -364,8 +338,10 @@ class Pipeline:
 
     def _tally(self) -> wire.Tally:
         """Close the minute that runs."""
-        minute, self._minute = self._minute, Minute(self._minute_start())
-        captured, dropped = self.camera.captured, self.camera.dropped
+        minute = self._minute
+        self._minute = Minute(self._minute_start())
+        captured = self.camera.captured
+        dropped = self.camera.dropped
         watched, blind = self._watch.take()
         p50, p95 = np.percentile(minute.latencies or [0.0], [50, 95]) * 1000
         tally = self._analyst.tally(
@@ -378,7 +354,8 @@ class Pipeline:
             p50=round(p50),
             p95=round(p95),
         )
-        self._captured, self._dropped = captured, dropped
+        self._captured = captured
+        self._dropped = dropped
         return tally
 
     # ── what a viewer sees ──
@@ -394,25 +371,3 @@ class Pipeline:
             self.viewing.next_picture = now + PICTURE_INTERVAL
             jpeg = picture(frame.image)
         return wire.Live(round(frame.wall * 1000), self.name, rows(tracks, self._size), jpeg)
-
-
-def rows(tracks: Tracks, size: tuple[int, int]) -> bytes:
-    """Pack tracks into the 12-byte rows of a live frame. `size`: width, height in pixels."""
-    scaled = tracks.xyxy / np.array([*size, *size], dtype=np.float32)  # (N, 4) fractions
-    scores = np.clip(np.rint(tracks.confidence * 100), 0, 100).astype(int)
-    columns = zip(
-        tracks.track_id.tolist(), scaled.tolist(), tracks.class_id.tolist(), scores.tolist(), strict=True
-    )
-    return wire.pack_rows(
-        (track, x1, y1, x2, y2, kind, score) for track, (x1, y1, x2, y2), kind, score in columns
-    )
-
-
-def picture(image: np.ndarray) -> bytes:
-    """Return a preview JPEG, at most 640 pixels wide."""
-    height, width = image.shape[:2]
-    if width > PICTURE_WIDTH:
-        size = (PICTURE_WIDTH, max(round(height * PICTURE_WIDTH / width), 1))
-        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    ok, encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 75])
-    return encoded.tobytes() if ok else b""

@@ -9,6 +9,7 @@ import math
 
 LARGEST_GAP = 10.0  # seconds between pictures of a recording; more is a cut
 DRIFT = 0.002  # by how much a camera's clock may run differently, seconds a second
+SLEW = 0.1  # of the time between two pictures by which it may be shortened when a lesser delay is seen
 LARGEST_LAG = 10.0  # seconds that the network may hold a picture back; more is a new beginning
 
 
@@ -71,7 +72,8 @@ class StreamClock:
         if self._offset is None or abs(delay - self._offset) > LARGEST_LAG:
             self._offset = delay
         else:
-            self._offset = min(delay, self._offset + DRIFT * (arrived - self._last))
+            target = min(delay, self._offset + DRIFT * (arrived - self._last))
+            self._offset = max(target, self._offset - SLEW * (said - self._said))
         self._last = arrived
         self._said = said
         return said + self._offset

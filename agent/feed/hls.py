@@ -109,10 +109,9 @@ class HlsSource(Feed):
             self._undecoded = 0
             raise SourceError(f"{self._list.shown} gives pieces that cannot be decoded", "degraded")
 
-    def skip(self) -> None:
+    def skip(self) -> bool:
         """Pass over one picture of the piece that is open."""
-        if self._piece is not None:
-            self._piece.skip()
+        return self._piece is not None and self._piece.skip()
 
     def close(self) -> None:
         """Forget what is being fetched."""
@@ -174,10 +173,12 @@ class _OpenPiece:
         self._note()
         return image, self._last
 
-    def skip(self) -> None:
-        """Pass over one picture."""
-        if self._capture.grab():
-            self._note()
+    def skip(self) -> bool:
+        """Pass over one picture; False at the end."""
+        if not self._capture.grab():
+            return False
+        self._note()
+        return True
 
     def _note(self) -> None:
         self.count += 1

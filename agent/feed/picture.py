@@ -72,8 +72,8 @@ class Source(Protocol):
     def read(self) -> Picture | None:
         """Return the next picture, or None at the end; raise SourceError if it is lost."""
 
-    def skip(self) -> None:
-        """Pass over one picture as cheaply as can be."""
+    def skip(self) -> bool:
+        """Pass over one picture as cheaply as can be; False if there was none to pass over."""
 
     def close(self) -> None:
         """Give back what the source holds."""
@@ -100,8 +100,9 @@ class Feed:
         resized: Image = cv2.resize(image, self._size, interpolation=cv2.INTER_AREA)
         return resized
 
-    def skip(self) -> None:
+    def skip(self) -> bool:
         """Pass over nothing: what was not read in time is gone anyway."""
+        return False
 
     def close(self) -> None:
         """Hold nothing."""

@@ -34,9 +34,10 @@ class SceneSource(Feed):
         self.number += 1
         return Picture(image, (self.number - 1) / self.fps)
 
-    def skip(self) -> None:
+    def skip(self) -> bool:
         """Leave a frame undrawn."""
         self.number += 1
+        return True
 
 
 class FolderSource(Feed):
@@ -67,10 +68,12 @@ class FolderSource(Feed):
                 return Picture(self._image, (self.number - 1) * self.seconds, cut=look == 0)
         return None
 
-    def skip(self) -> None:
+    def skip(self) -> bool:
         """Pass over one look, but never over the first of a picture."""
-        if self.number % LOOKS and self._image is not None:
-            self.number += 1
+        if not self.number % LOOKS or self._image is None:
+            return False
+        self.number += 1
+        return True
 
 
 def _decode(path: Path) -> Image | None:

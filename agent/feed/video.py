@@ -23,6 +23,7 @@ FILM_TIMEOUT_MS = 10_000  # a web server with a film may be slow
 BACKLOG_SECONDS = 5.0  # for so long the pictures are passed over that waited while a stream was opened
 PACE = 0.7  # of the stream's own time must a picture be waited for: then nothing waits any more
 PACE_SECONDS = 0.25  # over which that is judged
+UNCLOCKED = 5  # pictures whose time does not grow: there is no clock to judge by
 MISSING = 2.0  # seconds by which a film may end before the length that it says
 
 
@@ -84,11 +85,13 @@ class FilmSource(Feed):
         self._reached = position(self._capture)
         return Picture(image, self._clock.moment(self._reached), self._clock.take_cut())
 
-    def skip(self) -> None:
+    def skip(self) -> bool:
         """Pass over one picture without converting it."""
-        if self._capture.grab():
-            self._reached = position(self._capture)
-            self._clock.moment(self._reached)
+        if not self._capture.grab():
+            return False
+        self._reached = position(self._capture)
+        self._clock.moment(self._reached)
+        return True
 
     def close(self) -> None:
         """Close the capture."""
@@ -138,12 +141,16 @@ class StreamSource(Feed):
         Such pictures come as fast as they are decoded. The first that had to be waited for is new.
         """
         begun = time.monotonic()
+        unclocked = 0
         steps: deque[tuple[float, float]] = deque()  # arrival, the stream's seconds
         while time.monotonic() - begun < BACKLOG_SECONDS and self._capture.grab():
             arrived = time.monotonic()
             said = position(self._capture)
-            if steps and said <= steps[-1][1]:  # no clock to judge by
-                return
+            if steps and said <= steps[-1][1]:
+                steps.clear()
+                unclocked += 1
+                if unclocked > UNCLOCKED:
+                    return
             steps.append((arrived, said))
             while len(steps) > 2 and said - steps[1][1] >= PACE_SECONDS:
                 steps.popleft()
@@ -165,10 +172,6 @@ class StreamSource(Feed):
             text = f"{self.name} sends no picture any more; check the camera and the network"
             raise SourceError(text, "stalled")
         raise SourceError(f"{self.name} has closed the connection; check that it has power and network")
-
-    def skip(self) -> None:
-        """Pass over one picture without converting it."""
-        self._capture.grab()
 
     def close(self) -> None:
         """Close the capture."""

@@ -108,6 +108,37 @@ def test_an_rtsp_camera_that_dies_is_back_within_five_seconds(rtsp: Rtsp) -> Non
     assert [c.state for c in changes if c.state == "ok"] == ["ok", "ok"]
 
 
+@pytest.mark.parametrize("fps", ["5", "15", "30"])
+def test_what_waited_while_rtsp_opened_is_not_taken_for_now(rtsp: Rtsp, fps: str) -> None:
+    """Two to three seconds of pictures wait for whoever opens a stream: they are passed over, at a reconnect
+    too.
+
+    So the first picture is new, pictures are as far apart as the camera took them, and next to none is
+    dropped.
+    """
+    step = 1 / int(fps)
+    with Camera("cam0", rtsp.url) as camera:
+        for _ in range(2):
+            camera.take(0)  # what was left of the round before
+            rtsp.start("ball", "", fps)
+            frames = [camera.take(20)]
+            arrivals = [time.monotonic()]
+            dropped = camera.dropped
+            while arrivals[-1] - arrivals[0] < 3:
+                frames.append(camera.take(5))
+                arrivals.append(time.monotonic())
+            seconds = np.array([frame.seconds for frame in frames if frame is not None])
+            numbers = np.array([frame.number for frame in frames if frame is not None])
+            steps = np.diff(seconds) / np.diff(numbers)
+            assert np.quantile(np.abs(steps - step), 0.9) < 0.2 * step
+            assert steps.min() > 0.5 * step
+            assert seconds[0] == pytest.approx(arrivals[0], abs=1.0)  # the backlog is 2 to 3 s
+            assert numbers[-1] - numbers[0] == pytest.approx((seconds[-1] - seconds[0]) / step, abs=2)
+            assert camera.dropped - dropped <= 0.7 / step
+            rtsp.kill()
+            until(lambda: camera.state == "absent", 8)
+
+
 def test_a_held_rtsp_server_is_a_stall(rtsp: Rtsp) -> None:
     """A server that keeps the connection and sends nothing more is noticed within five seconds, and left."""
     rtsp.start()

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
+import pytest
+from onnxruntime.capi.onnxruntime_pybind11_state import Fail
 
 from agent import wire
 from agent.analyse import Totals
 from agent.boxes import Detections
 from agent.capture import Frame
 from agent.config import CameraConfig
-from agent.infer import Detector
-from agent.pipeline import Pipeline, Watch, picture, rows
+from agent.infer import Detector, InferenceError
+from agent.minute import Watch
+from agent.pipeline import Pipeline
+from agent.preview import picture, rows
 from agent.scene import Scene
 from agent.track import Tracks, make_tracker
 
@@ -110,3 +116,103 @@ def test_a_doubtful_face_is_told_and_a_doubtful_car_is_not() -> None:
             )
             told[about_state] = len(tracker.update(found, n / 10))
     assert told == {True: 1, False: 0}
+
+
+# ── a model that cannot judge ─────────────────────────────────────────────────────────────────────
+
+
+class Sick:
+    """A detector whose `detect` does what the test says: an error, or boxes."""
+
+    def __init__(self) -> None:
+        self.names = {0: "car"}
+        self.sha256 = ""
+        self.error: Exception | None = None
+
+    def detect(self, image: np.ndarray) -> Detections:
+        if self.error is not None:
+            raise self.error
+        return Detections.empty()
+
+
+def sick_pipeline(detector: Sick, clock: Callable[[], float] = lambda: 0.0) -> Pipeline:
+    camera = CameraConfig(source="scene:?seed=7")
+    looker: Detector = detector  # type: ignore[assignment]
+    return Pipeline("cam0", camera, looker, camera.settings(), Totals(), monotonic=clock)
+
+
+def still(number: int) -> Frame:
+    return Frame(np.zeros((96, 128, 3), np.uint8), number, number / 10, 1e9 + number / 10)
+
+
+ERRORS = [
+    InferenceError("the model gave numbers that are not finite"),
+    ValueError("cannot reshape array of size 7 into shape (1,6)"),
+    IndexError("index 9 is out of bounds"),
+    RuntimeError("[ONNXRuntimeError] : 1 : FAIL"),
+    Fail("[ONNXRuntimeError] : 1 : FAIL : Non-zero status code returned while running Gather node"),
+    ZeroDivisionError("division by zero"),
+]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+def test_frames_that_a_model_cannot_judge_are_blind_time(error: Exception) -> None:
+    """Each is dropped and counted; three in a row and the camera has failed, with the reason; then it is
+    ok again.
+    """
+    detector = Sick()
+    pipeline = sick_pipeline(detector)
+    events = []
+    for number in range(100):
+        detector.error = error if 20 <= number < 80 else None
+        events += pipeline.look(still(number))[1]
+    tally = pipeline._tally()
+    assert (tally.inferred, tally.dropped) == (40, 60)
+    assert tally.blind == {"model": 6000}
+    assert tally.watched == 3900
+    states = [event for event in events if isinstance(event, wire.CameraState)]
+    assert [state.state for state in states] == ["failed", "failed", "ok"]
+    assert states[0].reason.startswith("the model cannot judge the pictures")
+    assert "has failed 50 times in a row" in states[1].reason
+    assert str(error).split(":")[0] in states[0].reason
+
+
+def test_a_failed_model_shows_in_the_nodes_state() -> None:
+    """The report says `failed` and why, though the camera itself is ok; an absent camera stays absent."""
+    detector = Sick()
+    detector.error = ERRORS[0]
+    pipeline = sick_pipeline(detector)
+    for number in range(5):
+        pipeline.look(still(number))
+    assert pipeline.report().state == "absent"
+    pipeline.camera.state = "ok"
+    report = pipeline.report()
+    assert (report.state, report.reason) == (
+        "failed",
+        "the model cannot judge the pictures: the model gave numbers that are not finite",
+    )
+
+
+def test_one_bad_frame_is_dropped_and_no_state() -> None:
+    """A single failure costs its frame and its tenth of a second."""
+    detector = Sick()
+    pipeline = sick_pipeline(detector)
+    events = []
+    for number in range(30):
+        detector.error = ERRORS[0] if number % 10 == 5 else None
+        events += pipeline.look(still(number))[1]
+    assert not events
+    assert pipeline._tally().blind == {"model": 300}
+
+
+def test_a_model_that_flaps_is_told_a_few_times() -> None:
+    """Good and bad in turns of five frames for a minute: nine events at most."""
+    detector = Sick()
+    now = 0.0
+    pipeline = sick_pipeline(detector, lambda: now)
+    events = []
+    for number in range(600):
+        now = number / 10
+        detector.error = ERRORS[0] if number // 5 % 2 else None
+        events += pipeline.look(still(number))[1]
+    assert 6 <= len(events) <= 9

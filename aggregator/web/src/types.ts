@@ -1,7 +1,7 @@
 // What the API sends. Times are Unix milliseconds; coordinates are fractions of the frame.
 
 export type NodeState = "online" | "offline" | "stale";
-export type CameraStatus = "ok" | "absent" | "stalled" | "frozen" | "ended";
+export type CameraStatus = "ok" | "absent" | "stalled" | "frozen" | "degraded" | "failed" | "ended";
 export type Direction = "AB" | "BA";
 export type Anchor = "bottom" | "center";
 export type Point = [number, number];
