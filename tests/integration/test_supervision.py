@@ -160,11 +160,11 @@ mount -t tmpfs -o size=16m tmpfs {disk}
 mount -o remount,ro {disk}
 {python} -m agent run --config {config} &
 agent=$!
-for _ in $(seq 600); do [ -e {folder}/heal ] && break; kill -0 $agent; sleep 0.1; done
+for _ in $(seq 3000); do [ -e {folder}/heal ] && break; kill -0 $agent; sleep 0.1; done
 {python} -m agent status --config {config} >{folder}/status 2>&1
 {python} -m agent check --config {config} >{folder}/check 2>&1 || true
 mount -o remount,rw {disk}
-for _ in $(seq 600); do [ -e {folder}/end ] && break; kill -0 $agent; sleep 0.1; done
+for _ in $(seq 3000); do [ -e {folder}/end ] && break; kill -0 $agent; sleep 0.1; done
 {python} -m agent status --json --config {config} >{folder}/healed 2>&1
 kill $agent
 wait $agent
@@ -188,7 +188,7 @@ async def test_a_box_with_a_read_only_disk_counts_says_so_and_heals(tmp_path: Pa
         box = await asyncio.create_subprocess_exec(
             "unshare", "-m", "sh", "-c", script, cwd=ROOT, preexec_fn=die_with_parent
         )
-        async with asyncio.timeout(90):
+        async with asyncio.timeout(300):
             async for message in client.messages:
                 if message.topic.endswith("/state"):
                     warnings = wire.decode_state(message.payload).warnings
