@@ -112,6 +112,8 @@ class Spool:
     def close(self) -> None:
         """Close the file."""
         with contextlib.suppress(*FAILURES):
+            if gone := self.in_memory:
+                _log.warning("%d event(s) that were in memory only are lost", gone)
             self._batches.db.close()
         lock, self._lock = self._lock, None
         if lock is not None:
@@ -177,7 +179,8 @@ class Spool:
         self.problem = self._words(error)
         if now.mono - self._stuck_since < _PATIENCE_MS:
             return False
-        self._left_on_disk = self._guarded(lambda: spoolfile.account(self._batches.db), now)
+        with contextlib.suppress(*FAILURES):
+            self._left_on_disk = spoolfile.account(self._batches.db)
         with contextlib.suppress(*FAILURES):
             self._batches.db.close()
         self._work_in_memory(now, error)
@@ -319,8 +322,9 @@ class Spool:
         enough = (
             self._ballast_bytes if self._ballast.exists() and not self.problem else 2 * self._ballast_bytes
         )
-        full = spoolfile.free_bytes(self.path) <= enough
-        self.problem = spoolfile.full(self.path) if full else ""
+        with contextlib.suppress(OSError):
+            full = spoolfile.free_bytes(self.path) <= enough
+            self.problem = spoolfile.full(self.path) if full else ""
 
     def _words(self, error: Exception) -> str:
         """Say what is wrong with the disk, and what that means, in one line."""
@@ -378,12 +382,13 @@ class Spool:
 
     def _begin(self, now: Now) -> None:
         """Open the file, or go on without it."""
-        try:
-            self._open_file(now)
-        except (*FAILURES, OSError) as error:
-            if not is_stuck(error):
-                raise
-            self._work_in_memory(now, error)
+        with contextlib.closing(self._batches.db):  # a place of nothing, till now
+            try:
+                self._open_file(now)
+            except (*FAILURES, OSError) as error:
+                if not is_stuck(error):
+                    raise
+                self._work_in_memory(now, error)
 
     def _open_file(self, now: Now) -> None:
         """Check the file, or set it aside; start the epoch, durably, before any event."""

@@ -175,24 +175,27 @@ class Batches:
 
     def take(self, after: int, limit: int, now: Now) -> list[Sealed]:
         """Return up to `limit` closed batches behind position `after`, oldest first, each sealed."""
-        taken = self._take(after, limit)
-        bad = [row for row, sealed in taken if sealed is None]
-        if bad:
-            self._drop_damaged(bad, now)
-            taken = self._take(after, limit)
-            if any(sealed is None for _, sealed in taken):
-                raise DamageError("a batch's events are not where they should be")
-        return [sealed for _, sealed in taken if sealed is not None]
+        rows = self._closed(after, limit)
+        taken = [self._seal(row) for row in rows if row[6] is not None]
+        if len(taken) < len(rows) or None in taken:
+            with self.transaction():  # what does not mend the file leaves no trace in it
+                taken = [self._seal(row) for row in rows]
+                if None in taken:
+                    bad = [row for row, sealed in zip(rows, taken, strict=True) if sealed is None]
+                    self._drop_damaged(bad, now)
+                    taken = [self._seal(row) for row in self._closed(after, limit)]
+                if None in taken:
+                    raise DamageError("a batch's events are not where they should be")
+        return [sealed for sealed in taken if sealed is not None]
 
-    def _take(self, after: int, limit: int) -> list[tuple[tuple[Any, ...], Sealed | None]]:
+    def _closed(self, after: int, limit: int) -> list[tuple[Any, ...]]:
         rows = self.db.execute(
             "SELECT id, epoch, seq, base, mono, crc, sealed FROM batches "
             "WHERE id > ? AND id < ? ORDER BY id LIMIT ?", (after, self._end(), limit),
         ).fetchall()  # fmt: skip
         if any(one[0] >= two[0] for one, two in pairwise(rows)):
             raise DamageError("the batches are out of order")
-        with self.transaction() if any(row[6] is None for row in rows) else contextlib.nullcontext():
-            return [(row, self._seal(row)) for row in rows]
+        return rows
 
     def _end(self) -> int:
         return self._open.id if self._open else LAST_OF_ALL
@@ -290,17 +293,16 @@ class Batches:
 
     def _drop_damaged(self, batches: Iterable[tuple[Any, ...]], now: Now) -> None:
         """Drop damaged events; of a sealed batch all, since it cannot be sent as it was. Count them."""
-        with self.transaction():
-            for id_, epoch, _, base, mono, crc, sealed in batches:
-                whole = [] if sealed is not None or crc != batch_crc(id_, epoch, base, mono) else [
-                    row[1] for row in self._whole_events(id_)
-                ]  # fmt: skip
-                kinds = self.db.execute("SELECT i, kind FROM events WHERE batch = ?", (id_,)).fetchall()
-                bad = [(id_, i) for i, _ in kinds if i not in whole]
-                self.db.executemany("DELETE FROM events WHERE batch = ? AND i = ?", bad)
-                self._delete_empty([id_])
-            missing = reconcile(self.db)
-            self.insert(lost({"unknown": missing}, now, "damaged on the disk"), now)
+        for id_, epoch, _, base, mono, crc, sealed in batches:
+            whole = [] if sealed is not None or crc != batch_crc(id_, epoch, base, mono) else [
+                row[1] for row in self._whole_events(id_)
+            ]  # fmt: skip
+            kinds = self.db.execute("SELECT i, kind FROM events WHERE batch = ?", (id_,)).fetchall()
+            bad = [(id_, i) for i, _ in kinds if i not in whole]
+            self.db.executemany("DELETE FROM events WHERE batch = ? AND i = ?", bad)
+            self._delete_empty([id_])
+        missing = reconcile(self.db)
+        self.insert(lost({"unknown": missing}, now, "damaged on the disk"), now)
 
     # ── all or nothing ──
 

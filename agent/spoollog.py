@@ -1,7 +1,9 @@
 """SQLite's write-ahead log, read from outside: is something in it that SQLite does not believe any more?
 
 SQLite takes the log as far as its chain of checksums holds and says nothing of what lies behind. Where a
-transaction ends behind the break, it may have been accepted. Source: "WAL-mode File Format" of SQLite.
+transaction ends behind the break, it may have been accepted; so may one whose frames cannot be recognised.
+What lies there rightly: frames of a log before this one (their first salt is lower), and zeros that were
+never written. Source: "WAL-mode File Format" of SQLite.
 """
 
 from __future__ import annotations
@@ -16,8 +18,11 @@ _FRAME = struct.Struct(
 _ORDERS = {0x377F0682: "<", 0x377F0683: ">"}  # by the magic number: how the words of the checksum are read
 
 
+_LOGS_BEFORE = 2**16  # of which frames may still be there
+
+
 def ends_of_transactions(log: Path, page_bytes: int) -> list[int]:
-    """Return the numbers (from 1) of the frames that end a transaction, since the log last began anew."""
+    """Return the numbers (from 1) of the frames that end a transaction of this log, or may do so."""
     try:
         content = log.read_bytes()
     except OSError:
@@ -30,7 +35,14 @@ def ends_of_transactions(log: Path, page_bytes: int) -> list[int]:
     if not frames:
         return []
     salts = _HEAD.unpack_from(content)[4:6] if _is_whole(content[: _HEAD.size]) else frames[0][2:4]
-    return [n for n, frame in enumerate(frames, 1) if frame[2:4] == salts and frame[1]]
+    return [n for n, frame in enumerate(frames, 1) if _may_end(frame, salts)]
+
+
+def _may_end(frame: tuple[int, ...], salts: tuple[int, ...]) -> bool:
+    if frame[2:4] == salts:
+        return frame[1] > 0
+    is_older = 0 < (salts[0] - frame[2]) % 2**32 < _LOGS_BEFORE
+    return any(frame) and not is_older
 
 
 def _is_whole(head: bytes) -> bool:

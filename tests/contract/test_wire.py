@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent import wire
@@ -241,6 +241,7 @@ DECODERS = [
 SEEDS = [path.read_bytes() for path in sorted(GOLDEN.iterdir())]
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_no_bytes_make_a_decoder_fail_otherwise_than_with_a_reason(data: st.DataObject) -> None:
     """Foreign and damaged payloads raise WireError and nothing else."""

@@ -160,8 +160,9 @@ def test_status_of_a_box_that_was_started_often_fits_the_screen(tmp_path: Path) 
         spool.close()
     done = gb_agent("status", "--config", str(path))
     assert done.returncode == 0
-    assert len(done.stdout.splitlines()) == 6
-    assert done.stdout.splitlines()[-1] == "9 event(s) wait, 0 lost, in 9 epoch(s)"
+    assert len(done.stdout.splitlines()) == 7
+    assert done.stdout.splitlines()[0].startswith("no agent is running here")
+    assert done.stdout.splitlines()[-1] == "9 event(s) wait, 0 lost, in 9 start(s)"
     told = json.loads(gb_agent("status", "--json", "--config", str(path)).stdout)
     assert [epoch["committed"] for epoch in told["epochs"]] == [1] * 9
 
