@@ -68,6 +68,8 @@ bench-count: setup
 
 bench-model: setup-export
 	@$(BIN)/python -m benchmarks.model
+	@if [ -n "$(GB_DATA)" ]; then $(BIN)/python -m benchmarks.peers; else \
+	  echo 'beside others: not measured; GB_DATA names the data, GB_PEERS the folder of their files'; fi
 
 models: setup-export
 	@$(BIN)/python -m export.package "$(TRAFFIC)" "$(MASK)" "$(FREE)"
