@@ -61,6 +61,14 @@ CVAT = {
     },
 }
 
+# What Labelme 6.3.1 saved after it had opened our draft: keys that we do not write, and whole numbers.
+LABELME = """{"version": "6.3.1", "flags": {}, "shapes": [
+ {"label": "person", "points": [[10, 10], [30, 50]], "shape_type": "rectangle", "flags": {},
+  "description": "0.80", "group_id": null, "mask": null, "other_data": {}},
+ {"label": "delivery van", "points": [[50, 10], [70, 50]], "shape_type": "rectangle", "flags": {},
+  "description": "0.90", "group_id": null, "mask": null, "other_data": {}}],
+ "imagePath": "a.jpg", "imageData": null, "imageHeight": 60, "imageWidth": 100}"""
+
 
 def pictures(folder: Path) -> None:
     """Write two pictures of 100x60."""
@@ -134,6 +142,13 @@ def test_what_cvat_exports_is_read(tmp_path: Path, form: str, place: str) -> Non
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
     assert read(tmp_path) == {"a.jpg": BOXES, "b.jpg": []}
+
+
+def test_what_labelme_saves_is_read(tmp_path: Path) -> None:
+    """A draft that a person has opened and saved says the same."""
+    pictures(tmp_path)
+    (tmp_path / "a.json").write_text(LABELME)
+    assert read(tmp_path)["a.jpg"] == BOXES
 
 
 def test_the_command_drafts_with_a_model_that_comes_along(
