@@ -21,7 +21,8 @@ help:
 	@echo 'make check         format, lint and types, Python and TypeScript'
 	@echo 'make bench         speed, memory, bytes; bench-count, bench-model: counting, models'
 	@echo '                   bench-count runs other trackers beside ours; ARGS=--alone without, ARGS=--docs=docs'
-	@echo 'make models        the files in agent/models from two checkpoints, measured; GB_DATA=DIR TRAFFIC=CKPT MASK=CKPT'
+	@echo 'make models        the files in agent/models from checkpoints, measured; GB_DATA=DIR TRAFFIC=CKPT MASK=CKPT FREE=CKPT;'
+	@echo '                   what has no checkpoint stays as it is'
 	@echo 'make chaos         kill -9 at random; CYCLES=300 SEED=1'
 	@echo 'make setup         what the above need; setup-export adds PyTorch, to train'
 
