@@ -21,7 +21,8 @@ help:
 	@echo 'make check         format, lint and types, Python and TypeScript'
 	@echo 'make bench         speed, memory, bytes; bench-count, bench-model: counting, models'
 	@echo '                   bench-count runs other trackers beside ours; ARGS=--alone without, ARGS=--docs=docs'
-	@echo 'make models        the files in agent/models from two checkpoints, measured; GB_DATA=DIR TRAFFIC=CKPT MASK=CKPT'
+	@echo 'make models        the files in agent/models from checkpoints, measured; GB_DATA=DIR TRAFFIC=CKPT MASK=CKPT FREE=CKPT;'
+	@echo '                   what has no checkpoint stays as it is'
 	@echo 'make chaos         kill -9 at random; CYCLES=300 SEED=1'
 	@echo 'make setup         what the above need; setup-export adds PyTorch, to train'
 
@@ -68,6 +69,8 @@ bench-count: setup
 
 bench-model: setup-export
 	@$(BIN)/python -m benchmarks.model
+	@if [ -n "$(GB_DATA)" ]; then $(BIN)/python -m benchmarks.peers; else \
+	  echo 'beside others: not measured; GB_DATA names the data, GB_PEERS the folder of their files'; fi
 
 models: setup-export
 	@$(BIN)/python -m export.package "$(TRAFFIC)" "$(MASK)" "$(FREE)"

@@ -2,6 +2,8 @@
 
     GB_DATA=DATA python -m export.package TRAFFIC.pt MASK.pt MASK-FREE.pt [FOLDER]    (default: agent/models)
 
+An empty name for a checkpoint leaves the files of that task as they are.
+
 What always holds: the same checkpoints, pictures and library versions give the same bytes, since a file's
 date is its checkpoint's; a file is put into place only when it is finished, has passed its comparison with
 PyTorch where it is float, and gives its stored answer.
@@ -86,12 +88,17 @@ def write_float(checkpoint: Path, target: Path, size: tuple[int, int] | None) ->
     export(model, target, size, describe(recipe, size, seen, version("gb-fleet"), made))
 
 
+def made_of(checkpoints: dict[str, Path]) -> list[File]:
+    """Return the files of the tasks that have a checkpoint."""
+    return [file for file in FILES if file.task in checkpoints]
+
+
 def write(folder: Path, checkpoints: dict[str, Path], data: Path) -> Iterator[Path]:
     """Write every file into a folder and yield its path; the int8 ones come from the float ones there."""
     from export.quantize import quantize
     from export.train import load_checkpoint
 
-    for file in FILES:
+    for file in made_of(checkpoints):
         target = folder / file.name
         if file.int8:
             recipe = fewer_streets(load_checkpoint(checkpoints[file.task])["recipe"])
@@ -115,7 +122,7 @@ def prove(path: Path) -> None:
 def main(words: list[str]) -> int:
     """Write the files and say how large they are; return the exit code."""
     data = os.environ.get("GB_DATA", "")
-    if len(words) not in (3, 4) or not all((*words, data)):
+    if len(words) not in (3, 4) or not data or not any(words[:3]):
         print(
             "usage: GB_DATA=DATA make models TRAFFIC=CHECKPOINT MASK=CHECKPOINT FREE=CHECKPOINT; "
             "GB_DATA names the folder of development data",
@@ -124,13 +131,14 @@ def main(words: list[str]) -> int:
         return 2
     target = Path(words[3]) if len(words) == 4 else MODELS
     target.mkdir(parents=True, exist_ok=True)
-    checkpoints = dict(zip(("traffic", "mask", "mask-free"), map(Path, words), strict=False))
+    named = zip(("traffic", "mask", "mask-free"), words, strict=False)
+    checkpoints = {task: Path(word) for task, word in named if word}
     try:
         with tempfile.TemporaryDirectory(dir=target) as folder:
             for path in write(Path(folder), checkpoints, Path(data)):
                 prove(path)
                 print(f"{path.name}: {path.stat().st_size:,} bytes", flush=True)
-            for file in FILES:
+            for file in made_of(checkpoints):
                 (Path(folder) / file.name).replace(target / file.name)
     except (DataError, ModelError, TrainError) as error:
         print(f"export.package: {error}", file=sys.stderr)

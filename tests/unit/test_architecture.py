@@ -15,7 +15,14 @@ PACKAGES = ("agent", "aggregator", "export")
 MAY_IMPORT = {
     "agent": set(),
     "aggregator": {"agent.wire", "agent.broker", "agent.boxes", "agent.geometry", "agent.tasks"},
-    "export": {"agent.answer", "agent.boxes", "agent.geometry", "agent.infer", "agent.scene"},
+    "export": {
+        "agent.answer",
+        "agent.boxes",
+        "agent.capture",
+        "agent.geometry",
+        "agent.infer",
+        "agent.scene",
+    },
 }
 
 

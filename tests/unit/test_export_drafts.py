@@ -40,6 +40,35 @@ LABEL_STUDIO = {
     },
 }
 
+# What datumaro, by which CVAT reads and writes files, made of our COCO draft.
+CVAT = {
+    "COCO 1.0": {
+        "annotations/instances_default.json": """{"licenses":[{"name":"","id":0,"url":""}],
+ "info":{"contributor":"","date_created":"","description":"","url":"","version":"","year":""},
+ "categories":[{"id":1,"name":"person","supercategory":""},{"id":2,"name":"delivery van","supercategory":""}],
+ "images":[{"id":2,"width":100,"height":60,"file_name":"b.jpg","license":0,"flickr_url":"","coco_url":"",
+ "date_captured":0},{"id":1,"width":100,"height":60,"file_name":"a.jpg","license":0,"flickr_url":"",
+ "coco_url":"","date_captured":0}],"annotations":[{"id":1,"image_id":1,"category_id":1,"segmentation":[],
+ "area":800.0,"bbox":[10.0,10.0,20.0,40.0],"iscrowd":0},{"id":2,"image_id":1,"category_id":2,
+ "segmentation":[],"area":800.0,"bbox":[50.0,10.0,20.0,40.0],"iscrowd":0}]}"""
+    },
+    "YOLO 1.1": {
+        "obj.data": "classes = 2\ntrain = data/train.txt\nnames = data/obj.names\nbackup = backup/\n",
+        "obj.names": "person\ndelivery van\n",
+        "train.txt": "data/obj_train_data/b.jpg\ndata/obj_train_data/a.jpg\n",
+        "obj_train_data/a.txt": "0 0.200000 0.500000 0.200000 0.666667\n1 0.600000 0.500000 0.2 0.666667\n",
+        "obj_train_data/b.txt": "",
+    },
+}
+
+# What Labelme 6.3.1 saved after it had opened our draft: keys that we do not write, and whole numbers.
+LABELME = """{"version": "6.3.1", "flags": {}, "shapes": [
+ {"label": "person", "points": [[10, 10], [30, 50]], "shape_type": "rectangle", "flags": {},
+  "description": "0.80", "group_id": null, "mask": null, "other_data": {}},
+ {"label": "delivery van", "points": [[50, 10], [70, 50]], "shape_type": "rectangle", "flags": {},
+  "description": "0.90", "group_id": null, "mask": null, "other_data": {}}],
+ "imagePath": "a.jpg", "imageData": null, "imageHeight": 60, "imageWidth": 100}"""
+
 
 def pictures(folder: Path) -> None:
     """Write two pictures of 100x60."""
@@ -103,6 +132,23 @@ def test_what_label_studio_exports_is_read(tmp_path: Path, form: str) -> None:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
     assert read(tmp_path) == {"a.jpg": BOXES, "b.jpg": []}
+
+
+@pytest.mark.parametrize(("form", "place"), [("COCO 1.0", "images/default"), ("YOLO 1.1", "obj_train_data")])
+def test_what_cvat_exports_is_read(tmp_path: Path, form: str, place: str) -> None:
+    """Its COCO and its YOLO, with the pictures where it puts them, say what was drafted."""
+    pictures(tmp_path / place)
+    for name, text in CVAT[form].items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert read(tmp_path) == {"a.jpg": BOXES, "b.jpg": []}
+
+
+def test_what_labelme_saves_is_read(tmp_path: Path) -> None:
+    """A draft that a person has opened and saved says the same."""
+    pictures(tmp_path)
+    (tmp_path / "a.json").write_text(LABELME)
+    assert read(tmp_path)["a.jpg"] == BOXES
 
 
 def test_the_command_drafts_with_a_model_that_comes_along(

@@ -94,6 +94,10 @@ def test_the_same_checkpoints_make_the_same_files(
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
     assert Detector(tmp_path / "one" / names[0]).metadata["pictures_seen"] == "20"
     assert capsys.readouterr().out.count("bytes") == 2 * len(names)
+    assert main(["", words[1], "", str(tmp_path / "masks")]) == 0
+    assert {path.name for path in (tmp_path / "masks").iterdir()} == {n for n in names if "-mask" in n} - {
+        "gb-yolo-n-mask-free.onnx"
+    }
 
 
 def test_what_cannot_be_made_is_said_in_one_line(
