@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import msgspec
 import numpy as np
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from agent import wire
 from agent.boxes import Detections
-from agent.geometry import crossings_of_path
+from agent.lines import crossings_of_path
 from agent.street.view import View
 from agent.track import Tracker, Tracks
 from tests.unit.watched import CAR, LEVEL, MASKS, SIZE, TRUCK, WALL, Street, boxes
@@ -170,9 +171,8 @@ def test_a_late_confirmation_tells_the_right_moment(waited: float) -> None:
     first, last, between = np.array(seen, np.float32)
     level = float(between[3]) / SIZE[1]
     street = Street(main=wire.Line(points=[(0.0, level), (1.0, level)]))
-    tracks = Tracks(
-        last[None], np.array([1]), np.array([0.8], np.float32), np.array([CAR]), first[None], np.array([0.0])
-    )
+    told = Tracks.of_boxes(last[None], np.array([1]), np.array([0.8], np.float32), np.array([CAR]), waited)
+    tracks = replace(told, origin=first[None], since=np.array([0.0]))
     street.events += street.analyst.update(tracks, [], SIZE, waited, WALL + round(1000 * waited))
     (crossing,) = street.told(wire.Crossing)
     assert (crossing.at - WALL) / 1000 == pytest.approx(passed, abs=0.05 * waited)
@@ -239,8 +239,8 @@ def walked(street: Street, sure: float, there: Callable[[int, float], bool], **h
     """Go down over the line within 4 s, seen where `there` (frame, height) says so, and on for a second."""
     for step in range(round(5 * street.rate)):
         y = 0.4 + 0.1 * step / street.rate
-        street.see({1: (0.5, y)} if there(step, y) else {}, sure=sure, steady=True, **how)
-    street.see({}, ended=(1,), steady=True)
+        street.see({1: (0.5, y)} if there(step, y) else {}, sure=sure, **how)
+    street.see({}, ended=(1,))
 
 
 @any_rate
@@ -290,10 +290,10 @@ def test_frames_that_nobody_saw_make_nobody_doubtful(rate: float) -> None:
     """A short stall of the camera at the line does not count against the object."""
     street = Street(rate=rate, main=LEVEL)
     for y in np.arange(0.4, 0.59, 0.1 / rate).tolist():
-        street.see({1: (0.5, y)}, sure=0.3, steady=True)
+        street.see({1: (0.5, y)}, sure=0.3)
     street.now += 2.0
     for y in np.arange(0.79, 0.99, 0.1 / rate).tolist():
-        street.see({1: (0.5, y)}, sure=0.3, steady=True)
+        street.see({1: (0.5, y)}, sure=0.3)
     assert street.ways == ["AB"]
 
 
@@ -302,10 +302,10 @@ def test_lost_behind_the_line_but_surely_seen(rate: float) -> None:
     """What is surely seen on its way and lost just behind the line counts, however late it ends."""
     street = Street(rate=rate, main=LEVEL)
     for y in [*np.arange(0.3, 0.604, 0.3 / rate).tolist(), 0.604]:
-        street.see({1: (0.5, y)}, sure=0.7, steady=True)
+        street.see({1: (0.5, y)}, sure=0.7)
     for _ in range(round(4 * rate)):
-        street.see({}, steady=True)
-    street.see({}, ended=(1,), steady=True)
+        street.see({})
+    street.see({}, ended=(1,))
     assert street.ways == ["AB"]
 
 
@@ -442,11 +442,12 @@ def test_unconfirmed_id(number: int) -> None:
 def test_a_number_given_twice_in_a_frame() -> None:
     """A tracker that gives two boxes one number makes neither an error nor a second object."""
     street = Street(main=LEVEL)
-    two = Tracks(
+    two = Tracks.of_boxes(
         np.array([[600, 300, 680, 360], [610, 305, 690, 365]], np.float32),
         np.array([5, 5]),
         np.full(2, 0.8, np.float32),
         np.full(2, CAR),
+        0.0,
     )
     for step in range(300):
         street.events += street.analyst.update(two, [], SIZE, step / 15, WALL)
@@ -546,11 +547,14 @@ def test_a_first_sight_older_than_the_line_does_not_count() -> None:
     street = Street()
     street.see({})
     street.apply(main=LEVEL)
-    track = Tracks(
-        np.array([[600, 500, 680, 560]], np.float32),
-        np.array([1]),
-        np.array([0.8], np.float32),
-        np.array([CAR]),
+    track = replace(
+        Tracks.of_boxes(
+            np.array([[600, 500, 680, 560]], np.float32),
+            np.array([1]),
+            np.array([0.8], np.float32),
+            np.array([CAR]),
+            street.now,
+        ),
         origin=np.array([[600, 200, 680, 280]], np.float32),
         since=np.array([-0.1]),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -45,24 +46,20 @@ class Street:
         sure: float = 0.8,
         ended: tuple[int, ...] = (),
         side: float = 0.1,
-        still: float | None = None,
+        still: float = 0.0,
         sharp: float | None = None,
-        steady: bool = False,
     ) -> None:
-        """One frame: the tracks that are there, each a square box of `side` frame heights.
-
-        `steady`: told as by a tracker that tells steady boxes too, here the same ones.
-        """
+        """One frame: the tracks that are there, each a square box of `side` frame heights."""
         count = len(places)
         xyxy = boxes(list(places.values()), side, self.size)
-        tracks = Tracks(
+        tracks = Tracks.of_boxes(
             xyxy,
             np.array(list(places), np.int64),
             np.full(count, sure, np.float32),
             np.full(count, kind, np.int64),
-            still=None if still is None else np.full(count, still),
-            steady=xyxy if steady else None,
+            self.now,
         )
+        tracks = replace(tracks, still=np.full(count, still))
         self.events += self.analyst.update(
             tracks,
             ended,
