@@ -268,6 +268,15 @@ def settle(pending: Int, net: Int, away: Float, margin: Float | float) -> tuple[
     return total - np.where(away >= margin, total, 0), told
 
 
+def crossings_of_path(
+    path: ArrayLike, points: Points, margin: float = MARGIN, aspect: float = 1.0
+) -> list[tuple[float, Direction]]:
+    """Count a line afterwards on a path: the door to `agent.lines.crossings_of_path`."""
+    from agent import lines  # it needs this module
+
+    return lines.crossings_of_path(path, points, margin, aspect)
+
+
 def going(path: Float, far: float, aspect: float = 1.0) -> bool:
     """Say whether a path (N,3) of [t, x, y] went as far (frame heights) in its last second."""
     if len(path) < 2:

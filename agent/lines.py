@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from agent import geometry, wire
-from agent.objects import Bool, Columns, Float, Int, Moves, Objects, carry
+from agent.objects import START, Bool, Columns, Float, Int, Moves, Objects, carry
 
 QUIET = 1.0  # seconds: what is undone so soon was swaying on the line, or an edge that flickers
 SURE_SECONDS = 1.0  # to each side of a crossing: over all frames there, the mean confidence must be
@@ -73,7 +73,7 @@ class Lines:
     def __init__(self, about_state: bool = False) -> None:
         self.drawn: list[tuple[str, wire.Line]] = []
         self._about_state = about_state
-        self._rows = _Crossings.of(0, 0)
+        self._rows = _Crossings.of(0, START)
         self.prepare(1.0)
 
     def __len__(self) -> int:

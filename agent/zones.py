@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from agent import geometry, wire
-from agent.objects import GAP_SECONDS, Bool, Columns, Float, Int, Moves, Objects, carry
+from agent.objects import GAP_SECONDS, START, Bool, Columns, Float, Int, Moves, Objects, carry
 
 OUT, COMING, IN, GOING = range(4)
 NOT_COUNTED = -2
@@ -60,7 +60,7 @@ class Zones:
 
     def __init__(self) -> None:
         self.drawn: list[tuple[str, wire.Zone]] = []
-        self._rows = _Places.of(0, 0)
+        self._rows = _Places.of(0, START)
         self.prepare(1.0)
 
     def __len__(self) -> int:

@@ -21,6 +21,7 @@ def test_lines_and_cameras_count_only_their_labels() -> None:
     street = Street(main=msgspec.structs.replace(LEVEL, labels=["truck"]))
     street.go(1, (0.5, 0.4), (0.5, 0.8), kind=CAR)
     street.go(2, (0.5, 0.4), (0.5, 0.8), kind=TRUCK)
+    street.rest()
     assert street.crossings == [("AB", "truck", 1)]
     street.analyst.apply(wire.CameraSettings(labels=["bus"], lines={"main": LEVEL}))
     street.events.clear()
@@ -90,7 +91,7 @@ def test_counting_afterwards_agrees_with_live() -> None:
     random = np.random.default_rng(9)
     for number in range(1, 30):
         way = [(float(x), float(y)) for x, y in random.uniform(0.1, 0.9, (5, 2))]
-        street.go(number, *way)
+        street.go(number, *way, seconds=4.0)
         street.see({}, ended=(number,))
     live = [(event.direction, event.at) for event in street.told(wire.Crossing)]
     later = []

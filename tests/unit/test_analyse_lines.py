@@ -39,6 +39,7 @@ def test_a_crossing_is_told_with_all_that_belongs_to_it() -> None:
     street.go(7, (0.5, 0.5), (0.5, 0.7))
     street.go(8, (0.2, 0.5), (0.2, 0.7))
     street.go(8, (0.2, 0.7), (0.2, 0.5))
+    street.rest()
     one, two, three = street.told(wire.Crossing)
     assert (one.camera, one.line, one.version, one.direction, one.label) == ("cam0", "main", 1, "AB", "car")
     assert (one.track, one.total, one.score, one.speed) == (7, 1, 80, None)
@@ -69,6 +70,7 @@ def test_directions_slopes_sizes_speeds_and_rates(
     reach = 0.4
     way = [(0.5 + far * ahead[0] / aspect, 0.5 + far * ahead[1]) for far in (-reach, reach)]
     street.go(1, *way, seconds=2 * reach / pace, side=side)
+    street.rest()
     assert street.ways == ["AB" if across > 0 else "BA"]
 
 
@@ -81,8 +83,10 @@ def test_direction_in_all_eight_octants(eighth: int, rate: float) -> None:
     street = Street(rate=rate, main=wire.Line(points=ends))
     left, far = ((0.5 + far * right[0], 0.5 + far * right[1]) for far in (-0.25, 0.25))
     street.go(1, left, far)
+    street.rest()
     assert street.ways == ["AB"]
     street.go(1, far, left)
+    street.rest()
     assert street.ways == ["AB", "BA"]
 
 
@@ -92,6 +96,7 @@ def test_exactly_vertical_line(start: float, end: float, way: str, rate: float) 
     """A line without any width counts both ways."""
     street = Street(rate=rate, main=UPRIGHT)
     street.go(1, (start, 0.5), (end, 0.5))
+    street.rest()
     assert street.ways == [way]
 
 
@@ -103,6 +108,7 @@ def test_exactly_vertical_motion_over_a_horizontal_line(
     """Motion without any sideways part counts both ways."""
     street = Street(rate=rate, main=LEVEL)
     street.go(1, (0.2, start), (0.2, end))
+    street.rest()
     assert street.ways == [way]
 
 
@@ -122,6 +128,7 @@ def test_a_line_of_many_pieces_counts_once(
     street = Street(rate=rate, main=line)
     start, end = (0.1, 0.95) if down else (0.95, 0.1)
     street.go(1, (x, start), (x, end), seconds=1.5)
+    street.rest()
     assert street.ways == ["AB" if down else "BA"]
 
 
@@ -141,6 +148,7 @@ def test_a_trembling_box_that_goes_through_counts_once(
     for one, two in zip([0.4, *stays], [*stays, 0.8], strict=True):
         for part in np.linspace(0, 1, max(round(rate), 2)):
             street.see({1: (0.5, one + part * (two - one) + side * random.uniform(-0.04, 0.04))}, side=side)
+    street.rest()
     assert street.ways == ["AB"]
 
 
@@ -156,6 +164,7 @@ def test_the_way_before_confirmation_counts() -> None:
             tracks, tracker.ended(), SIZE, street.now, WALL + round(street.now * 1000)
         )
         street.now += 0.4
+    street.close()
     assert street.crossings == [("AB", "car", 1)]
 
 
@@ -174,6 +183,7 @@ def test_a_late_confirmation_tells_the_right_moment(waited: float) -> None:
     told = Tracks.of_boxes(last[None], np.array([1]), np.array([0.8], np.float32), np.array([CAR]), waited)
     tracks = replace(told, origin=first[None], since=np.array([0.0]))
     street.events += street.analyst.update(tracks, [], SIZE, waited, WALL + round(1000 * waited))
+    street.close()
     (crossing,) = street.told(wire.Crossing)
     assert (crossing.at - WALL) / 1000 == pytest.approx(passed, abs=0.05 * waited)
 
@@ -320,8 +330,10 @@ def test_anchor_center() -> None:
     """A line on the centre counts when the centre passes, not the bottom."""
     street = Street(main=wire.Line(points=[(0.0, 0.6), (1.0, 0.6)], anchor="center"), low=LEVEL)
     street.go(1, (0.5, 0.5), (0.5, 0.64), side=0.2)
+    street.rest()
     assert [event.line for event in street.told(wire.Crossing)] == ["low"]
     street.go(1, (0.5, 0.64), (0.5, 0.8), side=0.2)
+    street.rest()
     assert [event.line for event in street.told(wire.Crossing)] == ["low", "main"]
 
 
@@ -356,6 +368,7 @@ def test_object_straddling_for_ever(rate: float) -> None:
         street.see({1: (0.5, 0.602 + random.normal(0, 0.002))})
     assert street.crossings == []
     street.go(1, (0.5, 0.602), (0.5, 0.8))
+    street.rest()
     assert street.crossings == [("AB", "car", 1)]
 
 
@@ -377,7 +390,8 @@ def test_u_turn(rate: float) -> None:
     street = Street(rate=rate, main=LEVEL)
     street.go(1, (0.5, 0.4), (0.5, 0.603), (0.5, 0.4))
     assert street.crossings == []
-    street.go(2, (0.5, 0.4), (0.5, 0.8), (0.5, 0.4))
+    street.go(2, (0.5, 0.4), (0.5, 0.8), (0.5, 0.4), seconds=1.5)
+    street.rest()
     assert street.ways == ["AB", "BA"]
 
 
@@ -390,6 +404,7 @@ def test_passing_just_beyond_the_lines_end(slope: float, rate: float) -> None:
     for number, (share, counted) in enumerate([(-1.08, 0), (1.08, 0), (-0.92, 1), (0.92, 2)], 1):
         x, y = middle + share * half
         street.go(number, (float(x), float(y) - 0.3), (float(x), float(y) + 0.3))
+        street.rest()
         assert len(street.crossings) == counted
 
 
@@ -502,6 +517,7 @@ def test_label_flicker_at_the_crossing_frame(rate: float, length: int) -> None:
     for step in range(frames + 1):
         flicker = abs(step - frames / 2) <= length / 2
         street.see({1: (0.5, 0.4 + 0.4 * step / frames)}, kind=TRUCK if flicker else CAR)
+    street.rest()
     assert street.crossings == [("AB", "car", 1)]
 
 
@@ -514,6 +530,7 @@ def test_resolution_change_with_stored_lines(size: tuple[int, int]) -> None:
     street.go(1, (0.5, 0.55), (0.5, 0.55))
     assert street.crossings == []
     street.go(1, (0.5, 0.55), (0.5, 0.8))
+    street.rest()
     assert street.crossings == [("AB", "car", 1)]
 
 
@@ -533,12 +550,14 @@ def test_a_new_line_does_not_count_the_past() -> None:
     """A line that is drawn, or moved over a standing object, counts nothing until something passes."""
     street = Street()
     street.go(1, (0.5, 0.4), (0.5, 0.8))
+    street.rest()
     street.apply(main=LEVEL)
     street.go(1, (0.5, 0.8), (0.5, 0.8), (0.5, 0.9))
     street.apply(main=msgspec.structs.replace(LEVEL, points=[(0.0, 0.95), (1.0, 0.95)], version=2))
     street.go(1, (0.5, 0.9), (0.5, 0.9))
     assert street.crossings == []
     street.go(1, (0.5, 0.9), (0.5, 0.99))
+    street.rest()
     assert [(event.version, event.total) for event in street.told(wire.Crossing)] == [(2, 1)]
 
 
@@ -566,10 +585,13 @@ def test_lines_edited_while_running() -> None:
     """A new version counts from zero under its own number; the old total stays and is told once more."""
     street = Street(main=LEVEL, other=wire.Line(points=[(0.0, 0.7), (1.0, 0.7)], version=1))
     street.go(1, (0.5, 0.5), (0.5, 0.65))
+    street.rest()
     moved = msgspec.structs.replace(LEVEL, points=[(0.0, 0.55), (1.0, 0.55)], version=2)
     street.apply(main=moved, other=street.settings.lines["other"])
     street.go(1, (0.5, 0.65), (0.5, 0.8))
+    street.rest()
     street.go(1, (0.5, 0.8), (0.5, 0.4))
+    street.rest()
     assert street.totals.rows == {
         ("main", 1, "AB", "car"): 1,
         ("other", 1, "AB", "car"): 1,
@@ -603,6 +625,7 @@ def test_an_unchanged_line_goes_on_through_an_edit_of_another() -> None:
     street.go(1, (0.5, 0.4), (0.5, 0.602))
     street.apply(another=wire.Line(points=[(0.0, 0.2), (1.0, 0.2)]), main=LEVEL)
     street.go(1, (0.5, 0.602), (0.5, 0.8))
+    street.rest()
     assert street.crossings == [("AB", "car", 1)]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -38,6 +39,7 @@ class Street:
         self.analyst = Analyst("cam0", self.settings, names, self.totals)
         self.events: list[wire.AnyEvent] = []
         self.size, self.rate, self.now = SIZE, rate, 0.0
+        self.last: dict[str, Any] = {"places": {}}
 
     def see(
         self,
@@ -50,6 +52,7 @@ class Street:
         sharp: float | None = None,
     ) -> None:
         """One frame: the tracks that are there, each a square box of `side` frame heights."""
+        self.last = {"places": places, "kind": kind, "sure": sure, "side": side}
         count = len(places)
         xyxy = boxes(list(places.values()), side, self.size)
         tracks = Tracks.of_boxes(
@@ -78,6 +81,11 @@ class Street:
                 part = step / steps
                 self.see({track: (x0 + part * (x1 - x0), y0 + part * (y1 - y0))}, **how)  # type: ignore[arg-type]
         self.see({track: way[-1]}, **how)  # type: ignore[arg-type]
+
+    def rest(self, seconds: float = 1.2) -> None:
+        """Let all that was seen last stand where it is, longer than a crossing may be undone."""
+        for _ in range(round(seconds * self.rate) + 1):
+            self.see(**self.last)
 
     def apply(self, **drawn: wire.Line) -> None:
         """Draw other lines."""
