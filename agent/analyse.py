@@ -234,7 +234,9 @@ class Analyst:
         mine = np.flatnonzero((tracks.track_id > 0) & (tracks.class_id < len(self._vote.names)))
         rows = self._rows(tracks, mine, size, wall_ms)
         objects = self._objects
-        events = [event for row in rows[objects.lost(rows)].tolist() for event in self._finish(row, blind=True)]
+        events = [
+            event for row in rows[objects.lost(rows)].tolist() for event in self._finish(row, blind=True)
+        ]
         sure = tracks.confidence[mine]
         moves = objects.see(rows, tracks.xyxy[mine], size, tracks.still[mine], sure, wall_ms)
         sharp = None if sharpness is None else sharpness[mine]

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -23,8 +24,8 @@ from agent.objects import START, Bool, Columns, Float, Int, Moves, Objects, carr
 
 QUIET = 1.0  # seconds: what is undone so soon was swaying on the line, or an edge that flickers
 SURE_SECONDS = 1.0  # to each side of a crossing: over all frames there, the mean confidence must be
-SURE = 0.34  # so much, where the object got no further than the line,
-FAR = 0.9  # and less by this power of e for each size that it got away from it, on both sides
+SURE = 0.26  # so much, where the object got no further than the line,
+FAR = 0.8  # and less by this power of e for each size that it got away from it, on both sides
 LATER = 3.0  # seconds after a crossing: until then a doubtful one may still become sure
 STEP = 0.5  # seconds: a stored path is read at least so often
 
@@ -171,7 +172,8 @@ class Lines:
         """Decide what nothing can undo any more; what is doubtful is looked at once more, later."""
         state = self._rows
         undoing = (state.pending != 0) & (state.passed - state.at < QUIET)
-        due = (state.held != 0) & (objects.now >= state.look) & ~undoing
+        seen_on = objects.seen[:, None] - state.at >= QUIET  # else it is decided when the object ends
+        due = (state.held != 0) & seen_on & (objects.now >= state.look) & ~undoing
         found: list[Passed] = []
         for row, line in np.argwhere(due).tolist():
             passed = self._decide(objects, row, line)
@@ -188,7 +190,8 @@ class Lines:
     def finish(self, objects: Objects, row: int, blind: bool) -> list[Passed]:
         """Decide what an object has crossed, and what it was about to cross, when it was seen last.
 
-        If nobody watched then (`blind`), it has crossed only what it was clear of. What is left is forgotten.
+        Who was not seen for the time of quiet after a crossing must have been on the way. If nobody watched
+        when it was lost (`blind`), it has crossed only what it was clear of. What is left is forgotten.
         """
         pending = self._rows.pending[row : row + 1]
         moving = self._moving(objects, row)
@@ -264,7 +267,7 @@ def _filled(path: Float) -> Float:
     """Return a path with points between, so that none is more than STEP seconds from the next."""
     if len(path) < 2:
         return path
-    parts = [np.arange(a, b, STEP) if b - a > STEP else [a] for a, b in zip(path[:-1, 0], path[1:, 0])]
+    parts = [np.arange(one, two, STEP) if two - one > STEP else [one] for one, two in pairwise(path[:, 0])]
     times = np.concatenate([*parts, path[-1:, 0]])
     x, y = (np.interp(times, path[:, 0], path[:, axis]) for axis in (1, 2))
     return np.stack([times, x, y], axis=1)

@@ -26,7 +26,7 @@ Size = tuple[float, float]  # width and height of a frame, in the units of the b
 START = 16  # rows
 PATH_LEAST = 0.004  # frame heights: the tolerance of a path at its finest
 PATH_BUFFER = 1024  # points
-PATH_RECENT = 3.0  # seconds of a path that stay as they were seen
+PATH_RECENT = 6.0  # seconds of a path that stay as they were seen
 GAP_SECONDS = 3.0  # a longer time out of sight, or between two frames, was not watched
 
 

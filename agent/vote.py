@@ -39,9 +39,7 @@ class Vote:
         self.names = [names.get(kind, f"class {kind}") for kind in range(max(names, default=-1) + 1)]
         self._need = np.array([MASK_SHARE if "mask" in name else 0.0 for name in self.names])
         self._since = 0.0
-        self._rows = _Votes(
-            votes=np.zeros(len(self.names)), weight=0.0, held=np.int64(-1), told=np.int64(-1)
-        )
+        self._rows = _Votes(votes=np.zeros(len(self.names)), weight=0.0, held=np.int64(-1), told=np.int64(-1))
         self._rows.reach(START)
 
     @property

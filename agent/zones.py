@@ -125,7 +125,9 @@ class Zones:
         spots = after[:, self._anchor]  # (N,Z,2)
         inside = self._areas.inside(spots)
         open_ = (self._rows.phase[rows] != inside * IN).any(axis=1)
-        open_ |= (np.abs(after - moves.before) > self._areas.least / 2).any(axis=(1, 2))  # perhaps in and out again
+        open_ |= (np.abs(after - moves.before) > self._areas.least / 2).any(
+            axis=(1, 2)
+        )  # perhaps in and out again
         if not open_.any():
             return _NOTHING
         rows = rows[open_]
@@ -161,7 +163,7 @@ class Zones:
         return np.asarray(through & outside, np.bool_)
 
     def _step(self, rows: Int, inside: Bool, clear: Bool, at: Float, now: float) -> Moved:
-        """Go on with those for which something is open, (N,Z) each. `at`: when they met the border, if now."""
+        """Go on with those for which something is open, (N,Z) each; if now, they met the border `at` then."""
         phase = self._rows.phase[rows]
         entered = np.where(inside & (phase == OUT), at, self._rows.entered[rows])
         edge = np.where(~inside & (phase == IN), at, self._rows.edge[rows])

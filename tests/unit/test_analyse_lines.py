@@ -254,14 +254,55 @@ def walked(street: Street, sure: float, there: Callable[[int, float], bool], **h
 
 
 @any_rate
-@pytest.mark.parametrize(("sure", "every", "ways"), [(0.9, 1, ["AB"]), (0.3, 1, ["AB"]), (0.5, 4, [])])
+@pytest.mark.parametrize(
+    ("sure", "every", "ways"), [(0.9, 1, ["AB"]), (0.3, 1, ["AB"]), (0.5, 4, ["AB"]), (0.15, 4, [])]
+)
 def test_only_what_is_surely_seen_around_the_line_counts(
     sure: float, every: int, ways: list[str], rate: float
 ) -> None:
-    """Seen in every frame, even weakly, counts; a weak box that is there in one frame of four does not."""
+    """Who comes from far and goes far counts, seen weakly or now and then; both at once does not count."""
     street = Street(rate=rate, main=LEVEL)
     walked(street, sure, lambda step, _: step % every == 0)
     assert street.ways == ways
+
+
+@any_rate
+@pytest.mark.parametrize(("sure", "ways"), [(0.9, ["AB"]), (0.15, [])])
+def test_what_only_reaches_over_the_line_must_be_seen_well(sure: float, ways: list[str], rate: float) -> None:
+    """A box that comes to stand just over the line counts if it is sure; a weak one there does not."""
+    street = Street(rate=rate, main=LEVEL)
+    street.go(1, (0.5, 0.58), (0.5, 0.62), sure=sure)
+    street.rest(5.0)
+    street.close()
+    assert street.ways == ways
+
+
+@any_rate
+def test_a_doubtful_crossing_is_told_late_rather_than_never(rate: float) -> None:
+    """Who is hardly past the line after a second, and then goes on, is counted then, at the moment it was."""
+    street = Street(rate=rate, main=LEVEL)
+    street.go(1, (0.5, 0.4), (0.5, 0.615), seconds=2.0, sure=0.18)
+    passed = street.now - 1 / rate - 2.0 * 0.015 / 0.215
+    street.go(1, (0.5, 0.615), (0.5, 0.63), seconds=1.4, sure=0.18)
+    assert street.ways == []
+    street.go(1, (0.5, 0.63), (0.5, 0.9), seconds=2.0, sure=0.18)
+    (crossing,) = street.told(wire.Crossing)
+    assert (crossing.at - WALL) / 1000 == pytest.approx(passed, abs=0.4)
+
+
+@any_rate
+@pytest.mark.parametrize("pace", [0.0, 0.02])
+def test_who_stands_or_walks_on_the_line_for_seconds_is_not_lost(pace: float, rate: float) -> None:
+    """A box that trembles on the line while it goes along it counts once, when it has left it."""
+    street, random = Street(rate=rate, main=LEVEL), np.random.default_rng(8)
+    street.go(1, (0.3, 0.4), (0.3, 0.598))
+    for step in range(round(12 * rate)):
+        street.see({1: (0.3 + pace * step / rate, 0.6 + 0.1 * random.normal(0, 0.04))})
+    street.go(1, (0.3 + 12 * pace, 0.602), (0.3 + 12 * pace, 0.62), seconds=0.5)
+    for step in range(round(3 * rate)):  # clear of it, and back onto it for a moment now and then
+        street.see({1: (0.3 + 12 * pace, 0.598 if step % max(round(0.7 * rate), 2) == 0 else 0.62)})
+    street.close()
+    assert street.ways == ["AB"]
 
 
 @settings(max_examples=25, deadline=None)

@@ -156,7 +156,7 @@ def test_entered_less_left_is_who_is_there(seed: int, rate: float, edits: bool) 
 
 # ── at the border of the picture ──────────────────────────────────────────────────────────────────
 
-CUT = {  # where the centre of a box of 0.2 frame heights is that an edge cuts off, and the zone along that edge
+CUT = {  # where the anchor is that an edge cuts off, and the zone along that edge
     "lower": ((0.5, 1.0), [(0.3, 0.7), (0.7, 0.7), (0.7, 0.99), (0.3, 0.99)]),
     "upper": ((0.5, 0.0), [(0.3, 0.01), (0.7, 0.01), (0.7, 0.3), (0.3, 0.3)]),
     "left": ((0.0, 0.5), [(0.01, 0.3), (0.3, 0.3), (0.3, 0.7), (0.01, 0.7)]),

@@ -320,7 +320,12 @@ def test_a_zones_side_on_the_border_reaches_beyond_it(edge: str, side: float, re
 def test_a_zone_in_the_corner_of_the_picture_reaches_beyond_both_edges() -> None:
     """The corner itself, and what lies beyond it, belong to the zone; a zone of the whole picture has all."""
     corner = [(0.7, 0.7), (0.99, 0.7), (0.99, 0.99), (0.7, 0.99)]
-    assert inside([(1.0, 1.0), (1.05, 1.1), (1.0, 0.65), (0.65, 1.0)], corner).tolist() == [True, True, False, False]
+    assert inside([(1.0, 1.0), (1.05, 1.1), (1.0, 0.65), (0.65, 1.0)], corner).tolist() == [
+        True,
+        True,
+        False,
+        False,
+    ]
     whole = [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)]
     assert inside([(0.0, 0.0), (1.0, 1.0), (-0.1, 1.1), (0.5, 1.0), (0.0, 0.5)], whole).all()
 
@@ -339,7 +344,9 @@ def test_the_end_of_a_line_on_the_border_reaches_beyond_it(edge: str, end: float
     before, after = (np.array(at_edge(edge, [spot])) for spot in ((0.4, 1.0), (0.6, 1.0)))
     net, _, _ = Gates([line], 16 / 9).passes(before, after)
     assert abs(int(net[0, 0])) == reaches
-    far, _, _ = Gates([line], 16 / 9).passes(*(np.array(at_edge(edge, [s])) for s in ((0.4, 0.35), (0.6, 0.35))))
+    far, _, _ = Gates([line], 16 / 9).passes(
+        *(np.array(at_edge(edge, [s])) for s in ((0.4, 0.35), (0.6, 0.35)))
+    )
     assert far[0, 0] == 0
 
 

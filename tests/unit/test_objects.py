@@ -53,7 +53,7 @@ def written(node: ast.AST) -> list[ast.expr]:
 
 
 def test_every_column_has_one_writer() -> None:
-    """The columns of objects are written in their own module, those of votes, lines and zones by these alone."""
+    """Only their own module writes the columns of objects; so do votes, lines and zones with theirs."""
     for path in sorted((ROOT / "agent").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Attribute) and node.attr == "_rows" and path.stem != "analyse":
