@@ -183,6 +183,7 @@ def test_a_late_confirmation_tells_the_right_moment(waited: float) -> None:
     told = Tracks.of_boxes(last[None], np.array([1]), np.array([0.8], np.float32), np.array([CAR]), waited)
     tracks = replace(told, origin=first[None], since=np.array([0.0]))
     street.events += street.analyst.update(tracks, [], SIZE, waited, WALL + round(1000 * waited))
+    street.now = waited
     street.close()
     (crossing,) = street.told(wire.Crossing)
     assert (crossing.at - WALL) / 1000 == pytest.approx(passed, abs=0.05 * waited)
@@ -285,7 +286,7 @@ def test_a_doubtful_crossing_is_told_late_rather_than_never(rate: float) -> None
     passed = street.now - 1 / rate - 2.0 * 0.015 / 0.215
     street.go(1, (0.5, 0.615), (0.5, 0.63), seconds=1.4, sure=0.18)
     assert street.ways == []
-    street.go(1, (0.5, 0.63), (0.5, 0.9), seconds=2.0, sure=0.18)
+    street.go(1, (0.5, 0.63), (0.5, 0.98), seconds=3.0, sure=0.18)
     (crossing,) = street.told(wire.Crossing)
     assert (crossing.at - WALL) / 1000 == pytest.approx(passed, abs=0.4)
 
@@ -297,7 +298,7 @@ def test_who_stands_or_walks_on_the_line_for_seconds_is_not_lost(pace: float, ra
     street, random = Street(rate=rate, main=LEVEL), np.random.default_rng(8)
     street.go(1, (0.3, 0.4), (0.3, 0.598))
     for step in range(round(12 * rate)):
-        street.see({1: (0.3 + pace * step / rate, 0.6 + 0.1 * random.normal(0, 0.04))})
+        street.see({1: (0.3 + pace * step / rate, 0.6 + 0.1 * random.normal(0, 0.02))})
     street.go(1, (0.3 + 12 * pace, 0.602), (0.3 + 12 * pace, 0.62), seconds=0.5)
     for step in range(round(3 * rate)):  # clear of it, and back onto it for a moment now and then
         street.see({1: (0.3 + 12 * pace, 0.598 if step % max(round(0.7 * rate), 2) == 0 else 0.62)})
@@ -365,6 +366,29 @@ def test_a_doubtful_state_counts() -> None:
     street = Street(names=MASKS, rate=10.0, main=LEVEL)
     walked(street, 0.5, lambda step, _: step % 4 == 0, kind=0)
     assert street.ways == ["AB"]
+
+
+@pytest.mark.parametrize("rate", [15.0, 2.5])
+@pytest.mark.parametrize(
+    ("line", "way"),
+    [
+        ([(0.5, 0.99), (0.5, 0.4)], [(0.3, 1.0), (0.7, 1.0)]),
+        ([(0.5, 0.01), (0.5, 0.6)], [(0.3, 0.0), (0.7, 0.0)]),
+        ([(0.01, 0.5), (0.6, 0.5)], [(0.0, 0.3), (0.0, 0.7)]),
+        ([(0.99, 0.5), (0.4, 0.5)], [(1.0, 0.3), (1.0, 0.7)]),
+    ],
+    ids=["lower", "upper", "left", "right"],
+)
+def test_who_is_cut_off_by_the_border_crosses_the_line_that_ends_there(
+    line: list[tuple[float, float]], way: list[tuple[float, float]], rate: float
+) -> None:
+    """At all four edges, live and afterwards: the way along the border crosses the line, once."""
+    street = Street(rate=rate, main=wire.Line(points=line))
+    street.go(1, *way)
+    street.rest()
+    path = [(0.0, *way[0]), (1.0, *way[1]), (3.0, *way[1])]
+    assert street.ways == [each for _, each in crossings_of_path(path, line, aspect=SIZE[0] / SIZE[1])]
+    assert len(street.ways) == 1
 
 
 def test_anchor_center() -> None:
