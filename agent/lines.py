@@ -242,7 +242,8 @@ def crossings_of_path(
     direction of each crossing. Raises ValueError if the line has fewer than 2 or more than 8 points.
     """
     track = _filled(np.asarray(path, np.float64).reshape(-1, 3))
-    objects, lines = Objects(), Lines()
+    objects = Objects()
+    lines = Lines()
     objects.paths.aspect = aspect
     lines.draw([("line", wire.Line(points=list(points)))], aspect)
     size = max(margin, geometry.MARGIN_LEAST) / geometry.MARGIN_SHARE

@@ -201,12 +201,16 @@ class Paths:
                 )  # pages that nobody writes cost nothing
                 new[: len(old)] = old
                 setattr(self, name, new)
-        self._fill[rows] = self._begin[rows] = 0
+        self._fill[rows] = 0
+        self._begin[rows] = 0
 
     def add(self, rows: Int, seconds: ArrayLike, spots: Float, sure: ArrayLike = 0.0, frame: int = 0) -> None:
         """Go on to spots (N,2) at a time, or times (N,): seen so surely, also (N,), in this frame."""
-        place, points = self._fill[rows], np.empty((len(rows), 5))
-        points[:, 0], points[:, 1:3], points[:, 4] = seconds, spots, frame
+        place = self._fill[rows]
+        points = np.empty((len(rows), 5))
+        points[:, 0] = seconds
+        points[:, 1:3] = spots
+        points[:, 4] = frame
         points[:, 3] = (place > 0) * self._points[rows, place - 1, 3] + sure
         self._points[rows, place] = points
         self._fill[rows] = place + 1
@@ -230,8 +234,10 @@ class Paths:
         them is that of `now`, number `frame`.
         """
         points = self._points[row, : self._fill[row]]
-        times, sums = points[:, 0], points[:, 3:]
-        place, end = int(np.searchsorted(times, at)), len(times) - 1
+        times = points[:, 0]
+        sums = points[:, 3:]
+        place = int(np.searchsorted(times, at))
+        end = len(times) - 1
         first = max(int(np.searchsorted(times, times[max(place - 1, 0)] - around, "right")) - 1, 0)
         until = float(times[min(place, end)]) + around
         last = min(int(np.searchsorted(times, until)), end)
@@ -249,7 +255,8 @@ class Paths:
 
     def _keep(self, row: int, places: Int) -> None:
         """Keep only some of the points; what was seen before the first of them is forgotten."""
-        kept, before = self._points[row, places], int(places[0]) - 1
+        kept = self._points[row, places]
+        before = int(places[0]) - 1
         if before >= 0:
             kept[:, 3] -= self._points[row, before, 3]
         self._points[row, : len(kept)] = kept
@@ -257,10 +264,12 @@ class Paths:
 
     def _thin(self, row: int) -> None:
         """Make room: tell all but the last seconds with fewer points; in the end, with half of them."""
-        begin, path = int(self._begin[row]), self.part(row)
+        begin = int(self._begin[row])
+        path = self.part(row)
         late = int(np.searchsorted(path[:, 0], path[-1, 0] - PATH_RECENT))
         late = max(late, len(path) - PATH_BUFFER // 2)
-        old, tolerance = path[:late], PATH_LEAST
+        old = path[:late]
+        tolerance = PATH_LEAST
         while len(old) > PATH_BUFFER // 4:
             old = geometry.simplify(old, tolerance, self.aspect)
             tolerance *= 1.5

@@ -18,9 +18,12 @@ from agent.totals import Totals
 from agent.vote import UNKNOWN, Vote
 from agent.zones import Zones
 
-PATH_SHARE, PATH_LEAST, PATH_POINTS = 0.05, 0.004, 64  # tolerance: of the size, frame heights; points at most
+PATH_SHARE = 0.05  # tolerance of a path: share of the object's size,
+PATH_LEAST = 0.004  # and at least so many frame heights
+PATH_POINTS = 64  # at most
 SPEED_SECONDS = 1.2  # of the path around a crossing
-SPEED_POINTS, SPEED_MOST = 4, 2.0  # where that has fewer points: so many, within so many seconds
+SPEED_POINTS = 4  # where that has fewer points: so many,
+SPEED_MOST = 2.0  # within so many seconds
 
 
 @dataclass(slots=True)
@@ -83,7 +86,9 @@ class Teller:
 
     def crossing(self, passed: Passed) -> list[wire.AnyEvent]:
         """Tell that an object crossed a line."""
-        row, name, line = passed.row, passed.name, passed.line
+        row = passed.row
+        name = passed.name
+        line = passed.line
         label = self.vote.label(row)
         if not self._wanted(label) or (line.labels and label not in line.labels):
             return []

@@ -14,11 +14,14 @@ from agent.objects import START, Columns, Float, Float32, Int, Objects
 UNKNOWN = "unknown"
 NOT_TOLD = -2
 SETTLE_SECONDS = 1.0  # an object is told at most so long after its first sight
-SETTLE_FRAMES, SETTLE_SHARE = 3, 0.75  # or sooner, when so many sightings agree so well
+SETTLE_FRAMES = 3  # or sooner, when so many sightings
+SETTLE_SHARE = 0.75  # agree so well
 CHANGE_SHARE = 0.6  # of the votes for another label to take over
-MASK_SHARE, MASK_DOUBT = 0.65, 0.55  # to say whether a mask is worn; below: to say no more that one knows
+MASK_SHARE = 0.65  # of the votes to say whether a mask is worn
+MASK_DOUBT = 0.55  # below this share the state is unknown again
 FADE_SECONDS = 20.0
-LEAST_SIZE, LEAST_SHARPNESS = 0.01, 0.05  # however small or blurred: a vote still
+LEAST_SIZE = 0.01  # frame heights: however small, a vote still
+LEAST_SHARPNESS = 0.05  # however blurred
 _ERA = 20 * FADE_SECONDS  # after so long all weights are written anew, before they grow too large
 
 

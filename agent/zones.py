@@ -216,10 +216,13 @@ class Meter:
 
     def take(self, drawn: Sequence[tuple[str, wire.Zone]]) -> list[wire.ZoneMinute]:
         """Return the minute's rows, none if nothing was watched, and begin anew."""
-        seen, mean = self.frames, self.sum / self.seconds if self.seconds else self.now
+        seen = self.frames
+        mean = self.sum / self.seconds if self.seconds else self.now
         rows = np.rint(np.stack([100 * mean, self.peak, self.now])).astype(np.int64)  # (3,2,Z)
-        self.seconds, self.frames = 0.0, 0
-        self.sum, self.peak = np.zeros_like(self.sum), self.now
+        self.seconds = 0.0
+        self.frames = 0
+        self.sum = np.zeros_like(self.sum)
+        self.peak = self.now
         return [
             wire.ZoneMinute(name, zone.version, *rows[:, 0, place].tolist(), *rows[:, 1, place].tolist())
             for place, (name, zone) in enumerate(drawn if seen else [])
