@@ -68,7 +68,8 @@ class Zones:
 
     def draw(self, drawn: Sequence[tuple[str, wire.Zone]], aspect: float) -> None:
         """Take other zones; what did not change goes on."""
-        old, before = self._rows, self.drawn
+        old = self._rows
+        before = self.drawn
         self.drawn = list(drawn)
         self._rows = _Places.of(len(drawn), len(old))
         self._rows.phase = carry(old.phase, before, drawn, OUT)
