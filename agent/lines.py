@@ -242,6 +242,8 @@ def crossings_of_path(
     direction of each crossing. Raises ValueError if the line has fewer than 2 or more than 8 points.
     """
     track = _filled(np.asarray(path, np.float64).reshape(-1, 3))
+    if not geometry.Gates([points], aspect).passes(track[:-1, 1:], track[1:, 1:])[0].any():
+        return []  # most paths do not meet the line
     objects = Objects()
     lines = Lines()
     objects.paths.aspect = aspect

@@ -94,7 +94,7 @@ def test_time_of_a_crossing_is_when_the_line_was_passed() -> None:
     assert at == pytest.approx(10 + 2 * 0.1 / 0.105)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=25)
 @given(st.lists(spots, min_size=2, max_size=30))
 def test_crossings_alternate_on_a_line_through_the_frame(places) -> None:
     """On a line from edge to edge, whatever the motion, AB and BA alternate: no side is entered twice."""
