@@ -26,6 +26,14 @@ or was lost there. What stood there has not.
 
 No side is remembered, only passes: a line that is drawn or moved never counts what already happened.
 
+What lies on the border of the picture reaches beyond it. Whoever the border cuts off has the anchor on it: so
+the end of a line within BORDER of the border is drawn on past it, and the side of a zone there is moved out.
+
+          :   |        |  :                  :   .______.  :    the zone's lower side lies on the border:
+          :   |  zone  |  :     becomes      :   |      |  :    what is cut off there is inside
+     _____:___|________|__:____         _____:___|______|__:____  the border
+                                                 |______|
+
 Coordinates are fractions of the frame, and those are not square. Signs do not care; lengths do. So every
 length here (margin, tolerance, distance) is in *frame heights*: x is first multiplied by the aspect
 (width / height of the frame).
@@ -39,6 +47,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from agent.path import AROUND_SECONDS as AROUND_SECONDS
+from agent.path import GOING as GOING
+from agent.path import GOING_SECONDS as GOING_SECONDS
+from agent.path import going as going
+from agent.path import simplify as simplify
+from agent.path import steadied as steadied
+from agent.path import steady_moment as steady_moment
+
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
 Bool = NDArray[np.bool_]
@@ -47,13 +63,11 @@ Points = Sequence[tuple[float, float]]
 
 MARGIN = 0.006  # frame heights: the margin where the size of the object is not known
 MARGIN_SHARE, MARGIN_LEAST = 0.1, 0.005  # else: share of the object's size; frame heights
-GOING, GOING_SECONDS = 2.5, 1.0  # margins in its last second: so much is on its way
 CUT = 0.004  # so near to the frame's edge a box is cut off
-STEADY_SECONDS = 0.4  # the sigma of the bell over which a trembling path is averaged
-AROUND_SECONDS = 2.5  # of a path to each side of a crossing
-AROUND_NEAR = 1.0  # seconds to each side that must be seen well, or the path does not tell when it was:
-AROUND_LEAST = 3  # sights in them
-REACH = 0.002  # frame heights: ends belong to the line, also for a box that the frame's edge cuts off
+REACH = 0.002  # frame heights: the ends belong to the line
+BORDER = 0.015  # of the frame: what is so near to its border lies on it
+BEYOND = 0.5  # of the frame: how far it then reaches past the border
+STEEPEST = 0.25  # sine of the angle at which a line's end must meet the border to reach beyond it
 
 
 def side(points: ArrayLike, start: ArrayLike, end: ArrayLike) -> Float:
@@ -85,7 +99,7 @@ class Gates:
                 raise ValueError(f"a line has 2 to 8 points, not {len(points)}")
         self.count = len(lines)
         self.stretch = np.array([aspect, 1.0])
-        drawn = [_reach(np.asarray(points, np.float64) * self.stretch) for points in lines]
+        drawn = [_reach(_beyond(np.asarray(points, np.float64), self.stretch)) for points in lines]
         self.start = np.concatenate([each[:-1] for each in drawn]) if drawn else np.zeros((0, 2))  # (S,2)
         self.end = np.concatenate([each[1:] for each in drawn]) if drawn else np.zeros((0, 2))  # (S,2)
         self.along = self.end - self.start
@@ -145,6 +159,48 @@ def moment(share: Float, before: Float, after: Float) -> Float:
     return np.asarray(share * ratio / (1 - share + share * ratio), np.float64)
 
 
+def _beyond(points: Float, stretch: Float) -> Float:
+    """Return a line (M,2) in frame heights, with the ends that lie on the frame's border drawn past it."""
+    drawn = points * stretch
+    longer = drawn.copy()
+    for end, neighbour in ((0, 1), (-1, -2)):
+        along = drawn[end] - drawn[neighbour]
+        along /= max(float(np.linalg.norm(along)), 1e-9)
+        on = on_border(points[end]) & ~on_border(points[neighbour])  # (2,2)
+        towards = np.array([-along, along])  # (2,2) how much the end goes to each side of the border
+        meets = np.where(on & (towards >= STEEPEST), towards, np.inf)
+        if np.isfinite(meets).any():
+            longer[end] += along * float((BEYOND * stretch / meets).max())
+    return longer
+
+
+def on_border(points: Float) -> Bool:
+    """Say for points (…,2), fractions, whether they lie on the low and high border of x and y. (…,2,2)"""
+    near = BORDER + 1e-9
+    return np.stack([points <= near, points >= 1 - near], axis=-2)
+
+
+def reaching(zone: Points) -> Float:
+    """Return a polygon (N,2) of which the sides on the frame's border are moved out past it. (M,2)
+
+    A side is on the border if both of its ends are. Nothing changes inside the frame: each such side becomes
+    three, straight out, along, and back; two that meet in a corner of the frame meet in a corner again.
+    """
+    points = np.asarray(zone, np.float64)
+    on = on_border(points)
+    sides = on & np.roll(on, -1, axis=0)  # (N,2,2) side i, from point i to the next: low, high of x, y
+    out = BEYOND * (sides[:, 1].astype(np.float64) - sides[:, 0])  # (N,2)
+    corners: list[Float] = []
+    for before, after, point in zip(np.roll(out, 1, axis=0), out, points, strict=True):
+        steps = [before, after]
+        if (before == after).all():
+            steps = [before]
+        elif before.any() and after.any() and before @ after == 0:  # a corner of the frame
+            steps = [before, before + after, after]
+        corners += [point + step for step in steps]
+    return np.array(corners)
+
+
 def _reach(points: Float) -> Float:
     """Lengthen a line (M,2) a little at both ends."""
     longer = points.copy()
@@ -158,7 +214,7 @@ class Areas:
     """Several zones made ready for one aspect: Z polygons with E edges in all."""
 
     def __init__(self, zones: Sequence[Points], aspect: float = 1.0) -> None:
-        drawn = [np.asarray(points, np.float64) for points in zones]
+        drawn = [reaching(points) for points in zones]
         empty = np.zeros((0, 2))
         self.start = np.concatenate([empty, *drawn])  # (E,2)
         self.end = np.concatenate([empty, *(np.roll(each, -1, axis=0) for each in drawn)])  # (E,2)
@@ -166,7 +222,8 @@ class Areas:
         self.first = np.cumsum(sizes) - sizes  # (Z,) number of each zone's first edge
         self.zone = np.repeat(np.arange(len(drawn)), sizes)  # (E,)
         self.stretch = np.array([aspect, 1.0])
-        self.least = min((float(np.ptp(each, axis=0).min()) for each in drawn), default=np.inf)  # fractions
+        extents = [float(np.ptp(np.asarray(points), axis=0).min()) for points in zones]
+        self.least = min(extents, default=np.inf)  # fractions
 
     def inside(self, spots: Float) -> Bool:
         """Say which spots (N,Z,2), fractions, lie in their zone (N,Z).
@@ -217,101 +274,10 @@ def settle(pending: Int, net: Int, away: Float, margin: Float | float) -> tuple[
 def crossings_of_path(
     path: ArrayLike, points: Points, margin: float = MARGIN, aspect: float = 1.0
 ) -> list[tuple[float, Direction]]:
-    """Return (time of the pass, direction) for each crossing of a line by a path (N,3) of [t, x, y]."""
-    track = np.asarray(path, np.float64).reshape(-1, 3)
-    net, share, away = Gates([points], aspect).passes(track[:-1, 1:], track[1:, 1:])  # (N-1,1) each
-    times = track[:-1, 0] + share[:, 0] * np.diff(track[:, 0])
-    found: list[tuple[float, Direction]] = []
-    pending, passed = np.zeros(1, np.int64), 0.0
-    for step in range(len(net)):
-        if net[step, 0]:
-            passed = float(times[step])
-        pending, told = settle(pending, net[step], away[step], margin)
-        if told[0]:
-            found.append((passed, "AB" if told[0] > 0 else "BA"))
-    if pending[0] and going(track, GOING * margin, aspect):
-        found.append((passed, "AB" if pending[0] > 0 else "BA"))
-    return found
+    """Count a line afterwards on a path: the door to `agent.lines.crossings_of_path`."""
+    from agent import lines  # it needs this module
 
-
-def going(path: Float, far: float, aspect: float = 1.0) -> bool:
-    """Say whether a path (N,3) of [t, x, y] went as far (frame heights) in its last second."""
-    if len(path) < 2:
-        return False
-    before = max(path[0, 0], path[-1, 0] - GOING_SECONDS)
-    x, y = (path[-1, axis] - np.interp(before, path[:, 0], path[:, axis]) for axis in (1, 2))
-    return bool(np.hypot(x * aspect, y) >= far)
-
-
-def steadied(path: Float, seconds: float = STEADY_SECONDS) -> Float:
-    """Return a path (M,3) of [t, x, y] without its trembling: each point on a straight run through its time.
-
-    The run is fitted to the points around, with weights that fall off like a bell of so many seconds. What is
-    seen later counts as much as what was seen before, so nothing comes late.
-    """
-    apart = (path[:, 0] - path[:, 0, None]) / seconds  # (M,M)
-    weight = np.exp(-0.5 * apart * apart)
-    lean = weight * apart
-    zero, one, two = weight.sum(1), lean.sum(1), (lean * apart).sum(1)
-    width = zero * two - one * one
-    alone = width < 1e-6 * zero * zero  # no run goes through one point
-    weight *= np.where(alone, 1.0, two)[:, None]
-    weight -= np.where(alone, 0.0, one)[:, None] * lean
-    steady = path.copy()
-    steady[:, 1:] = weight @ path[:, 1:] / np.where(alone, zero, width)[:, None]
-    return steady
-
-
-def steady_moment(path: Float, line: Gates, direction: Direction, at: float) -> float:
-    """Return when a path (N,3) of [t, x, y] that passed a line about `at` did so without its trembling.
-
-    Where too little was seen on either side, or it did not pass like that, it is `at`. Raises ValueError if
-    `line` is not one line.
-    """
-    if line.count != 1:
-        raise ValueError(f"{line.count} lines, not one")
-    near = path[np.abs(path[:, 0] - at) <= AROUND_SECONDS]
-    times = near[:, 0]
-    begun, passed, done = np.searchsorted(times, (at - AROUND_NEAR, at, at + AROUND_NEAR)).tolist()
-    if min(passed - begun, done - passed) < AROUND_LEAST:
-        return at
-    steady = steadied(near)[:, 1:]
-    net, share, _ = line.passes(steady[:-1], steady[1:])
-    moves = (net[:, 0] > 0 if direction == "AB" else net[:, 0] < 0).nonzero()[0]
-    if not len(moves):
-        return at
-    last = int(moves[-1])
-    return float(times[last] + share[last, 0] * (times[last + 1] - times[last]))
-
-
-def simplify(path: ArrayLike, tolerance: float, aspect: float = 1.0) -> Float:
-    """Drop the points (N,3) of [t, x, y] that the rest tells within `tolerance` frame heights.
-
-    Douglas-Peucker with time: a point may go when the straight run between its kept neighbours, *at that
-    point's own time*, is near enough. So where something stood still stays visible. First and last stay.
-    """
-    track = np.asarray(path, np.float64).reshape(-1, 3)
-    keep = np.zeros(len(track), np.bool_)
-    keep[[0, -1] if len(track) else []] = True
-    runs = [(0, len(track) - 1)]
-    while runs:
-        low, high = runs.pop()
-        if high - low < 2:
-            continue
-        off = _off_the_run(track[low : high + 1], aspect)
-        worst = int(off.argmax())
-        if off[worst] > tolerance:
-            keep[low + 1 + worst] = True
-            runs += [(low, low + 1 + worst), (low + 1 + worst, high)]
-    return track[keep]
-
-
-def _off_the_run(run: Float, aspect: float) -> Float:
-    """Return how far (M-2,) the inner points of a run (M,3) are from where a straight run has them then."""
-    elapsed = max(run[-1, 0] - run[0, 0], 1e-9)
-    share = ((run[1:-1, 0] - run[0, 0]) / elapsed)[:, None]
-    expected = run[0, 1:] + share * (run[-1, 1:] - run[0, 1:])
-    return np.asarray(np.linalg.norm((run[1:-1, 1:] - expected) * [aspect, 1.0], axis=1), np.float64)
+    return lines.crossings_of_path(path, points, margin, aspect)
 
 
 def inside(points: ArrayLike, zone: Points) -> Bool:
@@ -320,10 +286,10 @@ def inside(points: ArrayLike, zone: Points) -> Bool:
     return np.asarray(Areas([zone]).inside(spots)[:, 0], np.bool_)
 
 
-def anchors(xyxy: ArrayLike, size: tuple[int, int]) -> tuple[Float, Float, Float]:
+def anchors(xyxy: ArrayLike, size: tuple[float, float]) -> tuple[Float, Float, Float]:
     """Return bottom centres (N,2), centres (N,2) in fractions, and sizes (N,) in frame heights.
 
-    The size of a box is the square root of its area; `size` is the frame's (width, height) in pixels.
+    The size of a box is the square root of its area; `size` is (width, height) of the frame.
     """
     box = np.asarray(xyxy, np.float64).reshape(-1, 4)
     scale = np.asarray(size, np.float64)

@@ -1,14 +1,15 @@
 """What is known of each object in the picture: one row of every column, and its path.
 
-What always holds: a row is taken when an object is met and given back when it ends; its columns are then as
-they were before, so that what looks at all rows at once sees nothing there. Columns grow by doubling and are
-bounded by how many objects were ever in the picture together.
+Invariants: a row is taken when an object is met and given back when it ends; its columns are then as they
+were before, so that what looks at all rows at once sees nothing there. Columns grow by doubling and are
+bounded by how many objects were ever in the picture together. Each column is written by its owner alone:
+identity and place here, the label by `vote`, the lines by `lines`, the zones by `zones`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,98 +21,160 @@ Float = NDArray[np.float64]
 Float32 = NDArray[np.float32]
 Int = NDArray[np.int64]
 Bool = NDArray[np.bool_]
+Size = tuple[float, float]  # width and height of a frame, in the units of the boxes
 
 START = 16  # rows
 PATH_LEAST = 0.004  # frame heights: the tolerance of a path at its finest
 PATH_BUFFER = 1024  # points
-PATH_RECENT = 3.0  # seconds of a path that stay as they were seen
-NOT_TOLD, NOT_COUNTED = -2, -2
+PATH_RECENT = 6.0  # seconds of a path that stay as they were seen
+GAP_SECONDS = 3.0  # a longer time out of sight, or between two frames, was not watched
 
 
-@dataclass(slots=True)
-class Objects:
-    """Columns: R rows, C classes, S pieces of L lines, Z zones. Times in seconds; nan: not."""
+class Columns:
+    """Arrays with one row per object, under the names of a subclass. A free row holds the blank values."""
 
-    number: Int  # (R,) 0: the row is free
-    first: Float  # (R,) the first sight
-    seen: Float  # (R,) the last sight
-    wall: Float  # (R,) ms, at `seen`
+    def __init__(self, **blank: ArrayLike) -> None:
+        self._blank: dict[str, NDArray[Any]] = {name: np.asarray(value) for name, value in blank.items()}
+        self._count = 0
+        for name, value in self._blank.items():
+            setattr(self, name, np.zeros((0, *value.shape), value.dtype))
+
+    def __len__(self) -> int:
+        """Return the number of rows, free ones too."""
+        return self._count
+
+    def reach(self, count: int) -> None:
+        """Have at least `count` rows; the new ones are blank."""
+        more = count - self._count
+        if more <= 0:
+            return
+        for name, value in self._blank.items():
+            blank = np.broadcast_to(value, (more, *value.shape))
+            setattr(self, name, np.concatenate([getattr(self, name), blank]))
+        self._count = count
+
+    def clear(self, rows: Int) -> None:
+        """Make rows blank again."""
+        for name, value in self._blank.items():
+            getattr(self, name)[rows] = value
+
+
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """Where N objects that are seen now were before: anchors (N,2,2) and box (N,4) at `since` (N,)."""
+
+    rows: Int
+    before: Float
+    since: Float
+    box: Float
+
+    def some(self, which: Bool) -> Moves:
+        """Return the moves of some of them (N,)."""
+        return Moves(self.rows[which], self.before[which], self.since[which], self.box[which])
+
+
+class Objects(Columns):
+    """Identity and place. Times in seconds; lengths in fractions or frame heights.
+
+    Blank rows are counted, and neither late nor long: a look at all rows finds nothing in them.
+    """
+
+    number: Int  # (R,) track id; 0: the row is free
+    first: Float  # (R,) time of the first sight
+    seen: Float  # (R,) time of the last sight
+    wall: Float  # (R,) Unix ms at `seen`
     frames: Int  # (R,)
-    votes: Float  # (R,C)
-    weight: Float  # (R,) what the votes would be if the detector were sure
-    held: Int  # (R,) the label by vote, -1: unknown
-    told: Int  # (R,) the label of the last Detection, NOT_TOLD: none yet
-    counted: Bool  # (R,) among the objects
+    counted: Bool  # (R,) among the objects of the totals
     box: Float  # (R,4) fractions
     size: Float  # (R,) frame heights
     spot: Float  # (R,2,2) bottom centre and centre, fractions
-    still: Float  # (R,) for how long it has not moved
-    part: Float  # (R,) since when the path runs
-    side: Bool  # (R,S) right of each piece of a line
-    pending: Int  # (R,L) passes not yet told
-    passed: Float  # (R,L) time of the last pass
-    phase: Int  # (R,Z) where it is, see `zones`
-    entered: Float  # (R,Z) when it came in
-    edge: Float  # (R,Z) when it went out
-    came: Int  # (R,Z) the label under which it was counted in, NOT_COUNTED: not yet
+    still: Float  # (R,) seconds for which it has not moved
+    part: Float  # (R,) time since when the path runs
 
-    @classmethod
-    def free(cls, count: int, classes: int, pieces: int = 0, lines: int = 0, zones: int = 0) -> Objects:
-        """Return `count` free rows. Looked at, they are of no label, told, counted and never late."""
-
-        def full(shape: int | tuple[int, ...], value: float, kind: Any = np.float64) -> NDArray[Any]:
-            return np.full(shape, value, kind)
-
-        return cls(
-            number=full(count, 0, np.int64),
-            first=full(count, np.inf),
-            seen=full(count, np.inf),
-            wall=full(count, 0),
-            frames=full(count, 0, np.int64),
-            votes=full((count, classes), 0),
-            weight=full(count, 0),
-            held=full(count, -1, np.int64),
-            told=full(count, -1, np.int64),
-            counted=full(count, True, np.bool_),
-            box=full((count, 4), 0),
-            size=full(count, 0),
-            spot=full((count, 2, 2), 0),
-            still=full(count, 0),
-            part=full(count, np.inf),
-            side=full((count, pieces), False, np.bool_),
-            pending=full((count, lines), 0, np.int64),
-            passed=full((count, lines), 0),
-            phase=full((count, zones), 0, np.int64),
-            entered=full((count, zones), np.nan),
-            edge=full((count, zones), np.nan),
-            came=full((count, zones), NOT_COUNTED, np.int64),
+    def __init__(self) -> None:
+        super().__init__(
+            number=np.int64(0),
+            first=np.inf,
+            seen=np.inf,
+            wall=0.0,
+            frames=np.int64(0),
+            counted=True,
+            box=np.zeros(4),
+            size=0.0,
+            spot=np.zeros((2, 2)),
+            still=0.0,
+            part=np.inf,
         )
+        self.paths = Paths()
+        self.now = -np.inf  # time of the frame that is looked at
+        self.frame = 0  # its number
+        self.reach(START)
 
-    def __len__(self) -> int:
-        """Return how many rows there are, free ones too."""
-        return len(self.number)
+    def tick(self, now: float) -> None:
+        """Go on to a frame's time, seconds."""
+        self.now = now
+        self.frame += 1
 
-    def take(self, count: int) -> Int:
+    def meet(self, numbers: Int, first: Float, xyxy: ArrayLike, size: Size, wall_ms: int) -> Int:
+        """Take rows (N,) for new objects, seen first at `first` (N,) in boxes (N,4); return the rows."""
+        rows = self._take(len(numbers))
+        self.number[rows] = numbers
+        self.first[rows] = first
+        self.part[rows] = first
+        self.seen[rows] = first
+        self.wall[rows] = wall_ms
+        self.counted[rows] = False
+        self._place(rows, xyxy, size)
+        self.paths.start(rows)
+        return rows
+
+    def _take(self, count: int) -> Int:
         """Return so many free rows; there are more of them if need be."""
         rows = np.flatnonzero(self.number == 0)[:count]
         while len(rows) < count:
-            more = self._like(len(self))
-            for each in fields(self):
-                old, new = getattr(self, each.name), getattr(more, each.name)
-                setattr(self, each.name, np.concatenate([old, new]))
+            self.reach(2 * len(self))
             rows = np.flatnonzero(self.number == 0)[:count]
         return rows
 
-    def give_back(self, rows: Int) -> None:
-        """Make rows free again."""
-        blank = self._like(1)
-        for each in fields(self):
-            getattr(self, each.name)[rows] = getattr(blank, each.name)[0]
+    def lost(self, rows: Int) -> Bool:
+        """Say which of some objects (N,) that are seen again were out of sight for longer than a gap."""
+        return np.asarray((self.now - self.seen[rows] > GAP_SECONDS) & (self.frames[rows] > 0), np.bool_)
 
-    def _like(self, count: int) -> Objects:
-        return Objects.free(
-            count, self.votes.shape[1], self.side.shape[1], self.pending.shape[1], self.phase.shape[1]
-        )
+    def see(self, rows: Int, xyxy: ArrayLike, size: Size, still: Float, sure: Float32, ms: int) -> Moves:
+        """Move objects (N,) to boxes (N,4), seen with confidences (N,); return where they were.
+
+        What was out of sight for longer than a gap begins where it is: nobody knows which way it came.
+        """
+        lost = self.lost(rows)
+        moves = Moves(rows, self.spot[rows], self.seen[rows], self.box[rows])
+        self._place(rows, xyxy, size)
+        moves.before[lost] = self.spot[rows[lost]]
+        self.seen[rows] = self.now
+        self.wall[rows] = ms
+        self.frames[rows] += 1
+        self.still[rows] = still
+        self.paths.add(rows, self.now, self.spot[rows, 0], sure, self.frame)
+        return moves
+
+    def _place(self, rows: Int, xyxy: ArrayLike, size: Size) -> None:
+        bottom, center, extent = geometry.anchors(xyxy, size)
+        self.spot[rows, 0] = bottom
+        self.spot[rows, 1] = center
+        self.size[rows] = extent
+        self.box[rows] = np.asarray(xyxy) / np.array([*size, *size], np.float64)
+
+    def count(self, row: int) -> None:
+        """Note that an object is among the objects of the totals."""
+        self.counted[row] = True
+
+    def cut(self, row: int, now: float) -> None:
+        """Begin a new part of an object's path."""
+        self.part[row] = now
+        self.paths.cut(row)
+
+    def not_after(self, wall_ms: int) -> None:
+        """Let no object have been seen after a moment in Unix ms: a clock may have stepped back."""
+        self.wall = np.minimum(self.wall, wall_ms)
 
 
 class Paths:
@@ -138,12 +201,16 @@ class Paths:
                 )  # pages that nobody writes cost nothing
                 new[: len(old)] = old
                 setattr(self, name, new)
-        self._fill[rows] = self._begin[rows] = 0
+        self._fill[rows] = 0
+        self._begin[rows] = 0
 
     def add(self, rows: Int, seconds: ArrayLike, spots: Float, sure: ArrayLike = 0.0, frame: int = 0) -> None:
         """Go on to spots (N,2) at a time, or times (N,): seen so surely, also (N,), in this frame."""
-        place, points = self._fill[rows], np.empty((len(rows), 5))
-        points[:, 0], points[:, 1:3], points[:, 4] = seconds, spots, frame
+        place = self._fill[rows]
+        points = np.empty((len(rows), 5))
+        points[:, 0] = seconds
+        points[:, 1:3] = spots
+        points[:, 4] = frame
         points[:, 3] = (place > 0) * self._points[rows, place - 1, 3] + sure
         self._points[rows, place] = points
         self._fill[rows] = place + 1
@@ -167,8 +234,10 @@ class Paths:
         them is that of `now`, number `frame`.
         """
         points = self._points[row, : self._fill[row]]
-        times, sums = points[:, 0], points[:, 3:]
-        place, end = int(np.searchsorted(times, at)), len(times) - 1
+        times = points[:, 0]
+        sums = points[:, 3:]
+        place = int(np.searchsorted(times, at))
+        end = len(times) - 1
         first = max(int(np.searchsorted(times, times[max(place - 1, 0)] - around, "right")) - 1, 0)
         until = float(times[min(place, end)]) + around
         last = min(int(np.searchsorted(times, until)), end)
@@ -186,7 +255,8 @@ class Paths:
 
     def _keep(self, row: int, places: Int) -> None:
         """Keep only some of the points; what was seen before the first of them is forgotten."""
-        kept, before = self._points[row, places], int(places[0]) - 1
+        kept = self._points[row, places]
+        before = int(places[0]) - 1
         if before >= 0:
             kept[:, 3] -= self._points[row, before, 3]
         self._points[row, : len(kept)] = kept
@@ -194,10 +264,12 @@ class Paths:
 
     def _thin(self, row: int) -> None:
         """Make room: tell all but the last seconds with fewer points; in the end, with half of them."""
-        begin, path = int(self._begin[row]), self.part(row)
+        begin = int(self._begin[row])
+        path = self.part(row)
         late = int(np.searchsorted(path[:, 0], path[-1, 0] - PATH_RECENT))
         late = max(late, len(path) - PATH_BUFFER // 2)
-        old, tolerance = path[:late], PATH_LEAST
+        old = path[:late]
+        tolerance = PATH_LEAST
         while len(old) > PATH_BUFFER // 4:
             old = geometry.simplify(old, tolerance, self.aspect)
             tolerance *= 1.5

@@ -78,17 +78,20 @@ class Totals:
 
     def told(self, current: Iterable[tuple[str, int]]) -> list[wire.LineTotal]:
         """Return the rows of the current lines and of those that changed since this was asked last."""
-        wanted, self._changed = self._changed | set(current), set()
+        wanted = self._changed | set(current)
+        self._changed = set()
         return [wire.LineTotal(*key, total) for key, total in self.rows.items() if key[:2] in wanted]
 
     def told_zones(self, current: Iterable[tuple[str, int]]) -> list[wire.ZoneTotal]:
         """Return the rows of the current zones and of those that changed since this was asked last."""
-        wanted, self._stirred = self._stirred | set(current), set()
+        wanted = self._stirred | set(current)
+        self._stirred = set()
         return [wire.ZoneTotal(*key, *both) for key, both in self.zones.items() if key[:2] in wanted]
 
     def told_trips(self) -> list[wire.TripTotal]:
         """Return the trips: all that changed since this was asked last, and of the others what has room."""
-        changed, self._travelled = self._travelled, set()
+        changed = self._travelled
+        self._travelled = set()
         others = [key for key in self.trips if key not in changed]
         keys = sorted(changed) + others[: max(TRIPS_TOLD - len(changed), 0)]
         return [wire.TripTotal(*key, self.trips[key]) for key in keys]

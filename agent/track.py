@@ -69,14 +69,35 @@ class Tracks:
     track_id: Int
     confidence: Float32
     class_id: Int
-    origin: Float32 | None = None
-    since: Float | None = None
-    ended: Int = field(default_factory=lambda: _NONE)
-    still: Float | None = None
-    steady: Float32 | None = None
+    origin: Float32
+    since: Float
+    ended: Int
+    still: Float
+    steady: Float32
 
     def __len__(self) -> int:
         return len(self.track_id)
+
+    @classmethod
+    def of_boxes(
+        cls, xyxy: Float32, track_id: Int, confidence: Float32, class_id: Int, at_seconds: float
+    ) -> Tracks:
+        """Return the tracks of a tracker that tells boxes alone.
+
+        Each begins where it is seen at `at_seconds`, nothing stands or has ended, and the boxes are steady.
+        """
+        count = len(track_id)
+        return cls(
+            xyxy=xyxy,
+            track_id=track_id,
+            confidence=confidence,
+            class_id=class_id,
+            origin=xyxy,
+            since=np.full(count, at_seconds),
+            ended=_NONE,
+            still=np.zeros(count),
+            steady=xyxy,
+        )
 
 
 @dataclass(slots=True)

@@ -17,12 +17,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from agent import geometry, wire
-from agent.objects import Bool, Float, Int, Objects, carry
+from agent.objects import GAP_SECONDS, START, Bool, Columns, Float, Int, Moves, Objects, carry
 
 OUT, COMING, IN, GOING = range(4)
+NOT_COUNTED = -2
 STAY_SECONDS = 0.5  # so long inside or outside is no passing by
 QUEUE_SECONDS = 3.0  # who stands so long is in a queue
-GAP_SECONDS = 3.0  # a longer step between two frames was not watched
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,62 +36,146 @@ class Moved:
 _NOTHING = Moved(np.zeros((0, 2), np.int64), np.zeros((0, 2), np.int64))
 
 
-class Zones:
-    """A camera's zones by name, ready for one aspect."""
+class _Places(Columns):
+    phase: Int  # (R,Z) where each object is: OUT, COMING, IN or GOING
+    entered: Float  # (R,Z) time when it came in
+    edge: Float  # (R,Z) time when it went out
+    came: Int  # (R,Z) the class under which it was counted in, NOT_COUNTED: not yet
 
-    def __init__(self, drawn: Sequence[tuple[str, wire.Zone]], aspect: float = 1.0) -> None:
-        self.drawn = list(drawn)
-        self._areas = geometry.Areas([zone.points for _, zone in drawn], aspect)
-        self._anchor = np.array([zone.anchor != "bottom" for _, zone in drawn], np.int64)
+    @classmethod
+    def of(cls, zones: int, count: int) -> _Places:
+        """Return blank rows for so many zones."""
+        rows = cls(
+            phase=np.zeros(zones, np.int64),
+            entered=np.full(zones, np.nan),
+            edge=np.full(zones, np.nan),
+            came=np.full(zones, NOT_COUNTED),
+        )
+        rows.reach(count)
+        return rows
+
+
+class Zones:
+    """A camera's zones by name, and who is in them."""
+
+    def __init__(self) -> None:
+        self.drawn: list[tuple[str, wire.Zone]] = []
+        self._rows = _Places.of(0, START)
+        self.prepare(1.0)
 
     def __len__(self) -> int:
         return len(self.drawn)
 
-    def see(self, things: Objects, rows: Int, before: Float, since: Float, now: float) -> Moved:
-        """Take where objects are now. `before` (N,2,2): where their anchors were at `since` (N,)."""
-        after = things.spot[rows]
+    def draw(self, drawn: Sequence[tuple[str, wire.Zone]], aspect: float) -> None:
+        """Take other zones; what did not change goes on."""
+        old = self._rows
+        before = self.drawn
+        self.drawn = list(drawn)
+        self._rows = _Places.of(len(drawn), len(old))
+        self._rows.phase = carry(old.phase, before, drawn, OUT)
+        self._rows.entered = carry(old.entered, before, drawn, np.nan)
+        self._rows.edge = carry(old.edge, before, drawn, np.nan)
+        self._rows.came = carry(old.came, before, drawn, NOT_COUNTED)
+        self.prepare(aspect)
+
+    def prepare(self, aspect: float) -> None:
+        """Make the zones ready for a frame's aspect."""
+        self._areas = geometry.Areas([zone.points for _, zone in self.drawn], aspect)
+        self._anchor = np.array([zone.anchor != "bottom" for _, zone in self.drawn], np.int64)
+
+    def meet(self, objects: Objects) -> None:
+        """Have rows for all objects."""
+        self._rows.reach(len(objects))
+
+    def forget(self, rows: Int) -> None:
+        """Make rows free."""
+        self._rows.clear(rows)
+
+    @property
+    def counted(self) -> Bool:
+        """Return who is counted into which zone (R,Z)."""
+        return np.asarray(self._rows.came != NOT_COUNTED, np.bool_)
+
+    def inside(self, row: int) -> list[int]:
+        """Return the zones in which an object is."""
+        return [int(place) for place in np.flatnonzero(self._rows.phase[row] >= IN)]
+
+    def come(self, row: int, place: int, kind: int) -> float:
+        """Count an object into a zone as of a class; return when it came in."""
+        self._rows.came[row, place] = kind
+        return float(self._rows.entered[row, place])
+
+    def leave(self, row: int, place: int, seen: float) -> tuple[int, float, float]:
+        """Count an object out that was seen last at `seen`.
+
+        Returns the class under which it came, and when it came in and went out.
+        """
+        rows = self._rows
+        kind = int(rows.came[row, place])
+        rows.came[row, place] = NOT_COUNTED
+        last = seen if rows.phase[row, place] == IN else float(rows.edge[row, place])
+        return kind, float(rows.entered[row, place]), last
+
+    def see(self, objects: Objects, moves: Moves) -> Moved:
+        """Take a frame's moves; return who came into a zone and who has left one."""
+        rows = moves.rows
+        now = objects.now
+        if not self.drawn or not len(rows):
+            return _NOTHING
+        after = objects.spot[rows]
         spots = after[:, self._anchor]  # (N,Z,2)
         inside = self._areas.inside(spots)
-        open_ = (things.phase[rows] != inside * IN).any(axis=1)
-        open_ |= (np.abs(after - before) > self._areas.least / 2).any(axis=(1, 2))  # perhaps in and out again
+        open_ = (self._rows.phase[rows] != inside * IN).any(axis=1)
+        open_ |= (np.abs(after - moves.before) > self._areas.least / 2).any(
+            axis=(1, 2)
+        )  # perhaps in and out again
         if not open_.any():
             return _NOTHING
-        rows, inside, since, spots = rows[open_], inside[open_], since[open_, None], spots[open_]
-        before = before[open_][:, self._anchor]
+        rows = rows[open_]
+        inside = inside[open_]
+        since = moves.since[open_, None]
+        spots = spots[open_]
+        before = moves.before[open_][:, self._anchor]
+        margin = geometry.margins(objects.size[rows])[:, None]
         first, last = self._areas.met(before, spots)
-        passed = self._passed(things, rows, before, spots, first, last)
+        passed = self._passed(rows, before, spots, (first, last), margin)
         blind = now - since > GAP_SECONDS  # then it came late, and left early, for all that is known
         at = since + np.where(np.isnan(last), inside == blind, last) * (now - since)
-        moved = self._step(things, rows, inside, self._areas.away(spots), at, now)
+        moved = self._step(rows, inside, self._areas.away(spots) >= margin, at, now)
         if not passed.any():
             return moved
-        things.entered[rows] = np.where(passed, since + first * (now - since), things.entered[rows])
-        things.edge[rows] = np.where(passed, at, things.edge[rows])
+        self._rows.entered[rows] = np.where(passed, since + first * (now - since), self._rows.entered[rows])
+        self._rows.edge[rows] = np.where(passed, at, self._rows.edge[rows])
         both = _pairs(rows, passed)
         return Moved(np.concatenate([moved.came, both]), np.concatenate([moved.left, both]))
 
     def _passed(
-        self, things: Objects, rows: Int, before: Float, spots: Float, first: Float, last: Float
+        self, rows: Int, before: Float, spots: Float, met: tuple[Float, Float], margin: Float
     ) -> Bool:
-        """Say who was in a zone (N,Z) between two frames only, and clear of its border on the way."""
-        middle = before + np.nan_to_num(first + last)[..., None] / 2 * (spots - before)
-        clear = self._areas.away(middle) >= geometry.margins(things.size[rows])[:, None]
-        through = (first < last) & clear & self._areas.inside(middle)
-        return np.asarray(through & (things.phase[rows] == OUT) & ~self._areas.inside(spots), np.bool_)
+        """Say who was in a zone (N,Z) between two frames only, and clear of its border on the way.
 
-    def _step(self, things: Objects, rows: Int, inside: Bool, away: Float, at: Float, now: float) -> Moved:
-        """Go on with those for which something is open. `at` (N,Z): when they met the border, if now."""
-        phase, edge, entered = things.phase[rows], things.edge[rows], things.entered[rows]
-        clear = away >= geometry.margins(things.size[rows])[:, None]
-        entered = np.where(inside & (phase == OUT), at, entered)
-        edge = np.where(~inside & (phase == IN), at, edge)
+        `met`: where on the way the border was met first and last, (N,Z) each.
+        """
+        first, last = met
+        middle = before + np.nan_to_num(first + last)[..., None] / 2 * (spots - before)
+        clear = self._areas.away(middle) >= margin
+        through = (first < last) & clear & self._areas.inside(middle)
+        outside = (self._rows.phase[rows] == OUT) & ~self._areas.inside(spots)
+        return np.asarray(through & outside, np.bool_)
+
+    def _step(self, rows: Int, inside: Bool, clear: Bool, at: Float, now: float) -> Moved:
+        """Go on with those for which something is open, (N,Z) each; if now, they met the border `at` then."""
+        phase = self._rows.phase[rows]
+        entered = np.where(inside & (phase == OUT), at, self._rows.entered[rows])
+        edge = np.where(~inside & (phase == IN), at, self._rows.edge[rows])
         came = inside & (phase <= COMING) & (clear | (now - entered >= STAY_SECONDS))
         left = ~inside & (phase >= IN) & clear & (now - edge >= STAY_SECONDS)
         stays = (phase >= IN) | came
-        phase = np.where(
-            stays, np.where(inside, IN, np.where(left, OUT, GOING)), np.where(inside, COMING, OUT)
-        )
-        things.phase[rows], things.edge[rows], things.entered[rows] = phase, edge, entered
+        going = np.where(left, OUT, GOING)
+        coming = np.where(inside, COMING, OUT)
+        self._rows.phase[rows] = np.where(stays, np.where(inside, IN, going), coming)
+        self._rows.edge[rows] = edge
+        self._rows.entered[rows] = entered
         return Moved(_pairs(rows, came), _pairs(rows, left))
 
 
@@ -133,10 +217,13 @@ class Meter:
 
     def take(self, drawn: Sequence[tuple[str, wire.Zone]]) -> list[wire.ZoneMinute]:
         """Return the minute's rows, none if nothing was watched, and begin anew."""
-        seen, mean = self.frames, self.sum / self.seconds if self.seconds else self.now
+        seen = self.frames
+        mean = self.sum / self.seconds if self.seconds else self.now
         rows = np.rint(np.stack([100 * mean, self.peak, self.now])).astype(np.int64)  # (3,2,Z)
-        self.seconds, self.frames = 0.0, 0
-        self.sum, self.peak = np.zeros_like(self.sum), self.now
+        self.seconds = 0.0
+        self.frames = 0
+        self.sum = np.zeros_like(self.sum)
+        self.peak = self.now
         return [
             wire.ZoneMinute(name, zone.version, *rows[:, 0, place].tolist(), *rows[:, 1, place].tolist())
             for place, (name, zone) in enumerate(drawn if seen else [])

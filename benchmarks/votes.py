@@ -104,7 +104,8 @@ def verdict(face: Face, names: dict[int, str], weighing: str) -> str:
     analyst = Analyst("cam0", wire.CameraSettings(), names, totals)
     for number, (kind, sure, box, sharp, size) in enumerate(face.sights):
         shape = box if weighing != "neither" else np.array([0, 0, 100, 100], np.float32)
-        tracks = Tracks(shape[None], np.array([1]), np.array([sure], np.float32), np.array([kind], np.int64))
+        sures, kinds = np.array([sure], np.float32), np.array([kind], np.int64)
+        tracks = Tracks.of_boxes(shape[None], np.array([1]), sures, kinds, number / 10)
         weight = np.array([sharp]) if weighing == "size and sharpness" else None
         analyst.update(tracks, [], size, number / 10, number * 100, weight)
     analyst.close(1000)

@@ -10,7 +10,7 @@ import pytest
 
 from agent import wire
 from agent.analyse import Totals
-from agent.geometry import crossings_of_path
+from agent.lines import crossings_of_path
 from agent.track import Tracks
 from benchmarks.count import LINES, NOISES, Score, count, match, seen, street
 from tests.unit.watched import CAR, LEVEL, SIZE, TRUCK, WALL, Street, boxes
@@ -21,6 +21,7 @@ def test_lines_and_cameras_count_only_their_labels() -> None:
     street = Street(main=msgspec.structs.replace(LEVEL, labels=["truck"]))
     street.go(1, (0.5, 0.4), (0.5, 0.8), kind=CAR)
     street.go(2, (0.5, 0.4), (0.5, 0.8), kind=TRUCK)
+    street.rest()
     assert street.crossings == [("AB", "truck", 1)]
     street.analyst.apply(wire.CameraSettings(labels=["bus"], lines={"main": LEVEL}))
     street.events.clear()
@@ -90,7 +91,7 @@ def test_counting_afterwards_agrees_with_live() -> None:
     random = np.random.default_rng(9)
     for number in range(1, 30):
         way = [(float(x), float(y)) for x, y in random.uniform(0.1, 0.9, (5, 2))]
-        street.go(number, *way)
+        street.go(number, *way, seconds=4.0)
         street.see({}, ended=(number,))
     live = [(event.direction, event.at) for event in street.told(wire.Crossing)]
     later = []
@@ -153,11 +154,12 @@ def test_times_survive_a_clock_that_steps() -> None:
     """The wall clock may step; events keep sane, non-negative times and ages."""
     street = Street(main=LEVEL)
     street.go(1, (0.5, 0.4), (0.5, 0.59))
-    tracks = Tracks(
+    tracks = Tracks.of_boxes(
         np.array([[600, 500, 680, 560]], np.float32),
         np.array([1]),
         np.array([0.8], np.float32),
         np.array([CAR]),
+        street.now,
     )
     street.events += street.analyst.update(tracks, [], SIZE, street.now, 1000)
     street.close()
@@ -193,7 +195,8 @@ def test_state_is_bounded_over_many_tracks() -> None:
     places, seconds = boxes([tuple(spot) for spot in place.tolist()]), 0.0
     for batch in range(200):
         numbers = np.arange(500) + 500 * batch + 1
-        tracks = Tracks(places, numbers, np.full(500, 0.8, np.float32), np.full(500, CAR))
+        sure = np.full(500, 0.8, np.float32)
+        tracks = Tracks.of_boxes(places, numbers, sure, np.full(500, CAR), seconds)
         for _ in range(2):
             street.analyst.update(tracks, numbers - 500, SIZE, seconds, WALL)
             seconds += 0.1

@@ -50,6 +50,7 @@ def test_after_a_hole_counting_goes_on() -> None:
     street.go(1, (0.5, 0.4), (0.5, 0.5))
     street.now += 30.0
     street.go(1, (0.5, 0.5), (0.5, 0.8))
+    street.rest()
     assert street.ways == ["AB"]
 
 
@@ -60,6 +61,7 @@ def test_a_short_pause_is_no_hole(pause: float) -> None:
     street.go(1, (0.5, 0.4), (0.5, 0.55))
     street.now += pause
     street.go(1, (0.5, 0.65), (0.5, 0.8))
+    street.rest()
     assert street.ways == ["AB"]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import msgspec
 import numpy as np
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from agent import wire
 from agent.boxes import Detections
-from agent.geometry import crossings_of_path
+from agent.lines import crossings_of_path
 from agent.street.view import View
 from agent.track import Tracker, Tracks
 from tests.unit.watched import CAR, LEVEL, MASKS, SIZE, TRUCK, WALL, Street, boxes
@@ -38,6 +39,7 @@ def test_a_crossing_is_told_with_all_that_belongs_to_it() -> None:
     street.go(7, (0.5, 0.5), (0.5, 0.7))
     street.go(8, (0.2, 0.5), (0.2, 0.7))
     street.go(8, (0.2, 0.7), (0.2, 0.5))
+    street.rest()
     one, two, three = street.told(wire.Crossing)
     assert (one.camera, one.line, one.version, one.direction, one.label) == ("cam0", "main", 1, "AB", "car")
     assert (one.track, one.total, one.score, one.speed) == (7, 1, 80, None)
@@ -68,6 +70,7 @@ def test_directions_slopes_sizes_speeds_and_rates(
     reach = 0.4
     way = [(0.5 + far * ahead[0] / aspect, 0.5 + far * ahead[1]) for far in (-reach, reach)]
     street.go(1, *way, seconds=2 * reach / pace, side=side)
+    street.rest()
     assert street.ways == ["AB" if across > 0 else "BA"]
 
 
@@ -80,8 +83,10 @@ def test_direction_in_all_eight_octants(eighth: int, rate: float) -> None:
     street = Street(rate=rate, main=wire.Line(points=ends))
     left, far = ((0.5 + far * right[0], 0.5 + far * right[1]) for far in (-0.25, 0.25))
     street.go(1, left, far)
+    street.rest()
     assert street.ways == ["AB"]
     street.go(1, far, left)
+    street.rest()
     assert street.ways == ["AB", "BA"]
 
 
@@ -91,6 +96,7 @@ def test_exactly_vertical_line(start: float, end: float, way: str, rate: float) 
     """A line without any width counts both ways."""
     street = Street(rate=rate, main=UPRIGHT)
     street.go(1, (start, 0.5), (end, 0.5))
+    street.rest()
     assert street.ways == [way]
 
 
@@ -102,6 +108,7 @@ def test_exactly_vertical_motion_over_a_horizontal_line(
     """Motion without any sideways part counts both ways."""
     street = Street(rate=rate, main=LEVEL)
     street.go(1, (0.2, start), (0.2, end))
+    street.rest()
     assert street.ways == [way]
 
 
@@ -121,6 +128,7 @@ def test_a_line_of_many_pieces_counts_once(
     street = Street(rate=rate, main=line)
     start, end = (0.1, 0.95) if down else (0.95, 0.1)
     street.go(1, (x, start), (x, end), seconds=1.5)
+    street.rest()
     assert street.ways == ["AB" if down else "BA"]
 
 
@@ -140,6 +148,7 @@ def test_a_trembling_box_that_goes_through_counts_once(
     for one, two in zip([0.4, *stays], [*stays, 0.8], strict=True):
         for part in np.linspace(0, 1, max(round(rate), 2)):
             street.see({1: (0.5, one + part * (two - one) + side * random.uniform(-0.04, 0.04))}, side=side)
+    street.rest()
     assert street.ways == ["AB"]
 
 
@@ -155,6 +164,7 @@ def test_the_way_before_confirmation_counts() -> None:
             tracks, tracker.ended(), SIZE, street.now, WALL + round(street.now * 1000)
         )
         street.now += 0.4
+    street.close()
     assert street.crossings == [("AB", "car", 1)]
 
 
@@ -170,10 +180,11 @@ def test_a_late_confirmation_tells_the_right_moment(waited: float) -> None:
     first, last, between = np.array(seen, np.float32)
     level = float(between[3]) / SIZE[1]
     street = Street(main=wire.Line(points=[(0.0, level), (1.0, level)]))
-    tracks = Tracks(
-        last[None], np.array([1]), np.array([0.8], np.float32), np.array([CAR]), first[None], np.array([0.0])
-    )
+    told = Tracks.of_boxes(last[None], np.array([1]), np.array([0.8], np.float32), np.array([CAR]), waited)
+    tracks = replace(told, origin=first[None], since=np.array([0.0]))
     street.events += street.analyst.update(tracks, [], SIZE, waited, WALL + round(1000 * waited))
+    street.now = waited
+    street.close()
     (crossing,) = street.told(wire.Crossing)
     assert (crossing.at - WALL) / 1000 == pytest.approx(passed, abs=0.05 * waited)
 
@@ -239,19 +250,60 @@ def walked(street: Street, sure: float, there: Callable[[int, float], bool], **h
     """Go down over the line within 4 s, seen where `there` (frame, height) says so, and on for a second."""
     for step in range(round(5 * street.rate)):
         y = 0.4 + 0.1 * step / street.rate
-        street.see({1: (0.5, y)} if there(step, y) else {}, sure=sure, steady=True, **how)
-    street.see({}, ended=(1,), steady=True)
+        street.see({1: (0.5, y)} if there(step, y) else {}, sure=sure, **how)
+    street.see({}, ended=(1,))
 
 
 @any_rate
-@pytest.mark.parametrize(("sure", "every", "ways"), [(0.9, 1, ["AB"]), (0.3, 1, ["AB"]), (0.5, 4, [])])
+@pytest.mark.parametrize(
+    ("sure", "every", "ways"), [(0.9, 1, ["AB"]), (0.3, 1, ["AB"]), (0.5, 4, ["AB"]), (0.15, 4, [])]
+)
 def test_only_what_is_surely_seen_around_the_line_counts(
     sure: float, every: int, ways: list[str], rate: float
 ) -> None:
-    """Seen in every frame, even weakly, counts; a weak box that is there in one frame of four does not."""
+    """Who comes from far and goes far counts, seen weakly or now and then; both at once does not count."""
     street = Street(rate=rate, main=LEVEL)
     walked(street, sure, lambda step, _: step % every == 0)
     assert street.ways == ways
+
+
+@any_rate
+@pytest.mark.parametrize(("sure", "ways"), [(0.9, ["AB"]), (0.15, [])])
+def test_what_only_reaches_over_the_line_must_be_seen_well(sure: float, ways: list[str], rate: float) -> None:
+    """A box that comes to stand just over the line counts if it is sure; a weak one there does not."""
+    street = Street(rate=rate, main=LEVEL)
+    street.go(1, (0.5, 0.58), (0.5, 0.62), sure=sure)
+    street.rest(5.0)
+    street.close()
+    assert street.ways == ways
+
+
+@any_rate
+def test_a_doubtful_crossing_is_told_late_rather_than_never(rate: float) -> None:
+    """Who is hardly past the line after a second, and then goes on, is counted then, at the moment it was."""
+    street = Street(rate=rate, main=LEVEL)
+    street.go(1, (0.5, 0.4), (0.5, 0.615), seconds=2.0, sure=0.18)
+    passed = street.now - 1 / rate - 2.0 * 0.015 / 0.215
+    street.go(1, (0.5, 0.615), (0.5, 0.63), sure=0.18)
+    assert street.ways == []
+    street.go(1, (0.5, 0.63), (0.5, 0.98), seconds=3.0, sure=0.18)
+    (crossing,) = street.told(wire.Crossing)
+    assert (crossing.at - WALL) / 1000 == pytest.approx(passed, abs=0.4)
+
+
+@any_rate
+@pytest.mark.parametrize("pace", [0.0, 0.02])
+def test_who_stands_or_walks_on_the_line_for_seconds_is_not_lost(pace: float, rate: float) -> None:
+    """A box that trembles on the line while it goes along it counts once, when it has left it."""
+    street, random = Street(rate=rate, main=LEVEL), np.random.default_rng(8)
+    street.go(1, (0.3, 0.4), (0.3, 0.598))
+    for step in range(round(12 * rate)):
+        street.see({1: (0.3 + pace * step / rate, 0.6 + 0.1 * random.normal(0, 0.02))})
+    street.go(1, (0.3 + 12 * pace, 0.602), (0.3 + 12 * pace, 0.62), seconds=0.5)
+    for step in range(round(3 * rate)):  # clear of it, and back onto it for a moment now and then
+        street.see({1: (0.3 + 12 * pace, 0.598 if step % max(round(0.7 * rate), 2) == 0 else 0.62)})
+    street.close()
+    assert street.ways == ["AB"]
 
 
 @settings(max_examples=25, deadline=None)
@@ -290,10 +342,10 @@ def test_frames_that_nobody_saw_make_nobody_doubtful(rate: float) -> None:
     """A short stall of the camera at the line does not count against the object."""
     street = Street(rate=rate, main=LEVEL)
     for y in np.arange(0.4, 0.59, 0.1 / rate).tolist():
-        street.see({1: (0.5, y)}, sure=0.3, steady=True)
+        street.see({1: (0.5, y)}, sure=0.3)
     street.now += 2.0
     for y in np.arange(0.79, 0.99, 0.1 / rate).tolist():
-        street.see({1: (0.5, y)}, sure=0.3, steady=True)
+        street.see({1: (0.5, y)}, sure=0.3)
     assert street.ways == ["AB"]
 
 
@@ -302,10 +354,10 @@ def test_lost_behind_the_line_but_surely_seen(rate: float) -> None:
     """What is surely seen on its way and lost just behind the line counts, however late it ends."""
     street = Street(rate=rate, main=LEVEL)
     for y in [*np.arange(0.3, 0.604, 0.3 / rate).tolist(), 0.604]:
-        street.see({1: (0.5, y)}, sure=0.7, steady=True)
+        street.see({1: (0.5, y)}, sure=0.7)
     for _ in range(round(4 * rate)):
-        street.see({}, steady=True)
-    street.see({}, ended=(1,), steady=True)
+        street.see({})
+    street.see({}, ended=(1,))
     assert street.ways == ["AB"]
 
 
@@ -316,12 +368,37 @@ def test_a_doubtful_state_counts() -> None:
     assert street.ways == ["AB"]
 
 
+@pytest.mark.parametrize("rate", [15.0, 2.5])
+@pytest.mark.parametrize(
+    ("line", "way"),
+    [
+        ([(0.5, 0.99), (0.5, 0.4)], [(0.3, 1.0), (0.7, 1.0)]),
+        ([(0.5, 0.01), (0.5, 0.6)], [(0.3, 0.0), (0.7, 0.0)]),
+        ([(0.01, 0.5), (0.6, 0.5)], [(0.0, 0.3), (0.0, 0.7)]),
+        ([(0.99, 0.5), (0.4, 0.5)], [(1.0, 0.3), (1.0, 0.7)]),
+    ],
+    ids=["lower", "upper", "left", "right"],
+)
+def test_who_is_cut_off_by_the_border_crosses_the_line_that_ends_there(
+    line: list[tuple[float, float]], way: list[tuple[float, float]], rate: float
+) -> None:
+    """At all four edges, live and afterwards: the way along the border crosses the line, once."""
+    street = Street(rate=rate, main=wire.Line(points=line))
+    street.go(1, *way)
+    street.rest()
+    path = [(0.0, *way[0]), (1.0, *way[1]), (3.0, *way[1])]
+    assert street.ways == [each for _, each in crossings_of_path(path, line, aspect=SIZE[0] / SIZE[1])]
+    assert len(street.ways) == 1
+
+
 def test_anchor_center() -> None:
     """A line on the centre counts when the centre passes, not the bottom."""
     street = Street(main=wire.Line(points=[(0.0, 0.6), (1.0, 0.6)], anchor="center"), low=LEVEL)
     street.go(1, (0.5, 0.5), (0.5, 0.64), side=0.2)
+    street.rest()
     assert [event.line for event in street.told(wire.Crossing)] == ["low"]
     street.go(1, (0.5, 0.64), (0.5, 0.8), side=0.2)
+    street.rest()
     assert [event.line for event in street.told(wire.Crossing)] == ["low", "main"]
 
 
@@ -356,6 +433,7 @@ def test_object_straddling_for_ever(rate: float) -> None:
         street.see({1: (0.5, 0.602 + random.normal(0, 0.002))})
     assert street.crossings == []
     street.go(1, (0.5, 0.602), (0.5, 0.8))
+    street.rest()
     assert street.crossings == [("AB", "car", 1)]
 
 
@@ -377,7 +455,8 @@ def test_u_turn(rate: float) -> None:
     street = Street(rate=rate, main=LEVEL)
     street.go(1, (0.5, 0.4), (0.5, 0.603), (0.5, 0.4))
     assert street.crossings == []
-    street.go(2, (0.5, 0.4), (0.5, 0.8), (0.5, 0.4))
+    street.go(2, (0.5, 0.4), (0.5, 0.8), (0.5, 0.4), seconds=1.5)
+    street.rest()
     assert street.ways == ["AB", "BA"]
 
 
@@ -390,6 +469,7 @@ def test_passing_just_beyond_the_lines_end(slope: float, rate: float) -> None:
     for number, (share, counted) in enumerate([(-1.08, 0), (1.08, 0), (-0.92, 1), (0.92, 2)], 1):
         x, y = middle + share * half
         street.go(number, (float(x), float(y) - 0.3), (float(x), float(y) + 0.3))
+        street.rest()
         assert len(street.crossings) == counted
 
 
@@ -442,11 +522,12 @@ def test_unconfirmed_id(number: int) -> None:
 def test_a_number_given_twice_in_a_frame() -> None:
     """A tracker that gives two boxes one number makes neither an error nor a second object."""
     street = Street(main=LEVEL)
-    two = Tracks(
+    two = Tracks.of_boxes(
         np.array([[600, 300, 680, 360], [610, 305, 690, 365]], np.float32),
         np.array([5, 5]),
         np.full(2, 0.8, np.float32),
         np.full(2, CAR),
+        0.0,
     )
     for step in range(300):
         street.events += street.analyst.update(two, [], SIZE, step / 15, WALL)
@@ -501,6 +582,7 @@ def test_label_flicker_at_the_crossing_frame(rate: float, length: int) -> None:
     for step in range(frames + 1):
         flicker = abs(step - frames / 2) <= length / 2
         street.see({1: (0.5, 0.4 + 0.4 * step / frames)}, kind=TRUCK if flicker else CAR)
+    street.rest()
     assert street.crossings == [("AB", "car", 1)]
 
 
@@ -513,6 +595,7 @@ def test_resolution_change_with_stored_lines(size: tuple[int, int]) -> None:
     street.go(1, (0.5, 0.55), (0.5, 0.55))
     assert street.crossings == []
     street.go(1, (0.5, 0.55), (0.5, 0.8))
+    street.rest()
     assert street.crossings == [("AB", "car", 1)]
 
 
@@ -532,12 +615,14 @@ def test_a_new_line_does_not_count_the_past() -> None:
     """A line that is drawn, or moved over a standing object, counts nothing until something passes."""
     street = Street()
     street.go(1, (0.5, 0.4), (0.5, 0.8))
+    street.rest()
     street.apply(main=LEVEL)
     street.go(1, (0.5, 0.8), (0.5, 0.8), (0.5, 0.9))
     street.apply(main=msgspec.structs.replace(LEVEL, points=[(0.0, 0.95), (1.0, 0.95)], version=2))
     street.go(1, (0.5, 0.9), (0.5, 0.9))
     assert street.crossings == []
     street.go(1, (0.5, 0.9), (0.5, 0.99))
+    street.rest()
     assert [(event.version, event.total) for event in street.told(wire.Crossing)] == [(2, 1)]
 
 
@@ -546,11 +631,14 @@ def test_a_first_sight_older_than_the_line_does_not_count() -> None:
     street = Street()
     street.see({})
     street.apply(main=LEVEL)
-    track = Tracks(
-        np.array([[600, 500, 680, 560]], np.float32),
-        np.array([1]),
-        np.array([0.8], np.float32),
-        np.array([CAR]),
+    track = replace(
+        Tracks.of_boxes(
+            np.array([[600, 500, 680, 560]], np.float32),
+            np.array([1]),
+            np.array([0.8], np.float32),
+            np.array([CAR]),
+            street.now,
+        ),
         origin=np.array([[600, 200, 680, 280]], np.float32),
         since=np.array([-0.1]),
     )
@@ -562,10 +650,13 @@ def test_lines_edited_while_running() -> None:
     """A new version counts from zero under its own number; the old total stays and is told once more."""
     street = Street(main=LEVEL, other=wire.Line(points=[(0.0, 0.7), (1.0, 0.7)], version=1))
     street.go(1, (0.5, 0.5), (0.5, 0.65))
+    street.rest()
     moved = msgspec.structs.replace(LEVEL, points=[(0.0, 0.55), (1.0, 0.55)], version=2)
     street.apply(main=moved, other=street.settings.lines["other"])
     street.go(1, (0.5, 0.65), (0.5, 0.8))
+    street.rest()
     street.go(1, (0.5, 0.8), (0.5, 0.4))
+    street.rest()
     assert street.totals.rows == {
         ("main", 1, "AB", "car"): 1,
         ("other", 1, "AB", "car"): 1,
@@ -599,6 +690,7 @@ def test_an_unchanged_line_goes_on_through_an_edit_of_another() -> None:
     street.go(1, (0.5, 0.4), (0.5, 0.602))
     street.apply(another=wire.Line(points=[(0.0, 0.2), (1.0, 0.2)]), main=LEVEL)
     street.go(1, (0.5, 0.602), (0.5, 0.8))
+    street.rest()
     assert street.crossings == [("AB", "car", 1)]
 
 

@@ -99,9 +99,10 @@ def test_one_person_is_counted_once(kinds: list[int]) -> None:
 @given(seed=st.integers(0, 10**6), rate=st.sampled_from([10.0, 0.5, 0.01]))
 def test_votes_fade_by_half_in_their_time(seed: int, rate: float) -> None:
     """The votes stand to each other as if each had been halved every FADE_SECONDS since it was cast."""
-    random, vote, things = np.random.default_rng(seed), Vote(VEHICLES), Objects.free(2, len(VEHICLES))
-    rows = things.take(1)
-    things.number[rows], things.size[rows] = 1, 0.2
+    random, vote, objects = np.random.default_rng(seed), Vote(VEHICLES), Objects()
+    box = np.array([[0.4, 0.4, 0.6, 0.6]])
+    rows = objects.meet(np.array([1]), np.array([1000.0]), box, (1.0, 1.0), 0)
+    vote.meet(objects, rows)
     expected, now = np.zeros(len(VEHICLES)), 1000.0
     for _ in range(40):
         step = random.exponential(1 / rate)
@@ -109,7 +110,7 @@ def test_votes_fade_by_half_in_their_time(seed: int, rate: float) -> None:
         kind, sure = int(random.integers(0, 6)), float(random.uniform(0.1, 1))
         expected *= 0.5 ** (step / FADE_SECONDS)
         expected[kind] += sure
-        vote.cast(things, rows, np.array([kind]), np.array([sure], np.float32), None, now)
-    votes = things.votes[rows[0]]
+        vote.cast(objects, rows, np.array([kind]), np.array([sure], np.float32), None, now)
+    votes = vote._rows.votes[rows[0]]
     assert np.isfinite(votes).all()
     np.testing.assert_allclose(votes / votes.sum(), expected / expected.sum(), rtol=1e-5, atol=1e-9)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agent.geometry import crossings_of_path
+from agent import wire
 from benchmarks.counting import peers, sequences, street, tune
 from benchmarks.counting.bench import OURS, follow, scene, task
 from benchmarks.counting.cost import passers, walk
@@ -22,6 +22,7 @@ from benchmarks.counting.crossings import (
     lasting,
     lines_for,
     match,
+    passes,
     true_crossings,
     wilson,
 )
@@ -63,7 +64,8 @@ def test_swaying_on_a_line_is_no_crossing() -> None:
     assert lasting([(1.0, "AB"), (1.4, "BA")]) == []
     assert lasting([(1.0, "AB"), (1.4, "BA"), (1.6, "AB")]) == [(1.6, "AB")]
     assert len(lasting([(1.0, "AB"), (4.0, "BA")])) == 2
-    assert crossings_of_path([(0, 0.4, 0.5), (1, 0.6, 0.5)], [(0.5, 1.0), (0.5, 0.0)]) == [(0.5, "AB")]
+    upright = wire.Line(points=[(0.5, 1.0), (0.5, 0.0)])
+    assert passes(np.array([(0, 0.4, 0.5), (1, 0.6, 0.5)]), upright, 0.006, 1.0) == [(0.5, "AB")]
 
 
 def test_matching_is_one_to_one_in_time_and_direction() -> None:

@@ -84,11 +84,12 @@ def test_what_was_in_the_picture_of_a_lost_camera_ends_soon() -> None:
 
 def test_a_live_row_takes_twelve_bytes_and_gives_the_box_back() -> None:
     """A box on the wire is 12 bytes and right to a thousandth of the frame."""
-    tracks = Tracks(
+    tracks = Tracks.of_boxes(
         xyxy=np.array([[96, 54, 480, 270]], np.float32),
         track_id=np.array([7]),
         confidence=np.array([0.876], np.float32),
         class_id=np.array([2]),
+        at_seconds=0.0,
     )
     packed = rows(tracks, (960, 540))
     assert len(packed) == 12

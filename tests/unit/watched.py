@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -37,6 +39,7 @@ class Street:
         self.analyst = Analyst("cam0", self.settings, names, self.totals)
         self.events: list[wire.AnyEvent] = []
         self.size, self.rate, self.now = SIZE, rate, 0.0
+        self.last: dict[str, Any] = {"places": {}}
 
     def see(
         self,
@@ -45,24 +48,21 @@ class Street:
         sure: float = 0.8,
         ended: tuple[int, ...] = (),
         side: float = 0.1,
-        still: float | None = None,
+        still: float = 0.0,
         sharp: float | None = None,
-        steady: bool = False,
     ) -> None:
-        """One frame: the tracks that are there, each a square box of `side` frame heights.
-
-        `steady`: told as by a tracker that tells steady boxes too, here the same ones.
-        """
+        """One frame: the tracks that are there, each a square box of `side` frame heights."""
+        self.last = {"places": places, "kind": kind, "sure": sure, "side": side}
         count = len(places)
         xyxy = boxes(list(places.values()), side, self.size)
-        tracks = Tracks(
+        tracks = Tracks.of_boxes(
             xyxy,
             np.array(list(places), np.int64),
             np.full(count, sure, np.float32),
             np.full(count, kind, np.int64),
-            still=None if still is None else np.full(count, still),
-            steady=xyxy if steady else None,
+            self.now,
         )
+        tracks = replace(tracks, still=np.full(count, still))
         self.events += self.analyst.update(
             tracks,
             ended,
@@ -81,6 +81,11 @@ class Street:
                 part = step / steps
                 self.see({track: (x0 + part * (x1 - x0), y0 + part * (y1 - y0))}, **how)  # type: ignore[arg-type]
         self.see({track: way[-1]}, **how)  # type: ignore[arg-type]
+
+    def rest(self, seconds: float = 1.2) -> None:
+        """Let all that was seen last stand where it is, longer than a crossing may be undone."""
+        for _ in range(round(seconds * self.rate) + 1):
+            self.see(**self.last)
 
     def apply(self, **drawn: wire.Line) -> None:
         """Draw other lines."""

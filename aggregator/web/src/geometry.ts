@@ -51,11 +51,44 @@ export function degenerate(points: readonly Point[]): boolean {
   );
 }
 
-/** Whether a point lies inside a polygon, by the even-odd rule. */
+// What is so near to the picture's border, as a share of it, lies on it, and then reaches so far beyond it.
+// The node has the same two numbers.
+const BORDER = 0.015 + 1e-9;
+const BEYOND = 0.5;
+
+/** How far a side is moved out past the border of the picture: along x and y, nothing if it is not on it. */
+function moved([x1, y1]: Point, [x2, y2]: Point): Point {
+  const out = (a: number, b: number): number =>
+    Math.max(a, b) <= BORDER ? -BEYOND : Math.min(a, b) >= 1 - BORDER ? BEYOND : 0;
+  return [out(x1, x2), out(y1, y2)];
+}
+
+/** A polygon of which the sides on the picture's border are moved out past it, as the node counts it. */
+export function reaching(polygon: readonly Point[]): Point[] {
+  const count = polygon.length;
+  const sides = polygon.map((point, i) => moved(point, polygon[(i + 1) % count]!));
+  return polygon.flatMap(([x, y], i): Point[] => {
+    const before = sides[(i + count - 1) % count]!;
+    const after = sides[i]!;
+    const steps: Point[] = [before];
+    if (before[0] !== after[0] || before[1] !== after[1]) {
+      const corner =
+        (before[0] !== 0 || before[1] !== 0) &&
+        (after[0] !== 0 || after[1] !== 0) &&
+        before[0] * after[0] + before[1] * after[1] === 0;
+      if (corner) steps.push([before[0] + after[0], before[1] + after[1]]);
+      steps.push(after);
+    }
+    return steps.map(([dx, dy]): Point => [x + dx, y + dy]);
+  });
+}
+
+/** Whether a point lies inside a polygon, or beyond a side of it on the picture's border (even-odd rule). */
 export function contains(polygon: readonly Point[], [x, y]: Point): boolean {
   let inside = false;
-  polygon.forEach(([x1, y1], i) => {
-    const [x2, y2] = polygon[(i + 1) % polygon.length]!;
+  const corners = reaching(polygon);
+  corners.forEach(([x1, y1], i) => {
+    const [x2, y2] = corners[(i + 1) % corners.length]!;
     if (y1 > y !== y2 > y && x < x1 + ((y - y1) / (y2 - y1)) * (x2 - x1)) inside = !inside;
   });
   return inside;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { angle, degenerate, middle, tidy } from "../src/geometry";
+import { angle, contains, degenerate, middle, tidy } from "../src/geometry";
 import type { Point } from "../src/types";
 
 const DOWN = 90;
@@ -88,4 +88,35 @@ test("two neighbours on one spot are noticed", () => {
     ]),
     false,
   );
+});
+
+test("a zone's side on the picture's border reaches beyond it, at all four edges and in the corners", () => {
+  const turns: ((point: Point) => Point)[] = [
+    ([x, y]) => [x, y],
+    ([x, y]) => [x, 1 - y],
+    ([x, y]) => [1 - y, x],
+    ([x, y]) => [y, x],
+  ];
+  const drawn = (side: number): Point[] => [
+    [0.3, 0.7],
+    [0.6, 0.7],
+    [0.6, side],
+    [0.3, side],
+  ];
+  for (const turn of turns) {
+    const inside = (side: number, spot: Point) => contains(drawn(side).map(turn), turn(spot));
+    for (const side of [1, 0.985]) {
+      assert.ok(inside(side, [0.4, 1]) && inside(side, [0.4, 1.04]) && inside(side, [0.4, 0.8]));
+      assert.ok(!inside(side, [0.29, 1]) && !inside(side, [0.61, 1.02]) && !inside(side, [0.4, 0.69]));
+    }
+    assert.ok(!inside(0.98, [0.4, 1]));
+  }
+  const corner: Point[] = [
+    [0.7, 0.7],
+    [0.99, 0.7],
+    [0.99, 0.99],
+    [0.7, 0.99],
+  ];
+  assert.ok(contains(corner, [1, 1]) && contains(corner, [1.05, 1.1]));
+  assert.ok(!contains(corner, [1, 0.65]));
 });
