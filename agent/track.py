@@ -47,6 +47,7 @@ MISS = 14.0  # what it costs to leave a track without a detection: a worse pair 
 NEWCOMER = 4.0  # what it costs a track without a number to take what one with a number may have
 OTHER_KIND = 2.0  # what it costs that a detection is of another class
 MEAN = 0.44  # the least mean confidence that confirms
+SURE = 0.8  # the mean confidence that confirms whatever all others have
 WEAK = 0.25  # of all detections this share, the least sure, speaks against a track
 SURER = 0.5  # the sum of ranks above that which confirms: two detections as sure as half of all
 TRAVELS = 1.0  # sizes from its first place: it need not be surer than the camera's weak detections
@@ -317,7 +318,7 @@ class Tracker:
         good &= book.evidence[new] >= self.evidence
         if not self.doubtful:
             good &= book.evidence[new] >= MEAN * hits
-            good &= (book.rank[new] >= SURER) | self._goes(new)
+            good &= (book.rank[new] >= SURER) | (book.evidence[new] >= SURE * hits) | self._goes(new)
         new = new[good]
         book.number[new] = self._next + np.arange(len(new))
         self._next += len(new)
