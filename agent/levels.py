@@ -30,4 +30,5 @@ class Levels:
         self._counts *= 1 - len(sure) / MEMORY
         self._counts += np.bincount(place, minlength=BINS)
         upto = self._counts.cumsum()
-        return (upto - self._counts / 2)[place] / upto[-1]
+        ranks: Float = (upto - self._counts / 2)[place] / upto[-1]
+        return ranks

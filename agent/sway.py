@@ -27,7 +27,7 @@ LEARN = 0.1  # how much of a difference each frame teaches
 class Sway:
     """Learn how much one camera moves beyond what its tracks foresee."""
 
-    much: float = 0.0  # variance of the common shift, in variances of the place of one track
+    much: float = 0.0  # variance of the common shift, in those of the place of one track
 
     def shift(self, off: Float, variance: Float) -> Float | None:
         """Return the shift (2,) in pixels that is common to tracks, None where none is to be believed.
@@ -39,8 +39,8 @@ class Sway:
             return None
         ranked = np.sort(off, axis=1)
         common: Float = (ranked[:, (count - 1) // 2] + ranked[:, count // 2]) / 2
-        luck = MEDIAN / count
-        found = float(common @ common) / 2 / float(variance.mean()) - luck
+        luck = MEDIAN / count  # of a shift in units of the mean 1/sigma, also where sigmas differ
+        found = float(((common * (variance**-0.5).mean(axis=1)) ** 2).mean()) - luck
         self.much = max(self.much + LEARN * (found - self.much), 0.0)
         if self.much < luck:
             return None
