@@ -39,7 +39,7 @@ class Habit(NamedTuple, Generic[Number]):
 
 
 ANY = Habit(agility=0.5, fastest=2.0, jitter=0.07, gate=5.0, strict=0.0, hidden=0.0, alike=2.0)
-WALK = Habit(agility=0.25, fastest=1.0, jitter=0.055, gate=7.0, strict=2.0, hidden=3.0, alike=5.0)
+WALK = Habit(agility=0.25, fastest=1.0, jitter=0.055, gate=6.0, strict=2.0, hidden=3.0, alike=5.0)
 
 
 class Habits:

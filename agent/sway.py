@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 Float = NDArray[np.float64]
 
-LEAST = 3  # tracks, to tell what is common
+LEAST, ENOUGH = 3, 64  # tracks, to tell what is common; more than so many add nothing
 AGREE = 0.75  # the share of them that has to be nearer to its detection with the shift than without
 MEDIAN = np.pi / 2  # the variance of a median of N is so much of that of one, over N
 LEARN = 0.1  # how much of a difference each frame teaches
@@ -40,7 +40,7 @@ class Sway:
         ranked = np.sort(off, axis=1)
         common: Float = (ranked[:, (count - 1) // 2] + ranked[:, count // 2]) / 2
         luck = MEDIAN / count  # of a shift in units of the mean 1/sigma, also where sigmas differ
-        found = float(((common * (variance**-0.5).mean(axis=1)) ** 2).mean()) - luck
+        found = float(((common * (1 / np.sqrt(variance)).mean(axis=1)) ** 2).mean()) - luck
         self.much = max(self.much + LEARN * (found - self.much), 0.0)
         if self.much < luck:
             return None

@@ -35,7 +35,7 @@ from agent.flow import Flow
 from agent.habit import ANY, WALK, Habit, Habits, walkers
 from agent.levels import Levels
 from agent.motion import Book, Float, Int, Sight, boxes, overlap, spread, units
-from agent.sway import Sway
+from agent.sway import ENOUGH, LEAST, Sway
 
 __all__ = ["Tracker", "Tracks", "assign", "make_tracker"]
 
@@ -46,6 +46,7 @@ _NONE = np.zeros(0, np.int64)
 MISS = 14.0  # what it costs to leave a track without a detection: a worse pair is none
 NEWCOMER = 4.0  # what it costs a track without a number to take what one with a number may have
 OTHER_KIND = 2.0  # what it costs that a detection is of another class
+MANY = 256  # pairs, from which on it pays to look first at how far they are apart in height
 MEAN = 0.44  # the least mean confidence that confirms
 SURE = 0.8  # the mean confidence that confirms whatever all others have
 WEAK = 0.25  # of all detections this share, the least sure, speaks against a track
@@ -137,10 +138,11 @@ class Tracker:
             self._predict(step)
         self._ended = self._expire(before)
         sight.rank = self._levels.note(sight.confidence)
-        rows, columns = self._associate(sight)
-        if self._moved(rows, columns, sight, step):
-            rows, columns = self._associate(sight)
-        self._correct(rows, sight.take(columns))
+        noise = self._noise(sight)
+        rows, columns = self._associate(sight, noise)
+        if self._moved(rows, columns, sight, noise, step):
+            rows, columns = self._associate(sight, noise)
+        self._correct(rows, sight.take(columns), noise[:, columns])
         self._confirm()
         tracks = self._tracks(rows, found, columns)
         self._begin(found, sight, columns)
@@ -222,12 +224,12 @@ class Tracker:
     def _patience(self) -> float:
         return max(self.doubt, 2.2 * self._step)
 
-    def _associate(self, sight: Sight) -> tuple[Int, Int]:
+    def _associate(self, sight: Sight, noise: Float) -> tuple[Int, Int]:
         """Return rows of tracks and columns of detections that belong together."""
         shape = len(self), len(sight.size)
         if not shape[0] or not shape[1]:
             return _NONE, _NONE
-        rows, columns, cost = self._pairs(sight)
+        rows, columns, cost = self._pairs(sight, noise)
         strong = sight.confidence >= self.confident
         if strong.all():
             return match(rows, columns, cost, shape, MISS)
@@ -239,13 +241,15 @@ class Tracker:
         three, four = match(rows[rest], columns[rest], cost[rest], shape, MISS)
         return np.concatenate([one, three]), np.concatenate([two, four])
 
-    def _moved(self, rows: Int, columns: Int, sight: Sight, step: float) -> bool:
+    def _moved(self, rows: Int, columns: Int, sight: Sight, noise: Float, step: float) -> bool:
         """Move all tracks by what is common to those that were matched: the camera moved."""
         book = self._book
-        sure = (book.hits[rows] >= FLOW_SURE).nonzero()[0]
-        rows, sight = rows[sure], sight.take(columns[sure])
-        off = sight.channels[:2] - book.mean[:2, rows]
-        shift = self._sway.shift(off, book.var[:2, rows] + self._noise(sight)[:2])
+        sure = (book.hits[rows] >= FLOW_SURE).nonzero()[0][:ENOUGH]
+        if len(sure) < LEAST:
+            return False
+        rows, columns = rows[sure], columns[sure]
+        off = sight.channels[:2, columns] - book.mean[:2, rows]
+        shift = self._sway.shift(off, book.var[:2, rows] + noise[:2, columns])
         if shift is None:
             return False
         book.mean[:2] += shift[:, None]
@@ -254,14 +258,17 @@ class Tracker:
         book.noted += shift[:, None]
         return True
 
-    def _pairs(self, sight: Sight) -> tuple[Int, Int, Float]:
+    def _pairs(self, sight: Sight, noise: Float) -> tuple[Int, Int, Float]:
         """Return rows, columns and cost (P,) of the pairs within the gate.
 
         The cost is how unlikely a pair is: twice its negative log likelihood, heavy tailed.
         """
-        book, noise, habit = self._book, self._noise(sight), self._habits.of(self._book.kind)
-        reach = habit.gate * (np.sqrt(book.var[0]) + np.sqrt(noise[0].max()))
-        rows, columns = near(book.mean[0], reach, sight.channels[0])
+        book, habit = self._book, self._habits.of(self._book.kind)
+        reach = habit.gate * (np.sqrt(book.var[:2]) + np.sqrt(noise[0].max()))
+        rows, columns = near(book.mean[0], reach[0], sight.channels[0])
+        if len(rows) > MANY:
+            beside = np.abs(sight.channels[1, columns] - book.mean[1, rows]) <= reach[1, rows]
+            rows, columns = rows[beside], columns[beside]
         off = sight.channels[:, columns] - book.mean[:, rows]
         total = book.var[:, rows] + noise[:, columns]
         squared = (off * off / total).sum(axis=0)
@@ -281,10 +288,10 @@ class Tracker:
     def _noise(self, sight: Sight) -> Float:
         return sight.noise(self._habits.of(sight.kind).jitter)
 
-    def _correct(self, rows: Int, sight: Sight) -> None:
+    def _correct(self, rows: Int, sight: Sight, noise: Float) -> None:
         """Blend the matched detections into their tracks."""
         book = self._book
-        book.correct(rows, sight.channels, self._noise(sight))
+        book.correct(rows, sight.channels, noise)
         book.seen[rows] = self._now
         book.hits[rows] += 1
         book.evidence[rows] += sight.confidence
