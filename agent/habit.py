@@ -1,11 +1,12 @@
-"""What kinds of objects are like: how they move, and how sure one has to be of a detection to believe in one.
+"""What kinds of objects are like: how they move, and how far off a detection of one may be.
 
 What always holds: lengths are in sizes of the object (the root of its box's area) and times in seconds, so a
 habit fits any camera and any frame rate.
 
 A car covers several times its own size in a second and brakes hard. A walker covers about its size, goes in
-crowds of its like where the next one is near, and disappears behind them; and what detectors call a person is
-often half of one, two in one, or nothing. So walkers are asked for more, and given less room.
+crowds of its like where the next one is near, and disappears behind them. So walkers are given less room to
+change their way; but a walker's box is often half of one person or two in one, so within that room a single
+detection may be far off (`gate`).
 """
 
 from __future__ import annotations
@@ -35,24 +36,10 @@ class Habit(NamedTuple, Generic[Number]):
     strict: Number  # what any pair costs more
     hidden: Number  # what a second out of sight costs
     alike: Number  # what an overlap of 1 is worth, beside the likelihood
-    mean: Number  # mean confidence that confirms, if the camera's weak detections do not ask for more:
-    better: Number  # so much more than these
 
 
-ANY = Habit(
-    agility=0.5, fastest=2.0, jitter=0.07, gate=5.0, strict=0.0, hidden=0.0, alike=2.0, mean=0.44, better=1.15
-)
-WALK = Habit(
-    agility=0.25,
-    fastest=1.0,
-    jitter=0.055,
-    gate=4.0,
-    strict=2.0,
-    hidden=3.0,
-    alike=5.0,
-    mean=0.48,
-    better=1.25,
-)
+ANY = Habit(agility=0.5, fastest=2.0, jitter=0.07, gate=5.0, strict=0.0, hidden=0.0, alike=2.0)
+WALK = Habit(agility=0.25, fastest=1.0, jitter=0.055, gate=6.0, strict=2.0, hidden=3.0, alike=5.0)
 
 
 class Habits:

@@ -61,7 +61,8 @@ class Book:
     evidence = _Rows(33)  # sum of the confidences
     kind = _Rows(34)  # class of the last match
     rest = _Rows(35)  # seconds since when it has been at its spot
-    HEIGHT = 36
+    rank = _Rows(36)  # sum of how far the ranks of the confidences are above those of the weak
+    HEIGHT = 37
 
     __slots__ = ("all",)
 
@@ -115,12 +116,16 @@ class Book:
 
 @dataclass(slots=True)
 class Sight:
-    """What is seen in one frame, as columns: channels (4,D), size (D,) pixels, confidence and class (D,)."""
+    """What is seen in one frame, as columns: channels (4,D), size (D,) pixels, confidence and class (D,).
+
+    `rank` (D,) is that of the confidence among all of the camera, once it is known (agent.levels).
+    """
 
     channels: Float
     size: Float
     confidence: Float
     kind: Float
+    rank: Float
 
     @classmethod
     def of(cls, found: Detections) -> Sight:
@@ -129,12 +134,17 @@ class Sight:
         extent = box[2:] - box[:2]
         channels = np.concatenate([(box[:2] + box[2:]) / 2, np.log(extent)])
         size = np.sqrt(extent[0] * extent[1])
-        return cls(channels, size, found.confidence.astype(np.float64), found.class_id.astype(np.float64))
+        sure = found.confidence.astype(np.float64)
+        return cls(channels, size, sure, found.class_id.astype(np.float64), np.full(len(sure), np.nan))
 
     def take(self, columns: Int) -> Sight:
         """Return some columns."""
         return Sight(
-            self.channels[:, columns], self.size[columns], self.confidence[columns], self.kind[columns]
+            self.channels[:, columns],
+            self.size[columns],
+            self.confidence[columns],
+            self.kind[columns],
+            self.rank[columns],
         )
 
     def noise(self, jitter: Float) -> Float:

@@ -10,7 +10,8 @@ What always holds:
   remembered for as long as it had been parked, at most `keep_parked` seconds, and only where it was.
 * There is no clock and no randomness here: the same input gives the same numbers.
 
-Motion is a Kalman filter (agent.motion); what is new moves as the place is used to (agent.flow). Association
+Motion is a Kalman filter (agent.motion); what is new moves as the place is used to (agent.flow), and what is
+common to all is the camera's own (agent.sway). How sure is sure here is learned (agent.levels). Association
 is in two stages, as in ByteTrack (Zhang et al. 2022): confident detections first, then the weak ones for what
 was seen a moment ago. Within a stage it is the assignment of the greatest likelihood, exact (agent.assign).
 
@@ -32,7 +33,9 @@ from agent.assign import assign, match, near
 from agent.boxes import Detections
 from agent.flow import Flow
 from agent.habit import ANY, WALK, Habit, Habits, walkers
+from agent.levels import Levels
 from agent.motion import Book, Float, Int, Sight, boxes, overlap, spread, units
+from agent.sway import ENOUGH, LEAST, Sway
 
 __all__ = ["Tracker", "Tracks", "assign", "make_tracker"]
 
@@ -43,12 +46,14 @@ _NONE = np.zeros(0, np.int64)
 MISS = 14.0  # what it costs to leave a track without a detection: a worse pair is none
 NEWCOMER = 4.0  # what it costs a track without a number to take what one with a number may have
 OTHER_KIND = 2.0  # what it costs that a detection is of another class
-WORST = 0.25  # the share of all detections that is weak, whatever their confidence
-HALF = 0.5  # the share that is not asked for more, where all are about as sure
-LOW = (0.3, 0.65)  # within this is looked for the confidence that divides it off
-LEARN = 0.03  # how much of a difference from `WORST` each frame teaches
+MANY = 256  # pairs, from which on it pays to look first at how far they are apart in height
+MEAN = 0.44  # the least mean confidence that confirms
+SURE = 0.8  # the mean confidence that confirms whatever all others have
+WEAK = 0.25  # of all detections this share, the least sure, speaks against a track
+SURER = 0.5  # the sum of ranks above that which confirms: two detections as sure as half of all
 TRAVELS = 1.0  # sizes from its first place: it need not be surer than the camera's weak detections
 TWIN = 0.75  # overlap of two detections that are one object
+TURN = 0.5  # the share of a common shift that goes on
 FLOW_SURE = 4  # sightings before a track's speed is worth a note
 MOVED = 0.25  # sizes: a noticeable move
 RESTS = 1.0  # seconds without one, before it is said that something stands
@@ -113,15 +118,16 @@ class Tracker:
     keep_parked: float = 60.0  # the most for one that had been standing so long
     doubt: float = 0.6  # the same for one that is not confirmed, but for two frames at least
     evidence: float = 0.7  # sum of confidences that confirms
+    doubtful: bool = False  # confirm also what is less sure than most here
     habit: Habit[float] = ANY
     special: Mapping[int, Habit[float]] = field(default_factory=dict)
     _habits: Habits = field(init=False, repr=False)
     _book: Book = field(default_factory=Book.empty, init=False, repr=False)
     _flow: Flow = field(default_factory=Flow, init=False, repr=False)
+    _levels: Levels = field(default_factory=Levels, init=False, repr=False)
+    _sway: Sway = field(default_factory=Sway, init=False, repr=False)
     _now: float = field(default=-np.inf, init=False)
     _step: float = field(default=0.0, init=False)
-    _low: float = field(default=LOW[0], init=False, repr=False)
-    _half: float = field(default=LOW[0], init=False, repr=False)
     _next: int = field(default=1, init=False)
     _size: tuple[int, int] | None = field(default=None, init=False)
     _ended: Int = field(default_factory=lambda: _NONE, init=False, repr=False)
@@ -152,9 +158,12 @@ class Tracker:
         if len(self):
             self._predict(step)
         self._ended = self._expire(before)
-        self._learn(sight)
-        rows, columns = self._associate(sight)
-        self._correct(rows, sight.take(columns))
+        sight.rank = self._levels.note(sight.confidence)
+        noise = self._noise(sight)
+        rows, columns = self._associate(sight, noise)
+        if self._moved(rows, columns, sight, noise, step):
+            rows, columns = self._associate(sight, noise)
+        self._correct(rows, sight.take(columns), noise[:, columns])
         self._confirm()
         tracks = self._tracks(rows, found, columns)
         self._begin(found, sight, columns)
@@ -208,15 +217,6 @@ class Tracker:
         covered: Int = two[overlap(box[:, one], box[:, two]) > TWIN]
         return covered
 
-    def _learn(self, sight: Sight) -> None:
-        """Follow how sure half of the detections are here, and the weakest quarter: that is mostly wrong."""
-        sure, many = sight.confidence, len(sight.size)
-        if many:
-            low = np.count_nonzero(sure < self._low) / many
-            half = np.count_nonzero(sure < self._half) / many
-            self._low = min(max(self._low + LEARN * (WORST - low), LOW[0]), LOW[1])
-            self._half = min(max(self._half + LEARN * (HALF - half), LOW[0]), 1.0)
-
     def _predict(self, step: float) -> None:
         book = self._book
         book.frames += 1
@@ -245,12 +245,12 @@ class Tracker:
     def _patience(self) -> float:
         return max(self.doubt, 2.2 * self._step)
 
-    def _associate(self, sight: Sight) -> tuple[Int, Int]:
+    def _associate(self, sight: Sight, noise: Float) -> tuple[Int, Int]:
         """Return rows of tracks and columns of detections that belong together."""
         shape = len(self), len(sight.size)
         if not shape[0] or not shape[1]:
             return _NONE, _NONE
-        rows, columns, cost = self._pairs(sight)
+        rows, columns, cost = self._pairs(sight, noise)
         strong = sight.confidence >= self.confident
         if strong.all():
             return match(rows, columns, cost, shape, MISS)
@@ -262,14 +262,34 @@ class Tracker:
         three, four = match(rows[rest], columns[rest], cost[rest], shape, MISS)
         return np.concatenate([one, three]), np.concatenate([two, four])
 
-    def _pairs(self, sight: Sight) -> tuple[Int, Int, Float]:
+    def _moved(self, rows: Int, columns: Int, sight: Sight, noise: Float, step: float) -> bool:
+        """Move all tracks by what is common to those that were matched: the camera moved."""
+        book = self._book
+        sure = (book.hits[rows] >= FLOW_SURE).nonzero()[0][:ENOUGH]
+        if len(sure) < LEAST:
+            return False
+        rows, columns = rows[sure], columns[sure]
+        off = sight.channels[:2, columns] - book.mean[:2, rows]
+        shift = self._sway.shift(off, book.var[:2, rows] + noise[:2, columns])
+        if shift is None:
+            return False
+        book.mean[:2] += shift[:, None]
+        book.speed[:2] += shift[:, None] * (TURN / step)
+        book.spot += shift[:, None]
+        book.noted += shift[:, None]
+        return True
+
+    def _pairs(self, sight: Sight, noise: Float) -> tuple[Int, Int, Float]:
         """Return rows, columns and cost (P,) of the pairs within the gate.
 
         The cost is how unlikely a pair is: twice its negative log likelihood, heavy tailed.
         """
-        book, noise, habit = self._book, self._noise(sight), self._habits.of(self._book.kind)
-        reach = habit.gate * (np.sqrt(book.var[0]) + np.sqrt(noise[0].max()))
-        rows, columns = near(book.mean[0], reach, sight.channels[0])
+        book, habit = self._book, self._habits.of(self._book.kind)
+        reach = habit.gate * (np.sqrt(book.var[:2]) + np.sqrt(noise[0].max()))
+        rows, columns = near(book.mean[0], reach[0], sight.channels[0])
+        if len(rows) > MANY:
+            beside = np.abs(sight.channels[1, columns] - book.mean[1, rows]) <= reach[1, rows]
+            rows, columns = rows[beside], columns[beside]
         off = sight.channels[:, columns] - book.mean[:, rows]
         total = book.var[:, rows] + noise[:, columns]
         squared = (off * off / total).sum(axis=0)
@@ -289,13 +309,14 @@ class Tracker:
     def _noise(self, sight: Sight) -> Float:
         return sight.noise(self._habits.of(sight.kind).jitter)
 
-    def _correct(self, rows: Int, sight: Sight) -> None:
+    def _correct(self, rows: Int, sight: Sight, noise: Float) -> None:
         """Blend the matched detections into their tracks."""
         book = self._book
-        book.correct(rows, sight.channels, self._noise(sight))
+        book.correct(rows, sight.channels, noise)
         book.seen[rows] = self._now
         book.hits[rows] += 1
         book.evidence[rows] += sight.confidence
+        book.rank[rows] += sight.rank - WEAK
         book.kind[rows] = sight.kind
         size = spread(book.mean)[0]
         moved = np.abs(book.mean[:2] - book.spot).max(axis=0) > MOVED * size
@@ -322,10 +343,10 @@ class Tracker:
         hits, age = book.hits[new], book.seen[new] - book.born[new]
         good = (hits >= 3) | ((hits >= 2) & (age >= 0.2 - 1e-6))
         good &= 2 * hits >= book.frames[new]
-        habit = self._habits.of(book.kind[new])
-        learned = np.minimum(habit.better * self._low, self._half)
-        bar = np.maximum(habit.mean, np.where(self._goes(new), 0.0, learned))
-        good &= book.evidence[new] >= np.maximum(self.evidence, bar * hits)
+        good &= book.evidence[new] >= self.evidence
+        if not self.doubtful:
+            good &= book.evidence[new] >= MEAN * hits
+            good &= (book.rank[new] >= SURER) | (book.evidence[new] >= SURE * hits) | self._goes(new)
         new = new[good]
         book.number[new] = self._next + np.arange(len(new))
         self._next += len(new)
@@ -376,14 +397,13 @@ class Tracker:
         book.noted = book.spot = sight.channels[:2]
         book.born = book.seen = book.rest = np.full(len(fresh), self._now)
         book.frames = book.hits = np.ones(len(fresh))
-        book.evidence, book.kind = sight.confidence, sight.kind
+        book.evidence, book.kind, book.rank = sight.confidence, sight.kind, sight.rank - WEAK
         self._book = Book(np.concatenate([self._book.all, book.all], axis=1))
 
 
 def make_tracker(confidence: float, names: Mapping[int, str], *, about_state: bool = False) -> Tracker:
     """Return a tracker for a model's classes. Where states are told, a doubtful face counts too.
 
-    Else a bar on the mean confidence keeps second tracks of one object from being counted.
+    Else a bar on how sure the detections are keeps second tracks of one object from being counted.
     """
-    habit = ANY._replace(mean=0.0, better=0.0) if about_state else ANY
-    return Tracker(confidence, habit=habit, special=dict.fromkeys(walkers(names), WALK))
+    return Tracker(confidence, doubtful=about_state, special=dict.fromkeys(walkers(names), WALK))

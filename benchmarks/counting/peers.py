@@ -29,11 +29,11 @@ ENVIRONMENTS = {
     "roboflow": ("supervision==0.30.0", "trackers==2.6.1"),
     "norfair": ("norfair==2.3.0",),  # wants numpy 1, the others numpy 2
 }
+TIMED = " timed"  # the end of a name: the same tracker, told the time of each frame
+_TRACKERS = tuple(f"trackers {name}" for name in ("ByteTrack", "SORT", "OC-SORT", "C-BIoU", "BoT-SORT"))
 PEERS = {
     "supervision ByteTrack": "roboflow",
-    "trackers ByteTrack": "roboflow",
-    "trackers SORT": "roboflow",
-    "trackers OC-SORT": "roboflow",
+    **{name + part: "roboflow" for name in _TRACKERS for part in ("", TIMED)},
     "norfair": "norfair",
 }
 
@@ -186,6 +186,7 @@ def _packed(streams: Sequence[Stream]) -> dict[str, NDArray[Any]]:
     packed: dict[str, NDArray[Any]] = {}
     for number, stream in enumerate(streams):
         packed[f"{number}_count"] = np.array([len(found) for found in stream.found], np.int64)
+        packed[f"{number}_at"], packed[f"{number}_missed"] = stream.seconds, stream.missed
         found = [Detections.empty(), *stream.found]
         packed[f"{number}_box"] = np.concatenate([each.xyxy for each in found])
         packed[f"{number}_sure"] = np.concatenate([each.confidence for each in found])

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.counting import metrics, street
-from benchmarks.counting.peers import PEERS, Job, as_boxes, run
+from benchmarks.counting.peers import PEERS, TIMED, Job, as_boxes, run
 from benchmarks.counting.sequences import TUNING, Boxes, Stream
 from benchmarks.counting.sequences import Sequence as Recording
 
@@ -46,6 +46,24 @@ _AXES: dict[str, tuple[list[Settings], list[Settings], list[Settings]]] = {
         [{}, {"minimum_iou_threshold": 0.05}],
         [{}, {"lost_track_buffer": 60, "minimum_consecutive_frames": 1}],
     ),
+    "trackers C-BIoU": (
+        [
+            {},
+            {"track_activation_threshold": 0.4, "high_conf_det_threshold": 0.3},
+            {"track_activation_threshold": 0.8, "high_conf_det_threshold": 0.7},
+        ],
+        [{}, {"buffer_ratio_first": 0.5, "buffer_ratio_second": 0.7}],
+        [{}, {"lost_track_buffer": 60, "minimum_consecutive_frames": 1}],
+    ),
+    "trackers BoT-SORT": (
+        [
+            {},
+            {"track_activation_threshold": 0.4, "high_conf_det_threshold": 0.3},
+            {"track_activation_threshold": 0.8, "high_conf_det_threshold": 0.7},
+        ],
+        [{}, {"minimum_iou_threshold_first_assoc": 0.02}],
+        [{}, {"lost_track_buffer": 60, "minimum_consecutive_frames": 1}],
+    ),
     "norfair": (
         [{}, {"confidence": 0.4}, {"confidence": 0.6}],
         [{}, {"distance_threshold": 0.95}],
@@ -56,7 +74,8 @@ _AXES: dict[str, tuple[list[Settings], list[Settings], list[Settings]]] = {
 
 def grid(peer: str) -> list[Settings]:
     """Return the twelve settings of a peer; the first are its defaults."""
-    return [one | two | three for one, two, three in itertools.product(*_AXES[peer])]
+    axes = _AXES[peer.removesuffix(TIMED)]
+    return [one | two | three for one, two, three in itertools.product(*axes)]
 
 
 Tuning = list[tuple[Stream, Boxes]]

@@ -2,9 +2,11 @@
 
     python worker.py IN.npz JOBS.json OUT.npz
 
-IN holds streams: for stream s `s_count` (T,) detections a tick, `s_box` (N,4), `s_sure` (N,), `s_kind` (N,).
-A tick without detections is an empty update. OUT holds for job j `j_count` (T,), `j_id`, `j_box`, `j_sure`,
-`j_kind` of what the tracker told. Jobs to `time` or `grow` measure milliseconds an update or MB instead.
+IN holds streams: for stream s `s_count` (T,) detections a tick, `s_at` (T,) its seconds, `s_missed` (T,)
+whether no frame came, `s_box` (N,4), `s_sure` (N,), `s_kind` (N,). A tick without detections is an empty
+update; a tracker that is told the time gets none where no frame came. OUT holds for job j `j_count` (T,),
+`j_id`, `j_box`, `j_sure`, `j_kind` of what the tracker told. Jobs to `time` or `grow` measure milliseconds an
+update or MB instead.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import numpy as np
 
 Array = Any
 Told = tuple[Array, Array, Array, Array]  # ids, boxes, confidences, classes
-Update = Callable[[Array, Array, Array], Told]
+Update = Callable[[Array, Array, Array, float, bool], Told]  # boxes, confidences, classes, seconds, missed
 
 
 def supervision_bytetrack(rate: float, settings: dict[str, Any]) -> Update:
@@ -30,22 +32,27 @@ def supervision_bytetrack(rate: float, settings: dict[str, Any]) -> Update:
 
     tracker = sv.ByteTrack(frame_rate=rate, **settings)
 
-    def update(box: Array, sure: Array, kind: Array) -> Told:
+    def update(box: Array, sure: Array, kind: Array, at: float, missed: bool) -> Told:
         told = tracker.update_with_detections(sv.Detections(xyxy=box, confidence=sure, class_id=kind))
         return told.tracker_id, told.xyxy, told.confidence, told.class_id
 
     return update
 
 
-def _roboflow(name: str) -> Callable[[float, dict[str, Any]], Update]:
+def _roboflow(name: str, timed: bool) -> Callable[[float, dict[str, Any]], Update]:
+    """Return a tracker of `trackers`; it knows the frame rate and, if `timed`, when each frame was taken."""
+
     def make(rate: float, settings: dict[str, Any]) -> Update:
         import supervision as sv
         import trackers
 
         tracker = getattr(trackers, name)(frame_rate=rate, **settings)
 
-        def update(box: Array, sure: Array, kind: Array) -> Told:
-            told = tracker.update(sv.Detections(xyxy=box, confidence=sure, class_id=kind))
+        def update(box: Array, sure: Array, kind: Array, at: float, missed: bool) -> Told:
+            if timed and missed:
+                return np.zeros(0, np.int64), box, sure, kind
+            found = sv.Detections(xyxy=box, confidence=sure, class_id=kind)
+            told = tracker.update(found, timestamp=at if timed else None)
             told = told[told.tracker_id >= 0]
             return told.tracker_id, told.xyxy, told.confidence, told.class_id
 
@@ -69,7 +76,7 @@ def norfair(rate: float, settings: dict[str, Any]) -> Update:
     settings = {"distance_function": "iou", "distance_threshold": 0.7} | settings
     tracker, ticks = norfair.Tracker(**settings), iter(range(1 << 40))
 
-    def update(box: Array, sure: Array, kind: Array) -> Told:
+    def update(box: Array, sure: Array, kind: Array, at: float, missed: bool) -> Told:
         now, here = next(ticks), np.flatnonzero(sure >= cut)
         found = [norfair.Detection(box[i].reshape(2, 2), data=(now, sure[i], kind[i])) for i in here]
         told = tracker.update(found or None)
@@ -86,22 +93,29 @@ def norfair(rate: float, settings: dict[str, Any]) -> Update:
     return update
 
 
+TRACKERS = {
+    "trackers ByteTrack": "ByteTrackTracker",
+    "trackers SORT": "SORTTracker",
+    "trackers OC-SORT": "OCSORTTracker",
+    "trackers C-BIoU": "CBIoUTracker",
+    "trackers BoT-SORT": "BoTSORTTracker",
+}
 PEERS: dict[str, Callable[[float, dict[str, Any]], Update]] = {
     "supervision ByteTrack": supervision_bytetrack,
-    "trackers ByteTrack": _roboflow("ByteTrackTracker"),
-    "trackers SORT": _roboflow("SORTTracker"),
-    "trackers OC-SORT": _roboflow("OCSORTTracker"),
+    **{name: _roboflow(kind, timed=False) for name, kind in TRACKERS.items()},
+    **{f"{name} timed": _roboflow(kind, timed=True) for name, kind in TRACKERS.items()},
     "norfair": norfair,
 }
 
 
-def ticks(streams: Any, stream: int) -> Iterator[tuple[Array, Array, Array]]:
-    """Give boxes, confidences and classes of each tick."""
+def ticks(streams: Any, stream: int) -> Iterator[tuple[Array, Array, Array, float, bool]]:
+    """Give boxes, confidences, classes, seconds of each tick, and whether no frame came."""
     ends = np.cumsum(streams[f"{stream}_count"])
     box, sure, kind = (streams[f"{stream}_{name}"] for name in ("box", "sure", "kind"))
-    for end, count in zip(ends, streams[f"{stream}_count"], strict=True):
+    at, missed = streams[f"{stream}_at"].tolist(), streams[f"{stream}_missed"].tolist()
+    for number, (end, count) in enumerate(zip(ends, streams[f"{stream}_count"], strict=True)):
         part = slice(end - count, end)
-        yield box[part], sure[part], kind[part]
+        yield box[part], sure[part], kind[part], at[number], missed[number]
 
 
 def follow(update: Update, streams: Any, stream: int, job: int) -> dict[str, Array]:

@@ -142,6 +142,17 @@ def test_what_travels_needs_not_be_surer_than_the_weak_elsewhere() -> None:
     assert told == {1, 2, 3, 4}
 
 
+@pytest.mark.parametrize(("sure", "told"), [(0.7, 3), (0.85, 4)])
+def test_what_a_confidence_is_worth_depends_on_the_camera(sure: float, told: int) -> None:
+    """Where all others have 0.95 and more, what stands at 0.7 is doubted, and what stands at 0.85 is not."""
+    tracker, random = Tracker(), np.random.default_rng(5)
+    for n in range(200):
+        found = squares([(200, 100), (400, 100), (600, 100), (300, 300)])
+        found.confidence[:] = [*random.uniform(0.95, 0.99, 3), sure if n >= 100 else 0.01]
+        tracks = tracker.update(found, n / 15)
+    assert len(tracks) == told
+
+
 def resident() -> float:
     """Return the resident megabytes of this process."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
