@@ -154,7 +154,9 @@ def check_trainable(recipe: dict[str, Any], name: str) -> None:
     """Raise `DataError` for a recipe that is enough to judge by, but not to learn."""
     missing = [key for key in NEEDED if key not in recipe]
     if missing:
-        raise DataError(f'{name}: {", ".join(missing)}: missing; write them, or begin with base = "traffic"')
+        raise DataError(
+            f'{name}: {", ".join(missing)}: missing; write them, or inherit them: base = "traffic"'
+        )
 
 
 def check_recipe(recipe: dict[str, Any], path: Path) -> None:

@@ -260,6 +260,7 @@ class _Spool:
     def __init__(self) -> None:
         self.ready = asyncio.Event()
         self.acked = asyncio.Event()
+        self.moves = 0
         self._payload = batch(7, 1, [crossing(1)])
 
     async def close_due(self) -> None:

@@ -81,7 +81,7 @@ def test_a_task_that_ends_in_whatever_way_ends_the_process(
     url = f"mqtt://127.0.0.1:{free_port()}" if part == "Delivery._pause" else stack.mqtt_url
     config = write_config(tmp_path, url, node_name(), {"cam0": {"source": "scene:?seed=7"}})
     with broken(way, part, config) as agent:
-        said, _ = agent.communicate(timeout=60)
+        said, _ = agent.communicate(timeout=300)
     assert agent.returncode == 1, said
     assert f"CRITICAL {words}" in said
 
@@ -133,11 +133,11 @@ def test_a_delivery_that_tries_again_keeps_the_ping_and_says_why(tmp_path: Path)
         assert agent.stdout is not None
         while "nothing listens" not in agent.stdout.readline():
             assert agent.poll() is None
-        told = json.loads(gb_agent("status", "--json", "--config", str(config)).stdout)
-        lines = gb_agent("status", "--config", str(config)).stdout.splitlines()
-        checked = gb_agent("check", "--config", str(config))
+        told = json.loads(gb_agent("status", "--json", "--config", str(config), seconds=300).stdout)
+        lines = gb_agent("status", "--config", str(config), seconds=300).stdout.splitlines()
+        checked = gb_agent("check", "--config", str(config), seconds=300)
         os.kill(agent.pid, signal.SIGSTOP)
-        hung = gb_agent("status", "--config", str(config))
+        hung = gb_agent("status", "--config", str(config), seconds=300)
         os.kill(agent.pid, signal.SIGCONT)
     assert told["pid"] == agent.pid
     assert told["connection"]["connected"] is False
@@ -149,7 +149,7 @@ def test_a_delivery_that_tries_again_keeps_the_ping_and_says_why(tmp_path: Path)
     assert checked.returncode == 1
     assert "FAIL  broker: the agent is running, not connected to" in checked.stdout
     assert hung.stdout.splitlines()[0] == "the agent runs, but has not answered for 3 s: it hangs"
-    gone = json.loads(gb_agent("status", "--json", "--config", str(config)).stdout)
+    gone = json.loads(gb_agent("status", "--json", "--config", str(config), seconds=300).stdout)
     assert (gone["pid"], gone["connection"]) == (None, None)
     assert gone["agent"].startswith("no agent is running")
 
