@@ -127,6 +127,8 @@ async def test_a_centre_that_learns_the_time_deletes_nothing(own_stack: Stack, t
         assert (await store.archive.delivery("learn-1"))["epochs"] == [{"epoch": 7, "stored": 60}]
         order = [row["_id"] async for row in store._database.events.find().sort("stored_at")]
         assert [int(id_.split(":")[2]) for id_ in order] == sorted(range(1, 61))
+        await until(lambda: machine.log().count("are dated anew") == 3, 40)
+        await asyncio.sleep(2)  # the audit log follows
         await machine.stop()
         audit = [row["action"] async for row in store._database.audit.find()]
         assert sum("documents were dated anew" in action for action in audit) == 3
