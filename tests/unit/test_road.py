@@ -123,6 +123,7 @@ def test_a_crossing_has_its_speed_where_there_is_a_plane() -> None:
     street.analyst.apply(wire.CameraSettings(lines={"main": line}))
     for _, x, y in way[::-1].tolist():
         street.see({2: (x, y)}, side=0.05)
+    street.close()
     assert street.told(wire.Crossing)[-1].speed is None
 
 
