@@ -73,7 +73,7 @@ bench-model: setup-export
 	  echo 'beside others: not measured; GB_DATA names the data, GB_PEERS the folder of their files'; fi
 
 models: setup-export
-	@$(BIN)/python -m export.package "$(TRAFFIC)" "$(MASK)" "$(FREE)"
+	@$(BIN)/python -m export.onnx.release "$(TRAFFIC)" "$(MASK)" "$(FREE)"
 	@$(BIN)/python -m benchmarks.cards
 
 chaos: setup

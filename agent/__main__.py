@@ -19,7 +19,7 @@ import msgspec
 from agent import config as configuration
 from agent import inquiry
 from agent.config import CameraConfig, Config, ConfigError
-from agent.spoolfile import SpoolError, read_status
+from agent.deliver.spool_db import SpoolError, read_status
 from agent.watchdog import notify
 
 DEFAULT_CONFIG = Path("/etc/gb-agent/agent.toml")
@@ -151,7 +151,7 @@ def check(options: argparse.Namespace) -> int:
 
 def _runs(config: Config) -> bool:
     """Tell whether an agent works in this state folder; not if this user may not look."""
-    from agent.spoolfile import in_use
+    from agent.deliver.spool_db import in_use
 
     try:
         return in_use(config.spool_path)
@@ -165,7 +165,7 @@ def _say(good: bool, text: str) -> bool:
 
 
 def _check_state_dir(config: Config) -> bool:
-    from agent.spoolfile import free_bytes, full, reserve
+    from agent.deliver.spool_db import free_bytes, full, reserve
 
     folder = Path(config.state_dir)
     try:
@@ -187,8 +187,8 @@ def _check_state_dir(config: Config) -> bool:
 async def _check_broker(config: Config) -> bool:
     """Connect as this node, unless its agent runs: two connections of one node would throw each other off."""
     from agent import node
-    from agent.broker import BrokerError, connect
-    from agent.spoolfile import in_use
+    from agent.deliver.spool_db import in_use
+    from agent.mqtt.client import BrokerError, connect
 
     broker = node.broker(config)
     try:
@@ -217,12 +217,13 @@ def _in_words(standing: inquiry.Connection) -> str:
 
 
 def _check_model(name: str, camera: CameraConfig) -> bool:
-    from agent import answer, node, trial
-    from agent.infer import InferenceError, ModelError
+    from agent import node
+    from agent.see import self_test, trial
+    from agent.see.infer import InferenceError, ModelError
 
     try:
         detector = node.load_model(name, camera)
-        answer.check(detector)
+        self_test.check(detector)
     except (node.NodeError, ConfigError, ModelError, InferenceError) as error:
         return _say(False, f"{name} model {error}")
     outcome = trial.try_model(detector)
@@ -236,8 +237,8 @@ def _check_model(name: str, camera: CameraConfig) -> bool:
 
 
 def _check_camera(name: str, camera: CameraConfig) -> bool:
-    from agent.probe import inspect
-    from agent.sources import SourceError
+    from agent.see.probe import inspect
+    from agent.see.sources import SourceError
 
     try:
         found = inspect(camera.source, 10.0, camera.wish)

@@ -20,18 +20,19 @@ from typing import Any
 import cv2
 import numpy as np
 
-from agent import answer, cores, wire
-from agent.advice import advise, table
-from agent.analyse import Analyst, Totals
+from agent import cpu_quota, wire
+from agent.bench_report import advise, table
 from agent.boxes import letterbox
 from agent.config import MODELS, CameraConfig, Config
-from agent.infer import Detector, ModelError
+from agent.count.analyst import Analyst, Totals
+from agent.deliver.spool import Spool, SpoolWorker, this_moment
 from agent.node import open_detector
 from agent.pipeline import Pipeline
-from agent.scene import Scene
-from agent.sources import Image
-from agent.spool import Spool, SpoolWorker, this_moment
-from agent.track import Tracker, make_tracker
+from agent.see import self_test
+from agent.see.infer import Detector, ModelError
+from agent.see.sources import Image
+from agent.street.scene import Scene
+from agent.track.tracker import Tracker, make_tracker
 from agent.watchdog import Watchdog
 
 WIDTH, HEIGHT = 1280, 720
@@ -60,7 +61,7 @@ class Bar:
 def bench(config: Config | None, frames: int, *, as_json: bool = False) -> int:
     """Measure, print, advise; return the exit code."""
     models = chosen(config)
-    ladder = _ladder(cores.usable())
+    ladder = _ladder(cpu_quota.usable())
     bar = Bar(2 + len(models) * (1 + 2 * len(ladder)))
     with tempfile.TemporaryDirectory(dir=_writable(config)) as text:
         folder = Path(text)
@@ -69,7 +70,7 @@ def bench(config: Config | None, frames: int, *, as_json: bool = False) -> int:
         pictures, decode_ms = decoded(video)
         bar.step("the spool")
         figures: dict[str, Any] = {
-            "cores": cores.usable(),
+            "cores": cpu_quota.usable(),
             "frames": len(pictures),
             "picture": f"{WIDTH}x{HEIGHT}",
             "decode_ms": decode_ms,
@@ -186,7 +187,7 @@ def measure_model(camera: CameraConfig, ladder: list[int], pictures: list[Image]
 def is_right(detector: Detector) -> bool:
     """Tell whether a model gives its stored answer here."""
     try:
-        answer.check(detector)
+        self_test.check(detector)
     except ModelError:
         return False
     return True

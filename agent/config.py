@@ -16,9 +16,9 @@ import msgspec
 from msgspec import Meta, Struct
 
 from agent import wire
-from agent.feed.names import is_recording
-from agent.feed.wish import Wish
-from agent.preprocess import Preprocess
+from agent.see.feed.names import is_recording
+from agent.see.feed.wish import Wish
+from agent.see.preprocess import Preprocess
 
 MODELS = Path(__file__).parent / "models"
 SAMPLE = Path(__file__).parent / "agent.toml"

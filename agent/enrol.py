@@ -26,7 +26,7 @@ import msgspec
 
 from agent import config as configuration
 from agent import wire
-from agent.broker import Broker, BrokerError, connect
+from agent.mqtt.client import Broker, BrokerError, connect
 
 _CONNECT_SECONDS = 10.0
 _ADMIT_SECONDS = 20.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from agent.analyse import GAP_SECONDS
+from agent.count.analyst import GAP_SECONDS
 
 
 class Watch:

@@ -17,17 +17,17 @@ from pathlib import Path
 
 import msgspec
 
-from agent import cores, inquiry, wire
-from agent.analyse import Totals
-from agent.broker import Broker, BrokerError
+from agent import cpu_quota, inquiry, wire
 from agent.command import Commands, Desired, Refused, check_labels
 from agent.config import CameraConfig, Config, ConfigError
-from agent.infer import Detector, ModelError
-from agent.known import Known, meet
+from agent.count.analyst import Totals
+from agent.deliver.publish import Delivery
+from agent.deliver.spool import Spool, SpoolError, SpoolWorker
+from agent.mqtt.client import Broker, BrokerError
 from agent.pipeline import Pipeline
-from agent.publish import Delivery
 from agent.resources import Sampler
-from agent.spool import Spool, SpoolError, SpoolWorker
+from agent.see.infer import Detector, ModelError
+from agent.see.model_checks import Known, meet
 from agent.tasks import lasting
 from agent.watchdog import Watchdog, notify
 
@@ -139,7 +139,7 @@ class Node:
                 detectors[name],
                 desired.settings(name),
                 await _totals(spool, name),
-                workers=cores.share(len(config.camera), camera.threads),
+                workers=cpu_quota.share(len(config.camera), camera.threads),
             )
             for name, camera in config.camera.items()
         }

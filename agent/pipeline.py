@@ -2,7 +2,8 @@
 
 What always holds:
 
-* Inference runs ahead on threads of its own (`agent.ahead`); frames come back in order. Everything between a
+* Inference runs ahead on threads of its own (`agent.see.prefetch`); frames come back in order. Everything
+between a
   frame's boxes and its events is plain calls on one thread. New settings, minute boundaries and camera states
   are taken up between two frames, so nothing here needs a lock.
 * A frame's events are on disk before the next frame is followed. What the camera said comes after the frames
@@ -25,18 +26,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from agent import wire
-from agent.ahead import LookAhead
-from agent.analyse import FORGET_SECONDS, Analyst, Totals
 from agent.boxes import Detections
-from agent.capture import Camera, Frame, StateChange
 from agent.config import CameraConfig
-from agent.infer import Detector, InferenceError
+from agent.count.analyst import FORGET_SECONDS, Analyst, Totals
+from agent.deliver.spool import SpoolWorker
 from agent.minute import Minute, Watch
 from agent.preview import BOXES_INTERVAL, PICTURE_INTERVAL, Viewing, picture, rows
-from agent.sharpness import sharpness
-from agent.spool import SpoolWorker
-from agent.track import Tracks, make_tracker
-from agent.trouble import Trouble
+from agent.see.capture import Camera, Frame, StateChange
+from agent.see.infer import Detector, InferenceError
+from agent.see.prefetch import LookAhead
+from agent.see.sharpness import sharpness
+from agent.see.trouble import Trouble
+from agent.track.tracker import Tracks, make_tracker
 from agent.watchdog import Watchdog
 
 log = logging.getLogger("gb-agent")

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from agent import wire
-from agent.track import Tracks
+from agent.track.tracker import Tracks
 
 BOXES_INTERVAL = 0.1
 PICTURE_INTERVAL = 0.2

@@ -22,15 +22,16 @@ from typing import Any
 from aiohttp import web
 
 from agent import wire
-from agent.broker import BrokerError, RefusedError, connect
-from aggregator import auth, enrol, settings
+from agent.mqtt.client import BrokerError, RefusedError, connect
+from aggregator import auth
 from aggregator.centre import open_centre
 from aggregator.config import Config, ConfigError, load
 from aggregator.connections import BACKLOG, Connections, room
-from aggregator.enrol import EnrolError
-from aggregator.failures import StoreError
-from aggregator.init import InitError
 from aggregator.serve import ServeError, make_app
+from aggregator.setup import enrol, settings
+from aggregator.setup.enrol import EnrolError
+from aggregator.setup.provision import InitError
+from aggregator.store.errors import StoreError
 
 _PATIENCE = 30.0
 _RESTART = "docker compose restart aggregator, or restart what runs it"
@@ -246,7 +247,7 @@ def parser() -> argparse.ArgumentParser:
 def _work(arguments: argparse.Namespace) -> Coroutine[Any, Any, None] | None:
     """Do what was asked; a coroutine is run by the caller."""
     if arguments.verb == "init":
-        from aggregator.init import CONTAINERS, prepare
+        from aggregator.setup.provision import CONTAINERS, prepare
 
         print(prepare(arguments.dir, arguments.host, CONTAINERS if arguments.containers else None))
         return None

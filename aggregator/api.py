@@ -17,9 +17,9 @@ import msgspec
 from aiohttp import web
 
 from agent import wire
-from aggregator import answers, auth, documents, drawing, figures, queries
+from aggregator import auth, drawing, schemas, statistics
 from aggregator.openapi import Route, answer, describe
-from aggregator.request import (
+from aggregator.params import (
     CENTRE,
     IDENTITY,
     bad,
@@ -31,6 +31,7 @@ from aggregator.request import (
     span_of,
     window_of,
 )
+from aggregator.store import codec, queries
 from aggregator.stream import preview, stream
 
 PREFIX = "/api/v1"
@@ -44,12 +45,12 @@ async def login(request: web.Request) -> web.Response:
     """Log in; the cookie is for the page and its EventSource."""
     centre = request.app[CENTRE]
     centre.auth.check_origin(request.headers, required=False)
-    body = await body_of(request, answers.LoginBody)
+    body = await body_of(request, schemas.LoginBody)
     old = next(iter(auth.session_secrets(request.headers)), "")
     identity, secret = await centre.auth.login(
         body.token, body.user, body.password, client_of(request), old, body.path
     )
-    response = answer(answers.Role(identity.role))
+    response = answer(schemas.Role(identity.role))
     by_https = request.headers.get("Origin", "").lower().startswith("https://")
     response.set_cookie(
         auth.COOKIE, secret, httponly=True, samesite="Strict", path=body.path,
@@ -61,7 +62,7 @@ async def login(request: web.Request) -> web.Response:
 async def logout(request: web.Request) -> web.Response:
     """End this session."""
     path = await request.app[CENTRE].auth.logout(request.headers)
-    response = answer(answers.Nothing())
+    response = answer(schemas.Nothing())
     response.del_cookie(auth.COOKIE, path=path)
     return response
 
@@ -69,7 +70,7 @@ async def logout(request: web.Request) -> web.Response:
 async def me(request: web.Request) -> web.Response:
     """Say who asks."""
     user, role = request[IDENTITY]
-    return answer(answers.Me(user, role, answers.Site(request.app[CENTRE].config.site.timezone)))
+    return answer(schemas.Me(user, role, schemas.Site(request.app[CENTRE].config.site.timezone)))
 
 
 # ── the fleet ─────────────────────────────────────────────────────────────────────────────────────
@@ -81,8 +82,8 @@ async def fleet(request: web.Request) -> web.Response:
     names = centre.fleet.names
     nodes = [await centre.fleet.entry(name) for name in names if centre.fleet.known(name)]
     expected = await centre.store.registry.expected()
-    waiting = [answers.Waiting(*row) for row in sorted(expected.items()) if not centre.fleet.known(row[0])]
-    return answer(answers.Fleet(int(time.time() * 1000), nodes, centre.config.site.join, waiting))
+    waiting = [schemas.Waiting(*row) for row in sorted(expected.items()) if not centre.fleet.known(row[0])]
+    return answer(schemas.Fleet(int(time.time() * 1000), nodes, centre.config.site.join, waiting))
 
 
 async def node(request: web.Request) -> web.Response:
@@ -90,7 +91,7 @@ async def node(request: web.Request) -> web.Response:
     name, centre = node_of(request), request.app[CENTRE]
     entry = await centre.fleet.entry(name)
     config = await centre.wants.config(name)
-    return answer(answers.NodeDetail(**msgspec.structs.asdict(entry), config=config))
+    return answer(schemas.NodeDetail(**msgspec.structs.asdict(entry), config=config))
 
 
 def _table(
@@ -137,44 +138,44 @@ def _asked(request: web.Request, *names: str) -> tuple[str, ...]:
 async def counts(request: web.Request) -> web.Response:
     """Count crossings by bucket."""
     name, camera, line = _asked(request, "camera", "line")
-    rows = await figures.counts(request.app[CENTRE].store, name, camera, line, window_of(request))
-    return _table(request, answers.CountRow, rows, answers.Counts)
+    rows = await statistics.counts(request.app[CENTRE].store, name, camera, line, window_of(request))
+    return _table(request, schemas.CountRow, rows, schemas.Counts)
 
 
 async def tallies(request: web.Request) -> web.Response:
     """Sum up watched and blind time, objects, frames and latency by bucket."""
     name, camera = _asked(request, "camera")
-    rows = await figures.tallies(request.app[CENTRE].store, name, camera, window_of(request))
-    return _table(request, answers.TallyRow, rows, answers.Tallies)
+    rows = await statistics.tallies(request.app[CENTRE].store, name, camera, window_of(request))
+    return _table(request, schemas.TallyRow, rows, schemas.Tallies)
 
 
 async def shares(request: web.Request) -> web.Response:
     """Return the labels' shares of the objects by bucket, with their intervals."""
     name, camera = _asked(request, "camera")
-    rows = await figures.shares(request.app[CENTRE].store, name, camera, window_of(request))
-    return _table(request, answers.ShareRow, rows, answers.Shares)
+    rows = await statistics.shares(request.app[CENTRE].store, name, camera, window_of(request))
+    return _table(request, schemas.ShareRow, rows, schemas.Shares)
 
 
 async def zones(request: web.Request) -> web.Response:
     """Return how full zones were by bucket, who came and went, how long they stayed."""
     name, camera, zone = _asked(request, "camera", "zone")
-    rows = await figures.zones(request.app[CENTRE].store, name, camera, zone, window_of(request))
-    return _table(request, answers.ZoneRow, rows, answers.Zones)
+    rows = await statistics.zones(request.app[CENTRE].store, name, camera, zone, window_of(request))
+    return _table(request, schemas.ZoneRow, rows, schemas.Zones)
 
 
 async def speeds(request: web.Request) -> web.Response:
     """Return how fast lines were crossed."""
     name, camera, line = _asked(request, "camera", "line")
-    rows = await figures.speeds(request.app[CENTRE].store, name, camera, line, window_of(request, "all"))
-    return _table(request, answers.SpeedRow, rows, answers.Speeds)
+    rows = await statistics.speeds(request.app[CENTRE].store, name, camera, line, window_of(request, "all"))
+    return _table(request, schemas.SpeedRow, rows, schemas.Speeds)
 
 
 async def trips(request: web.Request) -> web.Response:
     """Return how many objects went from which gate to which."""
     name, camera, origin, destination = _asked(request, "camera", "origin", "destination")
     store, window = request.app[CENTRE].store, window_of(request, "all")
-    rows = await figures.trips(store, name, camera, origin, destination, window)
-    return _table(request, answers.TripRow, rows, answers.Trips)
+    rows = await statistics.trips(store, name, camera, origin, destination, window)
+    return _table(request, schemas.TripRow, rows, schemas.Trips)
 
 
 async def resources(request: web.Request) -> web.Response:
@@ -182,7 +183,7 @@ async def resources(request: web.Request) -> web.Response:
     name = node_of(request)
     since, until = span_of(request)
     rows = await queries.resources(request.app[CENTRE].store, name, since, until, limit_of(request, 2000))
-    return answer(answers.Resources(rows))
+    return answer(schemas.Resources(rows))
 
 
 async def events(request: web.Request) -> web.Response:
@@ -192,10 +193,10 @@ async def events(request: web.Request) -> web.Response:
     since, until = span_of(request)
     after = request.query.get("after", "")
     if not after:
-        return answer(answers.Events(await queries.events(store, name, types, since, until, limit)))
+        return answer(schemas.Events(await queries.events(store, name, types, since, until, limit)))
     facts = await queries.events_after(store, _event_id(after), types, name, limit)
-    rows = [documents.fact(*fact) for fact in map(_parts, facts) if since <= fact[2].at < until]
-    return answer(answers.Events(rows))
+    rows = [codec.fact(*fact) for fact in map(_parts, facts) if since <= fact[2].at < until]
+    return answer(schemas.Events(rows))
 
 
 def _parts(fact: Any) -> tuple[str, str, wire.AnyEvent]:
@@ -204,7 +205,7 @@ def _parts(fact: Any) -> tuple[str, str, wire.AnyEvent]:
 
 def _event_id(text: str) -> str:
     try:
-        documents.split_id(text)
+        codec.split_id(text)
     except ValueError:
         raise bad(f"after: {text[:60]!r} is no event's id") from None
     return text
@@ -213,7 +214,7 @@ def _event_id(text: str) -> str:
 async def delivery(request: web.Request) -> web.Response:
     """Say what arrived of a node."""
     found = await request.app[CENTRE].store.archive.delivery(node_of(request))
-    return answer(msgspec.convert(found, answers.Delivery))
+    return answer(msgspec.convert(found, schemas.Delivery))
 
 
 # ── the centre itself ─────────────────────────────────────────────────────────────────────────────
@@ -228,7 +229,7 @@ async def metrics(request: web.Request) -> web.Response:
 async def healthz(request: web.Request) -> web.Response:
     """Say whether everything makes progress."""
     reasons = await request.app[CENTRE].unhealthy()
-    return answer(answers.Health(not reasons, reasons), 503 if reasons else 200)
+    return answer(schemas.Health(not reasons, reasons), 503 if reasons else 200)
 
 
 async def openapi(request: web.Request) -> web.Response:
@@ -240,8 +241,8 @@ async def openapi(request: web.Request) -> web.Response:
 def _drawn(path: str, kind: drawing.Kind, put: str, delete: str) -> tuple[Route, Route]:
     """Return how one kind of drawing is set and taken away."""
     return (
-        Route("PUT", path, drawing.put(kind), put, "operator", answers.Version, kind.body, status=202),
-        Route("DELETE", path, drawing.delete(kind), delete, "operator", answers.Version, status=202),
+        Route("PUT", path, drawing.put(kind), put, "operator", schemas.Version, kind.body, status=202),
+        Route("DELETE", path, drawing.delete(kind), delete, "operator", schemas.Version, status=202),
     )
 
 
@@ -250,24 +251,24 @@ _C = _N + "/cameras/{camera}"
 _TIME = ("camera", "from", "to", "format")
 _SPAN = (*_TIME, "bucket")
 ROUTES = (
-    Route("POST", "/login", login, "Log in", "", answers.Role, answers.LoginBody),
-    Route("POST", "/logout", logout, "Log out", "viewer", answers.Nothing),
-    Route("GET", "/me", me, "Who asks", answer=answers.Me),
-    Route("GET", "/fleet", fleet, "All nodes", answer=answers.Fleet),
-    Route("GET", _N, node, "One node", answer=answers.NodeDetail),
-    Route("GET", _N + "/counts", counts, "Counts by bucket", answer=answers.Counts,
+    Route("POST", "/login", login, "Log in", "", schemas.Role, schemas.LoginBody),
+    Route("POST", "/logout", logout, "Log out", "viewer", schemas.Nothing),
+    Route("GET", "/me", me, "Who asks", answer=schemas.Me),
+    Route("GET", "/fleet", fleet, "All nodes", answer=schemas.Fleet),
+    Route("GET", _N, node, "One node", answer=schemas.NodeDetail),
+    Route("GET", _N + "/counts", counts, "Counts by bucket", answer=schemas.Counts,
           query=(*_SPAN, "line")),
-    Route("GET", _N + "/tallies", tallies, "Tallies by bucket", answer=answers.Tallies, query=_SPAN),
-    Route("GET", _N + "/shares", shares, "Shares of labels by bucket", answer=answers.Shares, query=_SPAN),
-    Route("GET", _N + "/zones", zones, "Zones by bucket", answer=answers.Zones, query=(*_SPAN, "zone")),
-    Route("GET", _N + "/speeds", speeds, "Speeds at lines", answer=answers.Speeds, query=(*_TIME, "line")),
-    Route("GET", _N + "/trips", trips, "From which gate to which", answer=answers.Trips,
+    Route("GET", _N + "/tallies", tallies, "Tallies by bucket", answer=schemas.Tallies, query=_SPAN),
+    Route("GET", _N + "/shares", shares, "Shares of labels by bucket", answer=schemas.Shares, query=_SPAN),
+    Route("GET", _N + "/zones", zones, "Zones by bucket", answer=schemas.Zones, query=(*_SPAN, "zone")),
+    Route("GET", _N + "/speeds", speeds, "Speeds at lines", answer=schemas.Speeds, query=(*_TIME, "line")),
+    Route("GET", _N + "/trips", trips, "From which gate to which", answer=schemas.Trips,
           query=(*_TIME, "origin", "destination")),
-    Route("GET", _N + "/events", events, "Stored events", answer=answers.Events,
+    Route("GET", _N + "/events", events, "Stored events", answer=schemas.Events,
           query=("type", "from", "to", "after", "limit")),
-    Route("GET", _N + "/resources", resources, "Samples of the box", answer=answers.Resources,
+    Route("GET", _N + "/resources", resources, "Samples of the box", answer=schemas.Resources,
           query=("from", "to", "limit")),
-    Route("GET", _N + "/delivery", delivery, "What arrived", answer=answers.Delivery),
+    Route("GET", _N + "/delivery", delivery, "What arrived", answer=schemas.Delivery),
     *_drawn(_C + "/lines/{line}", drawing.LINE, "Draw or move a line", "Delete a line"),
     *_drawn(_C + "/zones/{zone}", drawing.ZONE, "Draw or move a zone", "Delete a zone"),
     *_drawn(_C + "/plane", drawing.PLANE, "Set the road plane", "Take the road plane away"),

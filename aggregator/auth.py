@@ -20,8 +20,8 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 from aggregator import origin
-from aggregator.calendar import now
-from aggregator.store import Store
+from aggregator.site_time import now
+from aggregator.store.store import Store
 
 ROLES = ("viewer", "operator", "admin")
 COOKIE = "gb_session"

@@ -11,22 +11,22 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from agent import wire
-from agent.broker import Message
+from agent.mqtt.client import Message
 from agent.tasks import lasting
-from aggregator import answers
+from aggregator import schemas
 from aggregator.auth import Auth
-from aggregator.beside import Beside
-from aggregator.clock import Clock
 from aggregator.config import Config
-from aggregator.failures import StoreError
+from aggregator.desired import Wants
 from aggregator.fleet import Fleet
 from aggregator.ingest import Fact, Ingest
 from aggregator.link import Link
 from aggregator.live import Hub, Watches
 from aggregator.metrics import Metrics
-from aggregator.store import Store, connect
+from aggregator.peers import Beside
+from aggregator.store.clock import Clock
+from aggregator.store.errors import StoreError
+from aggregator.store.store import Store, connect
 from aggregator.timing import Timing
-from aggregator.wanted import Wants
 
 _LOG = logging.getLogger(__name__)
 _HEALTH_SECONDS = 2.0
@@ -70,7 +70,7 @@ class Centre:
         self._changed: dict[str, None] = {}  # nodes whose configuration is to be shown, each once
         self._any_changed = asyncio.Event()
         self.fleet.on_config = self._config_changed
-        self.health = answers.Health(True, [])
+        self.health = schemas.Health(True, [])
 
     def _on_stored(self, facts: Sequence[Fact]) -> None:
         self.beside.stored_here(facts)
@@ -132,14 +132,14 @@ class Centre:
             reasons = await self.unhealthy()
             reasons += [text for text in (self.clock.trouble, self.clock.doubt) if text]
             if reasons != self.health.reasons:
-                self.health = answers.Health(not reasons, reasons)
+                self.health = schemas.Health(not reasons, reasons)
                 self.hub.health(self.health)
             await asyncio.sleep(_HEALTH_SECONDS)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[asyncio.TaskGroup]:
         """Run all tasks while this is open."""
-        from aggregator.enrol import take_joins
+        from aggregator.setup.enrol import take_joins
 
         await self.clock.start()
         await self.fleet.load()

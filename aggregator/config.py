@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 from msgspec import Meta, Struct
 
-from agent.broker import Broker, BrokerError
+from agent.mqtt.client import Broker, BrokerError
 from aggregator import client, origin
 
 SAMPLE = Path(__file__).parent / "aggregator.toml"
@@ -116,7 +116,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
         return ZoneInfo(self.site.timezone)
 
     def broker_settings(self, client_id: str = "") -> Broker:
-        """Return what `agent.broker.connect` takes."""
+        """Return what `agent.mqtt.client.connect` takes."""
         section = self.broker
         return Broker.parse(
             section.url,

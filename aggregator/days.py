@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 from zoneinfo import ZoneInfo
 
-from aggregator import calendar
-from aggregator.failures import StoreError
-from aggregator.node import Day, NodeView, read_counts, read_watch
-from aggregator.store import Store
+from aggregator import site_time
+from aggregator.node_view import Day, NodeView, read_counts, read_watch
+from aggregator.store.errors import StoreError
+from aggregator.store.store import Store
 
 
 class Days:
@@ -24,7 +24,7 @@ class Days:
 
     async def refresh(self, view: NodeView, now: int) -> None:
         """Bring a node's day up to date; raise StoreError. `now`: Unix ms."""
-        await self._refresh_day(view, calendar.day_start(now, self._zone))
+        await self._refresh_day(view, site_time.day_start(now, self._zone))
         await self._refresh_first(view, now)
 
     def forget(self, view: NodeView) -> None:

@@ -13,11 +13,11 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from agent import wire
-from aggregator import answers
+from aggregator import schemas
 from aggregator.auth import Refused
+from aggregator.desired import Change, NotWanted
 from aggregator.openapi import answer
-from aggregator.request import CENTRE, IDENTITY, bad, body_of, name_of, node_of
-from aggregator.wanted import Change, NotWanted
+from aggregator.params import CENTRE, IDENTITY, bad, body_of, name_of, node_of
 
 Shape = wire.Line | wire.Zone | wire.Plane
 
@@ -31,9 +31,9 @@ class Kind(NamedTuple):
     shape: type[Shape]
 
 
-LINE = Kind("line", "lines", answers.LineBody, wire.Line)
-ZONE = Kind("zone", "zones", answers.ZoneBody, wire.Zone)
-PLANE = Kind("plane", "plane", answers.PlaneBody, wire.Plane)
+LINE = Kind("line", "lines", schemas.LineBody, wire.Line)
+ZONE = Kind("zone", "zones", schemas.ZoneBody, wire.Zone)
+PLANE = Kind("plane", "plane", schemas.PlaneBody, wire.Plane)
 
 # ── requests ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -74,7 +74,7 @@ async def _change(request: web.Request, kind: Kind, action: str, shape: Shape | 
     except NotWanted as error:
         status = 409 if error.code in ("busy", "newer_node") else 404
         raise Refused(status, error.code, str(error)) from None
-    return answer(answers.Version(version), 202)
+    return answer(schemas.Version(version), 202)
 
 
 # ── changes ───────────────────────────────────────────────────────────────────────────────────────

@@ -17,14 +17,15 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from agent import wire
-from aggregator import answers, calendar, documents
+from aggregator import schemas, site_time
 from aggregator.days import Days
-from aggregator.failures import StoreError
 from aggregator.ingest import Fact, Parcel
 from aggregator.live import Hub
 from aggregator.metrics import Metrics
-from aggregator.node import NodeView, with_last_cameras
-from aggregator.store import Store
+from aggregator.node_view import NodeView, with_last_cameras
+from aggregator.store import codec
+from aggregator.store.errors import StoreError
+from aggregator.store.store import Store
 
 _LOG = logging.getLogger(__name__)
 _CLOCK_OFF_MS = 60_000
@@ -69,7 +70,7 @@ class Fleet:
             view.since, view.heard = (min(int(row[name]), _now_ms()) for name in ("since", "heard"))
             samples = await self._store.archive.resources(view.name, 0, _now_ms(), 1)
             if samples:
-                view.resources = documents.decode_samples(samples[0])[-1][1]
+                view.resources = codec.decode_samples(samples[0])[-1][1]
 
     def on_state(self, node: str, payload: bytes, retained: bool) -> None:
         """Take a node's `state`; raise WireError if it is malformed or says another's name.
@@ -194,7 +195,7 @@ class Fleet:
         state = self.state(node)
         return next((each.labels for each in state.cameras if each.camera == camera), []) if state else []
 
-    async def entry(self, node: str) -> answers.Node:
+    async def entry(self, node: str) -> schemas.Node:
         """Return a node's entry with its day up to date."""
         view = self._views[node]
         await self._refresh_troubles()
@@ -209,8 +210,8 @@ class Fleet:
         found = await self._store.troubles()
         for view in self._views.values():
             troubles = found.get(view.name, {})
-            if view.losses_before and documents.LOSSES in troubles:
-                troubles[documents.LOSSES] -= view.losses_before
+            if view.losses_before and codec.LOSSES in troubles:
+                troubles[codec.LOSSES] -= view.losses_before
             if troubles != view.troubles:
                 view.troubles, view.changed = troubles, True
 
@@ -244,7 +245,7 @@ class Fleet:
             amounts[standing] += 1
             if standing != view.shown:
                 view.shown, view.changed = standing, True
-            if view.day.start != calendar.day_start(at, self._zone):
+            if view.day.start != site_time.day_start(at, self._zone):
                 view.changed = True
         for state, amount in amounts.items():
             self._metrics.nodes.labels(state).set(amount)

@@ -24,15 +24,15 @@ from datetime import datetime
 from typing import Any
 
 from agent import wire
-from agent.broker import Message
-from aggregator.calendar import now
-from aggregator.counts import Marks
-from aggregator.failures import StoreError
+from agent.mqtt.client import Message
 from aggregator.lanes import Lane
 from aggregator.metrics import Metrics
-from aggregator.parcel import Fact, Parcel, Poison, address, addressing, open_batch, refusal, unpack
 from aggregator.refusals import Refusals
-from aggregator.store import Store
+from aggregator.site_time import now
+from aggregator.store.errors import StoreError
+from aggregator.store.parcel import Fact, Parcel, Poison, address, addressing, open_batch, refusal, unpack
+from aggregator.store.running_totals import Marks
+from aggregator.store.store import Store
 from aggregator.timing import Timing
 
 __all__ = ["Fact", "Ingest", "Parcel", "address", "unpack"]

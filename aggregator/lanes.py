@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict, deque
 
-from aggregator.parcel import Parcel
+from aggregator.store.parcel import Parcel
 
 NODE_BATCHES = 2000  # of one node in the slow lane; an agent has 32 on their way
 NODE_BYTES = 4 * 1024 * 1024

@@ -17,7 +17,7 @@ from contextlib import asynccontextmanager
 import msgspec
 
 from agent import wire
-from agent.broker import BrokerError, Client, Message, connect
+from agent.mqtt.client import BrokerError, Client, Message, connect
 from aggregator.config import Config
 
 _LOG = logging.getLogger(__name__)

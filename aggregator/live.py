@@ -19,10 +19,10 @@ from typing import Any
 import msgspec
 
 from agent import wire
-from agent.broker import BrokerError
-from aggregator import documents
+from agent.mqtt.client import BrokerError
 from aggregator.ingest import Fact
 from aggregator.metrics import Metrics
+from aggregator.store import codec
 
 BUFFER_BYTES = 1024 * 1024
 PING_SECONDS = 15.0
@@ -40,7 +40,7 @@ def sse(event: str, data: bytes, id_: str = "") -> bytes:
 
 def fact_event(fact: Fact) -> bytes:
     """Return a stored event as a server-sent event."""
-    return sse("fact", msgspec.json.encode(documents.fact(fact.node, fact.id, fact.event)), fact.id)
+    return sse("fact", msgspec.json.encode(codec.fact(fact.node, fact.id, fact.event)), fact.id)
 
 
 class Watcher:

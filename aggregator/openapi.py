@@ -11,7 +11,7 @@ import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from aggregator import answers
+from aggregator import schemas
 
 _REF = "#/components/schemas/{name}"
 _TIME = (
@@ -54,10 +54,10 @@ class Route:
 
 def describe(routes: Sequence[Route], prefix: str, version: str) -> dict[str, Any]:
     """Return the whole description."""
-    kinds = {kind for route in routes for kind in (route.answer, route.body) if kind} | {answers.Error}
+    kinds = {kind for route in routes for kind in (route.answer, route.body) if kind} | {schemas.Error}
     ordered = sorted(kinds, key=lambda kind: kind.__name__)
-    schemas, components = msgspec.json.schema_components(ordered, ref_template=_REF)
-    by_kind = dict(zip(ordered, schemas, strict=True))
+    described, components = msgspec.json.schema_components(ordered, ref_template=_REF)
+    by_kind = dict(zip(ordered, described, strict=True))
     paths: dict[str, Any] = {}
     for route in routes:
         paths.setdefault(prefix + route.path, {})[route.method.lower()] = _operation(route, by_kind)
@@ -66,7 +66,7 @@ def describe(routes: Sequence[Route], prefix: str, version: str) -> dict[str, An
         "info": {"title": "GB-Fleet", "version": version},
         "paths": paths,
         "components": {
-            "schemas": components,
+            "described": components,
             "securitySchemes": {
                 "token": {"type": "http", "scheme": "bearer"},
                 "session": {"type": "apiKey", "in": "cookie", "name": "gb_session"},
@@ -75,9 +75,12 @@ def describe(routes: Sequence[Route], prefix: str, version: str) -> dict[str, An
     }
 
 
-def _operation(route: Route, schemas: dict[type, Any]) -> dict[str, Any]:
-    content = {"schema": schemas[route.answer]} if route.answer else {"schema": {"type": "string"}}
-    refusal = {"description": "why not", "content": {"application/json": {"schema": schemas[answers.Error]}}}
+def _operation(route: Route, described: dict[type, Any]) -> dict[str, Any]:
+    content = {"schema": described[route.answer]} if route.answer else {"schema": {"type": "string"}}
+    refusal = {
+        "description": "why not",
+        "content": {"application/json": {"schema": described[schemas.Error]}},
+    }
     operation: dict[str, Any] = {
         "summary": route.summary,
         "parameters": [
@@ -97,7 +100,7 @@ def _operation(route: Route, schemas: dict[type, Any]) -> dict[str, Any]:
     if route.body:
         operation["requestBody"] = {
             "required": True,
-            "content": {"application/json": {"schema": schemas[route.body]}},
+            "content": {"application/json": {"schema": described[route.body]}},
         }
     return operation
 

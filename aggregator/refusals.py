@@ -10,10 +10,10 @@ import asyncio
 import logging
 from collections import Counter
 
-from aggregator.failures import StoreError
-from aggregator.kept import KEPT_POISON, RAW_KEPT, Kept
 from aggregator.metrics import Metrics
-from aggregator.parcel import Poison
+from aggregator.store.errors import StoreError
+from aggregator.store.kept import KEPT_POISON, RAW_KEPT, Kept
+from aggregator.store.parcel import Poison
 
 _LOG = logging.getLogger(__name__)
 _WAITING_BYTES = 8 * 1024 * 1024

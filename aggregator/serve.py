@@ -12,14 +12,14 @@ from pathlib import Path
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from aggregator import answers
+from aggregator import schemas
 from aggregator.api import OUTSIDE, PREFIX, ROUTES
 from aggregator.auth import Refused
 from aggregator.centre import Centre
 from aggregator.connections import connection_of
-from aggregator.failures import StoreError
 from aggregator.openapi import Route, answer
-from aggregator.request import CENTRE, IDENTITY, client_of
+from aggregator.params import CENTRE, IDENTITY, client_of
+from aggregator.store.errors import StoreError
 
 _LOG = logging.getLogger(__name__)
 STATIC = Path(__file__).parent / "static"
@@ -118,7 +118,7 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 def _error(status: int, code: str, message: str) -> web.Response:
-    return answer(answers.Error(answers.Reason(code, message)), status)
+    return answer(schemas.Error(schemas.Reason(code, message)), status)
 
 
 async def _dress(request: web.Request, response: web.StreamResponse) -> None:

@@ -13,12 +13,12 @@ import msgspec
 from aiohttp import web
 
 from agent import wire
-from aggregator import documents, queries
 from aggregator.auth import Refused
 from aggregator.centre import Centre
-from aggregator.failures import StoreError
 from aggregator.live import Picture, Watcher, fact_event, sse
-from aggregator.request import CENTRE, IDENTITY, kinds_of, node_of
+from aggregator.params import CENTRE, IDENTITY, kinds_of, node_of
+from aggregator.store import codec, queries
+from aggregator.store.errors import StoreError
 
 _PAGE = 1000
 _BOUNDARY = "gb-frame"
@@ -66,7 +66,7 @@ async def _greeting(centre: Centre, name: str) -> bytes:
 async def _missed(centre: Centre, name: str, last: str, kinds: Sequence[type]) -> AsyncIterator[bytes]:
     """Iterate over the facts that were stored since the last one that this watcher saw."""
     try:
-        documents.split_id(last)
+        codec.split_id(last)
     except ValueError:
         return
     while facts := await queries.events_after(centre.store, last, kinds, name, _PAGE):

@@ -12,11 +12,11 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
-from aggregator.boxclock import BoxClock, has_clocks
-from aggregator.failures import StoreError
-from aggregator.parcel import Parcel
-from aggregator.redate import Epoch
-from aggregator.store import Store
+from aggregator.store.box_clock import BoxClock, has_clocks
+from aggregator.store.errors import StoreError
+from aggregator.store.parcel import Parcel
+from aggregator.store.redate import Epoch
+from aggregator.store.store import Store
 
 _LOG = logging.getLogger(__name__)
 _RETRY_SECONDS = 1.0

@@ -18,12 +18,12 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.page import markdown, rewrite
-from export.assess import Assessment, assess
-from export.data import read_recipe
-from export.evaluate import Score, detector_for
-from export.package import FILES, MODELS
-from export.picture import JUDGED, Picture
-from export.scores import SIZES
+from export.data.recipe import read_recipe
+from export.data.sample import JUDGED, Picture
+from export.judge.assess import Assessment, assess
+from export.judge.evaluate import Score, detector_for
+from export.judge.metrics import SIZES
+from export.onnx.release import FILES, MODELS
 
 PAGE = MODELS / "README.md"
 BEGIN, END = "<!-- figures: python -m benchmarks.cards -->", "<!-- end of figures -->"

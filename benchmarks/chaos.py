@@ -35,10 +35,10 @@ from typing import Any
 from pymongo import MongoClient
 
 from agent import wire
-from agent.broker import Broker
-from agent.publish import Delivery
-from agent.scene import DEFAULT_LINE
-from agent.spool import Spool, SpoolError, SpoolWorker, read_status
+from agent.deliver.publish import Delivery
+from agent.deliver.spool import Spool, SpoolError, SpoolWorker, read_status
+from agent.mqtt.client import Broker
+from agent.street.scene import DEFAULT_LINE
 from deploy.stack import Service, Stack, StackError, die_with_parent
 
 WATCHER = "chaos-1"  # the agent with a camera

@@ -15,8 +15,8 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 from agent import wire
-from agent.broker import Broker, Client, connect
-from agent.spool import Now, Sealed, Spool
+from agent.deliver.spool import Now, Sealed, Spool
+from agent.mqtt.client import Broker, Client, connect
 from deploy.stack import Stack
 
 NODE = "gate-07"

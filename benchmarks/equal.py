@@ -22,15 +22,15 @@ import numpy as np
 
 from benchmarks.page import markdown, rewrite
 from benchmarks.papers import PAGE
-from export.assess import checkpoint_file
-from export.data import load_recipe, read_recipe
+from export.data.recipe import load_recipe, read_recipe
+from export.data.sample import JUDGED, Picture
 from export.errors import TrainError
-from export.evaluate import detector_for, look, matches
-from export.model import Network
-from export.picture import JUDGED, Picture
-from export.scores import Float64, Interval, draw, redraw, within
-from export.train import load_checkpoint
-from export.zoo import make_model, parameters
+from export.judge.assess import checkpoint_file
+from export.judge.evaluate import detector_for, look, matches
+from export.judge.metrics import Float64, Interval, draw, redraw, within
+from export.model.network import Network
+from export.model.zoo import make_model, parameters
+from export.train.train import load_checkpoint
 
 BEGIN, END = "<!-- equal budget: python -m benchmarks.equal -->", "<!-- end of equal budget -->"
 NETWORKS = {

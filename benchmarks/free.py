@@ -15,13 +15,13 @@ from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks.page import markdown, rewrite
-from export.assess import Assessment, assess, checkpoint_file
-from export.data import load_recipe, read_recipe
+from export.data.recipe import load_recipe, read_recipe
+from export.data.sample import JUDGED
 from export.errors import TrainError
-from export.evaluate import Score, detector_for
-from export.package import MODELS
-from export.picture import JUDGED
-from export.train import load_checkpoint
+from export.judge.assess import Assessment, assess, checkpoint_file
+from export.judge.evaluate import Score, detector_for
+from export.onnx.release import MODELS
+from export.train.train import load_checkpoint
 
 PAGE = Path(__file__).parent.parent / "docs" / "models.md"
 BEGIN, END = "<!-- free: python -m benchmarks.free CHECKPOINT -->", "<!-- end of free -->"

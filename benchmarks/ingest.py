@@ -19,8 +19,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from agent import wire
-from agent.broker import Broker, Client, connect
-from aggregator.store import connect as connect_store
+from agent.mqtt.client import Broker, Client, connect
+from aggregator.store.store import connect as connect_store
 from deploy.stack import Stack, die_with_parent
 
 NODES = 50

@@ -13,11 +13,11 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from agent.analyse import Totals
 from agent.config import CameraConfig
-from agent.infer import Detector
+from agent.count.analyst import Totals
 from agent.node import WEAK
 from agent.pipeline import Pipeline
+from agent.see.infer import Detector
 
 SOURCE = "andrewmvd"
 

@@ -26,14 +26,14 @@ import torch
 from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
 from agent.boxes import letterbox
-from agent.infer import Detector
-from export.baseline import PANet, yolov5
-from export.graph import PARTS, PLAIN
-from export.model import Head, Network, ghost_stages
-from export.picture import Picture
-from export.quantize import Calibration, feeds, quantize
-from export.to_onnx import describe, melt, noise, write
-from export.zoo import FAMILY, cost
+from agent.see.infer import Detector
+from export.data.sample import Picture
+from export.model.baseline import PANet, yolov5
+from export.model.network import Head, Network, ghost_stages
+from export.model.zoo import FAMILY, cost
+from export.onnx.quantize import Calibration, feeds, quantize
+from export.onnx.to_onnx import describe, melt, noise, write
+from export.onnx.writer import PARTS, PLAIN
 
 MODELS = Path(__file__).parent.parent / "agent" / "models"
 ROUNDS = int(os.environ.get("ROUNDS", "30"))

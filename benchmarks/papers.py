@@ -18,17 +18,17 @@ from typing import Any
 
 import numpy as np
 
-from agent.infer import Detector
+from agent.see.infer import Detector
 from benchmarks.page import markdown, rewrite
-from export.assess import Assessment, assess
-from export.data import load_recipe, read_recipe
-from export.evaluate import Score, Seen, detector_for, judge, look
-from export.faces import Faces, gather, tell
-from export.model import Convolution, Ghost
-from export.picture import JUDGED
+from export.data.recipe import load_recipe, read_recipe
+from export.data.sample import JUDGED
+from export.judge.assess import Assessment, assess
+from export.judge.evaluate import Score, Seen, detector_for, judge, look
+from export.judge.mask_metrics import Faces, gather, tell
+from export.judge.metrics import Interval, draw, ratio, side
+from export.model.network import Convolution, Ghost
+from export.model.zoo import FAMILY, cost
 from export.progress import watched
-from export.scores import Interval, draw, ratio, side
-from export.zoo import FAMILY, cost
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "papers.md"

@@ -22,16 +22,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.boxes import Detections, Uint8, letterbox
-from agent.infer import Detector
+from agent.see.infer import Detector
 from benchmarks.model import cpu, take_turns
 from benchmarks.page import markdown, rewrite
 from benchmarks.rivals import FastestDet, PicoDet, Rfb, Rival, YoloX
-from export.data import load_recipe, read_recipe
-from export.evaluate import detector_for
-from export.package import MODELS
-from export.picture import JUDGED, Picture
+from export.data.recipe import load_recipe, read_recipe
+from export.data.sample import JUDGED, Picture
+from export.judge.evaluate import detector_for
+from export.judge.metrics import Float64, Interval, Matched, draw, match_picture, precision_interval, side
+from export.onnx.release import MODELS
 from export.progress import watched
-from export.scores import Float64, Interval, Matched, draw, match_picture, precision_interval, side
 
 PAGE = Path(__file__).parent.parent / "docs" / "models.md"
 BEGIN, END = "<!-- peers: python -m benchmarks.peers -->", "<!-- end of peers -->"

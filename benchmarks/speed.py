@@ -20,15 +20,15 @@ import cv2
 import numpy as np
 import onnxruntime
 
-from agent.analyse import Totals
 from agent.bench import file_rate
 from agent.boxes import letterbox
-from agent.capture import Frame
 from agent.config import CameraConfig
-from agent.infer import Detector
+from agent.count.analyst import Totals
+from agent.deliver.spool import Spool, SpoolWorker
 from agent.pipeline import Pipeline
-from agent.scene import Scene
-from agent.spool import Spool, SpoolWorker
+from agent.see.capture import Frame
+from agent.see.infer import Detector
+from agent.street.scene import Scene
 
 FRAMES = 200
 ROUNDS = 5

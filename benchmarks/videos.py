@@ -18,13 +18,13 @@ from functools import partial
 from pathlib import Path
 
 from agent import wire
-from agent.analyse import Totals
-from agent.capture import Camera, Frame
 from agent.config import CameraConfig
-from agent.infer import Detector
+from agent.count.analyst import Totals
 from agent.node import WEAK
 from agent.pipeline import Pipeline
-from agent.scene import DEFAULT_LINE, Scene
+from agent.see.capture import Camera, Frame
+from agent.see.infer import Detector
+from agent.street.scene import DEFAULT_LINE, Scene
 
 MATCH_SECONDS = 1.0
 RATES = (10.0, 5.0, 2.5)

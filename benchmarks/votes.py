@@ -20,12 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent import wire
-from agent.analyse import Analyst, Totals
 from agent.boxes import iou
 from agent.config import MODELS
-from agent.infer import Detector
-from agent.sharpness import sharpness
-from agent.track import Tracks
+from agent.count.analyst import Analyst, Totals
+from agent.see.infer import Detector
+from agent.see.sharpness import sharpness
+from agent.track.tracker import Tracks
 
 EIGHT, LARGEST = 8, 1280
 WEIGHINGS = ("size and sharpness", "size", "neither")

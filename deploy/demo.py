@@ -25,7 +25,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from agent.scene import DEFAULT_LINE
+from agent.street.scene import DEFAULT_LINE
 from deploy.cameras import Cameras, fleet
 from deploy.stack import Stack, StackError, die_with_parent, free_port
 

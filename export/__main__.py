@@ -17,17 +17,17 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from agent.infer import Detector, ModelError
-from export.assess import assess, checkpoint_file, text, to_json
-from export.compare import finish_own
-from export.data import HELD, load_recipe, read_recipe
+from agent.see.infer import Detector, ModelError
+from export.data.labelling import add_commands, words_of
+from export.data.pseudo_labels import packaged
+from export.data.recipe import HELD, load_recipe, read_recipe
+from export.data.recipe_schema import check_trainable
+from export.data.sample import JUDGED, Picture
+from export.data.user_dataset import READERS, own_recipe
 from export.errors import DataError, TrainError, UsageError
-from export.evaluate import detector_for
-from export.labelling import add_commands, words_of
-from export.own import READERS, own_recipe
-from export.picture import JUDGED, Picture
-from export.recipe import check_trainable
-from export.weak import packaged
+from export.judge.assess import assess, checkpoint_file, text, to_json
+from export.judge.compare import finish_own
+from export.judge.evaluate import detector_for
 
 VERSION = version("gb-fleet")
 GUIDE = """\
@@ -110,7 +110,7 @@ def _need_torch() -> None:
 
 def _train(arguments: argparse.Namespace) -> None:
     _need_torch()
-    from export.train import Plan, cache_folder, train
+    from export.train.train import Plan, cache_folder, train
 
     own = not arguments.recipe
     recipe = own_recipe(_data(arguments), arguments.format) if own else load_recipe(arguments.recipe)
@@ -128,8 +128,8 @@ def _train(arguments: argparse.Namespace) -> None:
 
 def _calibrate(arguments: argparse.Namespace) -> None:
     _need_torch()
-    from export.calibrate import calibrate
-    from export.train import cache_folder
+    from export.onnx.calibrate import calibrate
+    from export.train.train import cache_folder
 
     recipe = load_recipe(arguments.recipe)
     checkpoint = arguments.checkpoint or cache_folder(recipe) / "last.pt"
@@ -141,9 +141,9 @@ def _calibrate(arguments: argparse.Namespace) -> None:
 
 def _onnx(arguments: argparse.Namespace) -> None:
     _need_torch()
-    from export.to_onnx import describe, export
-    from export.train import cache_folder, load_checkpoint
-    from export.zoo import make_model
+    from export.model.zoo import make_model
+    from export.onnx.to_onnx import describe, export
+    from export.train.train import cache_folder, load_checkpoint
 
     recipe = load_recipe(arguments.recipe)
     size = arguments.size or tuple(recipe["input"])
@@ -171,7 +171,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         assessment = assess(detector, pictures, arguments.roll)
     print(to_json(assessment) if arguments.json else text(assessment))
     if arguments.report:
-        from export.report import write_report
+        from export.judge.report import write_report
 
         print(f"report: {write_report(assessment, arguments.report)}", file=sys.stderr)
 
@@ -195,7 +195,7 @@ def _recipe_of(detector: Detector) -> dict[str, Any]:
 
 
 def _quantize(arguments: argparse.Namespace) -> None:
-    from export.quantize import quantize
+    from export.onnx.quantize import quantize
 
     recipe, pictures = _pictures(arguments, "train")
     step = max(1, len(pictures) // arguments.pictures)

@@ -1,1 +1,1 @@
-"""The parts of the built-in scene: view, figures, traffic, backdrop and brush; `agent.scene` joins them."""
+"""The parts of the built-in scene: view, meshes, traffic, backdrop and raster; `scene` joins them."""

@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.street import brush
-from agent.street.figures import Builder, Colour, Figure, pick, tone
+from agent.street import raster
+from agent.street.meshes import Builder, Colour, Figure, pick, tone
 from agent.street.traffic import FAR, Layout
 from agent.street.view import Fast, View
 
@@ -108,16 +108,16 @@ def _place(canvas: Image, view: View, still: Still, sun: Float, haze: Float) -> 
     pixels, depth = view.project(world)
     if depth.max() < 1.0:
         return None
-    inked = brush.ink(still.figure, AHEAD, sun)
+    inked = raster.ink(still.figure, AHEAD, sun)
     far = float(np.clip((depth.min() - 30) / 190, 0, 0.55))
-    brush.paint(canvas, view, still.figure, world, pixels, depth, inked, (haze, far), zoom=ZOOM)
-    left, top, right, bottom = brush.bounds(pixels, depth, still.figure.radii, view.focal)
+    raster.paint(canvas, view, still.figure, world, pixels, depth, inked, (haze, far), zoom=ZOOM)
+    left, top, right, bottom = raster.bounds(pixels, depth, still.figure.radii, view.focal)
     x0, y0 = max(0, int(left) - 1), max(0, int(top) - 1)
     x1, y1 = min(view.width, int(right) + 2), min(view.height, int(bottom) + 2)
     if x1 <= x0 or y1 <= y0:
         return None
     mask = np.zeros((view.height, view.width), np.uint8)
-    brush.paint(mask, view, still.figure, world, pixels, depth, inked, flat=255)
+    raster.paint(mask, view, still.figure, world, pixels, depth, inked, flat=255)
     return Occluder((x0, y0, x1, y1), mask[y0:y1, x0:x1].copy(), still.x, still.y, still.beyond)
 
 

@@ -21,8 +21,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.street import figures
-from agent.street.figures import BICYCLE, BUS, CAR, MOTORCYCLE, PERSON, TRUCK, Figure
+from agent.street import meshes
+from agent.street.meshes import BICYCLE, BUS, CAR, MOTORCYCLE, PERSON, TRUCK, Figure
 
 Float = NDArray[np.float64]
 
@@ -165,7 +165,7 @@ class Traffic:
             present, kind = rng.random() < lane.chance, int(rng.choice(lane.kinds, p=lane.weights))
             if kind in (BUS, TRUCK) and not tall:
                 kind = CAR
-            figure = figures.BUILDERS[kind](rng)
+            figure = meshes.BUILDERS[kind](rng)
             speed, phase = lane.speed * rng.uniform(0.95, 1.05), rng.uniform(0, 6.28)
             wobble = rng.uniform(-0.22, 0.22)
             if not present:
@@ -254,7 +254,7 @@ def _walker(
     along: Float,
 ) -> Mover:
     """Return somebody on foot."""
-    figure = figures.BUILDERS[PERSON](rng)
+    figure = meshes.BUILDERS[PERSON](rng)
     return Mover(
         0,
         figure,

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent import wire
-from agent.analyse import Analyst, Totals
 from agent.boxes import Detections
+from agent.count.analyst import Analyst, Totals
 from benchmarks.counting import sequences
 from benchmarks.counting.crossings import WALL
 from benchmarks.counting.peers import PEERS, Job, run

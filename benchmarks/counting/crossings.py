@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent import wire
-from agent.analyse import Analyst, Totals
 from agent.boxes import Detections
-from agent.geometry import GOING, Gates, anchors, going, settle
-from agent.scene import CLASSES
-from agent.track import Tracker, Tracks, assign
+from agent.count.analyst import Analyst, Totals
+from agent.count.geometry import GOING, Gates, anchors, going, settle
+from agent.street.scene import CLASSES
+from agent.track.tracker import Tracker, Tracks, assign
 from benchmarks.counting.peers import Told
 from benchmarks.counting.sequences import Boxes, Stream, ours
 from benchmarks.counting.street import FPS, LINES, Street

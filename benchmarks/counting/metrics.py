@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.boxes import iou
-from agent.track import assign
+from agent.track.tracker import assign
 from benchmarks.counting.sequences import EMPTY, Boxes
 
 ALPHAS = np.arange(0.05, 0.99, 0.05)

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.boxes import Detections
-from agent.track import Tracks
+from agent.track.tracker import Tracks
 from benchmarks.counting.sequences import Boxes, Stream
 
 WORKER = Path(__file__).with_name("worker.py")

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.boxes import Detections
-from agent.scene import CLASSES
-from agent.track import Tracker, make_tracker
+from agent.street.scene import CLASSES
+from agent.track.tracker import Tracker, make_tracker
 
 Boxes = dict[int, tuple[NDArray[np.int64], NDArray[np.float32]]]  # frame -> numbers (N,), xyxy (N,4)
 

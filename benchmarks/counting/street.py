@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from agent import wire
 from agent.boxes import Detections
-from agent.scene import CLASSES, DEFAULT_LINE, Scene, TrueCrossing
+from agent.street.scene import CLASSES, DEFAULT_LINE, Scene, TrueCrossing
 from benchmarks.counting.sequences import Boxes, Stream
 
 FPS = 30.0  # of the street; the rates below are parts of it

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import cv2
 
-from agent.scene import Scene
+from agent.street.scene import Scene
 from deploy.stack import free_port
 
 FPS = 10.0

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from agent.scene import DEFAULT_LINE
+from agent.street.scene import DEFAULT_LINE
 from deploy.demo import agent_toml
 from tests.browser.camera import StreetCamera
 from tests.browser.conftest import Centre

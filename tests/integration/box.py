@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 import msgspec
 
 from agent import wire
-from agent.broker import Broker, Client, connect
+from agent.mqtt.client import Broker, Client, connect
 from aggregator.centre import Centre, open_centre
 from aggregator.config import Config
 

@@ -18,8 +18,8 @@ import msgspec
 import pytest
 
 from agent import wire
-from agent.broker import Broker, Client, connect
-from agent.spool import Now, Spool
+from agent.deliver.spool import Now, Spool
+from agent.mqtt.client import Broker, Client, connect
 from deploy.stack import Stack, die_with_parent, free_port
 
 ROOT = Path(__file__).parents[2]

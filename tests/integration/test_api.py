@@ -22,11 +22,11 @@ from agent import wire
 from aggregator import auth, drawing
 from aggregator.__main__ import forget
 from aggregator.api import OUTSIDE, PREFIX, ROUTES
-from aggregator.beside import Beside
-from aggregator.calendar import now
 from aggregator.centre import Centre
 from aggregator.live import BUFFER_BYTES
+from aggregator.peers import Beside
 from aggregator.serve import make_app
+from aggregator.site_time import now
 from deploy.stack import Stack
 
 from .box import DOCUMENT, TOKEN, Box, batch, box, centre, crossing, now_ms, settings, until
@@ -124,7 +124,7 @@ async def test_fleet_shows_a_node_and_its_day(stack: Stack) -> None:
 async def test_last_will_and_silence(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     """The last will makes a node offline, silence makes it stale, and both are warned of."""
     async with scene(stack, "will-1") as (running, node, client):
-        monkeypatch.setattr("aggregator.node.STALE_MS", 100)
+        monkeypatch.setattr("aggregator.node_view.STALE_MS", 100)
         await asyncio.sleep(0.3)
         assert (await get(client, "/nodes/will-1"))["state"] == "stale"
         state = {"node": "will-1", "online": True, "at": 10**400, "cameras": []}
@@ -308,7 +308,7 @@ async def test_flood_of_another_aggregator_does_not_stop_the_view(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After more facts at once than are read in one go, the next ones are shown again."""
-    monkeypatch.setattr("aggregator.beside._MOST", 5)
+    monkeypatch.setattr("aggregator.peers._MOST", 5)
     async with scene(stack, "flood-1") as (running, node, _):
         shown: list[str] = []
         beside = Beside(running.store, lambda facts: shown.extend(fact.id for fact in facts))

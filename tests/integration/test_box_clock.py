@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from agent import wire
-from aggregator.boxclock import BoxClock
 from aggregator.centre import Centre
-from aggregator.figures import Window, counts
+from aggregator.statistics import Window, counts
+from aggregator.store.box_clock import BoxClock
 from deploy.stack import Stack
 
 from .box import Box, box, centre, crossing, now_ms, settings, until
@@ -144,7 +144,7 @@ async def test_a_sample_of_the_future_does_not_stick(stack: Stack) -> None:
 
 def test_stale_follows_the_centres_clock(stack: Stack) -> None:
     """A node that was last heard before the clock was set back ten years is stale after 150 s of silence."""
-    from aggregator.node import STALE_MS, NodeView
+    from aggregator.node_view import STALE_MS, NodeView
 
     view = NodeView("stale-1", now_ms())
     view.online = True

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.broker import Broker, BrokerError, Message, RefusedError, connect
+from agent.mqtt.client import Broker, BrokerError, Message, RefusedError, connect
 from deploy.stack import Stack, free_port
 
 PASSWORD = "correct-horse"

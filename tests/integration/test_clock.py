@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
-from aggregator import clock as clock_module
-from aggregator.calendar import now
-from aggregator.clock import Clock
-from aggregator.clocks import Reading, read
-from aggregator.store import Store, connect
+from aggregator.site_time import now
+from aggregator.store import clock as clock_module
+from aggregator.store.clock import Clock
+from aggregator.store.clocks import Reading, read
+from aggregator.store.store import Store, connect
 from deploy.stack import Stack, die_with_parent
 
 from .box import batch, box, crossing, until

@@ -21,7 +21,7 @@ from agent.enrol import EnrolError, join_centre
 from aggregator import auth
 from aggregator.__main__ import main
 from aggregator.config import ConfigError, load
-from aggregator.settings import change, lines
+from aggregator.setup.settings import change, lines
 from deploy.stack import Stack
 
 from .box import centre as run_centre

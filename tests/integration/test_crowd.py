@@ -18,8 +18,8 @@ import pytest
 from aiohttp import ClientSession, web
 
 from agent import wire
-from agent.broker import Broker
-from agent.publish import Delivery
+from agent.deliver.publish import Delivery
+from agent.mqtt.client import Broker
 from aggregator import connections
 from aggregator.api import PREFIX
 from aggregator.centre import Centre
@@ -271,7 +271,7 @@ class _Spool:
 
     async def take(self, after: int, limit: int) -> list[Any]:
         """Return the batch, once."""
-        from agent.spool import Sealed
+        from agent.deliver.spool import Sealed
 
         return [] if after or not limit else [Sealed(1, 7, 1, self._payload)]
 

@@ -17,9 +17,9 @@ import msgspec
 import pytest
 
 from agent import wire
-from agent.broker import Broker, Client, Message, connect
-from agent.publish import Delivery
-from agent.spool import Now, Spool, SpoolWorker
+from agent.deliver.publish import Delivery
+from agent.deliver.spool import Now, Spool, SpoolWorker
+from agent.mqtt.client import Broker, Client, Message, connect
 from deploy.stack import Stack
 
 NODE = "gate-01"
@@ -259,7 +259,7 @@ PUBLISHER = textwrap.dedent(
     import asyncio, sys
     from pathlib import Path
     from tests.integration.test_delivery import Box
-    from agent.broker import Broker
+    from agent.mqtt.client import Broker
 
     async def main():
         box = Box(Path(sys.argv[1]), Broker.parse(sys.argv[2], client_id="gate-01"), resend_seconds=1.0)

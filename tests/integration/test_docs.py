@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 
 from agent import __main__ as agent_command
-from agent.spool import Spool
+from agent.deliver.spool import Spool
 from aggregator import __main__ as centre_command
-from aggregator import enrol
 from aggregator.api import OUTSIDE, PREFIX, ROUTES
 from aggregator.config import load
 from aggregator.metrics import Metrics
+from aggregator.setup import enrol
 from deploy.stack import Stack
 from tests.commands import prepare as prepare_programs
 from tests.integration.test_enrol import Centre

@@ -21,11 +21,11 @@ from pymongo.errors import OperationFailure
 
 from agent import config as agent_config
 from agent import wire
-from agent.broker import Broker, BrokerError, Client, Message, connect
 from agent.enrol import EnrolError, fetch_authority, join_centre
-from aggregator import addresses, certificates, enrol, rights
+from agent.mqtt.client import Broker, BrokerError, Client, Message, connect
 from aggregator.config import Config, load
-from aggregator.init import CONTAINERS, DEMO_NODE, InitError, here, prepare
+from aggregator.setup import acl, addresses, certificates, enrol
+from aggregator.setup.provision import CONTAINERS, DEMO_NODE, InitError, here, prepare
 from deploy.stack import Service, find_mongod, find_mosquitto, free_port
 
 
@@ -211,14 +211,14 @@ async def test_removing_a_node_cuts_its_connection(centre: Centre, tmp_path: Pat
         async with connect(box):
             pass
     with pytest.raises(enrol.EnrolError, match="is no node name"):
-        await asyncio.to_thread(enrol.remove_node, centre.config, rights.AGGREGATOR)
+        await asyncio.to_thread(enrol.remove_node, centre.config, acl.AGGREGATOR)
 
 
 KINDS = ("ev", "state", "rsp", "live", "ack", "want", "cmd", "join")
 NODE_SENDS = {"ev", "state", "rsp", "live"}
 NODE_READS = {"ack", "want", "cmd"}
 ODD_FILTERS = (
-    "#", "+/#", "gb/#", "gb/1/demo-1/#", "gb/1/demo-1/+", "$SYS/#", "$CONTROL/#", rights.ANSWER,
+    "#", "+/#", "gb/#", "gb/1/demo-1/#", "gb/1/demo-1/+", "$SYS/#", "$CONTROL/#", acl.ANSWER,
     *(f"gb/1/+/{kind}" for kind in KINDS),
     "$share/gb/gb/1/+/ev", "$share/gb/gb/1/demo-1/ev", "$share/gb/gb/1/demo-1/want", "$share/x/#",
     "$share/gb-join/gb/1/+/join",
@@ -241,7 +241,7 @@ async def _may(action: str, client: Client, topic: str) -> bool:
 async def _matrix(broker: Broker, nodes: tuple[str, ...]) -> set[tuple[str, str]]:
     """Return every (verb, topic) that the broker really lets this user do."""
     topics = [wire.topic(node, kind) for node in nodes for kind in KINDS]
-    extra = [rights.CONTROL, "$CONTROL/broker/v1", "$SYS/broker/version", "other", "gb/2/demo-1/ev"]
+    extra = [acl.CONTROL, "$CONTROL/broker/v1", "$SYS/broker/version", "other", "gb/2/demo-1/ev"]
     allowed = set()
     async with connect(broker) as client:
         for verb, names in (("publish", topics + extra), ("subscribe", topics + list(ODD_FILTERS))):
@@ -261,12 +261,12 @@ async def test_every_cell_of_role_topic_and_verb(centre: Centre) -> None:
     assert joining == {("publish", "gb/1/gate-06/join")}
     told = {("publish", f"gb/1/{node}/{kind}") for node in nodes for kind in NODE_READS}
     heard = {("subscribe", f"gb/1/{node}/{kind}") for node in (*nodes, "+") for kind in NODE_SENDS}
-    assert await _matrix(centre.own(rights.AGGREGATOR), nodes) == {
-        *told, *heard, ("subscribe", rights.EVENT_FILTER)
+    assert await _matrix(centre.own(acl.AGGREGATOR), nodes) == {
+        *told, *heard, ("subscribe", acl.EVENT_FILTER)
     }  # fmt: skip
-    control = {("publish", rights.CONTROL), ("subscribe", rights.ANSWER)}
-    assert await _matrix(centre.own(rights.ADMIN), nodes) == control
-    assert await _matrix(centre.own(rights.PORTER), nodes) == {*control, ("subscribe", rights.JOIN_FILTER)}
+    control = {("publish", acl.CONTROL), ("subscribe", acl.ANSWER)}
+    assert await _matrix(centre.own(acl.ADMIN), nodes) == control
+    assert await _matrix(centre.own(acl.PORTER), nodes) == {*control, ("subscribe", acl.JOIN_FILTER)}
 
 
 async def test_who_is_let_in(centre: Centre) -> None:
@@ -277,7 +277,7 @@ async def test_who_is_let_in(centre: Centre) -> None:
         centre.broker(DEMO_NODE, "wrong", DEMO_NODE),
         centre.broker(DEMO_NODE, secret, "the-aggregator"),
         centre.broker(DEMO_NODE, secret, "gate-06"),
-        centre.broker(rights.AGGREGATOR, secret),
+        centre.broker(acl.AGGREGATOR, secret),
     ):
         with pytest.raises(BrokerError, match="refused to connect"):
             async with connect(broker):
@@ -291,14 +291,14 @@ async def test_who_is_let_in(centre: Centre) -> None:
 async def test_a_node_cannot_push_the_aggregator_out_or_take_its_share(centre: Centre) -> None:
     """With a node that tries both, the aggregator stays connected and gets every event."""
     secret = (centre.folder / "demo" / "secret").read_text()
-    aggregator = msgspec.structs.replace(centre.own(rights.AGGREGATOR), client_id="the-aggregator")
-    async with connect(aggregator) as hears, listening(hears, rights.EVENT_FILTER) as heard:
+    aggregator = msgspec.structs.replace(centre.own(acl.AGGREGATOR), client_id="the-aggregator")
+    async with connect(aggregator) as hears, listening(hears, acl.EVENT_FILTER) as heard:
         with pytest.raises(BrokerError):
             async with connect(centre.broker(DEMO_NODE, secret, "the-aggregator")):
                 pass
         async with connect(centre.broker(DEMO_NODE, secret, DEMO_NODE)) as node:
             with pytest.raises(BrokerError):
-                await node.subscribe(rights.EVENT_FILTER)
+                await node.subscribe(acl.EVENT_FILTER)
             for number in range(50):
                 await node.publish(wire.topic(DEMO_NODE, "ev"), str(number).encode())
         async with asyncio.timeout(5):
@@ -308,7 +308,7 @@ async def test_a_node_cannot_push_the_aggregator_out_or_take_its_share(centre: C
 async def test_a_lost_box_says_offline(centre: Centre) -> None:
     """The last will of a node reaches the aggregator: the rights let it."""
     secret = (centre.folder / "demo" / "secret").read_text()
-    async with connect(centre.own(rights.AGGREGATOR)) as hears, listening(hears, "gb/1/+/state") as heard:
+    async with connect(centre.own(acl.AGGREGATOR)) as hears, listening(hears, "gb/1/+/state") as heard:
         will = Message(wire.topic(DEMO_NODE, "state"), b"gone", 1, False)
         with contextlib.suppress(OSError):
             async with connect(centre.broker(DEMO_NODE, secret, DEMO_NODE), will):

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agent.capture import Camera, Frame, SourceError, StateChange, probe
-from agent.probe import inspect
+from agent.see.capture import Camera, Frame, SourceError, StateChange, probe
+from agent.see.probe import inspect
 from tests.web_server import Answer, Handler, WebServer, web_server
 
 FPS = 10

@@ -10,10 +10,10 @@ from typing import Any
 import msgspec
 
 from agent import wire
-from agent.broker import Message
+from agent.mqtt.client import Message
 from aggregator.ingest import unpack
 from aggregator.live import Watcher
-from aggregator.store import KEPT_POISON
+from aggregator.store.store import KEPT_POISON
 from deploy.stack import Stack
 
 from .box import DOCUMENT, batch, box, centre, crossing, now_ms, settings, until

@@ -20,7 +20,7 @@ import pytest
 from pymongo.database import Database
 
 from agent.config import MODELS
-from aggregator import enrol
+from aggregator.setup import enrol
 from deploy.stack import die_with_parent
 from tests.integration.test_enrol import Centre, make_database_users
 

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from agent import wire
+from aggregator.desired import NotWanted
 from aggregator.drawing import LINE, change
-from aggregator.wanted import NotWanted
 from deploy.stack import Stack
 
 from .box import DOCUMENT, batch, box, centre, crossing, now_ms, settings, until

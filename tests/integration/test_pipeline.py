@@ -7,11 +7,11 @@ import socket
 import time
 from pathlib import Path
 
-from agent.analyse import Totals
 from agent.config import CameraConfig
-from agent.infer import Detector
+from agent.count.analyst import Totals
+from agent.deliver.spool import Spool, SpoolWorker
 from agent.pipeline import Pipeline
-from agent.spool import Spool, SpoolWorker
+from agent.see.infer import Detector
 from agent.watchdog import Watchdog
 
 

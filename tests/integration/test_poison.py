@@ -17,11 +17,11 @@ import msgspec
 import pytest
 
 from agent import wire
-from agent.broker import Message
+from agent.mqtt.client import Message
 from aggregator import ingest
 from aggregator.live import Watcher
-from aggregator.parcel import KEPT_OF_BATCH
-from aggregator.store import KEPT_POISON
+from aggregator.store.parcel import KEPT_OF_BATCH
+from aggregator.store.store import KEPT_POISON
 from deploy.stack import Stack
 
 from .box import DOCUMENT, Box, batch, box, busy, centre, crossing, now_ms, settings, until

@@ -16,9 +16,9 @@ import onnx
 import pytest
 
 from agent.boxes import iou
-from agent.infer import Detector
-from agent.scene import CLASSES, Scene
-from agent.trial import try_model
+from agent.see.infer import Detector
+from agent.see.trial import try_model
+from agent.street.scene import CLASSES, Scene
 
 DATA = os.environ.get("GB_DATA")
 PEERS = Path(DATA).parent / "peers" if DATA else None
@@ -50,7 +50,7 @@ def test_a_public_detector_finds_the_drawn_street(file: str, layout: str) -> Non
 @there
 def test_wrong_colours_are_worse() -> None:
     """What YOLOX's own tools give it is right: the same picture in 0..1 shows it next to nothing."""
-    from agent.preprocess import Preprocess
+    from agent.see.preprocess import Preprocess
 
     assert PEERS
     picture = Scene(7).frame(450)

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from agent import wire
-from agent.broker import Broker, connect
+from agent.mqtt.client import Broker, connect
 from deploy.stack import Stack, die_with_parent
 from tests.integration.test_agent import ROOT, gb_agent, node_name, write_config
 

@@ -12,14 +12,14 @@ import msgspec
 import pytest
 
 from agent import wire
-from agent.broker import BrokerError, Message, connect
-from aggregator import enrol
+from agent.mqtt.client import BrokerError, Message, connect
 from aggregator.__main__ import take_out
 from aggregator.centre import Centre as Running
 from aggregator.config import MongoSection
-from aggregator.figures import Window, tallies
-from aggregator.init import DEMO_NODE
-from aggregator.node import with_last_cameras
+from aggregator.node_view import with_last_cameras
+from aggregator.setup import enrol
+from aggregator.setup.provision import DEMO_NODE
+from aggregator.statistics import Window, tallies
 from deploy.stack import Stack
 
 from .box import Box, batch, box, centre, crossing, now_ms, settings, until

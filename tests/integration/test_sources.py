@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 import pytest
 
-from agent.capture import Camera, SourceError, StateChange, probe
+from agent.see.capture import Camera, SourceError, StateChange, probe
 
 PYTHON = "/usr/bin/python3"
 SERVER = Path(__file__).parents[1] / "rtsp_server.py"

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from agent import wire
-from agent.spool import Now, Sealed, Spool
+from agent.deliver.spool import Now, Sealed, Spool
 
 START = 1_763_000_000_000
 BOX = wire.pack_box(0.1, 0.2, 0.3, 0.4)
@@ -98,7 +98,7 @@ def test_a_killed_process_leaves_what_it_had_accepted(tmp_path: Path) -> None:
         import sys
         from pathlib import Path
         from tests.integration.test_spool import crossing
-        from agent.spool import Spool, this_moment
+        from agent.deliver.spool import Spool, this_moment
         spool = Spool.open(Path(sys.argv[1]), 8 << 20)
         total = int(spool.recall("total") or b"0")
         while True:
@@ -227,7 +227,7 @@ FULL = textwrap.dedent(
     import json, os, random, sys
     from pathlib import Path
     from agent import wire
-    from agent.spool import Now, Spool
+    from agent.deliver.spool import Now, Spool
     from tests.integration.test_spool import BOX, START, at, crossing, unpack
 
     folder, seed = Path(sys.argv[1]), int(sys.argv[2])

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from agent import wire
-from agent.spool import Spool
+from agent.deliver.spool import Spool
 
 from .test_spool import at, crossing, files, unpack
 
@@ -170,7 +170,7 @@ READ_ONLY = textwrap.dedent(
     """
     import json, os, resource, shutil, subprocess, sys
     from pathlib import Path
-    from agent.spool import Spool, read_status
+    from agent.deliver.spool import Spool, read_status
     from tests.integration.test_spool import at, crossing, unpack
     from tests.integration.test_spool_disk import LIMIT, drained, totals, losses
 
@@ -268,7 +268,7 @@ MANY = textwrap.dedent(
     import json, resource, subprocess, sys
     from pathlib import Path
     from agent import wire
-    from agent.spool import MEMORY_BYTES, Spool
+    from agent.deliver.spool import MEMORY_BYTES, Spool
     from tests.integration.test_spool import BOX, START, at, crossing
     from tests.integration.test_spool_disk import LIMIT, drained, totals
 
@@ -306,7 +306,7 @@ FULL_AT_START = textwrap.dedent(
     """
     import json, sys
     from pathlib import Path
-    from agent.spool import Spool
+    from agent.deliver.spool import Spool
     from tests.integration.test_spool import at, crossing
     from tests.integration.test_spool_disk import LIMIT, drained, totals
 

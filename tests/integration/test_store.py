@@ -15,11 +15,11 @@ import msgspec
 import pytest
 
 from agent import wire
-from aggregator import documents
-from aggregator.calendar import now
-from aggregator.counts import Marks, increments
-from aggregator.failures import StoreError
-from aggregator.store import SCHEMA, Claim, Store, connect
+from aggregator.site_time import now
+from aggregator.store import codec
+from aggregator.store.errors import StoreError
+from aggregator.store.running_totals import Marks, increments
+from aggregator.store.store import SCHEMA, Claim, Store, connect
 from deploy.stack import Stack, free_port
 
 from .box import crossing, now_ms
@@ -28,10 +28,10 @@ from .box import crossing, now_ms
 async def store_events(store: Store, node: str, epoch: int, seq: int, events: list[Any]) -> None:
     """Take the durable order for one batch."""
     moment = now()
-    claim = Claim(documents.batch_id(node, epoch, seq), b"8 bytes.", len(events), 0)
+    claim = Claim(codec.batch_id(node, epoch, seq), b"8 bytes.", len(events), 0)
     await store.claim([claim], moment)
-    rows = [documents.encode(node, f"{claim.id}:{i}", event, moment) for i, event in enumerate(events)]
-    await store.insert(documents.EVENTS, rows)
+    rows = [codec.encode(node, f"{claim.id}:{i}", event, moment) for i, event in enumerate(events)]
+    await store.insert(codec.EVENTS, rows)
     marks = Marks()
     for event in events:
         marks.add(node, epoch, event)
@@ -56,7 +56,7 @@ async def test_details_expire_by_the_centres_clock(stack: Stack) -> None:
             ages = {"old": days + 0.01, "young": days - 0.01}
             rows = [{"_id": key, "stored_at": moment - timedelta(days=age)} for key, age in ages.items()]
             await store._database[name].insert_many(rows)
-        await store.insert("events", [documents.encode("ttl-1", "ttl-1:1:1:1", crossing(2, at=1000), now())])
+        await store.insert("events", [codec.encode("ttl-1", "ttl-1:1:1:1", crossing(2, at=1000), now())])
         assert await store.retention.expire(int(moment.timestamp() * 1000)) == len(KEPT_DAYS)
         for name in KEPT_DAYS:
             left = {row["_id"] async for row in store._database[name].find()}
@@ -166,8 +166,8 @@ async def test_long_spans_are_summed_in_the_database(stack: Stack) -> None:
             tally = wire.Tally(at, "cam0", 50_000, blind, totals, {"car": total}, 900, 890, 10, 20, minute)
             tallies.append(tally)
             marks.add("long-1", 5, tally)
-        rows = [documents.encode("long-1", f"long-1:5:1:{i}", one, now()) for i, one in enumerate(tallies)]
-        await store.insert(documents.TALLIES, rows)
+        rows = [codec.encode("long-1", f"long-1:5:1:{i}", one, now()) for i, one in enumerate(tallies)]
+        await store.insert(codec.TALLIES, rows)
         await store.raise_counts(marks, now())
         until = start + 86_400_000
         fine = list(increments(await store.archive.hours("long-1", start, until)))
@@ -230,7 +230,7 @@ async def test_an_event_takes_little_room(stack: Stack) -> None:
 def test_motor_is_in_the_store_only() -> None:
     """Nothing but the store imports motor, so another driver is a small change."""
     found = subprocess.run(
-        ["grep", "-l", "motor.motor", "-r", str(Path(documents.__file__).parent), "--include=*.py"],
+        ["grep", "-l", "motor.motor", "-r", str(Path(codec.__file__).parent), "--include=*.py"],
         capture_output=True, text=True, check=True,
     ).stdout.split()  # fmt: skip
     assert [Path(path).name for path in found] == ["store.py"]

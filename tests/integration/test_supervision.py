@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from agent import wire
-from agent.broker import Broker, connect
+from agent.mqtt.client import Broker, connect
 from deploy.stack import Stack, die_with_parent, free_port
 
 from .test_agent import ROOT, events_of, gb_agent, node_name, running, write_config

@@ -16,9 +16,9 @@ import cv2
 import numpy as np
 import pytest
 
-from agent.capture import Camera, Frame, SourceError, StateChange, probe
-from agent.feed.mjpeg import Jpegs
-from agent.feed.wish import Wish
+from agent.see.capture import Camera, Frame, SourceError, StateChange, probe
+from agent.see.feed.mjpeg import Jpegs
+from agent.see.feed.wish import Wish
 from tests.web_server import Handler, WebServer, web_server
 
 

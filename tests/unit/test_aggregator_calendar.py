@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from aggregator.calendar import MomentError, bucket_start, day_start, parse_moment
+from aggregator.site_time import MomentError, bucket_start, day_start, parse_moment
 
 BERLIN = ZoneInfo("Europe/Berlin")
 HOUR = 3_600_000

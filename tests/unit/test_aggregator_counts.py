@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent import wire
-from aggregator.counts import MINUTE, Marks, increments
+from aggregator.store.running_totals import MINUTE, Marks, increments
 
 START = 1_760_000_400_000 // MINUTE * MINUTE
 Event = wire.Crossing | wire.Tally

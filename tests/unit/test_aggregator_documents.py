@@ -8,7 +8,7 @@ import bson
 import pytest
 
 from agent import wire
-from aggregator import documents
+from aggregator.store import codec
 
 MOMENT = datetime(2026, 1, 2, tzinfo=UTC)
 AT = 1_767_312_000_000
@@ -38,20 +38,20 @@ EVENTS = [
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
 def test_comes_back_as_it_was(event: wire.AnyEvent) -> None:
     """Every kind of event survives the database, with plain numbers that JSON can show."""
-    raw = documents.encode("box-1", "box-1:1:2:3", event, MOMENT).raw
-    id_, back = documents.decode(bson.decode(raw))
+    raw = codec.encode("box-1", "box-1:1:2:3", event, MOMENT).raw
+    id_, back = codec.decode(bson.decode(raw))
     assert (id_, back) == ("box-1:1:2:3", event)
-    assert documents.fact("box-1", id_, back) == {"node": "box-1", "id": id_, **wire.event_dict(event)}
+    assert codec.fact("box-1", id_, back) == {"node": "box-1", "id": id_, **wire.event_dict(event)}
     assert type(back.at) is int
 
 
 @pytest.mark.parametrize(("place", "later"), [(1, {"j"}), (2, {"u"}), (4, {"z", "y", "j"})])
 def test_what_says_nothing_takes_no_room(place: int, later: set[str]) -> None:
     """Fields that came later are stored only where they say something; documents without them read on."""
-    held = bson.decode(documents.encode("box-1", "box-1:1:2:3", EVENTS[place], MOMENT).raw)
+    held = bson.decode(codec.encode("box-1", "box-1:1:2:3", EVENTS[place], MOMENT).raw)
     assert not later & held.keys()
     full = next(e for e in EVENTS[5:] if type(e) is type(EVENTS[place]))
-    assert later <= bson.decode(documents.encode("box-1", "box-1:1:2:3", full, MOMENT).raw).keys()
+    assert later <= bson.decode(codec.encode("box-1", "box-1:1:2:3", full, MOMENT).raw).keys()
 
 
 def test_samples_share_a_document() -> None:
@@ -60,8 +60,8 @@ def test_samples_share_a_document() -> None:
         (i, wire.Resources(AT + i, "", 5, 6, 2**33, 8, 9, None if i else 40, 1, 2, False, {"cam0": 95}, 0))
         for i in (0, 4, 5)
     ]
-    raw = documents.encode_samples("box-1", "box-1:1:2", samples, MOMENT).raw
-    assert documents.decode_samples(bson.decode(raw)) == [(f"box-1:1:2:{i}", one) for i, one in samples]
+    raw = codec.encode_samples("box-1", "box-1:1:2", samples, MOMENT).raw
+    assert codec.decode_samples(bson.decode(raw)) == [(f"box-1:1:2:{i}", one) for i, one in samples]
 
 
 @pytest.mark.parametrize(
@@ -73,13 +73,13 @@ def test_samples_share_a_document() -> None:
 )
 def test_says_what_cannot_be_stored(event: wire.AnyEvent) -> None:
     """What BSON cannot hold is found before any write."""
-    with pytest.raises(documents.Unstorable):
-        documents.encode("box-1", "box-1:1:2:3", event, MOMENT)
+    with pytest.raises(codec.Unstorable):
+        codec.encode("box-1", "box-1:1:2:3", event, MOMENT)
 
 
 def test_every_kind_has_a_home() -> None:
     """No event of the contract is forgotten here."""
-    assert set(documents.NAMED) == set(wire.EVENT_NAMES.values())
+    assert set(codec.NAMED) == set(wire.EVENT_NAMES.values())
     assert {type(event) for event in EVENTS} | {wire.Resources} == set(wire.EVENT_NAMES)
 
 
@@ -87,4 +87,4 @@ def test_every_kind_has_a_home() -> None:
 def test_foreign_ids_are_refused(text: str) -> None:
     """Only an event's id is taken for one."""
     with pytest.raises(ValueError, match=r".*"):
-        documents.split_id(text)
+        codec.split_id(text)

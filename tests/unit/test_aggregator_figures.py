@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregator.api import ROUTES
-from aggregator.figures import LATE, Window, pairs_of, quantile, unseen, wilson
+from aggregator.statistics import LATE, Window, pairs_of, quantile, unseen, wilson
 
 DOCS = Path(__file__).parents[2] / "docs" / "centre.md"
 MINUTE, HOUR = 60_000, 3_600_000

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import wire
-from aggregator.calendar import now
 from aggregator.ingest import Parcel, address, unpack
-from aggregator.store import Poison
+from aggregator.site_time import now
+from aggregator.store.store import Poison
 
 AT = 1_767_312_000_000
 GOOD = wire.encode_event(wire.Crossing(AT, "cam0", "main", 0, "AB", "car", 1, 1, 90), AT)

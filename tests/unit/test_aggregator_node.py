@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agent import wire
-from aggregator.node import NodeView
+from aggregator.node_view import NodeView
 
 ABSENT = wire.CameraReport("cam0", "absent", 0, "no answer", "traffic", "", ["car"], (960, 540))
 

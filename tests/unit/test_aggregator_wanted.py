@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from agent import wire
+from aggregator.desired import NotWanted
 from aggregator.drawing import LINE, PLANE, ZONE, change
-from aggregator.wanted import NotWanted
 
 DOCUMENT = wire.Document(
     4,

@@ -11,15 +11,16 @@ import cv2
 import numpy as np
 import pytest
 
-from agent import capture, wire
-from agent.ahead import LookAhead
-from agent.analyse import Totals
+from agent import wire
 from agent.boxes import Detections, Uint8
-from agent.capture import Camera
 from agent.config import CameraConfig
-from agent.infer import Detector, InferenceError
+from agent.count.analyst import Totals
 from agent.pipeline import Pipeline
-from agent.scene import Scene
+from agent.see import capture
+from agent.see.capture import Camera
+from agent.see.infer import Detector, InferenceError
+from agent.see.prefetch import LookAhead
+from agent.street.scene import Scene
 
 NOW = 1.7e9
 

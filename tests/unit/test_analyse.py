@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from agent import wire
-from agent.analyse import Totals
-from agent.lines import crossings_of_path
-from agent.track import Tracks
+from agent.count.analyst import Totals
+from agent.count.lines import crossings_of_path
+from agent.track.tracker import Tracks
 from benchmarks.count import LINES, NOISES, Score, count, match, seen, street
 from tests.unit.watched import CAR, LEVEL, SIZE, TRUCK, WALL, Street, boxes
 

@@ -8,14 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent import wire
-from agent.analyse import Analyst, Totals
 from agent.boxes import Detections
-from agent.capture import Frame
 from agent.config import CameraConfig
-from agent.infer import Detector
+from agent.count.analyst import Analyst, Totals
 from agent.pipeline import Pipeline
-from agent.scene import DEFAULT_LINE, Scene
-from agent.track import Tracker
+from agent.see.capture import Frame
+from agent.see.infer import Detector
+from agent.street.scene import DEFAULT_LINE, Scene
+from agent.track.tracker import Tracker
 from tests.unit.watched import CAR, LEVEL, SIZE, VEHICLES, WALL, Street, boxes
 
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from agent import wire
 from agent.boxes import Detections
-from agent.lines import crossings_of_path
+from agent.count.lines import crossings_of_path
 from agent.street.view import View
-from agent.track import Tracker, Tracks
+from agent.track.tracker import Tracker, Tracks
 from tests.unit.watched import CAR, LEVEL, MASKS, SIZE, TRUCK, WALL, Street, boxes
 
 RATES = [30.0, 15.0, 10.0, 5.0, 2.5]

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent import wire
-from agent.analyse import Analyst, Totals
-from agent.objects import Objects
-from agent.vote import FADE_SECONDS, Vote
+from agent.count.analyst import Analyst, Totals
+from agent.count.object_table import Objects
+from agent.count.vote import FADE_SECONDS, Vote
 from tests.unit.watched import CAR, LEVEL, MASKS, TRUCK, VEHICLES, Street
 
 

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent import wire
-from agent.analyse import Analyst, Totals
-from agent.track import Tracks
+from agent.count.analyst import Analyst, Totals
+from agent.track.tracker import Tracks
 from tests.unit.watched import CAR, LEVEL, MASKS, SIZE, TRUCK, VEHICLES, WALL, Street, boxes
 
 STOP = wire.Zone(points=[(0.4, 0.4), (0.6, 0.4), (0.6, 0.8), (0.4, 0.8)], version=3)

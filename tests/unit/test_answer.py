@@ -12,11 +12,12 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from agent import answer, node
+from agent import node
 from agent.config import MODELS, CameraConfig, Config
-from agent.infer import Detector, ModelError
-from agent.known import Known, meet
-from export.answer import store_answer
+from agent.see import self_test
+from agent.see.infer import Detector, ModelError
+from agent.see.model_checks import Known, meet
+from export.onnx.self_test import store_answer
 
 
 @pytest.fixture(scope="module")
@@ -50,16 +51,16 @@ def miscomputing(model: Path, target: Path) -> Path:
 
 def test_the_picture_is_the_same_everywhere() -> None:
     """The picture is made of whole numbers alone: its bytes are known."""
-    drawn = answer.picture(3, (96, 128))
+    drawn = self_test.picture(3, (96, 128))
     assert drawn.shape == (96, 128, 3)
     assert hashlib.sha256(drawn.tobytes()).hexdigest()[:16] == "9e8ca03f9f031166"
 
 
 def test_a_model_finds_its_own_answer_again(model: Path) -> None:
     """What the exporter has stored passes, also at the confidence of a camera."""
-    stored = json.loads(Detector(model).metadata[answer.KEY])
-    assert 1 <= len(stored["boxes"]) <= answer.MOST
-    answer.check(Detector(model, confidence=0.1))
+    stored = json.loads(Detector(model).metadata[self_test.KEY])
+    assert 1 <= len(stored["boxes"]) <= self_test.MOST
+    self_test.check(Detector(model, confidence=0.1))
 
 
 @pytest.mark.parametrize(
@@ -70,18 +71,18 @@ def test_the_packaged_models_have_an_answer(name: str) -> None:
     path = CameraConfig(source="0", model=name).model_path
     assert path.stat().st_size < 4_000_000
     detector = Detector(path, confidence=0.1)
-    assert detector.metadata[answer.KEY]
-    answer.check(detector)
+    assert detector.metadata[self_test.KEY]
+    self_test.check(detector)
 
 
 def test_wrong_answers_are_refused_with_a_way_out(model: Path, tmp_path: Path) -> None:
     """A model that computes otherwise is named, with what to do: int8 has a float twin, float has none."""
     wrong = miscomputing(model, tmp_path / "wrong.onnx")
     with pytest.raises(ModelError, match=r"wrong\.onnx: wrong answers on this CPU, .*take the file anew"):
-        answer.check(Detector(wrong, confidence=0.1))
+        self_test.check(Detector(wrong, confidence=0.1))
     small = changed(wrong, tmp_path / "int8.onnx", precision="int8 (U8S8)")
     with pytest.raises(ModelError, match="use the float model") as caught:
-        answer.check(Detector(small, confidence=0.1))
+        self_test.check(Detector(small, confidence=0.1))
     assert "\n" not in str(caught.value)
 
 
@@ -97,10 +98,10 @@ def test_a_wrong_answer_ends_the_start(model: Path, tmp_path: Path) -> None:
 
 def test_a_file_without_an_answer_passes(model: Path, tmp_path: Path) -> None:
     """Old files and those of others have none; one that is damaged is no answer."""
-    answer.check(Detector(changed(model, tmp_path / "none.onnx", **{answer.KEY: ""})))
+    self_test.check(Detector(changed(model, tmp_path / "none.onnx", **{self_test.KEY: ""})))
     for text in ("{", "{}", '{"seed": 1, "boxes": [[1]]}'):
         with pytest.raises(ModelError, match="stored answer cannot be read"):
-            answer.check(Detector(changed(model, tmp_path / "bad.onnx", **{answer.KEY: text})))
+            self_test.check(Detector(changed(model, tmp_path / "bad.onnx", **{self_test.KEY: text})))
 
 
 def test_a_model_is_met_once(
@@ -109,14 +110,14 @@ def test_a_model_is_met_once(
     """The licence is told and the answer checked at the first start; again when the CPU is another."""
     caplog.set_level(logging.INFO)
     checks: list[Path] = []
-    monkeypatch.setattr(answer, "check", lambda detector: checks.append(detector.path))
+    monkeypatch.setattr(self_test, "check", lambda detector: checks.append(detector.path))
     notes = tmp_path / "state" / "models.json"
     for _ in range(3):
         meet(Detector(model), Known(notes))
     assert len(checks) == 1
     assert [record.message for record in caplog.records if "licence: weights for use" in record.message]
     assert len(caplog.records) == 1
-    monkeypatch.setattr(answer, "machine", lambda: "another")
+    monkeypatch.setattr(self_test, "machine", lambda: "another")
     meet(Detector(model), Known(notes))
     assert len(checks) == 2
     assert len(caplog.records) == 1
@@ -136,9 +137,9 @@ def test_a_machine_has_a_name_of_its_own(tmp_path: Path) -> None:
     """The name changes with the CPU's abilities, and not with its clock or its number of cores."""
     info = tmp_path / "cpuinfo"
     info.write_text("processor : 0\nmodel name : A\ncpu MHz : 1000\nflags : avx2\n\nprocessor : 1\n")
-    first = answer.machine(info)
+    first = self_test.machine(info)
     info.write_text("processor : 0\nmodel name : A\ncpu MHz : 3000\nflags : avx2\n\n")
-    assert answer.machine(info) == first
+    assert self_test.machine(info) == first
     info.write_text("processor : 0\nmodel name : A\ncpu MHz : 1000\nflags : avx2 avx512_vnni\n\n")
-    assert answer.machine(info) != first
-    assert len(answer.machine(tmp_path / "none")) == 16
+    assert self_test.machine(info) != first
+    assert len(self_test.machine(tmp_path / "none")) == 16

@@ -14,14 +14,14 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("agent", "aggregator", "export")
 MAY_IMPORT = {
     "agent": set(),
-    "aggregator": {"agent.wire", "agent.broker", "agent.boxes", "agent.geometry", "agent.tasks"},
+    "aggregator": {"agent.wire", "agent.mqtt.client", "agent.boxes", "agent.count.geometry", "agent.tasks"},
     "export": {
-        "agent.answer",
+        "agent.see.self_test",
         "agent.boxes",
-        "agent.capture",
-        "agent.geometry",
-        "agent.infer",
-        "agent.scene",
+        "agent.see.capture",
+        "agent.count.geometry",
+        "agent.see.infer",
+        "agent.street.scene",
     },
 }
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from agent import bench, cores
-from agent.advice import advise, table
+from agent import bench, cpu_quota
+from agent.bench_report import advise, table
 from agent.config import MODELS, CameraConfig, Config
 
 
@@ -79,7 +79,7 @@ def test_a_small_box_is_measured_from_end_to_end(
     models.mkdir()
     shutil.copy(MODELS / "gb-yolo-n-traffic.onnx", models)
     monkeypatch.setattr(bench, "MODELS", models)
-    monkeypatch.setattr(cores, "usable", lambda: 1)
+    monkeypatch.setattr(cpu_quota, "usable", lambda: 1)
     camera = CameraConfig(source="0", model="none.onnx")
     config = Config(node="gate-1", state_dir=str(tmp_path), camera={"cam0": camera})
     assert bench.bench(config, 12, as_json=True) == 1

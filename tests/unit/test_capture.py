@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 import pytest
 
-from agent.capture import Camera, Frame, SourceError, StateChange, Stillness, probe
-from agent.scene import Scene
-from agent.sources import LOOKS, open_source, redact
+from agent.see.capture import Camera, Frame, SourceError, StateChange, Stillness, probe
+from agent.see.sources import LOOKS, open_source, redact
+from agent.street.scene import Scene
 from tests.unprivileged import unprivileged
 
 FRAMES = 40
@@ -270,7 +270,7 @@ def test_a_folder_that_may_not_be_entered_is_a_reason(tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o000)
     code = "try: probe(sys.argv[1])\nexcept SourceError as error: print(error)"
-    done = unprivileged("from agent.capture import SourceError, probe", code, str(closed / "a.mp4"))
+    done = unprivileged("from agent.see.capture import SourceError, probe", code, str(closed / "a.mp4"))
     assert "cannot be read: Permission denied" in done.stdout, done.stderr
 
 
@@ -348,7 +348,7 @@ def test_opencv_stays_quiet(tmp_path: Path) -> None:
     """A source that fails leaves nothing on standard error, whatever imported OpenCV first."""
     (tmp_path / "text.mp4").write_text("this is no video")
     code = (
-        "import sys, cv2\nfrom agent.capture import SourceError, probe\n"
+        "import sys, cv2\nfrom agent.see.capture import SourceError, probe\n"
         "for url in sys.argv[1:]:\n    try: probe(url, 1.0)\n    except SourceError: pass\n"
         "cv2.VideoCapture(77)\n"
     )

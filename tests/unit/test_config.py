@@ -59,7 +59,7 @@ for read, path in zip((load, read_status), map(Path, sys.argv[1:])):
 """
     imports = (
         "from pathlib import Path\nfrom agent.config import ConfigError, load\n"
-        "from agent.spoolfile import SpoolError, read_status"
+        "from agent.deliver.spool_db import SpoolError, read_status"
     )
     done = unprivileged(imports, code, str(path), str(tmp_path / "spool.db"))
     assert "Use sudo" in done.stdout, done.stderr

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agent import cores
+from agent import cpu_quota
 
 ALL = len(os.sched_getaffinity(0))
 
@@ -35,12 +35,12 @@ def test_the_limit_of_a_group_counts(
     for name, text in files.items():
         write(tmp_path / "groups" / name, text)
     write(tmp_path / "own", group + "\n")
-    assert cores.usable(tmp_path / "groups", tmp_path / "own") == expected
-    assert cores.usable(tmp_path / "groups", tmp_path / "none") == ALL
+    assert cpu_quota.usable(tmp_path / "groups", tmp_path / "own") == expected
+    assert cpu_quota.usable(tmp_path / "groups", tmp_path / "none") == ALL
 
 
 def test_cameras_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each camera has a worker; what the cores allow beyond is divided, up to four."""
-    monkeypatch.setattr(cores, "usable", lambda: 8)
-    assert [cores.share(cameras) for cameras in (1, 3, 8, 20)] == [4, 2, 1, 1]
-    assert cores.share(1, threads=4) == 2
+    monkeypatch.setattr(cpu_quota, "usable", lambda: 8)
+    assert [cpu_quota.share(cameras) for cameras in (1, 3, 8, 20)] == [4, 2, 1, 1]
+    assert cpu_quota.share(1, threads=4) == 2

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from agent.boxes import Detections, Uint8
-from agent.capture import Frame
-from agent.scene import Scene
+from agent.see.capture import Frame
+from agent.street.scene import Scene
 from export.__main__ import main
-from export.collect import Choice, collect, distance, looks, sampled, save, worth
+from export.data.collect import Choice, collect, distance, looks, sampled, save, worth
 
 
 def found(*scores: float) -> Detections:

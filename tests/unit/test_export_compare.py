@@ -9,17 +9,17 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from agent.boxes import Detections  # noqa: E402
-from agent.infer import Detector  # noqa: E402
+from agent.see.infer import Detector  # noqa: E402
 from export.__main__ import main  # noqa: E402
-from export.calibrate import Shift, apply, asked, calibrate, fit, reliability  # noqa: E402
-from export.compare import Renamed, rival  # noqa: E402
-from export.data import draw_scene, load_recipe  # noqa: E402
+from export.data.pseudo_labels import MODELS  # noqa: E402
+from export.data.recipe import draw_scene, load_recipe  # noqa: E402
+from export.data.sample import Picture  # noqa: E402
 from export.errors import DataError, TrainError  # noqa: E402
-from export.evaluate import Seen  # noqa: E402
-from export.picture import Picture  # noqa: E402
-from export.thaw import thaw  # noqa: E402
-from export.train import load_checkpoint  # noqa: E402
-from export.weak import MODELS  # noqa: E402
+from export.judge.compare import Renamed, rival  # noqa: E402
+from export.judge.evaluate import Seen  # noqa: E402
+from export.onnx.calibrate import Shift, apply, asked, calibrate, fit, reliability  # noqa: E402
+from export.train.train import load_checkpoint  # noqa: E402
+from export.train.warm_start import thaw  # noqa: E402
 
 TRAFFIC = MODELS / "gb-yolo-n-traffic.onnx"
 NAMES = ["person", "bicycle", "car", "motorcycle", "bus", "truck"]
@@ -54,7 +54,7 @@ def test_a_training_ends_beside_the_packaged_model(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`train --data` writes what it and the packaged model find on the kept pictures, class by class."""
-    monkeypatch.setattr("export.own.with_split", _split)
+    monkeypatch.setattr("export.data.user_dataset.with_split", _split)
     for number, picture in enumerate(draw_scene(11, [200, 500, 800, 1100], NAMES)):
         cv2.imwrite(str(tmp_path / f"{number}.png"), picture.image)
         height, width = picture.image.shape[:2]

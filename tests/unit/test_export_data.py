@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from export import augment
-from export.augment import Augmentation, batches, make_batch
-from export.data import RECIPES, balance, load_recipe, one_hot, read_folder, read_recipe
+from export.data import augment
+from export.data.augment import Augmentation, batches, make_batch
+from export.data.provenance import is_free
+from export.data.recipe import RECIPES, balance, load_recipe, one_hot, read_folder, read_recipe
+from export.data.sample import Picture, read_labels, turn_boxes
 from export.errors import DataError
-from export.picture import Picture, read_labels, turn_boxes
-from export.sources import is_free
 
 NAMES = ["person", "car", "bus"]
 

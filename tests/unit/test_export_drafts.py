@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from export.__main__ import main
-from export.drafts import WRITERS
+from export.data.drafts import WRITERS
+from export.data.propose import Draft, Drafted
+from export.data.user_dataset import read_labelled
 from export.errors import DataError
-from export.own import read_labelled
-from export.propose import Draft, Drafted
 
 NAMES = ["person", "delivery van"]
 BOXES = [("person", (10.0, 10.0, 30.0, 50.0)), ("delivery van", (50.0, 10.0, 70.0, 50.0))]
@@ -155,7 +155,7 @@ def test_the_command_drafts_with_a_model_that_comes_along(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """`gb-export propose` finds the cars of a drawn street, and says so in one line what it cannot do."""
-    from agent.scene import Scene
+    from agent.street.scene import Scene
 
     cv2.imwrite(str(tmp_path / "street.png"), Scene(3).frame(600))
     words = ["propose", str(tmp_path), "--teachers", "traffic", "--classes", "car,person"]

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
+from export.data.user_dataset import own_recipe, read_labelled, read_own, to_picture, with_split
 from export.errors import DataError
-from export.own import own_recipe, read_labelled, read_own, to_picture, with_split
 from tests.unit.test_export_own import HEIGHT, WIDTH, draw
 
 BOX = "0 0.5 0.5 0.2 0.4"  # centre, size: corners 0.4, 0.3, 0.6, 0.7

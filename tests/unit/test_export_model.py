@@ -7,8 +7,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="PyTorch is only in the `export` extra")
 
 from export.errors import DataError  # noqa: E402
-from export.fold import fold  # noqa: E402  after the check for PyTorch
-from export.model import (  # noqa: E402
+from export.model.network import (  # noqa: E402
     EPSILON,
     Convolution,
     Fusion,
@@ -17,7 +16,8 @@ from export.model import (  # noqa: E402
     Network,
     cells,
 )
-from export.zoo import FAMILY, cost, make_model, parameters  # noqa: E402
+from export.model.zoo import FAMILY, cost, make_model, parameters  # noqa: E402
+from export.onnx.fold import fold  # noqa: E402  after the check for PyTorch
 
 
 def stir(model: Network, seed: int = 1) -> Network:

@@ -11,18 +11,18 @@ from onnx import numpy_helper
 torch = pytest.importorskip("torch", reason="PyTorch is only in the `export` extra")
 
 from agent.boxes import Detections  # noqa: E402  after the check for PyTorch
-from agent.infer import Detector, ModelError  # noqa: E402
+from agent.see.infer import Detector, ModelError  # noqa: E402
 from export.__main__ import main  # noqa: E402
-from export.baseline import AnchorHead  # noqa: E402
-from export.equalize import equalize, pairs, ranges  # noqa: E402
+from export.data.sample import Picture  # noqa: E402
 from export.errors import TrainError  # noqa: E402
-from export.evaluate import average_precision, evaluate, match_picture, table  # noqa: E402
-from export.graph import INT8, PARTS, PLAIN, read_back  # noqa: E402
-from export.model import Fusion, Network  # noqa: E402
-from export.picture import Picture  # noqa: E402
-from export.quantize import quantize  # noqa: E402
-from export.to_onnx import check_parity, describe, export, melt, noise, run_whole, write  # noqa: E402
-from export.zoo import FAMILY, make_model  # noqa: E402
+from export.judge.evaluate import average_precision, evaluate, match_picture, table  # noqa: E402
+from export.model.baseline import AnchorHead  # noqa: E402
+from export.model.network import Fusion, Network  # noqa: E402
+from export.model.zoo import FAMILY, make_model  # noqa: E402
+from export.onnx.equalize import equalize, pairs, ranges  # noqa: E402
+from export.onnx.quantize import quantize  # noqa: E402
+from export.onnx.to_onnx import check_parity, describe, export, melt, noise, run_whole, write  # noqa: E402
+from export.onnx.writer import INT8, PARTS, PLAIN, read_back  # noqa: E402
 
 SIZE = (96, 128)
 RECIPE = {"name": "small", "task": "test", "names": ["a", "b"], "licence": "none needed"}

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from export.data.sample import Picture
+from export.data.split import assign, groups
+from export.data.user_dataset import own_recipe, read_labelled, read_own, to_picture, with_split
 from export.errors import DataError
-from export.own import own_recipe, read_labelled, read_own, to_picture, with_split
-from export.picture import Picture
-from export.split import assign, groups
 
 WIDTH, HEIGHT = 64, 48
 NAMES = ["cat", "dog"]

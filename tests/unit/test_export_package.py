@@ -8,15 +8,15 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is only in the `export` extra")
 
-from agent import answer  # noqa: E402  after the check for PyTorch
 from agent.config import CameraConfig  # noqa: E402
-from agent.infer import Detector, ModelError  # noqa: E402
+from agent.see import self_test  # noqa: E402  after the check for PyTorch
+from agent.see.infer import Detector, ModelError  # noqa: E402
 from benchmarks import cards  # noqa: E402
-from export import package  # noqa: E402
+from export.data.sample import Picture  # noqa: E402
 from export.errors import TrainError  # noqa: E402
-from export.package import FILES, MODELS, main, prove  # noqa: E402
-from export.picture import Picture  # noqa: E402
-from export.to_onnx import noise  # noqa: E402
+from export.onnx import release  # noqa: E402
+from export.onnx.release import FILES, MODELS, main, prove  # noqa: E402
+from export.onnx.to_onnx import noise  # noqa: E402
 from tests.unit.test_export_onnx import network  # noqa: E402
 
 
@@ -26,7 +26,7 @@ def test_the_folder_holds_these_files_and_no_others() -> None:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
-def test_a_packaged_model_is_whole_small_and_right(file: package.File) -> None:
+def test_a_packaged_model_is_whole_small_and_right(file: release.File) -> None:
     """It opens by its name in a config, tells licence, task, size and precision, and answers right."""
     path = CameraConfig(
         source="0", model=file.name.removeprefix("gb-yolo-n-").removesuffix(".onnx")
@@ -83,12 +83,12 @@ def test_the_same_checkpoints_make_the_same_files(
     """All files come from three checkpoints in one go, and the second go gives the same bytes."""
     monkeypatch.setenv("GB_DATA", str(tmp_path / "data"))
     monkeypatch.setattr(
-        package, "FILES", [file for file in FILES if file.size is None]
+        release, "FILES", [file for file in FILES if file.size is None]
     )  # a large one is slow
     words = checkpoints(tmp_path)
     for target in ("one", "two"):
         assert main([*words, str(tmp_path / target)]) == 0
-    names = sorted(file.name for file in package.FILES)
+    names = sorted(file.name for file in release.FILES)
     assert sorted(path.name for path in (tmp_path / "one").iterdir()) == names
     for name in names:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
@@ -117,10 +117,10 @@ def test_a_file_that_is_not_right_is_not_put_into_place(
 ) -> None:
     """A file that is too large, or computes wrongly here, is refused."""
     path = MODELS / FILES[0].name
-    monkeypatch.setattr(answer, "picture", lambda seed, size: noise(size, seed))
+    monkeypatch.setattr(self_test, "picture", lambda seed, size: noise(size, seed))
     with pytest.raises(ModelError, match="wrong answers"):
         prove(path)
-    monkeypatch.setattr(package, "LIMIT", 1000)
+    monkeypatch.setattr(release, "LIMIT", 1000)
     with pytest.raises(TrainError, match="1,000 is too much"):
         prove(path)
 
@@ -129,7 +129,7 @@ def test_fewer_streets_keep_their_share() -> None:
     """An eighth of the streets is drawn, each shown eight times; other sources stay as they are."""
     scene = {"scene_seeds": {"train": [1000, 1160]}, "repeat": {"scene": 3}}
     folder = {"folder": "x", "repeat": {"a": 2}}
-    street, other = package.fewer_streets({"source": [scene, folder]})["source"]
+    street, other = release.fewer_streets({"source": [scene, folder]})["source"]
     assert other is folder
     seeds = range(*street["scene_seeds"]["train"])
     assert len(seeds) * street["repeat"]["scene"] == 160 * 3
@@ -139,5 +139,5 @@ def test_fewer_streets_keep_their_share() -> None:
 def test_calibration_pictures_lie_evenly() -> None:
     """So many are taken as asked for, or all, from the whole list."""
     pictures: list[Picture] = list(range(10))  # type: ignore[arg-type]
-    assert package.evenly(pictures, 3) == [0, 3, 6]
-    assert package.evenly(pictures, 20) == pictures
+    assert release.evenly(pictures, 3) == [0, 3, 6]
+    assert release.evenly(pictures, 20) == pictures

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from agent.boxes import Detections, Uint8
-from export.augment import Augmentation, make_batch
-from export.data import HELD, read_recipe
+from export.data.augment import Augmentation, make_batch
+from export.data.camera_faults import FAULTS, Fault, worsen
+from export.data.proposals import read_proposals
+from export.data.propose import Drafted, compare, propose, write_table
+from export.data.provenance import held_back, unlabelled_names
+from export.data.recipe import HELD, read_recipe
+from export.data.sample import Picture, quarter_turned
 from export.errors import DataError
-from export.faults import FAULTS, Fault, worsen
-from export.picture import Picture, quarter_turned
-from export.propose import Drafted, compare, propose, write_table
-from export.pseudo import read_proposals
-from export.sources import held_back, unlabelled_names
 
 NAMES = ["person", "bicycle", "car"]
 SOURCES = """split,file,source,group,unlabelled_classes

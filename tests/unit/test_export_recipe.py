@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from export.__main__ import main
-from export.data import RECIPES, load_recipe
+from export.data.recipe import RECIPES, load_recipe
+from export.data.user_dataset import own_recipe, to_toml
 from export.errors import DataError
-from export.own import own_recipe, to_toml
 from tests.unit.test_export_own import as_yolo, draw
 
 

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from agent.boxes import Detections
-from agent.infer import Detector
+from agent.see.infer import Detector
 from export.__main__ import main
-from export.assess import Assessment, Masks, assess, text, to_json
-from export.evaluate import Seen, confusion, judge
-from export.faces import by_size, find, gather, roc_points, tell
-from export.own import own_recipe, read_labelled, read_own, to_toml
-from export.picture import JUDGED, Picture
-from export.report import page, write_report
+from export.data.sample import JUDGED, Picture
+from export.data.user_dataset import own_recipe, read_labelled, read_own, to_toml
+from export.judge.assess import Assessment, Masks, assess, text, to_json
+from export.judge.evaluate import Seen, confusion, judge
+from export.judge.mask_metrics import by_size, find, gather, roc_points, tell
+from export.judge.report import page, write_report
 
 MODEL = Path("agent/models/gb-yolo-n-mask.onnx").resolve()
 NAMES = ["with_mask", "without_mask"]

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from agent.boxes import Detections
-from export.evaluate import Seen, confusion, judge, pair
-from export.faces import by_size, find, gather, roc_points, tell, turn
-from export.picture import Picture
-from export.scores import auc, draw, match_picture, precision_interval, ratio, recall_at, roc
+from export.data.sample import Picture
+from export.judge.evaluate import Seen, confusion, judge, pair
+from export.judge.mask_metrics import by_size, find, gather, roc_points, tell, turn
+from export.judge.metrics import auc, draw, match_picture, precision_interval, ratio, recall_at, roc
 
 NAMES = ["with_mask", "without_mask"]
 

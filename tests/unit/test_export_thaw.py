@@ -9,18 +9,18 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is only in the `export` extra")
 
-import export.train as loop  # noqa: E402  after the check for PyTorch
-import export.widen as widening  # noqa: E402
+import export.model.widen as widening  # noqa: E402
+import export.train.train as loop  # noqa: E402  after the check for PyTorch
 from export.__main__ import main  # noqa: E402
-from export.augment import make_batch  # noqa: E402
+from export.data.augment import make_batch  # noqa: E402
+from export.data.pseudo_labels import MODELS, packaged  # noqa: E402
+from export.data.sample import Picture  # noqa: E402
 from export.errors import TrainError  # noqa: E402
-from export.model import Network, Raw  # noqa: E402
-from export.picture import Picture  # noqa: E402
-from export.thaw import adopt, thaw  # noqa: E402
-from export.to_onnx import describe, export, melt, write  # noqa: E402
-from export.weak import MODELS, packaged  # noqa: E402
-from export.widen import widen  # noqa: E402
-from export.zoo import make_model, parameters  # noqa: E402
+from export.model.network import Network, Raw  # noqa: E402
+from export.model.widen import widen  # noqa: E402
+from export.model.zoo import make_model, parameters  # noqa: E402
+from export.onnx.to_onnx import describe, export, melt, write  # noqa: E402
+from export.train.warm_start import adopt, thaw  # noqa: E402
 from tests.unit.test_export_model import stir  # noqa: E402
 from tests.unit.test_export_train import RECIPE as SMALL  # noqa: E402
 

@@ -10,12 +10,16 @@ import pytest
 torch = pytest.importorskip("torch", reason="PyTorch is only in the `export` extra")
 from torch import nn  # noqa: E402
 
-import export.train as loop  # noqa: E402  after the check for PyTorch
+import export.train.train as loop  # noqa: E402  after the check for PyTorch
 from agent.boxes import iou  # noqa: E402
-from export.augment import Augmentation, Batch, make_batch  # noqa: E402
+from export.data.augment import Augmentation, Batch, make_batch  # noqa: E402
+from export.data.loader import feed  # noqa: E402
+from export.data.sample import Picture  # noqa: E402
 from export.errors import TrainError  # noqa: E402
-from export.feed import feed  # noqa: E402
-from export.loss import (  # noqa: E402
+from export.model.network import Raw, cells  # noqa: E402
+from export.model.zoo import FAMILY, make_model  # noqa: E402
+from export.train.activation_annealing import is_soft, sharpen, soften  # noqa: E402
+from export.train.loss import (  # noqa: E402
     ALPHA,
     BETA,
     TOP,
@@ -27,10 +31,6 @@ from export.loss import (  # noqa: E402
     distillation_loss,
     row_iou,
 )
-from export.model import Raw, cells  # noqa: E402
-from export.picture import Picture  # noqa: E402
-from export.soften import is_soft, sharpen, soften  # noqa: E402
-from export.zoo import FAMILY, make_model  # noqa: E402
 
 RECIPE = {
     "name": "small",

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from agent.boxes import iou
-from agent.infer import Detector
-from export.data import load_recipe, read_recipe, read_scene
+from agent.see.infer import Detector
+from export.data.pseudo_labels import CELL, SIDE, open_labeller, read_crops, tighten
+from export.data.recipe import load_recipe, read_recipe, read_scene
+from export.data.sample import Picture
 from export.errors import DataError
-from export.picture import Picture
-from export.weak import CELL, SIDE, open_labeller, read_crops, tighten
 
 NAMES = ["person", "bicycle", "car", "motorcycle", "bus", "truck"]
 

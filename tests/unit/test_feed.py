@@ -11,14 +11,14 @@ import cv2
 import numpy as np
 import pytest
 
-from agent import flaps
-from agent.capture import Camera, Frame
 from agent.config import CameraConfig
-from agent.feed import device, names
-from agent.feed.clock import FileClock, StreamClock
-from agent.feed.device import DeviceSource, ask
-from agent.feed.wish import Wish
-from agent.flaps import Flaps
+from agent.see import flaps
+from agent.see.capture import Camera, Frame
+from agent.see.feed import device, names
+from agent.see.feed.clock import FileClock, StreamClock
+from agent.see.feed.device import DeviceSource, ask
+from agent.see.feed.wish import Wish
+from agent.see.flaps import Flaps
 
 # ── the clock of a recording ──────────────────────────────────────────────────────────────────────
 
@@ -313,8 +313,8 @@ def test_a_camera_that_opens_and_breaks_all_the_time_is_bounded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A real camera thread: its state is true at once, its events are few."""
-    monkeypatch.setattr("agent.capture.FIRST_WAIT", 0.01)
-    monkeypatch.setattr("agent.capture.LONGEST_WAIT", 0.01)
+    monkeypatch.setattr("agent.see.capture.FIRST_WAIT", 0.01)
+    monkeypatch.setattr("agent.see.capture.LONGEST_WAIT", 0.01)
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "a.png").write_bytes(b"no picture")
     told: list[str] = []

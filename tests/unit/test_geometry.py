@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.geometry import (
+from agent.count.geometry import (
     Areas,
     Gates,
     anchors,
@@ -22,7 +22,7 @@ from agent.geometry import (
     steadied,
     steady_moment,
 )
-from agent.lines import crossings_of_path
+from agent.count.lines import crossings_of_path
 
 LEVEL = [(0.0, 0.6), (1.0, 0.6)]
 UPRIGHT = [(0.5, 1.0), (0.5, 0.0)]

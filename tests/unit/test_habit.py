@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from agent.boxes import Detections
-from agent.habit import ANY, WALK, Habits, walkers
-from agent.track import make_tracker
+from agent.track.class_prior import ANY, WALK, Habits, walkers
+from agent.track.tracker import make_tracker
 
 NAMES = {0: "Person", 1: "car", 2: "pedestrian", 3: "with_mask"}
 

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from agent.health import Health, is_torn
-from agent.scene import Scene
+from agent.see.health import Health, is_torn
+from agent.street.scene import Scene
 
 FPS = 5
 NOISE = np.random.default_rng(0).normal(0, 1, 700_001).astype(np.float32)

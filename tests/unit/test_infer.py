@@ -9,7 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from agent.infer import FORMAT, Detector, InferenceError, ModelError
+from agent.see.infer import FORMAT, Detector, InferenceError, ModelError
 
 GOOD = {"format": FORMAT, "names": json.dumps(["person", "car"])}
 BOXES = [[10, 20, 30, 40], [-50, 0, 8, 8], [60, 30, 70, 31], [70, 40, 90, 60]]

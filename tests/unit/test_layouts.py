@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from agent import node
 from agent.config import MODELS, CameraConfig
-from agent.infer import Detector, InferenceError, ModelError
+from agent.see.infer import Detector, InferenceError, ModelError
 
 NAMES = "{0: 'person', 1: 'car'}"
 CANVAS = np.zeros((64, 96, 3), np.uint8)

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from agent.boxes import Detections
-from agent.infer import Detector, ModelError
-from agent.layouts import LAYOUTS
-from agent.preprocess import Preprocess
+from agent.see.infer import Detector, ModelError
+from agent.see.layouts import LAYOUTS
+from agent.see.preprocess import Preprocess
 from tests.unit.onnx_files import Answer, write
 
 HEIGHT, WIDTH = 64, 96

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from agent.levels import Levels
+from agent.track.confidence_rank import Levels
 
 
 @pytest.mark.parametrize("power", [0.2, 1.0, 4.0])

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from agent import model_file
-from agent.infer import Detector, ModelError
+from agent.see import model_file
+from agent.see.infer import Detector, ModelError
 from tests.unit.onnx_files import write
 
 ROWS = [np.asarray([[1, 1, 9, 9, 0.9, 0]], np.float32)]

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agent.objects import PATH_BUFFER, PATH_LEAST, PATH_RECENT, START, Objects, Paths, carry
-from agent.vote import Vote
+from agent.count.object_table import PATH_BUFFER, PATH_LEAST, PATH_RECENT, START, Objects, Paths, carry
+from agent.count.vote import Vote
 
 ROOT = Path(__file__).parents[2]
 COLUMNS = list(Objects.__annotations__)

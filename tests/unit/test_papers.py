@@ -21,8 +21,8 @@ from benchmarks.papers import (
     verdict,
     what_small_ones_cost,
 )
-from export.faces import gather
-from export.scores import Interval, side
+from export.judge.mask_metrics import gather
+from export.judge.metrics import Interval, side
 from tests.unit.test_export_report import NAMES, assessment
 
 VERDICTS = ("reproduced", "exceeded", "not reached", "cannot be compared")

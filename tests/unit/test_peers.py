@@ -10,7 +10,7 @@ pytest.importorskip("torch")
 from agent.boxes import Detections
 from benchmarks.peers import Question, answer, chosen, matches, of_size, redrawn, rivals, truths
 from benchmarks.rivals import FastestDet, PicoDet, Rfb, Rival, YoloX, cells
-from export.picture import Picture
+from export.data.sample import Picture
 
 NAMES = ["person", "car"]
 SHAPE = (64, 64, 3)

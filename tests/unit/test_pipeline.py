@@ -10,16 +10,16 @@ import pytest
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail
 
 from agent import wire
-from agent.analyse import Totals
 from agent.boxes import Detections
-from agent.capture import Frame
 from agent.config import CameraConfig
-from agent.infer import Detector, InferenceError
+from agent.count.analyst import Totals
 from agent.minute import Watch
 from agent.pipeline import Pipeline
 from agent.preview import picture, rows
-from agent.scene import Scene
-from agent.track import Tracks, make_tracker
+from agent.see.capture import Frame
+from agent.see.infer import Detector, InferenceError
+from agent.street.scene import Scene
+from agent.track.tracker import Tracks, make_tracker
 
 
 def test_time_between_frames_is_watched() -> None:

@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent import wire
-from agent.analyse import Analyst, Totals
 from agent.boxes import Detections
-from agent.road import Road, homography, slope
-from agent.scene import WARM, Scene
+from agent.count.analyst import Analyst, Totals
+from agent.count.ground_plane import Road, homography, slope
+from agent.street.scene import WARM, Scene
 from agent.street.view import View
-from agent.track import Tracker
+from agent.track.tracker import Tracker
 from tests.unit.watched import SIZE, VEHICLES, WALL, Street
 
 CORNERS = [(-4.0, 40.0), (4.0, 40.0), (4.0, 10.0), (-4.0, 10.0)]  # on the road, metres: x, y away

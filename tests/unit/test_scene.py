@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from agent.scene import CLASSES, DEFAULT_LINE, Scene, Truth
+from agent.street.scene import CLASSES, DEFAULT_LINE, Scene, Truth
 
 
 @pytest.fixture(scope="module")

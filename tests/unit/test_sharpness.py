@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from agent.sharpness import sharpness
+from agent.see.sharpness import sharpness
 
 BOX = np.array([[20, 20, 148, 148]], np.float32)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from agent import wire
-from agent.spool import Now, Sealed, Spool, SpoolError, read_status
+from agent.deliver.spool import Now, Sealed, Spool, SpoolError, read_status
 
 START = 1_763_000_000_000
 BOX = wire.pack_box(0.1, 0.2, 0.3, 0.4)

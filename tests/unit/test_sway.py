@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from agent.boxes import Detections
-from agent.sway import Sway
-from agent.track import make_tracker
+from agent.track.camera_motion import Sway
+from agent.track.tracker import make_tracker
 
 NAMES = {0: "person"}
 ONE = np.full((2, 8), 4.0)  # variances, square pixels

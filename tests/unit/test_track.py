@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.boxes import Detections
-from agent.track import Tracker, assign
+from agent.track.tracker import Tracker, assign
 from benchmarks.count import clear_mot, follow, identity_f1, read_boxes
 
 RATES = [30.0, 15.0, 10.0, 4.0, 2.5]

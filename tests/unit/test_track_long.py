@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.assign import assign, match, near
 from agent.boxes import Detections
-from agent.track import Tracker
+from agent.track.assignment import assign, match, near
+from agent.track.tracker import Tracker
 
 Step = tuple[float, list[tuple[float, float]]]
 

@@ -9,9 +9,9 @@ import pytest
 
 from agent import __main__ as command
 from agent.config import MODELS, CameraConfig
-from agent.infer import Detector
-from agent.preprocess import Preprocess
-from agent.trial import try_model
+from agent.see.infer import Detector
+from agent.see.preprocess import Preprocess
+from agent.see.trial import try_model
 from tests.unit.onnx_files import write
 
 

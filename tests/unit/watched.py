@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from agent import wire
-from agent.analyse import Analyst, Totals
-from agent.track import Tracks
+from agent.count.analyst import Analyst, Totals
+from agent.track.tracker import Tracks
 
 SIZE = (1280, 720)
 WALL = 1_700_000_000_000

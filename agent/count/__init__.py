@@ -1,0 +1,1 @@
+"""From tracks to facts: labels by vote, lines, zones, totals, events."""

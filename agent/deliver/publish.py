@@ -1,0 +1,389 @@
+"""Spool -> broker: the node's one connection to the centre.
+
+What always holds:
+
+* A batch is forgotten only when the aggregator's `ack` names it; what the broker says decides nothing.
+  Until then it is sent again, the same bytes: after 10 s (then less often), and after each reconnect.
+* Where it can be known that a batch did not arrive, it is sent again sooner: when the broker says that no
+  aggregator listens (then one batch a second asks, not all), and when a later batch was acknowledged first.
+* At most `window` batches are on their way. Everything else waits on disk.
+* The connection comes and goes and nothing else notices: reconnects back off with full jitter, so that a
+  fleet does not come back in step. A broker that refuses a publish is told in words (`problem`) and asked
+  again later.
+* The retained `state` says online while this runs; the broker's copy of our last will says the contrary.
+* Live frames are QoS 0 through the same connection, and are dropped and counted when it is away or slow.
+* Each step of its life is told to `alive`, with the seconds until the next one at the latest: a delivery that
+  neither stands nor tries again is noticed by whoever listens there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import msgspec
+
+from agent import wire
+from agent.deliver.spool import Sealed, SpoolWorker
+from agent.mqtt.client import Broker, BrokerError, Client, Message, RefusedError, connect
+from agent.tasks import alone, lasting
+
+_log = logging.getLogger("gb.publish")
+
+WINDOW = 32  # batches; a sealed batch cannot be dropped, so this bounds what the spool must keep
+RESEND_SECONDS = 10.0
+_RESEND_CAP = 60.0
+_PROBE_SECONDS = 1.0  # between two tries while no aggregator listens
+_OVERTAKEN_SECONDS = 2.0  # a batch sent this long before one that is acknowledged has got lost
+_FIRST_DELAY = 0.5
+_STEADY_SECONDS = 10.0  # a connection that has lived this long was a good one
+_STATE_SECONDS = 0.2  # at least, between two states
+_GOODBYE_SECONDS = 3.0  # for the last acknowledgements when we are asked to stop
+_TURN_SECONDS = 5.0  # a connection that stands says so at least this often
+_SLACK_SECONDS = 20.0  # that a step may take longer than it should
+_CONNECT_SECONDS = 120.0  # to connect, at most: a resolver that does not answer is waited for that long
+
+Handler = Callable[[bytes], Awaitable[None]]
+
+
+@dataclass
+class _Flight:
+    """A batch on its way."""
+
+    batch: Sealed
+    due: float = 0.0  # monotonic seconds of the next send
+    sent: float = 0.0  # and of the last one
+    sends: int = 0
+    sending: bool = False
+
+
+class Standing(NamedTuple):
+    """Whether the broker is there, for how many seconds it has been so, and how often it was tried since.
+
+    `problem`: what is wrong, in one line for a person; empty while all is well.
+    """
+
+    connected: bool
+    seconds: float
+    tries: int
+    problem: str
+
+
+class _Finished(Exception):
+    """Asked to stop, and done with the goodbyes."""
+
+
+class Delivery:
+    """What joins a node to the centre; `run` is its life.
+
+    `state()` gives what is published as the node's state. `on_want`, `on_command` get the payloads of
+    `want` and `cmd`. `window`: batches on their way at most. `delay_cap`: seconds between two tries to
+    connect, at most; 30 suits a few hundred nodes, 60 suits thousands. `alive`: called at each step with the
+    seconds until the next one, at most.
+    """
+
+    def __init__(
+        self,
+        spool: SpoolWorker,
+        broker: Broker,
+        node: str,
+        *,
+        state: Callable[[], wire.State],
+        on_want: Handler,
+        on_command: Handler,
+        window: int = WINDOW,
+        delay_cap: float = 30.0,
+        resend_seconds: float = RESEND_SECONDS,
+        chance: random.Random | None = None,
+        alive: Callable[[float], None] = lambda seconds: None,
+    ) -> None:
+        self.problem = "not connected yet"  # one line for a person; empty while all is well
+        self.live_dropped = 0
+        self.broker = broker
+        self._spool = spool
+        self._node = node
+        self._state = state
+        self._on_want = on_want
+        self._on_command = on_command
+        self._window = window
+        self._delay_cap = delay_cap
+        self._resend_seconds = resend_seconds
+        self._chance = chance or random.Random()
+        self._alive = alive
+        self._client: Client | None = None
+        self._turned = time.monotonic()  # when the connection came or went
+        self._tries = 0  # since then
+        self._flights: dict[tuple[int, int], _Flight] = {}
+        self._position = 0  # of the last batch that was taken
+        self._moves = spool.moves
+        self._probe_at = 0.0  # while no aggregator listens: when to try again; else 0
+        self._state_changed = asyncio.Event()
+        self._stop = asyncio.Event()
+
+    # ── what others call ──
+
+    @property
+    def connected(self) -> bool:
+        """True while the broker is there."""
+        return self._client is not None
+
+    def standing(self) -> Standing:
+        """Return how the connection stands."""
+        return Standing(self.connected, time.monotonic() - self._turned, self._tries, self.problem)
+
+    def state_changed(self) -> None:
+        """Publish the state anew, soon."""
+        self._state_changed.set()
+
+    def publish_live(self, payload: bytes) -> bool:
+        """Send a live frame if the connection keeps up; else drop and count it."""
+        sent = self._client is not None and self._client.publish_now(wire.topic(self._node, "live"), payload)
+        self.live_dropped += not sent
+        return sent
+
+    async def respond(self, payload: bytes) -> None:
+        """Answer a command; an answer that cannot be sent now is of no use later."""
+        if self._client is not None:
+            try:
+                await self._client.publish(wire.topic(self._node, "rsp"), payload)
+            except BrokerError as error:
+                self._say(str(error))
+
+    def stop(self) -> None:
+        """Ask `run` to hand over what it can within seconds, and return. The rest stays on disk."""
+        self._stop.set()
+
+    # ── its life ──
+
+    async def run(self) -> None:
+        """Connect, deliver, reconnect, until asked to stop."""
+        failures = 0
+        while not self._stop.is_set():
+            began = time.monotonic()
+            self._tries += 1
+            self._alive(_CONNECT_SECONDS)
+            try:
+                await alone(self._connect_and_serve(), "connection")
+            except BrokerError as error:
+                self._say(str(error))
+            failures = 0 if time.monotonic() - began > _STEADY_SECONDS else failures + 1
+            await self._pause(failures)
+        await self._spool.close_batch()
+
+    async def _pause(self, failures: int) -> None:
+        """Wait a random time up to a bound that doubles (full jitter); stop cuts it short."""
+        bound = min(self._delay_cap, _FIRST_DELAY * 2 ** min(failures, 20))
+        self._alive(bound + _SLACK_SECONDS)
+        await _either(self._stop, self._chance.uniform(0, bound))
+
+    async def _connect_and_serve(self) -> None:
+        will = self._state_message(online=False)
+        async with connect(self.broker, will) as client:
+            for kind in ("ack", "want", "cmd"):
+                await client.subscribe(wire.topic(self._node, kind))
+            for flight in self._flights.values():
+                flight.due = 0.0
+                flight.sending = False
+            self._probe_at = 0.0
+            self._turn(client)
+            self._say("")
+            try:
+                await self._serve(client)
+            finally:
+                self._turn(None)
+
+    def _turn(self, client: Client | None) -> None:
+        """Note that the connection has come or gone."""
+        self._client = client
+        self._turned = time.monotonic()
+        self._tries = 0
+
+    async def _serve(self, client: Client) -> None:
+        lost: BrokerError | None = None  # raised below: what is raised in `except*` becomes a group again
+        try:
+            async with asyncio.TaskGroup() as group:
+                for name, work in (
+                    ("state", self._announce(client)),
+                    ("receive", self._receive(client)),
+                    ("send", self._send(client, group)),
+                    ("goodbye", self._say_goodbye(client)),
+                ):
+                    part = lasting(work, f"publish-{name}", expected=(BrokerError, _Finished))
+                    group.create_task(part, name=f"{name} lasts")
+        except* _Finished:
+            pass
+        except* BrokerError as errors:
+            lost = _first(errors)
+        if lost is not None:
+            raise lost
+
+    # ── out ──
+
+    async def _send(self, client: Client, group: asyncio.TaskGroup) -> None:
+        """Keep the window full, and send what is due."""
+        while True:
+            self._alive(_TURN_SECONDS + _SLACK_SECONDS)
+            self._spool.ready.clear()
+            wait = await self._spool.close_due()
+            await self._take()
+            now = time.monotonic()
+            for flight in self._due(now):
+                flight.sending = True
+                group.create_task(self._send_one(client, flight), name="publish-batch")
+            pause = self._next_send() - now
+            await _either(self._spool.ready, min(pause, _TURN_SECONDS, _RESEND_CAP if wait is None else wait))
+
+    async def _take(self) -> None:
+        """Take new batches into the window."""
+        if self._moves != self._spool.moves:
+            self._moves = self._spool.moves
+            self._position = 0  # what is in flight is met again, and stays as it is
+        while (room := self._window - len(self._flights)) > 0:
+            batches = await self._spool.take(self._position, room)
+            for batch in batches:
+                self._flights.setdefault((batch.epoch, batch.seq), _Flight(batch))
+                self._position = batch.position
+            if len(batches) < room:
+                return
+
+    def _due(self, now: float) -> list[_Flight]:
+        """Return what is to be sent now: while nobody listens, only the oldest, now and then."""
+        idle = self._idle()
+        if self._probe_at:
+            return idle[:1] if now >= self._probe_at and len(idle) == len(self._flights) else []
+        return [flight for flight in idle if flight.due <= now]
+
+    def _next_send(self) -> float:
+        """Return when there will be something to send, if nothing happens before."""
+        idle = self._idle()
+        if self._probe_at and idle and len(idle) == len(self._flights):
+            return self._probe_at
+        due = [] if self._probe_at else [flight.due for flight in idle]
+        return min(due, default=time.monotonic() + _RESEND_CAP)
+
+    def _idle(self) -> list[_Flight]:
+        return [flight for flight in self._flights.values() if not flight.sending]
+
+    async def _send_one(self, client: Client, flight: _Flight) -> None:
+        pause = min(self._resend_seconds * 2**flight.sends, max(_RESEND_CAP, self._resend_seconds))
+        flight.sent = time.monotonic()
+        flight.due = flight.sent + pause * self._chance.uniform(1.0, 1.2)
+        flight.sends = min(flight.sends + 1, 10)
+        try:
+            heard = await client.publish(wire.topic(self._node, "ev"), flight.batch.payload)
+            self._heard() if heard else self._unheard(flight)
+        except RefusedError as error:
+            self._say(str(error))
+        finally:
+            flight.sending = False
+            self._spool.ready.set()
+
+    def _heard(self) -> None:
+        """An aggregator listens: what nobody heard goes out at once."""
+        self._say("")
+        if self._probe_at:
+            self._probe_at = 0.0
+            for other in self._idle():
+                other.due = 0.0
+
+    def _unheard(self, flight: _Flight) -> None:
+        flight.due = 0.0
+        self._probe_at = time.monotonic() + _PROBE_SECONDS * self._chance.uniform(0.7, 1.3)
+        self._say("no aggregator listens at the broker; start one. Everything is kept here until then")
+
+    async def _announce(self, client: Client) -> None:
+        """Publish the state now, and again whenever it has changed."""
+        while True:
+            self._state_changed.clear()
+            await self._publish_state(client, online=True)
+            await self._state_changed.wait()
+            await asyncio.sleep(_STATE_SECONDS)
+
+    async def _publish_state(self, client: Client, *, online: bool) -> None:
+        message = self._state_message(online=online)
+        try:
+            await client.publish(message.topic, message.payload, qos=1, retain=True)
+        except RefusedError as error:
+            self._say(str(error))
+
+    def _state_message(self, *, online: bool) -> Message:
+        state = msgspec.structs.replace(self._state(), online=online)
+        return Message(wire.topic(self._node, "state"), msgspec.json.encode(state), qos=1, retain=True)
+
+    # ── in ──
+
+    async def _receive(self, client: Client) -> None:
+        async for message in client.messages:
+            match message.topic.rpartition("/")[2]:
+                case "ack":
+                    await self._acknowledged(message.payload)
+                case "want":
+                    await self._on_want(message.payload)
+                case "cmd" if not message.retain:  # an order is for now; a kept one is nobody's
+                    await self._on_command(message.payload)
+
+    async def _acknowledged(self, payload: bytes) -> None:
+        try:
+            ack = wire.decode_ack(payload)
+        except wire.WireError as error:
+            self._say(f"the centre sent an acknowledgement that cannot be read: {error}")
+            return
+        for epoch, ranges in ack.stored.items():
+            await self._spool.acknowledge(epoch, ranges)
+            names = [n for n in self._flights if n[0] == epoch and _within(n[1], ranges)]
+            self._landed([self._flights.pop(name) for name in names])
+        self._spool.ready.set()
+
+    def _landed(self, flights: list[_Flight]) -> None:
+        """Send again, once, what was sent well before these and is not acknowledged."""
+        latest = max((flight.sent for flight in flights), default=0.0)
+        for other in self._flights.values():
+            if other.sends == 1 and other.sent < latest - _OVERTAKEN_SECONDS:
+                other.due = 0.0
+
+    # ── the end ──
+
+    async def _say_goodbye(self, client: Client) -> None:
+        """When asked to stop: send what is open, wait a little for the acknowledgements, go offline."""
+        await self._stop.wait()
+        await self._spool.close_batch()
+        deadline = time.monotonic() + _GOODBYE_SECONDS
+        # The account is on disk, and nothing tells when it changes: hence the polling.
+        while (await self._spool.status())["pending"]:
+            if time.monotonic() > deadline or self._probe_at:
+                break
+            await asyncio.sleep(0.05)
+        with contextlib.suppress(TimeoutError):  # a broker that is cut off would be waited for in vain
+            async with asyncio.timeout(_GOODBYE_SECONDS):
+                await self._publish_state(client, online=False)
+        raise _Finished
+
+    def _say(self, problem: str) -> None:
+        """Keep the problem for whoever asks; log it when it is news."""
+        if problem != self.problem:
+            _log.log(logging.WARNING if problem else logging.INFO, problem or f"connected to {self.broker}")
+        self.problem = problem
+
+
+async def _either(event: asyncio.Event, seconds: float) -> None:
+    """Wait for an event, at most some seconds."""
+    try:
+        async with asyncio.timeout(max(seconds, 0.0)):
+            await event.wait()
+    except TimeoutError:
+        return
+
+
+def _within(number: int, ranges: list[tuple[int, int]]) -> bool:
+    return any(one <= number <= two for one, two in ranges)
+
+
+def _first(errors: BaseExceptionGroup[BrokerError]) -> BrokerError:
+    error = errors.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error

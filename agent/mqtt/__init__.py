@@ -1,0 +1,1 @@
+"""The broker: its settings, and a connected client."""

@@ -1,0 +1,394 @@
+"""Broker settings -> a connected client: a thin asyncio face of paho-mqtt on MQTT 5.
+
+What always holds:
+
+* A `Client` is one connection. When it ends, everything that waits on it raises `BrokerError` and the
+  object is spent; a reconnect makes a fresh paho client, so no old queue, message id or oversized
+  message lives on.
+* A publish with QoS 1 returns when the broker has taken it and raises when it refuses: reason codes are
+  never swallowed.
+* Nothing is acknowledged and then discarded. Messages with QoS 1 are acknowledged to the broker only after
+  the reader has dealt with them (when it asks for the next one, or, with `manual_ack`, when it says so),
+  and the broker holds back the rest: never more than `receive_maximum` wait here. Messages with QoS 0 may
+  be dropped when the reader is slow; they are counted in `dropped`.
+* A half-open connection is noticed within 1.5 x `keepalive`.
+
+paho's socket is served by the event loop itself (`add_reader`, `add_writer`), not by a thread of paho's:
+every callback then runs where its data lives, without locks, and a batch costs no switch of threads.
+Only the connecting (name, TCP, TLS) blocks, and runs on a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import struct
+from collections.abc import AsyncIterator
+from typing import Any
+
+import paho.mqtt.client as paho
+from paho.mqtt import MQTTException
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from agent.mqtt.settings import Broker, BrokerError, RefusedError, hung_up, refused, unreachable
+
+__all__ = ["Broker", "BrokerError", "Client", "Message", "RefusedError", "connect"]
+
+MAX_PACKET = 1024 * 1024  # what we let a broker send us in one packet
+_UNSENT_BYTES = 1024 * 1024  # QoS 0 waiting for the socket; beyond this, frames are dropped
+_IN_FLIGHT = 100  # publishes with QoS 1 that wait for their PUBACK, or what the broker allows if less
+_WAITING_QOS0 = 1000  # QoS 0 waiting for the reader
+_DISCONNECT_WITH_WILL = 0x04
+_NO_SUBSCRIBERS = 0x10
+
+
+class Message:
+    """One message. `acknowledge()` tells the broker that it is dealt with; doing it twice is harmless."""
+
+    __slots__ = ("_client", "_mid", "payload", "qos", "retain", "topic")
+
+    def __init__(
+        self,
+        topic: str,
+        payload: bytes,
+        qos: int = 0,
+        retain: bool = False,
+        client: Client | None = None,
+        mid: int = 0,
+    ) -> None:
+        self.topic = topic
+        self.payload = payload
+        self.qos = qos
+        self.retain = retain
+        self._client = client
+        self._mid = mid
+
+    def acknowledge(self) -> None:
+        """Acknowledge on the connection it came by; a no-op once that has ended."""
+        client, self._client = self._client, None
+        if client is not None and self.qos:
+            client._acknowledge(self._mid, self.qos)
+
+
+class Client:
+    """One live connection; made by `connect`."""
+
+    def __init__(self, broker: Broker, receive_maximum: int, manual_ack: bool) -> None:
+        self.broker = broker
+        self.dropped = 0  # QoS 0 messages, incoming and outgoing, that found no room
+        self.refusals = 0  # publishes that the broker refused
+        self._manual_ack = manual_ack
+        self._receive_maximum = receive_maximum
+        self._loop = asyncio.get_running_loop()
+        self._arrived: asyncio.Queue[Message | None] = asyncio.Queue()
+        self._handed: Message | None = None  # what the reader is dealing with
+        self._waiting_qos0 = 0
+        self._answers: dict[tuple[str, int], asyncio.Future[list[Any]]] = {}
+        self._unsent: dict[int, int] = {}
+        self._unsent_bytes = 0
+        self._max_packet = 0
+        self._in_flight = asyncio.Semaphore(_IN_FLIGHT)
+        self._connected: asyncio.Future[None] = self._loop.create_future()
+        self._over: BrokerError | None = None
+        self._sock: Any = None
+        self._paho = self._make_paho()
+
+    # ── what users call ──
+
+    async def publish(self, topic: str, payload: bytes, qos: int = 1, retain: bool = False) -> bool:
+        """Publish; with QoS 1 wait until the broker has taken it. Raise BrokerError if it is refused.
+
+        False if the broker says that nobody has subscribed to it.
+        """
+        async with self._in_flight:
+            self._check(len(topic) + len(payload))
+            info = self._paho.publish(topic, payload, qos=qos, retain=retain)
+            if info.rc != paho.MQTT_ERR_SUCCESS:
+                raise self._over or BrokerError(f"publish on {topic}: {paho.error_string(info.rc)}")
+            code = (await self._answer("publish", info.mid))[0] if qos else None
+        if code is not None and code.is_failure:
+            self.refusals += 1
+            raise RefusedError(refused(self.broker, code, f"publish on {topic}"))
+        return code is None or code.value != _NO_SUBSCRIBERS
+
+    def publish_now(self, topic: str, payload: bytes) -> bool:
+        """Publish with QoS 0 if the socket keeps up; else drop it, count it, return False."""
+        too_big = 0 < self._max_packet < len(payload) + len(topic) + 16
+        if self._over or too_big or self._unsent_bytes > _UNSENT_BYTES:
+            self.dropped += 1
+            return False
+        info = self._paho.publish(topic, payload, qos=0)
+        if info.rc == paho.MQTT_ERR_SUCCESS and self._paho.want_write():
+            self._unsent[info.mid] = len(payload)
+            self._unsent_bytes += len(payload)
+        return bool(info.rc == paho.MQTT_ERR_SUCCESS)
+
+    async def subscribe(self, filter_: str, qos: int = 1) -> None:
+        """Subscribe; raise BrokerError if the broker refuses."""
+        self._check(len(filter_))
+        _, mid = self._paho.subscribe(filter_, options=SubscribeOptions(qos=qos))
+        if mid is None:
+            raise self._over or BrokerError(f"subscribe to {filter_}: not connected")
+        for code in await self._answer("subscribe", mid):
+            if code.is_failure:
+                raise RefusedError(refused(self.broker, code, f"subscribe to {filter_}"))
+
+    @property
+    def messages(self) -> AsyncIterator[Message]:
+        """Iterate over what arrives; raise BrokerError when the connection ends."""
+        return self._iterate()
+
+    # ── the life of the connection ──
+
+    async def open(self, will: Message | None, seconds: float) -> None:
+        """Connect and wait for the broker's word; raise BrokerError."""
+        if self.broker.username:
+            self._paho.username_pw_set(self.broker.username, self.broker.secret())
+        if self.broker.tls:
+            self._paho.tls_set_context(self.broker.tls_context())
+        if will is not None:
+            self._paho.will_set(will.topic, will.payload, will.qos, will.retain)
+        self._paho.connect_timeout = seconds
+        await self._dial()
+        self._serve_socket()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._connected
+        except TimeoutError:
+            raise BrokerError(f"{self.broker} does not answer: is that an MQTT broker?") from None
+
+    async def run(self) -> None:
+        """Send pings and notice a dead connection; returns when the connection has ended."""
+        while self._over is None:
+            self._paho.loop_misc()
+            await asyncio.sleep(self._ping_seconds / 20)
+
+    def close(self, *, gently: bool) -> None:
+        """Say goodbye and close the socket. Not gently: the broker publishes the last will."""
+        if self._over is None:
+            reason = None if gently else ReasonCode(PacketTypes.DISCONNECT, identifier=_DISCONNECT_WITH_WILL)
+            self._paho.disconnect(reason)
+            self._on_writable()
+        self._end(BrokerError(f"the connection to {self.broker} is closed"))
+
+    # ── inside ──
+
+    @property
+    def _ping_seconds(self) -> int:
+        # paho gives up 2 x this after the last byte; 0.7 leaves room below 1.5 x keepalive.
+        return max(1, int(self.broker.keepalive * 0.7))
+
+    def _make_paho(self) -> paho.Client:
+        client = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=self.broker.client_id,
+            protocol=paho.MQTTv5,
+            reconnect_on_failure=False,
+            manual_ack=True,
+        )
+        client.max_inflight_messages_set(0)  # counted here: paho cannot learn the broker's limit in time
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_message = self._on_message
+        client.on_publish = self._on_publish
+        client.on_subscribe = self._on_subscribe
+        return client
+
+    async def _dial(self) -> None:
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        properties.ReceiveMaximum = self._receive_maximum
+        properties.MaximumPacketSize = MAX_PACKET
+        try:
+            await asyncio.to_thread(
+                self._paho.connect,
+                self.broker.host,
+                self.broker.port,
+                self._ping_seconds,
+                clean_start=True,
+                properties=properties,
+            )
+        except (OSError, ValueError) as error:  # ssl.CertificateError is a ValueError too
+            raise BrokerError(unreachable(self.broker, error)) from None
+
+    def _serve_socket(self) -> None:
+        self._sock = self._paho.socket()
+        if self._sock is None:
+            raise BrokerError(hung_up(self.broker))
+        with contextlib.suppress(OSError):
+            self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._paho.on_socket_register_write = self._on_want_write
+        self._paho.on_socket_unregister_write = self._on_wrote_all
+        self._paho.on_socket_close = self._on_socket_close
+        self._loop.add_reader(self._sock, self._on_readable)
+        if self._paho.want_write():
+            self._loop.add_writer(self._sock, self._on_writable)
+
+    def _on_readable(self) -> None:
+        try:
+            self._paho.loop_read()
+            while self._sock is not None and getattr(self._sock, "pending", int)():
+                self._paho.loop_read()  # bytes inside TLS make no socket readable
+        except (MQTTException, struct.error, IndexError, ValueError) as error:
+            self._end(BrokerError(f"{self.broker} sent what is no MQTT ({type(error).__name__})"))
+
+    def _on_writable(self) -> None:
+        self._paho.loop_write()
+
+    def _on_want_write(self, _client: paho.Client, _data: Any, sock: Any) -> None:
+        self._loop.add_writer(sock, self._on_writable)
+
+    def _on_wrote_all(self, _client: paho.Client, _data: Any, sock: Any) -> None:
+        if self._sock is not None:
+            self._loop.remove_writer(sock)
+
+    def _on_socket_close(self, _client: paho.Client, _data: Any, _sock: Any) -> None:
+        self._let_go()
+
+    def _let_go(self) -> Any:
+        """Stop serving the socket, if there is one, and return it."""
+        sock, self._sock = self._sock, None
+        if sock is not None:
+            self._loop.remove_reader(sock)
+            self._loop.remove_writer(sock)
+        return sock
+
+    def _on_connect(
+        self, _client: paho.Client, _data: Any, _flags: Any, code: ReasonCode, properties: Any
+    ) -> None:
+        if self._connected.done():
+            return
+        if code.is_failure:
+            self._connected.set_exception(BrokerError(refused(self.broker, code, "connect")))
+            return
+        self._max_packet = getattr(properties, "MaximumPacketSize", 0)
+        self._in_flight = asyncio.Semaphore(min(getattr(properties, "ReceiveMaximum", 65535), _IN_FLIGHT))
+        self._connected.set_result(None)
+
+    def _on_disconnect(
+        self, _client: paho.Client, _data: Any, flags: Any, code: ReasonCode, _properties: Any
+    ) -> None:
+        if flags.is_disconnect_packet_from_server:
+            self._end(BrokerError(refused(self.broker, code, "stay connected")))
+        elif not self._connected.done():
+            self._end(BrokerError(hung_up(self.broker)))
+        else:
+            self._end(BrokerError(f"the connection to {self.broker} was lost; it is tried again"))
+
+    def _on_message(self, _client: paho.Client, _data: Any, got: paho.MQTTMessage) -> None:
+        try:
+            topic = got.topic
+        except UnicodeDecodeError:
+            self._acknowledge(got.mid, got.qos)
+            self.dropped += 1
+            return
+        if got.qos == 0:
+            if self._waiting_qos0 >= _WAITING_QOS0:
+                self.dropped += 1
+                return
+            self._waiting_qos0 += 1
+        self._arrived.put_nowait(Message(topic, bytes(got.payload), got.qos, got.retain, self, got.mid))
+
+    def _on_publish(
+        self, _client: paho.Client, _data: Any, mid: int, code: ReasonCode, _properties: Any
+    ) -> None:
+        if mid in self._unsent:
+            self._unsent_bytes -= self._unsent.pop(mid)
+        else:
+            self._resolve("publish", mid, [code])
+
+    def _on_subscribe(
+        self, _client: paho.Client, _data: Any, mid: int, codes: list[ReasonCode], _properties: Any
+    ) -> None:
+        self._resolve("subscribe", mid, codes)
+
+    async def _answer(self, kind: str, mid: int) -> list[Any]:
+        future: asyncio.Future[list[Any]] = self._loop.create_future()
+        self._answers[kind, mid] = future
+        try:
+            return await future
+        finally:
+            self._answers.pop((kind, mid), None)
+
+    def _resolve(self, kind: str, mid: int, codes: list[ReasonCode]) -> None:
+        future = self._answers.get((kind, mid))
+        if future is not None and not future.done():
+            future.set_result(codes)
+
+    def _acknowledge(self, mid: int, qos: int) -> None:
+        if self._over is None:
+            self._paho.ack(mid, qos)
+
+    def _check(self, size: int) -> None:
+        if self._over is not None:
+            raise self._over
+        if 0 < self._max_packet < size + 16:
+            raise RefusedError(f"a message of {size} bytes; {self.broker} takes {self._max_packet} at most")
+
+    async def _iterate(self) -> AsyncIterator[Message]:
+        while True:
+            if self._handed is not None and not self._manual_ack:
+                self._handed.acknowledge()
+            self._handed = None
+            message = await self._arrived.get()
+            if message is None:
+                self._arrived.put_nowait(None)
+                raise self._over or BrokerError("not connected")
+            if message.qos == 0:
+                self._waiting_qos0 -= 1
+            self._handed = message
+            yield message
+
+    def _end(self, why: BrokerError) -> None:
+        """Close the socket and wake everybody who waits, once."""
+        if self._over is not None:
+            return
+        self._over = why
+        sock = self._let_go()
+        if sock is not None:
+            sock.close()
+        futures: list[asyncio.Future[Any]] = [*self._answers.values(), self._connected]
+        for future in futures:
+            if not future.done():
+                future.set_exception(why)
+                future.exception()  # nobody may be waiting any more
+        self._arrived.put_nowait(None)
+
+
+@contextlib.asynccontextmanager
+async def connect(
+    broker: Broker,
+    will: Message | None = None,
+    *,
+    receive_maximum: int = 100,
+    manual_ack: bool = False,
+    patience: float = 5.0,
+) -> AsyncIterator[Client]:
+    """Connect; raise BrokerError if that fails. Leaving by an exception makes the broker send the will.
+
+    `receive_maximum`: messages with QoS 1 that may wait unacknowledged. `manual_ack`: the reader calls
+    `message.acknowledge()`; else a message is acknowledged when the next one is asked for. `patience`:
+    seconds for each step of connecting.
+    """
+    client = Client(broker, receive_maximum, manual_ack)
+    with contextlib.ExitStack() as undo:
+        undo.callback(client.close, gently=True)
+        await client.open(will, patience)
+        undo.pop_all()
+    pulse = asyncio.get_running_loop().create_task(client.run(), name="broker-pulse")
+    # Without its pulse a connection would die unnoticed: whatever ends the one ends the other.
+    pulse.add_done_callback(lambda _: client.close(gently=False))
+    left_well = False
+    try:
+        yield client
+        left_well = True
+    finally:
+        client.close(gently=left_well)
+        pulse.cancel()
+        await asyncio.wait([pulse])
+        if not pulse.cancelled():
+            pulse.result()

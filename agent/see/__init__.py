@@ -1,0 +1,1 @@
+"""From a camera to detections: sources, the newest frame, the model."""

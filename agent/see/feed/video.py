@@ -1,0 +1,178 @@
+"""Video through OpenCV: files, films on a web server, network streams.
+
+OpenCV cannot tell why it failed, and a failed capture never recovers. So the network is tried first with a
+plain connection, the reason is asked from the server itself, and who loses a source opens a new one.
+Where a stream changes its size, OpenCV scales it to the first one until then: fractions keep their place.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from agent.see.feed.address import CONNECT_SECONDS, reachable, redact, why
+from agent.see.feed.clock import FileClock, StreamClock
+from agent.see.feed.picture import USUAL_FPS, Feed, Picture, SourceError
+
+READ_TIMEOUT_MS = 1500  # OpenCV waits twice for so long: a stall is noticed after three seconds
+FILM_TIMEOUT_MS = 10_000  # a web server with a film may be slow
+BACKLOG_SECONDS = 5.0  # for so long the pictures are passed over that waited while a stream was opened
+PACE = 0.7  # of the stream's own time must a picture be waited for: then nothing waits any more
+PACE_SECONDS = 0.25  # over which that is judged
+UNCLOCKED = 5  # pictures whose time does not grow: there is no clock to judge by
+MISSING = 2.0  # seconds by which a film may end before the length that it says
+
+
+def rate(capture: Any) -> float:
+    """Return the pictures a second that a capture tells, or the usual ones."""
+    said = float(capture.get(cv2.CAP_PROP_FPS))
+    return said if 0 < said <= 240 else USUAL_FPS
+
+
+def position(capture: Any) -> float:
+    """Return the container's seconds of the picture that was grabbed last."""
+    return float(capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000
+
+
+class FilmSource(Feed):
+    """Read a recording with its own clock, from a file or a web server."""
+
+    def __init__(self, capture: Any, name: str) -> None:
+        self._capture = capture
+        self.name = name
+        self.fps = rate(capture)
+        self._clock = FileClock(self.fps)
+        self._length = 0.0
+        self._reached = 0.0
+
+    @classmethod
+    def file(cls, path: Path) -> FilmSource:
+        """Open a video file."""
+        capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
+        if not capture.isOpened():
+            capture.release()
+            raise SourceError(
+                f"{path} cannot be read as a video; is it complete, and a format that ffmpeg reads?"
+            )
+        return cls(capture, str(path))
+
+    @classmethod
+    def web(cls, url: str, timeout: float) -> FilmSource:
+        """Open a film on a web server."""
+        settings = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, int(max(timeout, 10.0) * 1000)]
+        settings += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, FILM_TIMEOUT_MS, cv2.CAP_PROP_N_THREADS, 1]
+        capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, settings)
+        if not capture.isOpened():
+            capture.release()
+            raise SourceError(f"{redact(url)} cannot be read as a video; is the file complete?")
+        film = cls(capture, redact(url))
+        film._length = max(float(capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0.0) / film.fps
+        return film
+
+    def read(self) -> Picture | None:
+        """Return the next picture; None at the end."""
+        try:
+            good, image = self._capture.read()
+        except cv2.error as error:
+            raise SourceError(f"{self.name} holds a picture that cannot be decoded ({error.code})") from None
+        if not good or image is None or not image.size:
+            self._check_end()
+            return None
+        self._reached = position(self._capture)
+        return Picture(image, self._clock.moment(self._reached), self._clock.take_cut())
+
+    def skip(self) -> bool:
+        """Pass over one picture without converting it."""
+        if not self._capture.grab():
+            return False
+        self._reached = position(self._capture)
+        self._clock.moment(self._reached)
+        return True
+
+    def close(self) -> None:
+        """Close the capture."""
+        self._capture.release()
+
+    def _check_end(self) -> None:
+        """Raise SourceError if a web server's film stopped in its middle: OpenCV says only that it is
+        over.
+        """
+        if self._length - self._reached > max(MISSING, 0.05 * self._length):
+            self._length = 0.0
+            raise SourceError(
+                f"{self.name}: the connection broke at {self._reached:.0f} s; it goes on from there"
+            )
+
+
+class StreamSource(Feed):
+    """Read a live stream (RTSP, or MPEG-TS over HTTP): it has no end, and its own clock spaces its
+    pictures.
+    """
+
+    live = True
+
+    def __init__(self, capture: Any, name: str) -> None:
+        self._capture = capture
+        self.name = name
+        self.fps = rate(capture)
+        self._clock = StreamClock()
+
+    @classmethod
+    def open(cls, url: str, timeout: float) -> StreamSource:
+        """Open a network stream."""
+        reachable(url, min(timeout, CONNECT_SECONDS))
+        settings = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, int(timeout * 1000)]
+        settings += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, READ_TIMEOUT_MS, cv2.CAP_PROP_N_THREADS, 1]
+        capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, settings)
+        if not capture.isOpened():
+            capture.release()
+            raise SourceError(why(url, min(timeout, 2.0)))
+        stream = cls(capture, redact(url))
+        stream._skip_backlog()
+        return stream
+
+    def _skip_backlog(self) -> None:
+        """Pass over what the server and FFmpeg kept while the stream was opened: it is seconds old.
+
+        Such pictures come as fast as they are decoded. The first that had to be waited for is new.
+        """
+        begun = time.monotonic()
+        unclocked = 0
+        steps: deque[tuple[float, float]] = deque()  # arrival, the stream's seconds
+        while time.monotonic() - begun < BACKLOG_SECONDS and self._capture.grab():
+            arrived = time.monotonic()
+            said = position(self._capture)
+            if steps and said <= steps[-1][1]:
+                steps.clear()
+                unclocked += 1
+                if unclocked > UNCLOCKED:
+                    return
+            steps.append((arrived, said))
+            while len(steps) > 2 and said - steps[1][1] >= PACE_SECONDS:
+                steps.popleft()
+            spanned = said - steps[0][1]
+            if spanned >= PACE_SECONDS and arrived - steps[0][0] >= PACE * spanned:
+                return
+
+    def read(self) -> Picture:
+        """Return the next picture; raise SourceError if there is none."""
+        begun = time.monotonic()
+        try:
+            good, image = self._capture.read()
+        except cv2.error as error:
+            raise SourceError(f"{self.name} sent a picture that cannot be decoded ({error.code})") from None
+        now = time.monotonic()
+        if good and image is not None and image.size:
+            return Picture(image, None, taken=self._clock.moment(position(self._capture), now))
+        if now - begun >= READ_TIMEOUT_MS / 1000 * 0.8:
+            text = f"{self.name} sends no picture any more; check the camera and the network"
+            raise SourceError(text, "stalled")
+        raise SourceError(f"{self.name} has closed the connection; check that it has power and network")
+
+    def close(self) -> None:
+        """Close the capture."""
+        self._capture.release()

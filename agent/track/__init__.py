@@ -1,0 +1,5 @@
+"""From detections to tracks: who is who from frame to frame, by real time."""
+
+from agent.track.tracker import Tracker, Tracks
+
+__all__ = ["Tracker", "Tracks"]

@@ -1,0 +1,188 @@
+"""One node as it stands: what it said last, how its day looks, and what about it needs a person.
+
+What always holds: nothing here waits or asks the clock, but for the two readers of a day.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from agent import wire
+from aggregator import schemas
+from aggregator.copies import REMEMBERED_MS, Copies
+from aggregator.store import codec
+from aggregator.store.running_totals import HOUR, REACH, increments
+from aggregator.store.store import Store
+
+STALE_MS = 150_000
+_WARNINGS = 10  # of what a box says of itself
+_WARNING_LETTERS = 300
+_UNITS = ((86_400_000, "days"), (3_600_000, "h"), (60_000, "min"), (1000, "s"))
+
+
+class Day:
+    """What a node's day looks like so far."""
+
+    def __init__(self, start: int = 0) -> None:
+        self.start = start
+        self.fresh: set[str] = set()  # "counts", "watch": read since the last change
+        self.counts: list[schemas.CountToday] = []
+        self.objects: dict[str, dict[str, int]] = {}
+        self.watched: dict[str, float] = {}
+        self.blind: dict[str, float] = {}
+        self.p95: dict[str, int] = {}
+
+
+class NodeView:
+    """What is known of one node. Times are Unix milliseconds of the server."""
+
+    def __init__(self, name: str, known_since: int) -> None:
+        self.name = name
+        self.state: wire.State | None = None
+        self.since = known_since
+        self.heard = 0
+        self.listening_since = known_since  # silence counts from here
+        self.online = False
+        self.clock_off = 0
+        self.put_right = (0, 0)  # by how many ms its times were wrong, and when that was last found
+        self.resources: wire.Resources | None = None
+        self.day = Day()
+        self.troubles: dict[str, int] = {}
+        self.losses_before = 0  # told of by a node of this name that was removed
+        self.copies = Copies()
+        self.first: dict[str, int] = {}  # camera -> when it was first told of
+        self.known_first: set[str] = set()  # cameras of which the store was asked that
+        self.is_back = False  # it was removed and has come back, which is not yet saved
+        self.changed = True  # its entry has to be shown again
+        self.saved = 0
+        self.shown: schemas.NodeState | None = None
+
+    def standing(self, at: int) -> schemas.NodeState:
+        """Return online, offline or stale."""
+        if not self.online:
+            return "offline"
+        return "stale" if at - max(self.heard, self.listening_since) > STALE_MS else "online"
+
+    def hear(self, at: int) -> None:
+        """Note that something came from the node just now."""
+        self.heard = max(self.heard, at)
+        self.changed = True
+
+    def entry(self, at: int) -> schemas.Node:
+        """Return the node as the API shows it."""
+        state, standing = self.state, self.standing(at)
+        sample = self.resources if standing == "online" else None
+        return schemas.Node(
+            node=self.name,
+            state=standing,
+            since=self.since if standing != "stale" else max(self.heard, self.listening_since) + STALE_MS,
+            cameras=[self._camera(report, standing) for report in state.cameras] if state else [],
+            cpu_percent=sample.cpu_percent if sample else None,
+            memory_bytes=sample.memory_bytes if sample else None,
+            counts_today=self.day.counts,
+            warnings=[*self._warnings(standing), *self._corrections(at), *self.copies.warnings(at)],
+            last_seen=self.heard or None,
+            version=state.version if state else "",
+            temperature=sample.temperature if sample else None,
+            memory_percent=sample.memory_percent if sample else None,
+            disk_percent=sample.disk_percent if sample else None,
+        )
+
+    def _camera(self, report: wire.CameraReport, standing: str) -> schemas.Camera:
+        name, day, fps = report.camera, self.day, None
+        if self.resources and standing == "online" and name in self.resources.fps_tenths:
+            fps = self.resources.fps_tenths[name] / 10 if report.state == "ok" else 0.0
+        return schemas.Camera(
+            camera=name, state=report.state, fps=fps, reason=report.reason, since=report.since,
+            watched_seconds_today=day.watched.get(name, 0.0), blind_seconds_today=day.blind.get(name, 0.0),
+            labels=report.labels, model=report.model, size=report.size, preview=report.preview,
+            objects_today=day.objects.get(name, {}), p95_ms=day.p95.get(name),
+            last_known=standing != "online", first_seen=self.first.get(name),
+        )  # fmt: skip
+
+    def _corrections(self, at: int) -> list[str]:
+        """Tell for an hour that times were put right."""
+        off, when = self.put_right
+        if not off or at - when > REMEMBERED_MS:
+            return []
+        side = "ahead" if off > 0 else "behind"
+        return [
+            f"The node's clock was {_length(abs(off))} {side}; the times of what it sent then are put right"
+        ]
+
+    def _warnings(self, standing: str) -> list[str]:
+        found = []
+        if standing == "offline":
+            found.append("The node is offline")
+        elif standing == "stale":
+            found.append("Nothing has been heard of the node for a while")
+        for report in self.state.cameras if self.state else []:
+            if report.state != "ok" and standing == "online":
+                found.append(
+                    f"Camera {report.camera} is {report.state}: {report.reason or 'no reason given'}"
+                )
+        if self.state and self.state.config.error:
+            found.append(f"The configuration was refused: {self.state.config.error}")
+        if self.state and standing == "online":
+            found += [text[:_WARNING_LETTERS] for text in self.state.warnings[:_WARNINGS]]
+        if self.clock_off:
+            side = "ahead" if self.clock_off > 0 else "behind"
+            found.append(f"The node's clock is {_length(abs(self.clock_off))} {side}")
+        if amount := self.troubles.get("conflicts"):
+            found.append(f"{amount} batches came twice with different contents: is this box a copy?")
+        if amount := self.troubles.get("quarantine"):
+            found.append(f"{amount} messages or events were refused and lie in quarantine")
+        if amount := self.troubles.get(codec.LOSSES):
+            found.append(f"{amount} events were lost on the node")
+        if self.troubles.get(codec.UNKNOWN_LOSSES):
+            found.append("Events were lost on the node, and how many cannot be known: its spool was damaged")
+        return found
+
+
+def with_last_cameras(state: wire.State, before: wire.State | None) -> wire.State:
+    """Return a node's state; if it is its last will, with the cameras and document that it told of last.
+
+    The will is made when the node connects, before its cameras are open, and says nothing of what came then.
+    """
+    if state.online or before is None or before.epoch != state.epoch:
+        return state
+    if (before.mono, before.at) < (state.mono, state.at):
+        return state  # its own goodbye
+    return msgspec.structs.replace(state, cameras=before.cameras, config=before.config)
+
+
+def _length(span: int) -> str:
+    """Return a span of Unix milliseconds in the unit that a person would use."""
+    unit, name = next((unit, name) for unit, name in _UNITS if span >= 2 * unit or name == "s")
+    return f"{span // unit} {name}"
+
+
+async def read_counts(store: Store, node: str, day: Day) -> None:
+    """Read from the store what a node counted on this day."""
+    start = day.start
+    hours = await store.archive.hours(node, start - REACH, start + 2 * REACH)
+    counts: dict[tuple[str, str, str, str], int] = {}
+    day.objects = {}
+    for step in increments(hours, lambda hour: not hour < start < hour + HOUR):
+        row = step.row
+        if step.minute < start:
+            continue
+        if row.kind == "line":
+            key = (row.camera, row.line, row.direction, row.label)
+            counts[key] = counts.get(key, 0) + step.amount
+        elif row.kind == "object":
+            objects = day.objects.setdefault(row.camera, {})
+            objects[row.label] = objects.get(row.label, 0) + step.amount
+    day.counts = [schemas.CountToday(*key, count) for key, count in sorted(counts.items())]
+
+
+async def read_watch(store: Store, node: str, day: Day) -> None:
+    """Read from the store how long a node's cameras saw something on this day."""
+    rows = await store.archive.watch(node, day.start, day.start + 2 * REACH)
+    day.watched, day.blind = {}, {}
+    for row in rows:
+        camera = row["c"]
+        day.watched[camera] = day.watched.get(camera, 0.0) + row["w"] / 1000
+        day.blind[camera] = day.blind.get(camera, 0.0) + sum(row["x"].values()) / 1000
+        if row["g"]:
+            day.p95[camera] = int(row["u"])

@@ -1,0 +1,1 @@
+"""What is prepared before a centre runs: certificates, secrets, the broker's rights."""

@@ -1,0 +1,300 @@
+"""What was counted, by time: crossings, shares, zones, speeds, trips, and how much of the time was seen.
+
+What always holds: a figure says for how long somebody watched, and time that nobody watched is no zero.
+Numbers of objects come from running totals, which outlive the events and lose nothing. What is known of
+single objects only (a dwell, a speed, the seconds of a trip) comes from the stored events and reaches as far
+back as they do.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from aggregator import schemas, site_time
+from aggregator.store.running_totals import HOUR, MINUTE, REACH, Increment, increments, of_kind
+from aggregator.store.store import Store
+
+LONGEST = {"minute": 8, "hour": 100, "day": 800, "all": 800}  # days
+LATE = 150_000  # ms: a minute's tally comes with the node's next batch, until then nobody knows of it
+UNKNOWN = "unknown"
+_NORMAL = 1.959964  # the 97.5 % quantile of the normal distribution
+_FINE = 49 * HOUR  # up to here, time unseen is told by the minute
+_NOTICED = 0.05  # the part of a slot that has to be unseen to be told
+
+
+class Window(msgspec.Struct, frozen=True):
+    """A span of time in buckets: [since, until). The bucket "all" is the whole span."""
+
+    since: int
+    until: int
+    bucket: str
+    zone: ZoneInfo
+
+    def start(self, at: int) -> int:
+        """Return the start of the bucket that a moment lies in."""
+        return self.since if self.bucket == "all" else site_time.bucket_start(at, self.bucket, self.zone)
+
+    @property
+    def slot(self) -> int:
+        """How finely tallies are summed in the store: every zone's hours start at a quarter."""
+        fine = self.bucket == "minute" or (self.bucket == "hour" and self.until - self.since <= _FINE)
+        return MINUTE if fine else 15 * MINUTE
+
+    def whole_hours(self) -> bool:
+        """True if the zone's hours are those of UTC at both edges, or do not matter."""
+        return self.bucket == "all" or all(
+            self.start(edge // HOUR * HOUR) % HOUR == 0 for edge in (self.since, self.until)
+        )
+
+    def whole(self, hour: int) -> bool:
+        """True if an hour (of UTC) lies in one bucket and no edge cuts it."""
+        last = hour + HOUR - 1
+        cut = hour < self.since <= last or hour < self.until <= last
+        return not cut and self.start(hour) == self.start(last)
+
+    def holds(self, at: int) -> bool:
+        """True if a moment lies inside."""
+        return self.since <= at < self.until
+
+
+async def _increments(store: Store, node: str, camera: str, kind: str, window: Window) -> list[Increment]:
+    """Return what was counted of a kind inside the window; hours that no edge cuts are read folded."""
+    archive, only = store.archive, of_kind(kind, camera)
+    since, until = window.since - REACH - HOUR, window.until
+    if window.bucket == "minute" or not window.whole_hours():
+        rows = await archive.hours(node, since, until, only)
+    else:
+        first, last = -(-window.since // HOUR) * HOUR, window.until // HOUR * HOUR
+        rows = await archive.whole_hours(node, since, first - HOUR, only)
+        rows += await archive.hours(node, first - HOUR, first, only)
+        rows += await archive.whole_hours(node, first, last, only)
+        rows += await archive.hours(node, max(first, last), until, only)
+    steps = increments(rows, window.whole)
+    return [step for step in steps if window.holds(step.minute) and step.row.kind == kind]
+
+
+# ── lines ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def counts(store: Store, node: str, camera: str, line: str, window: Window) -> list[schemas.CountRow]:
+    """Count by bucket and row; an empty `camera` or `line` means all."""
+    counted: dict[tuple[int, str, str, int, str, str], int] = defaultdict(int)
+    for step in await _increments(store, node, camera, "line", window):
+        if line in ("", step.row.line):
+            counted[window.start(step.minute), *step.row] += step.amount
+    seen: dict[tuple[int, str], list[float]] = {}
+    for slot in await store.archive.slots(node, camera, window.since, window.until, window.slot):
+        times = seen.setdefault((window.start(slot["s"]), slot["c"]), [0.0, 0.0])
+        times[0] += slot["w"] / 1000
+        times[1] += sum(slot["x"].values()) / 1000
+    rows = []
+    for key, count in sorted(counted.items()):
+        watched, blind = (round(seconds, 3) for seconds in seen.get(key[:2], (0.0, 0.0)))
+        rate = round(count * 3600 / watched, 3) if watched else None
+        rows.append(schemas.CountRow(*key, count, watched, blind, rate))
+    return rows
+
+
+async def speeds(store: Store, node: str, camera: str, line: str, window: Window) -> list[schemas.SpeedRow]:
+    """Return how fast lines were crossed, km/h, where the camera has a road plane."""
+    found = await store.archive.speeds(node, camera, line, window.since, window.until)
+    rows = []
+    for key, tenths in sorted(found.items()):
+        tenths.sort()
+        mean = round(sum(tenths) / len(tenths) / 10, 1)
+        middle, fast = quantile(tenths, 0.5) / 10, quantile(tenths, 0.85) / 10
+        rows.append(schemas.SpeedRow(*key, len(tenths), mean, round(middle, 1), round(fast, 1)))
+    return rows
+
+
+def quantile(ordered: Sequence[int], share: float) -> float:
+    """Return a quantile of sorted values, between two of them in proportion (numpy's default)."""
+    place = share * (len(ordered) - 1)
+    low = math.floor(place)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
+
+
+# ── the time that was seen ────────────────────────────────────────────────────────────────────────
+
+
+async def tallies(store: Store, node: str, camera: str, window: Window) -> list[schemas.TallyRow]:
+    """Sum tallies by bucket and camera; latencies are the worst minute's."""
+    rows: dict[tuple[int, str], schemas.TallyRow] = {}
+    watched: dict[str, dict[int, int]] = defaultdict(dict)
+    for slot in await store.archive.slots(node, camera, window.since, window.until, window.slot):
+        key = (window.start(slot["s"]), slot["c"])
+        row = rows.setdefault(key, schemas.TallyRow(*key, 0.0, {}, {}, 0, 0, 0, 0, 0))
+        watched[slot["c"]][slot["s"]] = slot["w"]
+        row.watched_seconds += slot["w"] / 1000
+        for reason, blind in slot["x"].items():
+            row.blind[reason] = row.blind.get(reason, 0.0) + blind / 1000
+        row.captured += slot["f"]
+        row.inferred += slot["g"]
+        row.dropped += slot["h"]
+        row.p50_ms = max(row.p50_ms, slot["p"])
+        row.p95_ms = max(row.p95_ms, slot["u"])
+    for step in await _increments(store, node, camera, "object", window):
+        found = rows.get((window.start(step.minute), step.row.camera))
+        if found is not None:
+            label = step.row.label
+            found.objects[label] = found.objects.get(label, 0) + step.amount
+    now = int(time.time() * 1000)
+    for name, slots in watched.items():
+        first = await store.archive.first_seen(node, name) or 0
+        for begin, end in unseen(slots, window, now, first):
+            found = rows.get((window.start(begin), name))
+            if found is not None:
+                found.unseen.append((begin, end))
+    for row in rows.values():
+        row.watched_seconds = round(row.watched_seconds, 3)
+        row.blind = {reason: round(seconds, 3) for reason, seconds in row.blind.items()}
+    return [rows[key] for key in sorted(rows)]
+
+
+def unseen(watched: dict[int, int], window: Window, now: int, first: int = 0) -> Iterator[tuple[int, int]]:
+    """Return the spans of Unix ms, by bucket, in which a camera saw nothing. `watched`: slot -> ms.
+
+    What lies before it was there, `first`, is no time in which it saw nothing.
+
+    Minutes of which nothing was told at all (the node was off) are unseen like blind ones; the newest, of
+    which nothing can be known yet, are not. What is unseen in a part of a slot is put at its end.
+    """
+    open_ = [0, 0]
+    since, until = max(window.since, first), min(window.until, now - LATE)
+    for slot in range(since // window.slot * window.slot, until, window.slot):
+        begin, end = max(slot, since), min(slot + window.slot, until)
+        missing = end - begin - watched.get(slot, 0)
+        if missing < _NOTICED * window.slot:
+            continue
+        begin = max(begin, end - missing)
+        if open_[1] == begin and window.start(open_[0]) == window.start(begin):
+            open_[1] = end
+            continue
+        if open_[1]:
+            yield open_[0], open_[1]
+        open_ = [begin, end]
+    if open_[1]:
+        yield open_[0], open_[1]
+
+
+# ── objects ───────────────────────────────────────────────────────────────────────────────────────
+
+
+async def shares(store: Store, node: str, camera: str, window: Window) -> list[schemas.ShareRow]:
+    """Return each label's share of the objects of a bucket; the unknown are apart, out of all objects."""
+    seen: dict[tuple[int, str], dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    labels: dict[str, set[str]] = defaultdict(set)
+    for step in await _increments(store, node, camera, "object", window):
+        seen[window.start(step.minute), step.row.camera][step.row.label] += step.amount
+        labels[step.row.camera].add(step.row.label)
+    rows = []
+    for (start, name), objects in sorted(seen.items()):
+        all_ = sum(objects.values())
+        known = all_ - objects.get(UNKNOWN, 0)
+        for label in sorted(labels[name]):
+            count, total = objects.get(label, 0), all_ if label == UNKNOWN else known
+            part = (count / total, *wilson(count, total)) if total else (None, None, None)
+            rows.append(schemas.ShareRow(start, name, label, count, total, *part))
+    return rows
+
+
+def wilson(count: int, total: int) -> tuple[float, float]:
+    """Return the 95 % interval of a share after Wilson (1927); `total` is above 0."""
+    share, square = count / total, _NORMAL**2
+    centre = (share + square / (2 * total)) / (1 + square / total)
+    half = _NORMAL / (1 + square / total)
+    half *= math.sqrt(share * (1 - share) / total + square / (4 * total * total))
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+async def trips(
+    store: Store, node: str, camera: str, origin: str, destination: str, window: Window
+) -> list[schemas.TripRow]:
+    """Return how many objects went from where to where.
+
+    With neither end: by first and last gate, out of running totals. With one or both: any gate and any later
+    one, each object once a pair, out of the stored tracks.
+    """
+    ends = not origin and not destination
+    counted: dict[tuple[str, str, str, str], int] = defaultdict(int)
+    seconds: dict[tuple[str, str, str, str], list[int]] = defaultdict(list)
+    if ends:
+        for step in await _increments(store, node, camera, "trip", window):
+            row = step.row
+            counted[row.camera, row.line, row.destination, row.label] += step.amount
+    async for name, label, gates in store.archive.gates(node, camera, window.since, window.until):
+        pairs = {} if not gates else pairs_of(gates[:1] + gates[-1:] if ends else gates, origin, destination)
+        for (one, two), length in pairs.items():
+            seconds[name, one, two, label].append(length)
+    if not ends:
+        counted = defaultdict(int, {key: len(lengths) for key, lengths in seconds.items()})
+    rows = []
+    for key, count in sorted(counted.items(), key=lambda item: (-item[1], item[0])):
+        lengths = sorted(seconds.get(key, []))
+        middle = round(quantile(lengths, 0.5) / 1000, 1) if lengths else None
+        if count:
+            rows.append(schemas.TripRow(*key, count, middle))
+    return rows
+
+
+def pairs_of(gates: Sequence[tuple[str, int]], origin: str, destination: str) -> dict[tuple[str, str], int]:
+    """Return (gate, later gate) -> ms between, the first time that an object did it; empty: any gate."""
+    found: dict[tuple[str, str], int] = {}
+    for place, (one, begin) in enumerate(gates):
+        if origin in ("", one):
+            for two, end in gates[place + 1 :]:
+                if destination in ("", two):
+                    found.setdefault((one, two), end - begin)
+    return found
+
+
+# ── zones ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+class _Zone:
+    """A zone's bucket, while it is added up."""
+
+    def __init__(self) -> None:
+        self.moved = {"in": 0, "out": 0}
+        self.watched = 0  # ms
+        self.sums = [0, 0]  # hundredths of an object x ms: in the zone, in its queue
+        self.peaks = [0, 0]
+        self.dwells: list[int] = []
+
+    def row(self, key: tuple[int, str, str, int]) -> schemas.ZoneRow:
+        """Return it as the API shows it."""
+        means = [round(total / self.watched / 100, 3) if self.watched else None for total in self.sums]
+        peaks = [peak if self.watched else None for peak in self.peaks]
+        self.dwells.sort()
+        return schemas.ZoneRow(
+            *key, self.moved["in"], self.moved["out"], means[0], peaks[0], means[1], peaks[1],
+            len(self.dwells), round(quantile(self.dwells, 0.5) / 1000, 1) if self.dwells else None,
+            self.watched / 1000,
+        )  # fmt: skip
+
+
+async def zones(store: Store, node: str, camera: str, zone: str, window: Window) -> list[schemas.ZoneRow]:
+    """Return by bucket how full zones were, who came and went, and how long they stayed."""
+    found: dict[tuple[int, str, str, int], _Zone] = defaultdict(_Zone)
+    for step in await _increments(store, node, camera, "zone", window):
+        row = step.row
+        if zone in ("", row.line):
+            found[window.start(step.minute), row.camera, row.line, row.version].moved[row.direction] += (
+                step.amount
+            )
+    span = (window.since, window.until, window.slot)
+    for slot in await store.archive.occupancy(node, camera, zone, *span):
+        one = found[window.start(slot["s"]), slot["c"], slot["z"], slot["r"]]
+        one.watched += slot["w"]
+        one.sums = [one.sums[0] + slot["m"], one.sums[1] + slot["q"]]
+        one.peaks = [max(one.peaks[0], slot["p"]), max(one.peaks[1], slot["u"])]
+    for slot in await store.archive.stays(node, camera, zone, *span):
+        found[window.start(slot["s"]), slot["c"], slot["z"], slot["r"]].dwells += slot["w"]
+    return [found[key].row(key) for key in sorted(found)]

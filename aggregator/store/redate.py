@@ -1,0 +1,114 @@
+"""Putting right, in the store, the times of boxes whose clock was found to be wrong.
+
+What always holds: a document whose time was put right keeps the one that its box told (`was`), and every new
+finding starts from that, so doing it again changes nothing. The counts of the epoch are made again from its
+events, since they are bounds by minute and cannot be moved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from pymongo import UpdateOne
+
+from agent import wire
+from aggregator.store import codec
+from aggregator.store.box_clock import BoxClock
+from aggregator.store.codec import EVENTS, LOSSES, RESOURCES, TALLIES
+from aggregator.store.errors import plain
+from aggregator.store.running_totals import Marks
+
+_AT_ONCE = 2000
+
+Document = dict[str, Any]
+Epoch = tuple[str, int]  # a node and the number of a start of its agent
+Raise = Callable[[Marks, datetime], Awaitable[None]]
+
+
+class Redate:
+    """What is known of boxes' clocks, and what they dated. `where`: the database's address, for errors."""
+
+    def __init__(self, database: Any, where: str, raise_counts: Raise) -> None:
+        self._database = database
+        self._where = where
+        self._raise_counts = raise_counts
+
+    async def clocks(self, epochs: Iterable[Epoch]) -> dict[Epoch, BoxClock]:
+        """Return what is known of the clocks of some epochs."""
+        wanted = {f"{node}:{epoch}": (node, epoch) for node, epoch in epochs}
+        found = {epoch: BoxClock() for epoch in wanted.values()}
+        with plain(self._where):
+            async for row in self._database.boxclocks.find({"_id": {"$in": list(wanted)}}):
+                bound = None if row["bound"] is None else int(row["bound"])
+                found[wanted[row["_id"]]] = BoxClock(
+                    [int(one) for one in row["offsets"]], bound, row["fresh"]
+                )
+        return found
+
+    async def save(self, clocks: Mapping[Epoch, BoxClock], stored_at: datetime) -> None:
+        """Keep what is known of the clocks of some epochs."""
+        changes = []
+        for (node, epoch), clock in clocks.items():
+            fields = {"offsets": clock.offsets, "bound": clock.bound, "fresh": clock.is_fresh}
+            change = {"$set": {**fields, "stored_at": stored_at}}
+            changes.append(UpdateOne({"_id": f"{node}:{epoch}"}, change, upsert=True))
+        if changes:
+            with plain(self._where):
+                await self._database.boxclocks.bulk_write(changes, ordered=False)
+
+    async def put_right(self, node: str, epoch: int, clock: BoxClock, stored_at: datetime) -> int:
+        """Put right what an epoch's batches told, as far as its clock is known; return how many documents."""
+        changed = 0
+        counted = False
+        with plain(self._where):
+            batches = self._database.batches.find(_of(f"{node}:{epoch}", o={"$exists": True}))
+            async for batch in batches:
+                mono = int(batch["m"])
+                base = int(batch["o"]) + mono
+                for name in (EVENTS, TALLIES, LOSSES, RESOURCES):
+                    amount = await self._put_batch_right(name, batch["_id"], clock, base, mono)
+                    changed += amount
+                    counted = counted or (amount > 0 and name in (EVENTS, TALLIES))
+            if counted:
+                await self._count_again(node, epoch, stored_at)
+        return changed
+
+    async def _put_batch_right(self, name: str, id_: str, clock: BoxClock, base: int, mono: int) -> int:
+        query = {"_id": id_} if name == RESOURCES else _of(id_)
+        changes = []
+        async for row in self._database[name].find(query, {"a": 1, "was": 1, "at": 1}):
+            told = int(row.get("was", row["a"]))
+            right = clock.correct(told, base, mono)
+            if right != row["a"]:
+                fields: Document = {"a": right, "was": told}
+                if name == RESOURCES:
+                    fields["at"] = [int(at) + right - int(row["a"]) for at in row["at"]]
+                changes.append(UpdateOne({"_id": row["_id"]}, {"$set": fields}))
+        if changes:
+            await self._database[name].bulk_write(changes, ordered=False)
+        return len(changes)
+
+    async def _count_again(self, node: str, epoch: int, stored_at: datetime) -> None:
+        """Make the bounds of an epoch's running totals anew. What is stored meanwhile is raised by itself."""
+        await self._database.counts.delete_many({"n": node, "y": epoch})
+        marks = Marks()
+        number = 0
+        async for event in self._with_totals(f"{node}:{epoch}"):
+            marks.add(node, epoch, event)
+            number += 1
+            if number % _AT_ONCE == 0:
+                await self._raise_counts(marks, stored_at)
+                marks = Marks()
+        await self._raise_counts(marks, stored_at)
+
+    async def _with_totals(self, id_: str) -> AsyncIterator[wire.AnyEvent]:
+        for name, query in ((EVENTS, _of(id_, t=codec.TAGS[wire.Crossing])), (TALLIES, _of(id_))):
+            async for row in self._database[name].find(query):
+                yield codec.decode(row)[1]
+
+
+def _of(id_: str, **more: Any) -> Document:
+    """Return the query for what lies below an epoch or a batch."""
+    return {"_id": {"$gt": f"{id_}:", "$lt": f"{id_};"}, **more}

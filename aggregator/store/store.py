@@ -1,0 +1,264 @@
+"""All of MongoDB: the schema, the durable order of writes, and every question that is asked.
+
+What always holds:
+
+* A batch is stored in this order: claim it, insert its events, raise the counts, mark it `d` with a journaled
+  write. Only what is marked may be acknowledged. Each step can be repeated: ids make inserts idempotent,
+  counts move by `$min` and `$max` only.
+* Details expire by `stored_at`, the centre's clock, never by a box's, and only while that clock is believed
+  (see `clock`): the database deletes nothing by itself.
+* What the database cannot do now is a `StoreError` of one line. Motor is imported by this module only.
+
+    events tallies losses resources    what nodes report, see `documents`
+    counts                             bounds of running totals by hour, see `counts`
+    batches                            names, checksums and sizes of what was stored
+    quarantine conflicts               what was refused, and why
+    nodes wants audit                  the fleet, its desired documents, who changed them
+    users sessions                     who may log in, who is
+    aggregators                        which of them live
+    boxclocks                          of the boxes, by epoch, see `boxclock`
+    clocks                             of the machines on which the centre ran
+    meta                               the schema's version
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
+
+from motor.motor_asyncio import AsyncIOMotorClient
+from pymongo import InsertOne, UpdateOne, WriteConcern
+from pymongo.errors import (
+    BulkWriteError,
+    CollectionInvalid,
+    DuplicateKeyError,
+    OperationFailure,
+    PyMongoError,
+)
+
+from aggregator.store.archive import Archive
+from aggregator.store.clocks import Clocks
+from aggregator.store.codec import EVENTS, LOSSES, RESOURCES, TALLIES, UNKNOWN_LOSSES
+from aggregator.store.errors import StoreError, plain
+from aggregator.store.kept import KEPT_POISON, Kept
+from aggregator.store.parcel import Claim, Poison
+from aggregator.store.redate import Redate
+from aggregator.store.registry import Registry
+from aggregator.store.retention import Retention
+from aggregator.store.running_totals import Marks
+
+__all__ = ["KEPT_POISON", "SCHEMA", "Claim", "Poison", "Store", "connect"]
+
+_LOG = logging.getLogger(__name__)
+SCHEMA = 1
+_DUPLICATE = 11000
+_ZSTD = {"wiredTiger": {"configString": "block_compressor=zstd"}}
+_NAMESPACE_EXISTS = 48
+_DAY = 86_400
+_PING_SECONDS = 5.0
+
+Document = dict[str, Any]
+
+
+class Store:
+    """One database. Made by `connect`.
+
+    `archive` reads back what was stored; `registry` keeps nodes and people; `kept` what was refused;
+    `retention` deletes what has expired; `clocks` knows by which clocks it was dated.
+    """
+
+    def __init__(self, client: Any, database: str, where: str) -> None:
+        self.where = where
+        self._client = client
+        self._database = client[database]
+        self._journaled = self._database.with_options(write_concern=WriteConcern(w="majority", j=True))
+        self.archive = Archive(self._database, where)
+        self.registry = Registry(self._journaled, where)
+        self.kept = Kept(self._journaled, where)
+        self.clocks = Clocks(self._journaled, where)
+        self.redate = Redate(self._journaled, where, self.raise_counts)
+        self.retention = Retention(client, self._journaled, where)
+
+    # ── opening ──
+
+    async def prepare(self, detail_days: int, tally_days: int, batch_days: int) -> None:
+        """Check the schema's version, make collections and indexes; raise StoreError."""
+        with plain(self.where):
+            if "setName" in await self._client.admin.command("hello"):
+                self._database = self._journaled  # a replica set: only the majority's word counts
+            await self._check_schema()
+            for name in (EVENTS, TALLIES, LOSSES, RESOURCES, "counts", "batches", "quarantine", "conflicts"):
+                await self._make(name)
+            await self._database[EVENTS].create_index([("n", 1), ("t", 1), ("a", 1)])
+            for name in (TALLIES, RESOURCES):
+                await self._database[name].create_index([("n", 1), ("a", 1)])
+            await self._database.counts.create_index([("n", 1), ("h", 1)])
+            for name in (LOSSES, "quarantine", "conflicts"):
+                await self._database[name].create_index("n")
+            await self._database.audit.create_index("at")
+            await self._database.nodes.create_index("removed", sparse=True)
+            await self.retention.prepare(detail_days, tally_days, batch_days)
+            await self._database.aggregators.create_index("at", expireAfterSeconds=_DAY)
+
+    async def _make(self, name: str) -> None:
+        """Make a collection that may be there, or be made by another aggregator at this moment."""
+        try:
+            await self._database.create_collection(name, storageEngine=_ZSTD)
+        except CollectionInvalid:
+            pass
+        except OperationFailure as error:
+            if error.code != _NAMESPACE_EXISTS:
+                raise
+
+    async def _check_schema(self) -> None:
+        meta = self._database.meta
+        found = await meta.find_one({"_id": "schema"})
+        if found is None:
+            with contextlib.suppress(DuplicateKeyError):
+                await meta.insert_one({"_id": "schema", "version": SCHEMA})
+        elif found["version"] > SCHEMA:
+            raise StoreError(
+                f"the database {self._database.name!r} at {self.where} was written by a newer version "
+                f"(schema {found['version']}, this one knows {SCHEMA}): upgrade, or name another database"
+            )
+
+    async def ping(self) -> None:
+        """Raise StoreError if the database does not answer."""
+        try:
+            async with asyncio.timeout(_PING_SECONDS):
+                with plain(self.where):
+                    await self._client.admin.command("ping")
+        except TimeoutError:
+            raise StoreError(f"MongoDB at {self.where} does not answer: see whether it is stuck") from None
+
+    # ── the durable order ──
+
+    async def claim(self, claims: Sequence[Claim], stored_at: datetime) -> list[str]:
+        """Claim batches; return for each "new", "known" (not yet stored), "stored" or "conflict"."""
+        rows = [
+            InsertOne({"_id": c.id, "s": c.sum, "g": c.good, "q": c.bad, "stored_at": stored_at, **c.clock()})
+            for c in claims
+        ]
+        with plain(self.where):
+            taken = set((await self._insert("batches", rows)).keys())
+            if not taken:
+                return ["new"] * len(claims)
+            ids = [claims[place].id for place in taken]
+            found = {row["_id"]: row async for row in self._database.batches.find({"_id": {"$in": ids}})}
+        return [
+            self._judge(claim, found.get(claim.id)) if place in taken else "new"
+            for place, claim in enumerate(claims)
+        ]
+
+    @staticmethod
+    def _judge(claim: Claim, row: Document | None) -> str:
+        if row is None:  # it expired this very moment
+            return "known"
+        if row["s"] != claim.sum:
+            return "conflict"
+        return "stored" if row.get("d") else "known"
+
+    async def insert(self, name: str, rows: Sequence[Any]) -> dict[int, str]:
+        """Insert documents, those already there ignored; return place -> reason of what is refused."""
+        if not rows:
+            return {}
+        with plain(self.where):
+            failed = await self._insert(name, [InsertOne(row) for row in rows])
+        return {place: reason for place, (code, reason) in failed.items() if code != _DUPLICATE}
+
+    async def _insert(self, name: str, rows: Sequence[Any]) -> dict[int, tuple[int, str]]:
+        try:
+            await self._database[name].bulk_write(rows, ordered=False)
+        except BulkWriteError as error:
+            details = error.details or {}
+            if details.get("writeConcernErrors"):
+                raise
+            return {row["index"]: (row["code"], row["errmsg"][:200]) for row in details["writeErrors"]}
+        return {}
+
+    async def raise_counts(self, marks: Marks, stored_at: datetime) -> None:
+        """Widen the bounds of running totals."""
+        rows = [UpdateOne(query, change, upsert=True) for query, change in marks.updates(stored_at)]
+        with plain(self.where):
+            while rows:
+                failed = await self._insert("counts", rows)  # two writers upserting the same document
+                if any(code != _DUPLICATE for code, _ in failed.values()):
+                    raise StoreError(f"MongoDB at {self.where}: {next(iter(failed.values()))[1]}")
+                rows = [rows[place] for place in failed]
+
+    async def mark_stored(self, ids: Sequence[str]) -> None:
+        """Mark batches stored, journaled; when this returns they may be acknowledged."""
+        with plain(self.where):
+            done = await self._journaled.batches.update_many(
+                {"_id": {"$in": list(ids)}}, {"$set": {"d": True}}
+            )
+        if done.matched_count != len(set(ids)):
+            raise StoreError(f"MongoDB at {self.where} lost claims that it had taken; they are written again")
+
+    async def troubles(self) -> dict[str, dict[str, int]]:
+        """Return node -> how much of `conflicts`, `quarantine`, `losses` and unknown losses there is."""
+        found: dict[str, dict[str, int]] = {}
+        unknown = dict.fromkeys(await self.archive.unknown_losses(), 1)
+        kinds = {**await self.kept.amounts(), LOSSES: await self.archive.losses(), UNKNOWN_LOSSES: unknown}
+        for name, amounts in kinds.items():
+            for node, amount in amounts.items():
+                found.setdefault(node, {})[name] = amount
+        return found
+
+    # ── how much it is ──
+
+    async def size(self) -> Document:
+        """Return collection -> (documents, bytes of data and indexes on disk)."""
+        sizes: Document = {}
+        with plain(self.where):
+            await self._client.admin.command({"fsync": 1})
+            for name in (EVENTS, TALLIES, LOSSES, RESOURCES, "counts", "batches"):
+                stats = await self._database.command("collStats", name)
+                sizes[name] = (stats["count"], stats["storageSize"] + stats["totalIndexSize"])
+        return sizes
+
+
+@asynccontextmanager
+async def connect(
+    uri: str,
+    database: str,
+    *,
+    ca_file: str = "",
+    detail_days: int = 30,
+    tally_days: int = 730,
+    batch_days: int = 90,
+    patience: float = 0.0,
+) -> AsyncIterator[Store]:
+    """Open the database and make it ready; raise StoreError after `patience` seconds of its absence."""
+    options: Document = {"tls": True, "tlsCAFile": ca_file} if ca_file else {}
+    try:
+        client: Any = AsyncIOMotorClient(
+            uri, tz_aware=True, appname="gb-aggregator", serverSelectionTimeoutMS=2000,
+            connectTimeoutMS=3000, socketTimeoutMS=20_000, maxPoolSize=32, **options,
+        )  # fmt: skip
+    except (PyMongoError, ValueError, OSError) as error:
+        raise StoreError(f"mongodb.uri: {str(error)[:200]}") from None
+    where = uri.rpartition("@")[2].removeprefix("mongodb://").removeprefix("mongodb+srv://")
+    store = Store(client, database, where.partition("/")[0])
+    try:
+        deadline, waiting = time.monotonic() + patience, False
+        while True:
+            try:
+                await store.prepare(detail_days, tally_days, batch_days)
+                break
+            except StoreError as error:
+                if time.monotonic() > deadline or "no MongoDB answers" not in str(error):
+                    raise
+                if not waiting:
+                    _LOG.warning("%s; waiting %.0f s for it", error, patience)
+                waiting = True
+                await asyncio.sleep(0.2)
+        yield store
+    finally:
+        client.close()

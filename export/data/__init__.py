@@ -1,0 +1,1 @@
+"""Labelled pictures: found, read, split, augmented and fed to a training."""

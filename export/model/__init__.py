@@ -1,0 +1,1 @@
+"""The networks: GB-YOLO, its baselines, and the family by name."""

@@ -1,0 +1,152 @@
+"""`python -m export.onnx.release`: the files that come along, from three checkpoints in one go.
+
+    GB_DATA=DATA python -m export.onnx.release TRAFFIC.pt MASK.pt MASK-FREE.pt [FOLDER]
+
+    FOLDER is `agent/models` unless it is said
+
+An empty name for a checkpoint leaves the files of that task as they are.
+
+What always holds: the same checkpoints, pictures and library versions give the same bytes, since a file's
+date is its checkpoint's; a file is put into place only when it is finished, has passed its comparison with
+PyTorch where it is float, and gives its stored answer.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from agent.see import self_test
+from agent.see.infer import Detector, ModelError
+from export.data.pseudo_labels import MODELS
+from export.data.recipe import read_recipe
+from export.data.sample import Picture
+from export.errors import DataError, TrainError
+
+LIMIT = 4_000_000  # bytes of one file
+CALIBRATED = 300  # pictures
+STREETS = 8  # drawing streets takes longest, and their pictures are much alike
+
+
+class File(NamedTuple):
+    """Hold what is special of one packaged file; without a size it takes the recipe's."""
+
+    task: str
+    suffix: str = ""
+    size: tuple[int, int] | None = None
+    int8: bool = False
+
+    @property
+    def name(self) -> str:
+        """Return the name of the file."""
+        return f"gb-yolo-n-{self.task}{self.suffix}.onnx"
+
+
+FILES = (
+    File("traffic"),
+    File("traffic", "-square", (640, 640)),
+    File("traffic", "-int8", int8=True),
+    File("mask"),
+    File("mask", "-int8", int8=True),
+    File("mask-free"),
+)
+
+
+def evenly(pictures: list[Picture], count: int) -> list[Picture]:
+    """Return so many pictures, or all, evenly over the list."""
+    return pictures[:: max(1, len(pictures) // count)][:count]
+
+
+def fewer_streets(recipe: dict[str, Any]) -> dict[str, Any]:
+    """Return a recipe that draws one street in `STREETS` and shows it so many times: the same mix, sooner."""
+
+    def fewer(source: dict[str, Any]) -> dict[str, Any]:
+        if "scene_seeds" not in source:
+            return source
+        seeds = {split: [*ends, STREETS] for split, ends in source["scene_seeds"].items()}
+        repeat = {"scene": STREETS * source.get("repeat", {}).get("scene", 1)}
+        return source | {"scene_seeds": seeds, "repeat": repeat}
+
+    return recipe | {"source": [fewer(source) for source in recipe["source"]]}
+
+
+def write_float(checkpoint: Path, target: Path, size: tuple[int, int] | None) -> None:
+    """Write a checkpoint's average weights for one input size; raises `TrainError`."""
+    from export.model.zoo import make_model
+    from export.onnx.to_onnx import describe, export
+    from export.train.train import load_checkpoint
+
+    state = load_checkpoint(checkpoint)
+    recipe = state["recipe"]
+    model = make_model(recipe)
+    model.load_state_dict(state["average"])
+    size = size or tuple(recipe["input"])
+    seen, made = state["done"] * recipe["batch"], checkpoint.stat().st_mtime
+    export(model, target, size, describe(recipe, size, seen, version("gb-fleet"), made))
+
+
+def made_of(checkpoints: dict[str, Path]) -> list[File]:
+    """Return the files of the tasks that have a checkpoint."""
+    return [file for file in FILES if file.task in checkpoints]
+
+
+def write(folder: Path, checkpoints: dict[str, Path], data: Path) -> Iterator[Path]:
+    """Write every file into a folder and yield its path; the int8 ones come from the float ones there."""
+    from export.onnx.quantize import quantize
+    from export.train.train import load_checkpoint
+
+    for file in made_of(checkpoints):
+        target = folder / file.name
+        if file.int8:
+            recipe = fewer_streets(load_checkpoint(checkpoints[file.task])["recipe"])
+            chosen = evenly(read_recipe(recipe, data, "train"), CALIBRATED)
+            quantize(folder / File(file.task).name, target, chosen)
+        else:
+            write_float(checkpoints[file.task], target, file.size)
+        yield target
+
+
+def prove(path: Path) -> None:
+    """Raise `TrainError` for a file that is too large, or does not give its stored answer here."""
+    if path.stat().st_size >= LIMIT:
+        raise TrainError(f"{path.name}: {path.stat().st_size:,} bytes, and {LIMIT:,} is too much")
+    detector = Detector(path, confidence=self_test.SURE)
+    if not detector.metadata.get(self_test.KEY):
+        raise TrainError(f"{path.name}: sure of nothing in its test pictures; train it longer")
+    self_test.check(detector)
+
+
+def main(words: list[str]) -> int:
+    """Write the files and say how large they are; return the exit code."""
+    data = os.environ.get("GB_DATA", "")
+    if len(words) not in (3, 4) or not data or not any(words[:3]):
+        print(
+            "usage: GB_DATA=DATA make models TRAFFIC=CHECKPOINT MASK=CHECKPOINT FREE=CHECKPOINT; "
+            "GB_DATA names the folder of development data",
+            file=sys.stderr,
+        )
+        return 2
+    target = Path(words[3]) if len(words) == 4 else MODELS
+    target.mkdir(parents=True, exist_ok=True)
+    named = zip(("traffic", "mask", "mask-free"), words, strict=False)
+    checkpoints = {task: Path(word) for task, word in named if word}
+    try:
+        with tempfile.TemporaryDirectory(dir=target) as folder:
+            for path in write(Path(folder), checkpoints, Path(data)):
+                prove(path)
+                print(f"{path.name}: {path.stat().st_size:,} bytes", flush=True)
+            for file in made_of(checkpoints):
+                (Path(folder) / file.name).replace(target / file.name)
+    except (DataError, ModelError, TrainError) as error:
+        print(f"export.onnx.release: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

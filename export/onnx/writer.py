@@ -1,0 +1,281 @@
+"""Write a folded network as ONNX nodes, one for each thing that it computes, and read it back.
+
+The network is run symbolically (torch.fx) and every operator that comes by is written. What always holds: an
+operator that is not known here is an error, so nothing is left out in silence; constants carry the names of
+PyTorch's parameters, so that a file can be read back.
+
+Float runs fastest where channels are never put together: a concatenation stays a list of parts, and whoever
+reads it next adds up its convolutions of the parts (a convolution of [a b] is one of a plus one of b). int8
+has no such sum, so there concatenations are written out; it begins at the third stage of a network with Ghost
+modules, whose thin depthwise layers at stride 4 are twice as fast in float, and after the stem of others.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections import Counter
+from typing import Any, NamedTuple
+
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor, fx, nn
+
+from export.model.network import Ghost, Network
+
+PARTS, INT8, PLAIN = "parts", "int8", "plain"  # how a graph is written
+
+
+class Part(NamedTuple):
+    """Name an array (1,channels,height,width): a feature map, or some of its channels."""
+
+    name: str
+    channels: int
+    height: int
+    width: int
+
+
+Maps = list[Part]
+
+
+class Graph:
+    """Collect nodes and constants; every method returns the name of its result."""
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: list[onnx.TensorProto] = []
+
+    def constant(self, value: Any, kind: type[np.generic] = np.float32, name: str = "") -> str:
+        """Keep an array."""
+        name = name or f"constant{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(np.array(value, kind, order="C"), name))
+        return name
+
+    def weight(self, value: Tensor, name: str) -> str:
+        """Keep a learned array."""
+        return self.constant(value.detach().numpy(), name=name)
+
+    def node(self, kind: str, *inputs: str, result: str = "", **attributes: Any) -> str:
+        """Add one operator with one result."""
+        name = result or f"{kind.lower()}{len(self.nodes)}"
+        return self.split(kind, *inputs, results=[name], **attributes)[0]
+
+    def split(self, kind: str, *inputs: str, results: list[str], **attributes: Any) -> list[str]:
+        """Add one operator with several results."""
+        self.nodes.append(helper.make_node(kind, list(inputs), results, name=results[0], **attributes))
+        return results
+
+    def softplus(self, x: str) -> str:
+        """Add log(1 + exp(x)) for x up to 80, where exp is still finite: four times as fast as Softplus."""
+        grown = self.node("Exp", self.node("Min", x, self.constant(80)))
+        return self.node("Log", self.node("Add", grown, self.constant(1)))
+
+    def reshape(self, x: str, *shape: int, result: str = "") -> str:
+        """Give an array another shape."""
+        return self.node("Reshape", x, self.constant(shape, np.int64), result=result)
+
+    def regroup(self) -> None:
+        """Turn (convolution + convolution) + map into convolution + (convolution + map).
+
+        The runtime takes a sum into the convolution before it, one each.
+        """
+        makers = {node.output[0]: node for node in self.nodes}
+        uses = Counter(name for node in self.nodes for name in node.input)
+        for outer in [node for node in self.nodes if node.op_type == "Add"]:
+            inner = makers.get(outer.input[0])
+            if inner is None or inner.op_type != "Add" or uses[inner.output[0]] > 1:
+                continue
+            if all(name in makers and makers[name].op_type == "Conv" for name in inner.input):
+                first, other = inner.input[0], outer.input[1]
+                self.nodes.remove(inner)
+                self.nodes.insert(self.nodes.index(outer), inner)
+                inner.input[:] = [inner.input[1], other]
+                outer.input[:] = [first, inner.output[0]]
+
+
+class Writer:
+    """Write one network into a graph, for pictures of one size (height, width)."""
+
+    def __init__(self, graph: Graph, size: tuple[int, int], form: str = PARTS) -> None:
+        self.graph, self.size, self.form = graph, size, form
+        self.whole = form == PLAIN  # are concatenations written out?
+        self.start, self.first_int8 = "", 0  # the module, and the node, before which int8 stays in float
+
+    def network(self, model: Network) -> Any:
+        """Add a whole folded network; return the parts of what `Network.levels` returns."""
+        modules = dict(model.named_modules())
+        ghostly = any(isinstance(module, Ghost) for module in model.stage2)
+        self.start = "stage3" if ghostly else "stage2.1"
+        known: dict[fx.Node, Any] = {}
+        for step in _Tracer().trace(model).nodes:
+            arguments = fx.map_arg(step.args, known.__getitem__)
+            if step.op == "placeholder":
+                known[step] = [Part("picture", 3, *self.size)]
+            elif step.op == "call_module":
+                known[step] = self.layer(modules[step.target], str(step.target), *arguments)
+            elif step.op == "call_function":
+                known[step] = self.operation(step.target, arguments)
+            elif step.op == "output":
+                return fx.map_arg(step.args, known.__getitem__)[0]
+            else:
+                raise TypeError(f"no way to write {step.op} {step.target}")
+        raise TypeError("a network without an output")
+
+    def layer(self, layer: nn.Module, name: str, maps: Maps) -> Maps:
+        """Add one layer of PyTorch's own."""
+        if self.form == INT8 and not self.whole and name.startswith(self.start):
+            self.whole, self.first_int8 = True, len(self.graph.nodes)
+        if self.whole and len(maps) > 1:
+            maps = [self.join(maps)]
+        match layer:
+            case nn.Conv2d() if maps[0].name == "picture":
+                return self.stem(layer, name)
+            case nn.Conv2d() if self.form == INT8 and name.endswith("_out"):
+                return [self.rows(maps[0], layer, name)]
+            case nn.Conv2d() if layer.groups > 1:
+                return self.deepwise(maps, layer, name)
+            case nn.Conv2d():
+                return [self.convolve(maps, layer, name)]
+            case nn.Identity():
+                return maps
+        return [self.plain(layer, part) for part in maps]
+
+    def plain(self, layer: nn.Module, x: Part) -> Part:
+        """Add a layer that treats every channel alike."""
+        match layer:
+            case nn.ReLU():
+                return x._replace(name=self.graph.node("Relu", x.name))
+            case nn.SiLU():
+                return x._replace(name=self.graph.node("Mul", x.name, self.graph.node("Sigmoid", x.name)))
+            case nn.MaxPool2d():
+                shape, *size = self.window(x, layer)
+                return Part(self.graph.node("MaxPool", x.name, **shape), x.channels, *size)
+            case nn.Upsample():
+                return Part(self.grow(x), x.channels, 2 * x.height, 2 * x.width)
+        raise TypeError(f"no way to write {type(layer).__name__}")
+
+    def operation(self, function: Any, arguments: tuple[Any, ...]) -> Maps:
+        """Add what is done between feature maps: a sum, a product with a number, a concatenation."""
+        first, second = arguments
+        if function is torch.cat:
+            return [part for maps in first for part in maps]
+        if function is operator.mul:
+            share = self.graph.constant(second)
+            return [part._replace(name=self.graph.node("Mul", part.name, share)) for part in first]
+        if function is operator.add:
+            if len(first) != len(second):
+                first, second = [self.join(first)], [self.join(second)]
+            pairs = zip(first, second, strict=True)
+            return [a._replace(name=self.graph.node("Add", a.name, b.name)) for a, b in pairs]
+        raise TypeError(f"no way to write {function}")
+
+    def join(self, maps: Maps) -> Part:
+        """Put the channels of all parts into one array."""
+        if len(maps) == 1:
+            return maps[0]
+        name = "joined_" + "_".join(part.name for part in maps)
+        if all(node.name != name for node in self.graph.nodes):
+            self.graph.node("Concat", *(part.name for part in maps), axis=1, result=name)
+        return maps[0]._replace(name=name, channels=sum(part.channels for part in maps))
+
+    def window(self, x: Part, layer: nn.Module) -> tuple[dict[str, Any], int, int]:
+        """Return the attributes of a layer that slides over a map, and the height and width it leaves."""
+        kernel, stride, pad = (_first(value) for value in (layer.kernel_size, layer.stride, layer.padding))
+        shape = {"kernel_shape": [kernel] * 2, "strides": [stride] * 2, "pads": [pad] * 4}
+        height, width = ((side + 2 * pad - kernel) // stride + 1 for side in (x.height, x.width))
+        return shape, height, width
+
+    def stem(self, layer: nn.Conv2d, name: str) -> Maps:
+        """Add the first convolution on the port `picture`, bytes (1,h,w,3).
+
+        Read as one channel of h x 3w numbers, a kernel of k x 3k and strides s x 3s need no transposition.
+        """
+        graph, (shape, height, width) = self.graph, self.window(Part("", 3, *self.size), layer)
+        x = graph.node("Cast", "picture", to=TensorProto.FLOAT)
+        weight = layer.weight
+        if self.form == PLAIN:
+            x = graph.node("Transpose", x, perm=[0, 3, 1, 2])
+        else:
+            x = graph.reshape(x, 1, 1, self.size[0], 3 * self.size[1])
+            weight = weight.permute(0, 2, 3, 1).flatten(2)[:, None]  # (c,1,k,3k)
+            shape = {key: [value[0], 3 * value[1], *value[2:]] for key, value in shape.items()}
+            shape["pads"][3] *= 3
+        inputs = (x, graph.weight(weight, f"{name}.weight"), graph.weight(layer.bias, f"{name}.bias"))
+        return [Part(graph.node("Conv", *inputs, **shape), layer.out_channels, height, width)]
+
+    def deepwise(self, maps: Maps, layer: nn.Conv2d, name: str) -> Maps:
+        """Add a convolution with one kernel a channel, part by part."""
+        sizes, results = [part.channels for part in maps], []
+        weights = layer.weight.split(sizes)
+        biases = [None] * len(maps) if layer.bias is None else layer.bias.split(sizes)
+        for at, (part, weight, bias) in enumerate(zip(maps, weights, biases, strict=True)):
+            shape, *size = self.window(part, layer)
+            inputs = [part.name, self.graph.weight(weight, f"{name}.weight:{at}")]
+            if bias is not None:
+                inputs.append(self.graph.weight(bias, f"{name}.bias:{at}"))
+            y = self.graph.node("Conv", *inputs, group=part.channels, **shape)
+            results.append(Part(y, part.channels, *size))
+        return results
+
+    def convolve(self, maps: Maps, layer: nn.Conv2d, name: str) -> Part:
+        """Add a convolution over all channels: one for each part, and their sum."""
+        shape, *size = self.window(maps[0], layer)
+        total = ""
+        for at, (part, weight) in enumerate(
+            zip(maps, layer.weight.split([part.channels for part in maps], 1), strict=True)
+        ):
+            inputs = [part.name, self.graph.weight(weight, f"{name}.weight:{at}")]
+            if at == 0:
+                inputs.append(self.graph.weight(layer.bias, f"{name}.bias"))
+            y = self.graph.node("Conv", *inputs, **shape)
+            total = self.graph.node("Add", total, y) if total else y
+        return Part(total, layer.out_channels, *size)
+
+    def rows(self, x: Part, layer: nn.Conv2d, name: str) -> Part:
+        """Add a 1x1 convolution as a product of rows (h*w,channels): int8 in, float out."""
+        graph = self.graph
+        rows = graph.reshape(graph.node("Transpose", x.name, perm=[0, 2, 3, 1]), -1, x.channels)
+        weight = graph.weight(layer.weight.flatten(1), f"{name}.weight")
+        product = graph.node("Gemm", rows, weight, graph.weight(layer.bias, f"{name}.bias"), transB=1)
+        y = graph.reshape(product, 1, -1, layer.out_channels, result=f"out_{product}")
+        return Part(y, layer.out_channels, x.height, x.width)
+
+    def grow(self, x: Part) -> str:
+        """Double height and width by repeating; for int8 by copying whole pixels, five times as fast."""
+        graph = self.graph
+        if self.form != INT8:
+            how = {"nearest_mode": "floor", "coordinate_transformation_mode": "asymmetric"}
+            return graph.node("Resize", x.name, "", graph.constant((1, 1, 2, 2)), mode="nearest", **how)
+        y = graph.node("Transpose", x.name, perm=[0, 2, 3, 1])
+        y = graph.reshape(y, x.height * x.width, x.channels)
+        y = graph.reshape(graph.node("Concat", y, y, axis=1), x.height, 2 * x.width * x.channels)
+        y = graph.reshape(graph.node("Concat", y, y, axis=1), 1, 2 * x.height, 2 * x.width, x.channels)
+        return graph.node("Transpose", y, perm=[0, 3, 1, 2])
+
+
+class _Tracer(fx.Tracer):  # type: ignore[misc]
+    """Trace `Network.levels`, all but the decoding."""
+
+    traced_func_name = "levels"
+
+
+def _first(value: Any) -> int:
+    return int(value[0] if isinstance(value, tuple) else value)
+
+
+def read_back(proto: onnx.ModelProto, model: Network) -> Network:
+    """Fill a folded network of the same recipe with the weights of a file; raises `KeyError` for another."""
+    parts: dict[str, list[Tensor]] = {}
+    for constant in proto.graph.initializer:
+        name = constant.name.partition(":")[0]
+        parts.setdefault(name, []).append(torch.from_numpy(numpy_helper.to_array(constant).copy()))
+    state = model.state_dict()
+    for name, wanted in state.items():
+        deep = len(wanted.shape) == 4 and wanted.shape[1] == 1
+        found = torch.cat(parts[name], 0 if deep or len(wanted.shape) == 1 else 1)
+        if name == "stage2.0.0.weight":
+            found = found.unflatten(3, (-1, 3))[:, 0].permute(0, 3, 1, 2)  # (c,1,k,3k) -> (c,3,k,k)
+        state[name] = found.reshape(wanted.shape)
+    model.load_state_dict(state)
+    return model

@@ -1,0 +1,1 @@
+"""One training: its loss, its loop, and what it begins with."""

@@ -1,0 +1,72 @@
+"""How the code reads, as far as a machine can say: one statement a line, rooms that do not know each other."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("agent", "aggregator", "export", "benchmarks", "deploy")
+MOST_PACKED = 0.003  # of all assignments; what is left are swaps and pairs that depend on each other
+
+# What a room of the agent may import of the agent, beside its own modules.
+ROOMS = {
+    "see": {"agent.boxes", "agent.street", "agent.wire"},
+    "track": {"agent.boxes"},
+    "count": {"agent.track", "agent.wire"},
+    "deliver": {"agent.mqtt", "agent.tasks", "agent.wire"},
+    "mqtt": set(),
+    "street": set(),
+}
+
+
+def modules(package: str) -> list[Path]:
+    return [path for path in sorted((ROOT / package).rglob("*.py")) if "node_modules" not in path.parts]
+
+
+def assignments(path: Path) -> Iterator[ast.Assign | ast.AnnAssign | ast.AugAssign]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign)):
+            yield node
+
+
+def is_packed(node: ast.stmt) -> bool:
+    """Say whether a statement gives several values to several names."""
+    return (
+        isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Tuple)
+        and isinstance(node.value, ast.Tuple)
+        and len(node.value.elts) > 1
+    )
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_line_holds_one_statement(package: str) -> None:
+    """Unrelated values are not assigned in one tuple."""
+    found = [(path, node) for path in modules(package) for node in assignments(path)]
+    packed = [f"{path.relative_to(ROOT)}:{node.lineno}" for path, node in found if is_packed(node)]
+    assert len(packed) <= MOST_PACKED * len(found), packed
+
+
+def imported(path: Path) -> set[str]:
+    """Return the dotted names of the agent that a module imports."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return {name for name in names if name.split(".")[0] == "agent"}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_stage_knows_only_what_it_may(room: str) -> None:
+    """`see`, `track` and `deliver` do not know each other; `count` knows only the tracks."""
+    allowed = ROOMS[room] | {f"agent.{room}"}
+    for path in modules(f"agent/{room}"):
+        for name in imported(path):
+            known = any(name == each or name.startswith(f"{each}.") for each in allowed)
+            assert known, f"{path.relative_to(ROOT)} imports {name}"
