@@ -104,7 +104,8 @@ async def _until_signal(config: Config, path: Path) -> bool:
     from agent import node
     from agent.reload import Reload
 
-    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
     reload = Reload(path, stop)
 
     def end() -> None:

@@ -35,7 +35,8 @@ from agent.street.scene import Scene
 from agent.track.tracker import Tracker, make_tracker
 from agent.watchdog import Watchdog
 
-WIDTH, HEIGHT = 1280, 720
+WIDTH = 1280
+HEIGHT = 720
 WEAK = 0.1
 
 
@@ -43,7 +44,8 @@ class Bar:
     """Show on a terminal how far the measuring is."""
 
     def __init__(self, steps: int) -> None:
-        self._steps, self._done = steps, 0
+        self._steps = steps
+        self._done = 0
 
     def step(self, text: str) -> None:
         """Begin the next step."""
@@ -195,10 +197,8 @@ def is_right(detector: Detector) -> bool:
 
 def stages(detector: Detector, camera: CameraConfig, pictures: list[Image]) -> dict[str, float]:
     """Return median milliseconds of fitting, following and counting one frame."""
-    tracker, analyst = (
-        make_tracker(camera.confidence, detector.names),
-        Analyst("b", camera.settings(), detector.names, Totals()),
-    )
+    tracker = make_tracker(camera.confidence, detector.names)
+    analyst = Analyst("b", camera.settings(), detector.names, Totals())
     times = np.array([list(_laps(detector, tracker, analyst, *each)) for each in enumerate(pictures)])
     fit, track, analyse = np.median(times, axis=0) * 1000
     return {"letterbox_ms": float(fit), "track_ms": float(track), "analyse_ms": float(analyse)}

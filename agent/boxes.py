@@ -92,7 +92,8 @@ def letterbox(image: Uint8, size: tuple[int, int]) -> tuple[Uint8, float, tuple[
     scale = min(height / image.shape[0], width / image.shape[1])
     inner_height = min(height, max(1, round(image.shape[0] * scale)))
     inner_width = min(width, max(1, round(image.shape[1] * scale)))
-    pad_x, pad_y = (width - inner_width) // 2, (height - inner_height) // 2
+    pad_x = (width - inner_width) // 2
+    pad_y = (height - inner_height) // 2
     canvas = np.empty((height, width, 3), np.uint8)
     inner = canvas[pad_y : pad_y + inner_height, pad_x : pad_x + inner_width]
     if (inner_height, inner_width) == image.shape[:2]:
@@ -113,7 +114,8 @@ def nms(
     A box is dropped when a better one *of its class* overlaps it by more than `iou_threshold`.
     """
     order = np.argsort(-confidence, kind="stable")
-    boxes, classes = xyxy[order], class_id[order]
+    boxes = xyxy[order]
+    classes = class_id[order]
     clash = (iou(boxes, boxes) > iou_threshold) & (classes[:, None] == classes[None, :])  # (N,N)
     alive = np.ones(len(order), np.bool_)
     kept: list[int] = []

@@ -207,7 +207,8 @@ def set_keys(text: str, section: str, values: dict[str, str]) -> str:
                 break
         else:
             lines.insert(added, fresh)
-            added, end = added + 1, end + 1
+            added = added + 1
+            end = end + 1
     return "\n".join(lines) + "\n"
 
 
@@ -217,9 +218,11 @@ def _put_in_place(folder: Path, config_path: Path, text: str, secret: str) -> No
     state = Path(configuration.load(config_path.with_name(config_path.name + ".new")).state_dir)
     if os.geteuid() == 0 and state.exists():  # who owns the agent's state is who runs it
         os.chown(folder / "secret.new", state.stat().st_uid, state.stat().st_gid)
-    mode, owner = 0o640, folder.stat()
+    mode = 0o640
+    owner = folder.stat()
     if config_path.exists():
-        mode, owner = config_path.stat().st_mode & 0o777, config_path.stat()
+        mode = config_path.stat().st_mode & 0o777
+        owner = config_path.stat()
     _write(config_path.with_name(config_path.name + ".new"), text, mode)
     if os.geteuid() == 0:
         os.chown(config_path.with_name(config_path.name + ".new"), owner.st_uid, owner.st_gid)

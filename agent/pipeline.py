@@ -327,7 +327,8 @@ class Pipeline:
         now = self._tick
         since, seen = self._rate
         if now - since >= 2.0:
-            self.fps, self._rate = (self.seen - seen) / (now - since), (now, self.seen)
+            self.fps = (self.seen - seen) / (now - since)
+            self._rate = (now, self.seen)
         return [self._tally()] if self._minute_start() != self._minute.start_ms else []
 
     def _baseline(self) -> wire.Tally:

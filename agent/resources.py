@@ -42,7 +42,8 @@ class Sampler:
             throttled=throttled(),
             fps_tenths={camera: round(rate * 10) for camera, rate in fps.items()},
         )
-        self._sent, self._received = sent, received
+        self._sent = sent
+        self._received = received
         return resources
 
 

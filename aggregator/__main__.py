@@ -41,7 +41,8 @@ _EXPECTED = (StoreError, BrokerError, ServeError, EnrolError, InitError)
 @contextlib.contextmanager
 def _until_asked() -> Iterator[None]:
     """End the block, gently and without an error, at the first SIGINT or SIGTERM."""
-    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    task = asyncio.current_task()
+    loop = asyncio.get_running_loop()
     assert task is not None
     asked = asyncio.Event()
 
@@ -79,7 +80,8 @@ async def run(config: Config) -> None:
 @contextlib.asynccontextmanager
 async def _listening(connections: Connections, config: Config) -> AsyncIterator[str]:
     """Take connections while this is open; give the address. Raise ServeError."""
-    host, port = config.http.host, config.http.port
+    host = config.http.host
+    port = config.http.port
     loop = asyncio.get_running_loop()
     try:
         server = await loop.create_server(connections, host, port, backlog=BACKLOG)
@@ -120,7 +122,9 @@ def _readable(topic: str, payload: bytes) -> list[str]:
         lines = []
         for raw in wire.batch_events(batch):
             fields = wire.event_dict(wire.decode_event(raw, batch.base))
-            at, name, camera = fields.pop("at"), fields.pop("type"), fields.pop("camera")
+            at = fields.pop("at")
+            name = fields.pop("type")
+            camera = fields.pop("camera")
             rest = " ".join(f"{key}={value}" for key, value in fields.items() if key != "path")
             lines.append(_line(at, node, f"{camera} {name}".strip(), rest))
         return lines

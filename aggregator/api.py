@@ -88,7 +88,8 @@ async def fleet(request: web.Request) -> web.Response:
 
 async def node(request: web.Request) -> web.Response:
     """Show one node and its configuration."""
-    name, centre = node_of(request), request.app[CENTRE]
+    name = node_of(request)
+    centre = request.app[CENTRE]
     entry = await centre.fleet.entry(name)
     config = await centre.wants.config(name)
     return answer(schemas.NodeDetail(**msgspec.structs.asdict(entry), config=config))
@@ -173,7 +174,8 @@ async def speeds(request: web.Request) -> web.Response:
 async def trips(request: web.Request) -> web.Response:
     """Return how many objects went from which gate to which."""
     name, camera, origin, destination = _asked(request, "camera", "origin", "destination")
-    store, window = request.app[CENTRE].store, window_of(request, "all")
+    store = request.app[CENTRE].store
+    window = window_of(request, "all")
     rows = await statistics.trips(store, name, camera, origin, destination, window)
     return _table(request, schemas.TripRow, rows, schemas.Trips)
 
@@ -188,8 +190,10 @@ async def resources(request: web.Request) -> web.Response:
 
 async def events(request: web.Request) -> web.Response:
     """Return events, newest first; with `after`, in the order of storing."""
-    name, limit = node_of(request), limit_of(request, 200)
-    types, store = kinds_of(request.query.get("type", "")), request.app[CENTRE].store
+    name = node_of(request)
+    limit = limit_of(request, 200)
+    types = kinds_of(request.query.get("type", ""))
+    store = request.app[CENTRE].store
     since, until = span_of(request)
     after = request.query.get("after", "")
     if not after:

@@ -62,8 +62,10 @@ def delete(kind: Kind) -> Handler:
 
 
 async def _change(request: web.Request, kind: Kind, action: str, shape: Shape | None) -> web.Response:
-    camera, name = name_of(request, "camera"), "" if kind is PLANE else name_of(request, kind.name)
-    node, centre = node_of(request), request.app[CENTRE]
+    camera = name_of(request, "camera")
+    name = "" if kind is PLANE else name_of(request, kind.name)
+    node = node_of(request)
+    centre = request.app[CENTRE]
     if centre.fleet.state(node) is None:
         raise Refused(409, "no_state", f"{node} has not said yet which cameras it has")
     place = f"{camera}/{name}" if name else camera

@@ -96,7 +96,10 @@ class Fleet:
         if before is None or state.online != view.online or restarted:
             view.since = at
         config_changed = before is None or before.config != state.config
-        view.state, view.online, view.changed, view.saved = state, state.online, True, 0
+        view.state = state
+        view.online = state.online
+        view.changed = True
+        view.saved = 0
         if not retained and state.online:
             view.hear(at)
             view.copies.state(state.epoch, at)
@@ -213,7 +216,8 @@ class Fleet:
             if view.losses_before and codec.LOSSES in troubles:
                 troubles[codec.LOSSES] -= view.losses_before
             if troubles != view.troubles:
-                view.troubles, view.changed = troubles, True
+                view.troubles = troubles
+                view.changed = True
 
     async def _let_go(self) -> None:
         """Drop the nodes that were removed, by whichever aggregator or command."""
@@ -244,7 +248,8 @@ class Fleet:
             standing = view.standing(at)
             amounts[standing] += 1
             if standing != view.shown:
-                view.shown, view.changed = standing, True
+                view.shown = standing
+                view.changed = True
             if view.day.start != site_time.day_start(at, self._zone):
                 view.changed = True
         for state, amount in amounts.items():
@@ -267,7 +272,8 @@ class Fleet:
             try:
                 entry = view.entry(_now_ms()) if away else await self.entry(view.name)
             except StoreError:
-                away, entry = True, view.entry(_now_ms())
+                away = True
+                entry = view.entry(_now_ms())
             view.changed = view.changed or away
             self._hub.node(view.name, entry)
 

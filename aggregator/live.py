@@ -115,7 +115,8 @@ class Picture:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(PING_SECONDS):
                     await self._wake.wait()
-        jpeg, self._jpeg = self._jpeg, b""
+        jpeg = self._jpeg
+        self._jpeg = b""
         return b"" if self.closed else jpeg
 
 

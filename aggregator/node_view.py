@@ -70,7 +70,8 @@ class NodeView:
 
     def entry(self, at: int) -> schemas.Node:
         """Return the node as the API shows it."""
-        state, standing = self.state, self.standing(at)
+        state = self.state
+        standing = self.standing(at)
         sample = self.resources if standing == "online" else None
         return schemas.Node(
             node=self.name,
@@ -89,7 +90,9 @@ class NodeView:
         )
 
     def _camera(self, report: wire.CameraReport, standing: str) -> schemas.Camera:
-        name, day, fps = report.camera, self.day, None
+        name = report.camera
+        day = self.day
+        fps = None
         if self.resources and standing == "online" and name in self.resources.fps_tenths:
             fps = self.resources.fps_tenths[name] / 10 if report.state == "ok" else 0.0
         return schemas.Camera(
@@ -179,7 +182,8 @@ async def read_counts(store: Store, node: str, day: Day) -> None:
 async def read_watch(store: Store, node: str, day: Day) -> None:
     """Read from the store how long a node's cameras saw something on this day."""
     rows = await store.archive.watch(node, day.start, day.start + 2 * REACH)
-    day.watched, day.blind = {}, {}
+    day.watched = {}
+    day.blind = {}
     for row in rows:
         camera = row["c"]
         day.watched[camera] = day.watched.get(camera, 0.0) + row["w"] / 1000

@@ -51,7 +51,8 @@ class Beside:
 
     async def run(self) -> None:
         """Renew the own document and read what the others stored, for ever."""
-        since, beaten = now(), 0.0
+        since = now()
+        beaten = 0.0
         while True:
             try:
                 if time.monotonic() - beaten > _BEAT_SECONDS:

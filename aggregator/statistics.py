@@ -65,12 +65,15 @@ class Window(msgspec.Struct, frozen=True):
 
 async def _increments(store: Store, node: str, camera: str, kind: str, window: Window) -> list[Increment]:
     """Return what was counted of a kind inside the window; hours that no edge cuts are read folded."""
-    archive, only = store.archive, of_kind(kind, camera)
-    since, until = window.since - REACH - HOUR, window.until
+    archive = store.archive
+    only = of_kind(kind, camera)
+    since = window.since - REACH - HOUR
+    until = window.until
     if window.bucket == "minute" or not window.whole_hours():
         rows = await archive.hours(node, since, until, only)
     else:
-        first, last = -(-window.since // HOUR) * HOUR, window.until // HOUR * HOUR
+        first = -(-window.since // HOUR) * HOUR
+        last = window.until // HOUR * HOUR
         rows = await archive.whole_hours(node, since, first - HOUR, only)
         rows += await archive.hours(node, first - HOUR, first, only)
         rows += await archive.whole_hours(node, first, last, only)
@@ -108,7 +111,8 @@ async def speeds(store: Store, node: str, camera: str, line: str, window: Window
     for key, tenths in sorted(found.items()):
         tenths.sort()
         mean = round(sum(tenths) / len(tenths) / 10, 1)
-        middle, fast = quantile(tenths, 0.5) / 10, quantile(tenths, 0.85) / 10
+        middle = quantile(tenths, 0.5) / 10
+        fast = quantile(tenths, 0.85) / 10
         rows.append(schemas.SpeedRow(*key, len(tenths), mean, round(middle, 1), round(fast, 1)))
     return rows
 
@@ -167,9 +171,11 @@ def unseen(watched: dict[int, int], window: Window, now: int, first: int = 0) ->
     which nothing can be known yet, are not. What is unseen in a part of a slot is put at its end.
     """
     open_ = [0, 0]
-    since, until = max(window.since, first), min(window.until, now - LATE)
+    since = max(window.since, first)
+    until = min(window.until, now - LATE)
     for slot in range(since // window.slot * window.slot, until, window.slot):
-        begin, end = max(slot, since), min(slot + window.slot, until)
+        begin = max(slot, since)
+        end = min(slot + window.slot, until)
         missing = end - begin - watched.get(slot, 0)
         if missing < _NOTICED * window.slot:
             continue
@@ -199,7 +205,8 @@ async def shares(store: Store, node: str, camera: str, window: Window) -> list[s
         all_ = sum(objects.values())
         known = all_ - objects.get(UNKNOWN, 0)
         for label in sorted(labels[name]):
-            count, total = objects.get(label, 0), all_ if label == UNKNOWN else known
+            count = objects.get(label, 0)
+            total = all_ if label == UNKNOWN else known
             part = (count / total, *wilson(count, total)) if total else (None, None, None)
             rows.append(schemas.ShareRow(start, name, label, count, total, *part))
     return rows
@@ -207,7 +214,8 @@ async def shares(store: Store, node: str, camera: str, window: Window) -> list[s
 
 def wilson(count: int, total: int) -> tuple[float, float]:
     """Return the 95 % interval of a share after Wilson (1927); `total` is above 0."""
-    share, square = count / total, _NORMAL**2
+    share = count / total
+    square = _NORMAL**2
     centre = (share + square / (2 * total)) / (1 + square / total)
     half = _NORMAL / (1 + square / total)
     half *= math.sqrt(share * (1 - share) / total + square / (4 * total * total))

@@ -26,7 +26,8 @@ _BOUNDARY = "gb-frame"
 
 async def stream(request: web.Request) -> web.StreamResponse:
     """Send what happens, as server-sent events."""
-    name, camera = request.query.get("node", ""), request.query.get("camera", "")
+    name = request.query.get("node", "")
+    camera = request.query.get("camera", "")
     kinds = kinds_of(request.query.get("types", ""))
     chosen = (
         frozenset(wire.EVENT_NAMES[kind] for kind in kinds) if request.query.get("types") else frozenset()
@@ -83,7 +84,9 @@ async def _pour(response: web.StreamResponse, watcher: Watcher) -> None:
 
 async def preview(request: web.Request) -> web.StreamResponse:
     """Send pictures of one camera, where its owner lets them leave the box."""
-    name, camera, centre = node_of(request), request.match_info["camera"], request.app[CENTRE]
+    name = node_of(request)
+    camera = request.match_info["camera"]
+    centre = request.app[CENTRE]
     state = centre.fleet.state(name)
     if not any(report.camera == camera and report.preview for report in (state.cameras if state else [])):
         raise Refused(404, "no_picture", f"{name} sends no pictures of {camera[:48]!r}")

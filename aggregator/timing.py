@@ -103,7 +103,8 @@ class Timing:
 
     def _tell(self, parcel: Parcel, came: int) -> None:
         """Tell how far the box's clock is off now, if this batch says so."""
-        base, mono = parcel.batch.base, parcel.batch.mono
+        base = parcel.batch.base
+        mono = parcel.batch.mono
         clock = self._clocks.get((parcel.node, parcel.epoch)) if has_clocks(parcel.batch) else None
         if clock is not None and mono < clock.newest:
             return

@@ -26,7 +26,8 @@ from export.judge.metrics import SIZES
 from export.onnx.release import FILES, MODELS
 
 PAGE = MODELS / "README.md"
-BEGIN, END = "<!-- figures: python -m benchmarks.cards -->", "<!-- end of figures -->"
+BEGIN = "<!-- figures: python -m benchmarks.cards -->"
+END = "<!-- end of figures -->"
 LEAST = 10  # boxes: a source and class with fewer has no row
 
 

@@ -101,7 +101,8 @@ class Box:
                 print(total, file=self._diary, flush=True)
 
     def _events(self, total: int) -> list[wire.AnyEvent]:
-        now, box = _wall(), wire.pack_box(0.1, 0.2, 0.3, 0.4)
+        now = _wall()
+        box = wire.pack_box(0.1, 0.2, 0.3, 0.4)
         events: list[wire.AnyEvent] = [
             wire.Detection(now, "cam0", total, "car", 80, box),
             wire.Crossing(now, "cam0", "main", 1, "AB", "car", total, total, 80),
@@ -315,7 +316,8 @@ def totals_by_row(database: Any) -> dict[tuple[Any, ...], list[int]]:
 
 def judge(world: World, database: Any) -> dict[str, int]:
     """Compare what was committed with what is stored; raise ChaosError with every difference."""
-    accounts, stored = world.accounts(), stored_by_epoch(database)
+    accounts = world.accounts()
+    stored = stored_by_epoch(database)
     wrong = [
         f"{node} epoch {epoch['epoch']}: committed {epoch['committed']}, stored {here}, lost {epoch['lost']}"
         for node, account in accounts.items()
@@ -349,7 +351,8 @@ def judge(world: World, database: Any) -> dict[str, int]:
 
 def fresh(world: World, database: Any) -> float:
     """Wait for an event of each node that is younger than this call; return the seconds."""
-    since, began = _wall(), time.monotonic()
+    since = _wall()
+    began = time.monotonic()
     waiting = set(NODES)
     while waiting:
         world.supervise()

@@ -91,14 +91,17 @@ def say(message: str) -> None:
 
 def bar(name: str) -> Callable[[int, int], None]:
     """Return what draws a bar of how much of a part is done, with the time it took so far."""
-    begun, last = time.monotonic(), -1
+    begun = time.monotonic()
+    last = -1
 
     def show(done: int, total: int) -> None:
         nonlocal last
-        tenth, live = 10 * done // max(total, 1), sys.stderr.isatty()
+        tenth = 10 * done // max(total, 1)
+        live = sys.stderr.isatty()
         if not live and tenth == last:
             return
-        full, last = round(30 * done / max(total, 1)), tenth
+        full = round(30 * done / max(total, 1))
+        last = tenth
         line = f"{name:10}[{'#' * full}{'.' * (30 - full)}] {done}/{total}  {time.monotonic() - begun:4.0f} s"
         print(line, end="\r" if live and done < total else "\n", file=sys.stderr, flush=True)
 

@@ -108,8 +108,11 @@ class Road:
     """A node's end and a centre's end of one broker."""
 
     def __init__(self, spool: Spool, node: Client, centre: Client) -> None:
-        self._spool, self._node, self._centre = spool, node, centre
-        self._acks, self._arrived = aiter(node.messages), aiter(centre.messages)
+        self._spool = spool
+        self._node = node
+        self._centre = centre
+        self._acks = aiter(node.messages)
+        self._arrived = aiter(centre.messages)
         self._position = 0
         self.batches = 0
 

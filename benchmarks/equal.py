@@ -32,7 +32,8 @@ from export.model.network import Network
 from export.model.zoo import make_model, parameters
 from export.train.train import load_checkpoint
 
-BEGIN, END = "<!-- equal budget: python -m benchmarks.equal -->", "<!-- end of equal budget -->"
+BEGIN = "<!-- equal budget: python -m benchmarks.equal -->"
+END = "<!-- end of equal budget -->"
 NETWORKS = {
     "n": "`n`",
     "yolov5n": "YOLOv5n-shaped, same head",
@@ -67,7 +68,8 @@ class Trained(NamedTuple):
 
     def ahead(self, other: Trained) -> Interval:
         """Return by how much the mean AP50 is larger than another's, on the same pictures."""
-        mine, theirs = self._means(), other._means()
+        mine = self._means()
+        theirs = other._means()
         return within(mine[0] - theirs[0], mine[1] - theirs[1])
 
     def _means(self) -> tuple[float, Float64]:
@@ -82,10 +84,12 @@ def judged(checkpoint: Path, network: str, seed: int, pictures: list[Picture]) -
         path, recipe = checkpoint_file(checkpoint, Path(folder), version("gb-fleet"))
         detector = detector_for(path)
         seen = look(detector, pictures)
-    ap50, redrawn = {}, {}
+    ap50 = {}
+    redrawn = {}
     for source, label, matched in matches(seen, recipe["names"]):
         whole, parts = redraw(matched, draw(len(matched)))
-        ap50[source, label], redrawn[source, label] = float(whole[0]), parts[:, 0]
+        ap50[source, label] = float(whole[0])
+        redrawn[source, label] = parts[:, 0]
     model: Network = make_model(recipe)
     state: dict[str, Any] = load_checkpoint(checkpoint)
     return Trained(network, seed, state["done"] * recipe["batch"], parameters(model), ap50, redrawn)
@@ -115,7 +119,8 @@ def rows(trained: list[Trained]) -> Iterator[tuple[str, ...]]:
         if other:
             value, low, high = (100 * part for part in each.ahead(other))
             apart = f"{value:+.1f} ({low:+.1f} to {high:+.1f}), {NETWORKS[other.network]}"
-        name, million = NETWORKS[each.network], f"{each.parameters / 1e6:.2f}"
+        name = NETWORKS[each.network]
+        million = f"{each.parameters / 1e6:.2f}"
         yield name, str(each.seed), million, *figures, str(each.mean()), apart
 
 

@@ -24,7 +24,8 @@ from export.onnx.release import MODELS
 from export.train.train import load_checkpoint
 
 PAGE = Path(__file__).parent.parent / "docs" / "models.md"
-BEGIN, END = "<!-- free: python -m benchmarks.free CHECKPOINT -->", "<!-- end of free -->"
+BEGIN = "<!-- free: python -m benchmarks.free CHECKPOINT -->"
+END = "<!-- end of free -->"
 PACKAGED = MODELS / "gb-yolo-n-mask.onnx"
 
 

@@ -32,7 +32,8 @@ def make_events(count: int, at: int, chance: random.Random, first_track: int) ->
     """Return events in the mix of a busy road: of each object a detection, a track, and half a crossing."""
     events: list[wire.AnyEvent] = []
     for number in range(count):
-        track, label = first_track + number, chance.choice(LABELS)
+        track = first_track + number
+        label = chance.choice(LABELS)
         match number % 5:
             case 0 | 1:
                 box = wire.pack_box(*(chance.random() for _ in range(4)))
@@ -47,10 +48,12 @@ def make_events(count: int, at: int, chance: random.Random, first_track: int) ->
 
 def make_work(total: int) -> list[tuple[str, int, int, bytes]]:
     """Return (node, epoch, seq, payload) of batches, spread over nodes."""
-    chance, base = random.Random(1), round(time.time() * 1000)
+    chance = random.Random(1)
+    base = round(time.time() * 1000)
     work = []
     for number in range(total // BATCH):
-        node, seq = f"box-{number % NODES:03d}", number // NODES + 1
+        node = f"box-{number % NODES:03d}"
+        seq = number // NODES + 1
         epoch = 1000 + number % NODES
         events = [wire.encode_event(e, base) for e in make_events(BATCH, base, chance, number * BATCH)]
         work.append((node, epoch, seq, wire.encode_batch(epoch, seq, base, 0, events)))

@@ -70,7 +70,8 @@ def main() -> int:
         print("set GB_DATA to the folder of development data", file=sys.stderr)
         return 2
     pictures = chosen(folder)
-    true, seen = labelled(folder, pictures), told(pictures)
+    true = labelled(folder, pictures)
+    seen = told(pictures)
     print(f"{len(pictures)} pictures of {SOURCE}")
     print(f"labels: {dict(true)}, share of masks {share(true):.3f}")
     print(f"agent:  {dict(seen)}, share of masks {share(seen):.3f}, {sum(seen.values())} faces told")

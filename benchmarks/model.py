@@ -38,7 +38,8 @@ from export.onnx.writer import PARTS, PLAIN
 MODELS = Path(__file__).parent.parent / "agent" / "models"
 ROUNDS = int(os.environ.get("ROUNDS", "30"))
 NAMES = ["person", "bicycle", "car", "motorcycle", "bus", "truck"]
-WIDTHS, DEPTHS = (16, 32, 64, 128, 256), (1, 2, 3, 1)
+WIDTHS = (16, 32, 64, 128, 256)
+DEPTHS = (1, 2, 3, 1)
 Build = Callable[[int], Network]
 
 

@@ -33,8 +33,11 @@ from export.progress import watched
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "papers.md"
 MODELS = ROOT / "agent" / "models"
-BEGIN, END = "<!-- figures: python -m benchmarks.papers -->", "<!-- end of figures -->"
-EVALUATE, SPEED, PAPERS = "E", "S", "P"  # as the line above the tables says
+BEGIN = "<!-- figures: python -m benchmarks.papers -->"
+END = "<!-- end of figures -->"
+EVALUATE = "E"  # as the line above the tables says
+SPEED = "S"
+PAPERS = "P"
 TIGHT = ("aizoo", "andrewmvd")  # sources whose boxes are round faces; `ditface` boxes whole heads
 FROM = (0, 8, 12, 16, 24, 32)  # pixels
 NEAR = 0.7  # of a least size: boxes under it are left out too
@@ -48,7 +51,9 @@ def percent(figure: Interval) -> str:
 
 def verdict(figure: Interval, theirs: float, *, less: bool = False) -> str:
     """Say how an interval lies to a paper's percentage; the pictures are never the paper's."""
-    low, high, wanted = figure.low, figure.high, theirs / 100
+    low = figure.low
+    high = figure.high
+    wanted = theirs / 100
     if less:
         low, high, wanted = -high, -low, -wanted
     words = "exceeded" if low > wanted else "reproduced" if high >= wanted else "not reached"
@@ -57,7 +62,8 @@ def verdict(figure: Interval, theirs: float, *, less: bool = False) -> str:
 
 def small(faces: Faces) -> tuple[Interval, Interval]:
     """Return the share of some faces that is found, and of what is found there the share that is a face."""
-    drawn, found = draw(faces.pictures), faces.said >= 0
+    drawn = draw(faces.pictures)
+    found = faces.said >= 0
     hits = np.bincount(faces.owner[found], minlength=faces.pictures)
     everything = np.bincount(faces.owner, minlength=faces.pictures)
     wrong = np.bincount(faces.invented_owner, minlength=faces.pictures)
@@ -99,7 +105,8 @@ def sizes_of_networks() -> Iterable[tuple[str, ...]]:
 def first_paper(assessment: Assessment, figures: dict[str, Any]) -> Iterable[tuple[str, ...]]:
     """Yield the rows of paper 1: claim, theirs, ours, command, verdict."""
     assert assessment.masks
-    given, whole = assessment.masks.whole["given found"], assessment.masks.whole["end to end"]
+    given = assessment.masks.whole["given found"]
+    whole = assessment.masks.whole["end to end"]
     for words, key, theirs in (("mask", "mask right", 97.08), ("no mask", "no mask right", 97.85)):
         ours = percent(given[key])
         yield f"accuracy, {words}, of found faces", f"{theirs}", ours, EVALUATE, verdict(given[key], theirs)
@@ -126,7 +133,8 @@ def first_paper(assessment: Assessment, figures: dict[str, Any]) -> Iterable[tup
 def second_paper(assessment: Assessment, faces: Faces) -> Iterable[tuple[str, ...]]:
     """Yield the rows of paper 2."""
     assert assessment.masks
-    whole, given = assessment.masks.whole["end to end"], assessment.masks.whole["given found"]
+    whole = assessment.masks.whole["end to end"]
+    given = assessment.masks.whole["given found"]
     for key, theirs, less in (
         ("TPR", 95.6, False),
         ("FPR", 4.7, True),
@@ -144,7 +152,8 @@ def second_paper(assessment: Assessment, faces: Faces) -> Iterable[tuple[str, ..
         yield f"whole pipeline, {key}, end to end", f"{theirs}", percent(ours), EVALUATE, said
     of_found = given["mask right"]
     yield "TPR, of found faces", "95.6", percent(of_found), EVALUATE, verdict(of_found, 95.6)
-    large, little = faces.of_size(32, 1e9), faces.of_size(0, 32)
+    large = faces.of_size(32, 1e9)
+    little = faces.of_size(0, 32)
     why = "; the paper does not say how many pixels are small, here it is under 32"
     found, _ = small(large)
     yield "large faces found (R-CNN)", "97.5", percent(found), EVALUATE, verdict(found, 97.5) + why
@@ -204,7 +213,8 @@ def what_small_ones_cost(assessment: Assessment) -> Iterable[tuple[str, ...]]:
 
 def traffic(data: Path, name: str) -> list[Score]:
     """Score a packaged traffic model: views from above, and all of `vehicles` that label the road classes."""
-    detector, recipe = detector_for(MODELS / name), load_recipe("traffic")
+    detector = detector_for(MODELS / name)
+    recipe = load_recipe("traffic")
     recipe["source"] = [source for source in recipe["source"] if "folder" in source]
     names = recipe["names"]
     seen = look(detector, watched(read_recipe(recipe, data, "val", JUDGED), "pictures"))
@@ -233,7 +243,8 @@ def _incorrect(assessment: Assessment) -> str:
     told = assessment.masks.incorrect if assessment.masks else None
     if not told:
         return ""
-    right, faces = told["given found"]["no mask right"], told["faces"]["bare"]
+    right = told["given found"]["no mask right"]
+    faces = told["faces"]["bare"]
     return f"Of {faces} masks worn incorrectly, those that are found are called no mask: {right}.\n"
 
 

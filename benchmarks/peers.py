@@ -34,7 +34,8 @@ from export.onnx.release import MODELS
 from export.progress import watched
 
 PAGE = Path(__file__).parent.parent / "docs" / "models.md"
-BEGIN, END = "<!-- peers: python -m benchmarks.peers -->", "<!-- end of peers -->"
+BEGIN = "<!-- peers: python -m benchmarks.peers -->"
+END = "<!-- end of peers -->"
 ANY = 1e9  # pixels
 SHOWN = (720, 1280)  # the picture that is timed
 
@@ -146,7 +147,8 @@ def matches(
     wanted = np.asarray([name in question.names for name in names])
     result = []
     for number in chosen(pictures, question, names).tolist():
-        picture, found = pictures[number], seen[number]
+        picture = pictures[number]
+        found = seen[number]
         mine = (picture.allowed & wanted).any(1)
         hidden = picture.boxes[~picture.allowed.any(1)]
         matched = match_picture(found, picture.boxes[mine], np.flatnonzero(wanted), hidden)

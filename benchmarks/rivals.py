@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from agent.boxes import GREY, Detections, Float32, Uint8
 
 COCO = {0: 0, 1: 1, 2: 2, 3: 3, 5: 4, 7: 5}  # person, bicycle, car, motorcycle, bus, truck -> ours
-MEAN, SPREAD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # of ImageNet, red green blue
+MEAN = (123.675, 116.28, 103.53)  # of ImageNet, red green blue
+SPREAD = (58.395, 57.12, 57.375)
 LEAST = 0.02  # score
 SAME = 0.6  # overlap of two boxes of one class that are one object
 Array = NDArray[Any]
@@ -52,7 +53,9 @@ def suppressed(
 ) -> Detections:
     """Return the boxes of classes that have a meaning, best first; those that overlap by `same` are one."""
     kept = np.isin(classes, list(meaning)) & (scores > LEAST)
-    boxes, scores, classes = boxes[kept], scores[kept], classes[kept]
+    boxes = boxes[kept]
+    scores = scores[kept]
+    classes = classes[kept]
     if not len(boxes):
         return Detections.empty()
     flat = np.concatenate((boxes[:, :2], boxes[:, 2:] - boxes[:, :2]), 1)
@@ -104,7 +107,8 @@ class YoloX(Rival):
         """See `Rival`."""
         raw = outputs[0][0]  # (N,85)
         corner, stride = cells(self.size, (8, 16, 32))
-        centre, half = (raw[:, :2] + corner) * stride, np.exp(raw[:, 2:4]) * stride / 2
+        centre = (raw[:, :2] + corner) * stride
+        half = np.exp(raw[:, 2:4]) * stride / 2
         scores = raw[:, 4:5] * raw[:, 5:]
         boxes = np.concatenate((centre - half, centre + half), 1) / scale
         return suppressed(boxes, scores.max(1), scores.argmax(1), COCO)
@@ -123,7 +127,8 @@ def resized(path: Path, size: tuple[int, int]) -> bytes:
 
 def cells(size: tuple[int, int], strides: tuple[int, ...]) -> tuple[Array, Array]:
     """Return column and row (N,2) of all cells of all levels, and their strides (N,1)."""
-    corners, steps = [], []
+    corners = []
+    steps = []
     for stride in strides:
         rows, columns = np.mgrid[: -(-size[0] // stride), : -(-size[1] // stride)]
         corners.append(np.stack((columns, rows), -1).reshape(-1, 2))
@@ -163,7 +168,8 @@ class FastestDet(Rival):
         """See `Rival`."""
         raw = outputs[0][0]  # (85,22,22)
         rows, columns = np.mgrid[: raw.shape[1], : raw.shape[2]]
-        raw, cell = raw.reshape(85, -1).T, np.stack((columns, rows), -1).reshape(-1, 2)
+        raw = raw.reshape(85, -1).T
+        cell = np.stack((columns, rows), -1).reshape(-1, 2)
         picture = np.asarray((shape[1], shape[0]))
         centre = (cell + np.tanh(raw[:, 1:3])) / (columns.shape[1], rows.shape[0]) * picture
         half = picture / (1 + np.exp(-raw[:, 3:5])) / 2
@@ -183,6 +189,7 @@ class Rfb(Rival):
 
     def read(self, outputs: list[Array], shape: tuple[int, ...], scale: float) -> Detections:
         """See `Rival`."""
-        scores, boxes = outputs[0][0], outputs[1][0] * (shape[1], shape[0], shape[1], shape[0])
+        scores = outputs[0][0]
+        boxes = outputs[1][0] * (shape[1], shape[0], shape[1], shape[0])
         faces = scores[:, 1:]
         return suppressed(boxes, faces.max(1), faces.argmax(1), {0: 1, 1: 0}, 0.4)  # bare, masked -> ours

@@ -39,7 +39,8 @@ def video(folder: Path) -> Path:
     real = Path(os.environ.get("GB_DATA", "")) / "videos" / "ahmetozlu_input_video.mp4"
     if os.environ.get("GB_DATA") and real.exists():
         return real
-    path, scene = folder / "street.mp4", Scene(seed=7)
+    path = folder / "street.mp4"
+    scene = Scene(seed=7)
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 15.0, (960, 540))
     for number in range(FRAMES):
         writer.write(scene.frame(number))
@@ -59,7 +60,8 @@ def in_720p(path: Path, folder: Path) -> Path:
 
 def decoded(path: Path) -> list[np.ndarray]:
     """Return the first frames of a video."""
-    capture, frames = cv2.VideoCapture(str(path)), []
+    capture = cv2.VideoCapture(str(path))
+    frames = []
     while len(frames) < FRAMES:
         ok, image = capture.read()
         if not ok:
@@ -118,7 +120,8 @@ def measure(model: str = "traffic") -> dict[str, float]:
         frames = decoded(path)
         looker = pipeline(str(path), model)
         bare = bare_round(looker.detector, looker.config.model_path, frames)
-        bare_s, agent_s = [], []
+        bare_s = []
+        agent_s = []
         from_file: dict[str, list[float]] = {}
         for _ in range(ROUNDS):
             bare_s.append(bare())
@@ -127,7 +130,8 @@ def measure(model: str = "traffic") -> dict[str, float]:
                 for workers in (1, 2):
                     rate = asyncio.run(file_round(path, [other], workers))[0]
                     from_file.setdefault(f"{other}_file_fps_{workers}_workers", []).append(rate)
-    bare_ms, agent_ms = statistics.median(bare_s) * 1000, statistics.median(agent_s) * 1000
+    bare_ms = statistics.median(bare_s) * 1000
+    agent_ms = statistics.median(agent_s) * 1000
     one = from_file[f"{model}_file_fps_1_workers"]
     return {
         "bare_session_ms": bare_ms,

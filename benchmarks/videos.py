@@ -161,7 +161,8 @@ def street_result(seed: int, frames: int = STREET_FRAMES, rate: float | None = N
     """
     scene = Scene(seed)
     found = passings(told(make_pipeline("scene:", DEFAULT_LINE), slower(drawn(scene, frames), rate)))
-    begin, slack = int(scene.fps), MATCH_SECONDS + 1 / (rate or scene.fps)
+    begin = int(scene.fps)
+    slack = MATCH_SECONDS + 1 / (rate or scene.fps)
     early, truth = (
         [(one.at_seconds, one.direction) for one in scene.crossings(DEFAULT_LINE, first, last)]
         for first, last in ((1, begin - 1), (begin, frames - 1))
@@ -179,14 +180,16 @@ def measure(folder: Path, streets: Sequence[int]) -> dict[str, float]:
     figures: dict[str, float] = {}
     for rate in (None, *RATES):
         for name, count in work.items():
-            result, speed = count(rate), f"{rate:g} fps" if rate else "native"
+            result = count(rate)
+            speed = f"{rate:g} fps" if rate else "native"
             print(
                 f"{name:<38}{speed:>8}  true {result.true:3}  counted {result.told:3}"
                 f"  recall {result.recall:.3f}  precision {result.precision:.3f}",
                 flush=True,
             )
             stem = f"pixels_{name.partition('.')[0].replace(' ', '_')}_{speed.replace(' ', '')}"
-            figures[f"{stem}_recall"], figures[f"{stem}_precision"] = result.recall, result.precision
+            figures[f"{stem}_recall"] = result.recall
+            figures[f"{stem}_precision"] = result.precision
     return figures
 
 

@@ -27,7 +27,8 @@ from agent.see.infer import Detector
 from agent.see.sharpness import sharpness
 from agent.track.tracker import Tracks
 
-EIGHT, LARGEST = 8, 1280
+EIGHT = 8
+LARGEST = 1280
 WEIGHINGS = ("size and sharpness", "size", "neither")
 MATCH = 0.4  # overlap of a face and its detection
 
@@ -52,7 +53,8 @@ def faces(folder: Path, pictures: list[Path], detector: Detector) -> Iterator[Fa
         image = cv2.resize(image, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
         height, width = image.shape[:2]
         label = np.array([[float(part) for part in row] for row in rows])
-        center, half = label[:, 1:3] * (width, height), label[:, 3:5] * (width, height) / 2
+        center = label[:, 1:3] * (width, height)
+        half = label[:, 3:5] * (width, height) / 2
         boxes = np.concatenate([center - half, center + half], axis=1)  # (F,4)
         found = [Face(kind == 0, []) for kind in label[:, 0]]
         for _ in range(EIGHT):
@@ -90,7 +92,8 @@ def _shown(
 
 def _smear(length: int, random: np.random.Generator) -> NDArray[np.float64]:
     """Return the kernel of a straight motion over so many pixels."""
-    angle, middle = random.uniform(0, np.pi), length // 2
+    angle = random.uniform(0, np.pi)
+    middle = length // 2
     reach = np.array([np.cos(angle), np.sin(angle)]) * length / 2
     kernel = np.zeros((length, length))
     ends = [tuple(np.rint(middle + sign * reach).astype(int).tolist()) for sign in (-1, 1)]
@@ -104,7 +107,8 @@ def verdict(face: Face, names: dict[int, str], weighing: str) -> str:
     analyst = Analyst("cam0", wire.CameraSettings(), names, totals)
     for number, (kind, sure, box, sharp, size) in enumerate(face.sights):
         shape = box if weighing != "neither" else np.array([0, 0, 100, 100], np.float32)
-        sures, kinds = np.array([sure], np.float32), np.array([kind], np.int64)
+        sures = np.array([sure], np.float32)
+        kinds = np.array([kind], np.int64)
         tracks = Tracks.of_boxes(shape[None], np.array([1]), sures, kinds, number / 10)
         weight = np.array([sharp]) if weighing == "size and sharpness" else None
         analyst.update(tracks, [], size, number / 10, number * 100, weight)

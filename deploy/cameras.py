@@ -32,7 +32,8 @@ class Cameras:
         """Print what has changed since the last call; a camera that was well from the start is not told."""
         for node in nodes:
             for camera in node["cameras"]:
-                key, reason = (node["node"], camera["camera"]), camera["reason"]
+                key = (node["node"], camera["camera"])
+                reason = camera["reason"]
                 said = f"{camera['state']}: {reason}" if reason else camera["state"]
                 if camera["state"] == "ok":
                     said = "ok"

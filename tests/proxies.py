@@ -56,7 +56,8 @@ def _service(name: str, text: str, folder: Path, inside: str, words: list[str]) 
     if program is None:
         pytest.skip(f"no {name}: `sudo apt-get install {name}`")
     folder.mkdir(parents=True, exist_ok=True)
-    file, port = folder / f"{name}.conf", free_port()
+    file = folder / f"{name}.conf"
+    port = free_port()
     file.write_text(text.format(folder=folder, port=port, inside=inside))
     command = [program, *(word.format(file=file, folder=folder) for word in words)]
     return Service(name, command, port, folder / f"{name}.log")

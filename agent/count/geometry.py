@@ -62,7 +62,8 @@ Direction = Literal["AB", "BA"]
 Points = Sequence[tuple[float, float]]
 
 MARGIN = 0.006  # frame heights: the margin where the size of the object is not known
-MARGIN_SHARE, MARGIN_LEAST = 0.1, 0.005  # else: share of the object's size; frame heights
+MARGIN_SHARE = 0.1  # else: share of the object's size; frame heights
+MARGIN_LEAST = 0.005
 CUT = 0.004  # so near to the frame's edge a box is cut off
 REACH = 0.002  # frame heights: the ends belong to the line
 BORDER = 0.015  # of the frame: what is so near to its border lies on it
@@ -73,13 +74,15 @@ STEEPEST = 0.25  # sine of the angle at which a line's end must meet the border 
 def side(points: ArrayLike, start: ArrayLike, end: ArrayLike) -> Float:
     """Return the cross product (…): >= 0 right of (or on) start -> end, < 0 left of it. Shapes broadcast."""
     point, one, two = (np.asarray(each, np.float64) for each in (points, start, end))
-    along, to = two - one, point - one
+    along = two - one
+    to = point - one
     return np.asarray(along[..., 0] * to[..., 1] - along[..., 1] * to[..., 0], np.float64)
 
 
 def distance(points: Float, start: Float, end: Float) -> Float:
     """Return the distances (…) from points to the pieces start -> end, ends included. Shapes broadcast."""
-    along, to = end - start, points - start
+    along = end - start
+    to = points - start
     length = np.maximum((along * along).sum(-1), 1e-18)
     share = np.clip((along * to).sum(-1) / length, 0.0, 1.0)
     return np.asarray(np.linalg.norm(to - share[..., None] * along, axis=-1), np.float64)
@@ -124,9 +127,12 @@ class Gates:
         moves = len(before)
         if not self.count:
             return np.zeros((moves, 0), np.int64), np.zeros((moves, 0)), np.zeros((moves, 0))
-        one, two = before * self.stretch, after * self.stretch
-        from_, to = self._turns(one), self._turns(two)  # (N,S)
-        one, two = one[:, None], two[:, None]  # (N,1,2)
+        one = before * self.stretch
+        two = after * self.stretch
+        from_ = self._turns(one)  # (N,S)
+        to = self._turns(two)
+        one = one[:, None]  # (N,1,2)
+        two = two[:, None]
         changed = (from_ >= 0) != (to >= 0)
         between = (side(self.start, one, two) >= 0) != (side(self.end, one, two) >= 0)  # (N,S)
         hit = changed & between
@@ -233,9 +239,11 @@ class Areas:
         if not len(self.first):
             return np.zeros(spots.shape[:2], np.bool_)
         spot = spots[:, self.zone]  # (N,E,2)
-        one, two = self.start, self.end
+        one = self.start
+        two = self.end
         spans = (one[:, 1] > spot[..., 1]) != (two[:, 1] > spot[..., 1])
-        turn, rising = side(spot, one, two), two[:, 1] > one[:, 1]
+        turn = side(spot, one, two)
+        rising = two[:, 1] > one[:, 1]
         passed = spans & (turn != 0) & ((turn > 0) == rising)
         return np.asarray(np.logical_xor.reduceat(passed, self.first, axis=1), np.bool_)
 
@@ -243,8 +251,10 @@ class Areas:
         """Return where on a move (N,Z,2) -> (N,Z,2) it met the zone's border first and last, 0..1, or nan."""
         if not len(self.first):
             return np.zeros(before.shape[:2]), np.zeros(before.shape[:2])
-        one, two = before[:, self.zone], after[:, self.zone]  # (N,E,2)
-        from_, to = side(one, self.start, self.end), side(two, self.start, self.end)
+        one = before[:, self.zone]  # (N,E,2)
+        two = after[:, self.zone]
+        from_ = side(one, self.start, self.end)
+        to = side(two, self.start, self.end)
         hit = (from_ >= 0) != (to >= 0)
         hit &= (side(self.start, one, two) >= 0) != (side(self.end, one, two) >= 0)
         share = np.where(hit, from_ / np.where(hit, from_ - to, 1.0), np.nan)
@@ -293,7 +303,8 @@ def anchors(xyxy: ArrayLike, size: tuple[float, float]) -> tuple[Float, Float, F
     """
     box = np.asarray(xyxy, np.float64).reshape(-1, 4)
     scale = np.asarray(size, np.float64)
-    low, high = box[:, :2] / scale, box[:, 2:] / scale
+    low = box[:, :2] / scale
+    high = box[:, 2:] / scale
     center = (low + high) / 2
     bottom = np.stack([center[:, 0], high[:, 1]], axis=1)
     extent = np.clip(box[:, 2:] - box[:, :2], 0, None) / scale[1]

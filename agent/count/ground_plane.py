@@ -21,7 +21,8 @@ from agent.count.geometry import Float, Points
 
 REACH = 1.0  # beyond the four points: of their own extent
 CUT = 0.995  # fraction of the frame's height: a box that ends lower is cut off, its bottom is not on the road
-LEAST_POINTS, LEAST_SECONDS = 3, 0.5  # to tell a speed
+LEAST_POINTS = 3  # to tell a speed
+LEAST_SECONDS = 0.5
 
 
 class Road:
@@ -31,7 +32,8 @@ class Road:
         self.matrix = homography(points, metres)  # (3,3), positive denominators before the horizon
         corners = np.asarray(metres, np.float64)
         extent = corners.max(axis=0) - corners.min(axis=0)
-        self._low, self._high = corners.min(axis=0) - REACH * extent, corners.max(axis=0) + REACH * extent
+        self._low = corners.min(axis=0) - REACH * extent
+        self._high = corners.max(axis=0) + REACH * extent
 
     def places(self, points: Float) -> Float:
         """Return where points (N,2) of the picture lie on the road (N,2), metres; nan out of reach."""
@@ -46,7 +48,8 @@ class Road:
         path = path[path[:, 2] < CUT]
         places = self.places(path[:, 1:])
         seen = np.isfinite(places[:, 0])
-        times, places = path[seen, 0], places[seen]
+        times = path[seen, 0]
+        places = places[seen]
         if len(times) < LEAST_POINTS or times[-1] - times[0] < LEAST_SECONDS - 1e-6:
             return None
         return 3.6 * float(np.linalg.norm(slope(times, places)))

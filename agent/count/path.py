@@ -17,7 +17,8 @@ if TYPE_CHECKING:  # it has these functions among its own
 Float = NDArray[np.float64]
 Direction = Literal["AB", "BA"]
 
-GOING, GOING_SECONDS = 2.5, 1.0  # margins in its last second: so much is on its way
+GOING = 2.5  # margins in its last second: so much is on its way
+GOING_SECONDS = 1.0
 STEADY_SECONDS = 0.4  # the sigma of the bell over which a trembling path is averaged
 AROUND_SECONDS = 2.5  # of a path to each side of a crossing
 AROUND_NEAR = 1.0  # seconds to each side that must be seen well, or the path does not tell when it was:
@@ -42,7 +43,9 @@ def steadied(path: Float, seconds: float = STEADY_SECONDS) -> Float:
     apart = (path[:, 0] - path[:, 0, None]) / seconds  # (M,M)
     weight = np.exp(-0.5 * apart * apart)
     lean = weight * apart
-    zero, one, two = weight.sum(1), lean.sum(1), (lean * apart).sum(1)
+    zero = weight.sum(1)
+    one = lean.sum(1)
+    two = (lean * apart).sum(1)
     width = zero * two - one * one
     alone = width < 1e-6 * zero * zero  # no run goes through one point
     weight *= np.where(alone, 1.0, two)[:, None]

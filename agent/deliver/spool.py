@@ -116,7 +116,8 @@ class Spool:
             if gone := self.in_memory:
                 _log.warning("%d event(s) that were in memory only are lost", gone)
             self._batches.db.close()
-        lock, self._lock = self._lock, None
+        lock = self._lock
+        self._lock = None
         if lock is not None:
             if self._return_at is None:
                 spool_db.mark(lock, running=False)

@@ -70,7 +70,8 @@ class Message:
 
     def acknowledge(self) -> None:
         """Acknowledge on the connection it came by; a no-op once that has ended."""
-        client, self._client = self._client, None
+        client = self._client
+        self._client = None
         if client is not None and self.qos:
             client._acknowledge(self._mid, self.qos)
 
@@ -251,7 +252,8 @@ class Client:
 
     def _let_go(self) -> Any:
         """Stop serving the socket, if there is one, and return it."""
-        sock, self._sock = self._sock, None
+        sock = self._sock
+        self._sock = None
         if sock is not None:
             self._loop.remove_reader(sock)
             self._loop.remove_writer(sock)

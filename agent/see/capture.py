@@ -39,7 +39,8 @@ log = logging.getLogger(__name__)
 
 State = Literal["ok", "absent", "stalled", "frozen", "degraded", "ended"]
 
-FIRST_WAIT, LONGEST_WAIT = 0.25, 2.5  # seconds between attempts; with opening, a camera is back within 5
+FIRST_WAIT = 0.25  # seconds between attempts; with opening, a camera is back within 5
+LONGEST_WAIT = 2.5
 FROZEN_SECONDS = 10.0
 REOPEN_USELESS = 30.0  # a frozen or degraded camera is opened again after so long, and again
 STOP_SECONDS = 10.0  # a thread inside OpenCV cannot be woken; its longest wait is shorter than this
@@ -153,7 +154,8 @@ class Camera:
     @property
     def fps(self) -> float:
         """Return the frames that came in each of the last few seconds."""
-        now, moments = time.monotonic(), list(self._moments)
+        now = time.monotonic()
+        moments = list(self._moments)
         recent = [moment for moment in moments if now - moment <= RATE_SECONDS]
         if len(recent) < 2:
             return 0.0
@@ -163,7 +165,8 @@ class Camera:
         """Return the newest frame that was not taken yet, or None after `timeout` seconds."""
         with self._changed:
             self._changed.wait_for(self._awake, timeout)
-            frame, self._slot = self._slot, None
+            frame = self._slot
+            self._slot = None
             self._changed.notify_all()
         if frame is None and self._died():
             raise RuntimeError(f"the capture thread of {self.name} has died; see the traceback above")
@@ -324,7 +327,8 @@ class Camera:
                 return
             self.dropped += self._slot is not None
             self.captured += 1
-            self._slot, self._seconds = frame, seconds
+            self._slot = frame
+            self._seconds = seconds
             self._changed.notify_all()
         self._moments.append(time.monotonic())
 

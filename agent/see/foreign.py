@@ -178,7 +178,9 @@ class Foreign:
         xyxy, scores, classes = self.layout.read(arrays, self._asked, confidence)
         if len(scores) > CANDIDATES:
             best = np.argpartition(-scores, CANDIDATES)[:CANDIDATES]
-            xyxy, scores, classes = xyxy[best], scores[best], classes[best]
+            xyxy = xyxy[best]
+            scores = scores[best]
+            classes = classes[best]
         if self._fractions or (self._fractions is None and _all_tiny(xyxy)):
             xyxy = xyxy * np.asarray(self.size[::-1] * 2, np.float32)
         kept = nms(xyxy, scores, np.zeros(len(scores), np.int64))

@@ -23,7 +23,8 @@ from agent.see.feed.picture import Image
 Float = NDArray[np.float32]
 
 STRIP = 0.2  # of the height, above and below: there clocks are written
-CLOCK_WIDTH, CLOCK_HEIGHT = 0.4, 0.15  # of the picture: the part of a clock that changes
+CLOCK_WIDTH = 0.4  # of the picture: the part of a clock that changes
+CLOCK_HEIGHT = 0.15
 RUNNING = 0.5  # of the seconds must a clock change
 
 TORN_SECONDS = 3.0
@@ -38,7 +39,8 @@ CELLS = (32, 18)
 LEAST_TEXTURE = 0.6  # grey levels, of what two windows have in common
 MEDIAN_STEP = 0.954  # of normal noise: the median difference of two neighbours over the standard deviation
 BEYOND_CHANCE = 7.0  # standard deviations; 98 % of the cells of noise lie within 2.3
-LEAST_SHAPE, LEAST_SPOT = 1.2, 4.0  # grey levels between neighbouring cells: many of them, or one
+LEAST_SHAPE = 1.2  # grey levels between neighbouring cells: many of them, or one
+LEAST_SPOT = 4.0
 
 
 @dataclass(frozen=True, slots=True)

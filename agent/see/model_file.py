@@ -90,7 +90,8 @@ def smallest(ir: int, opset: int) -> bytes:
 
 def newest(ir: int, opset: int, opens: Callable[[bytes], bool]) -> tuple[int, int]:
     """Return the newest versions up to these that a runtime opens; 0 where it opens none."""
-    usual_ir, usual_opset = 8, 17
+    usual_ir = 8
+    usual_opset = 17
     best_ir = next((n for n in range(min(ir, 99), 0, -1) if opens(smallest(n, min(opset, usual_opset)))), 0)
     best_opset = next((n for n in range(min(opset, 99), 0, -1) if opens(smallest(min(ir, usual_ir), n))), 0)
     return best_ir, best_opset

@@ -57,7 +57,8 @@ def cells(size: tuple[int, int], strides: tuple[int, ...]) -> tuple[Float32, Flo
     origins = []
     steps = []
     for stride in strides:
-        rows, columns = -(-size[0] // stride), -(-size[1] // stride)
+        rows = -(-size[0] // stride)
+        columns = -(-size[1] // stride)
         y, x = np.mgrid[:rows, :columns]
         origins.append(np.stack([x, y], -1).reshape(-1, 2))
         steps.append(np.full((rows * columns, 1), stride))

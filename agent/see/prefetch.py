@@ -45,7 +45,9 @@ class LookAhead:
     def __init__(
         self, camera: Camera, detect: Callable[[Uint8], Detections], workers: int, patience: float
     ) -> None:
-        self._camera, self._detect, self._patience = camera, detect, patience
+        self._camera = camera
+        self._detect = detect
+        self._patience = patience
         self._pool = ThreadPoolExecutor(workers, f"infer {camera.name}")
         self._places = workers + 1
         self._flying: deque[Future[Sight]] = deque()

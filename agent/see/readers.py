@@ -199,7 +199,8 @@ def queries(arrays: list[Array]) -> tuple[Array, Array] | None:
     """Return boxes (Q,4) and class numbers (Q,K) of two outputs (1,Q,4) and (1,Q,K), in either order."""
     if len(arrays) != 2 or any(a.ndim != 3 or a.shape[0] != 1 for a in arrays):
         return None
-    first, second = arrays[0][0], arrays[1][0]
+    first = arrays[0][0]
+    second = arrays[1][0]
     if len(first) != len(second):
         return None
     if second.shape[1] == 4:

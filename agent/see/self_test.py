@@ -24,8 +24,11 @@ from agent.see.infer import Detector, ModelError
 
 KEY = "gb_check"
 SEEDS = 16  # so many pictures are tried for the one about which a model says most
-SURE, MOST = 0.2, 8  # only boxes with such a score are stored, and so many
-SAME_PLACE, SAME_SCORE, SAME_SHARE = 0.7, 0.05, 0.75  # least overlap, largest difference, least share found
+SURE = 0.2  # only boxes with such a score are stored, and so many
+MOST = 8
+SAME_PLACE = 0.7  # least overlap, largest difference, least share found
+SAME_SCORE = 0.05
+SAME_SHARE = 0.75
 _CPU = ("vendor_id", "model name", "cpu family", "model", "stepping", "flags")
 _ARM = ("CPU implementer", "CPU architecture", "CPU variant", "CPU part", "CPU revision", "Features")
 
@@ -37,7 +40,9 @@ def picture(seed: int, size: tuple[int, int]) -> Uint8:
     y, x = np.ogrid[:height, :width]
     canvas = np.empty((height, width, 3), np.int64)
     for channel in range(3):
-        base, right, down = 60 + next(draw) % 80, next(draw) % 60, next(draw) % 60
+        base = 60 + next(draw) % 80
+        right = next(draw) % 60
+        down = next(draw) % 60
         canvas[..., channel] = base + x * right // width + y * down // height
     for _ in range(24):
         _thing(canvas, draw)
@@ -58,7 +63,8 @@ def _thing(canvas: Any, draw: Iterator[int]) -> None:
     y, x = np.ogrid[:height, :width]
     tall = 16 + next(draw) % (height // 3)
     wide = tall * (6 + next(draw) % 12) // 10
-    x, y = x - next(draw) % width, y - next(draw) % height
+    x = x - next(draw) % width
+    y = y - next(draw) % height
     if next(draw) % 2:
         body = (x * tall) ** 2 + (y * wide) ** 2 <= (tall * wide // 2) ** 2
     else:

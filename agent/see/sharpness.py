@@ -26,7 +26,8 @@ def sharpness(image: NDArray[np.uint8], xyxy: NDArray[np.float32]) -> NDArray[np
     crops = np.stack([_crop(image, box) for box in np.rint(xyxy).astype(int).tolist()])  # (N,SIDE,SIDE)
     across = np.diff(crops, axis=2)[:, 1:] ** 2  # (N,SIDE-1,SIDE-1)
     down = np.diff(crops, axis=1)[:, :, 1:] ** 2
-    energy, contrast = (across + down).mean(axis=(1, 2)), crops.var(axis=(1, 2))
+    energy = (across + down).mean(axis=(1, 2))
+    contrast = crops.var(axis=(1, 2))
     return np.asarray(np.clip(energy / np.maximum(contrast, FLAT**2) / FULL, 0.0, 1.0), np.float64)
 
 

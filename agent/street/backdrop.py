@@ -83,7 +83,8 @@ def _order(still: Still) -> tuple[bool, bool, float]:
 def build(view: View, layout: Layout, rng: np.random.Generator) -> Backdrop:
     """Paint the street that the seed's generator draws."""
     haze = np.array([222.0, 214.0, 204.0]) * rng.uniform(0.92, 1.04) + rng.normal(0, 4, 3)
-    angle, rise = rng.uniform(-2.6, -0.5), rng.uniform(0.75, 1.1)
+    angle = rng.uniform(-2.6, -0.5)
+    rise = rng.uniform(0.75, 1.1)
     sun = np.array([np.cos(angle) * np.cos(rise), np.sin(angle) * np.cos(rise), np.sin(rise)])
     canvas = _sky(view, rng, haze)
     _ground(canvas, view, layout, rng, haze)
@@ -112,8 +113,10 @@ def _place(canvas: Image, view: View, still: Still, sun: Float, haze: Float) -> 
     far = float(np.clip((depth.min() - 30) / 190, 0, 0.55))
     raster.paint(canvas, view, still.figure, world, pixels, depth, inked, (haze, far), zoom=ZOOM)
     left, top, right, bottom = raster.bounds(pixels, depth, still.figure.radii, view.focal)
-    x0, y0 = max(0, int(left) - 1), max(0, int(top) - 1)
-    x1, y1 = min(view.width, int(right) + 2), min(view.height, int(bottom) + 2)
+    x0 = max(0, int(left) - 1)
+    y0 = max(0, int(top) - 1)
+    x1 = min(view.width, int(right) + 2)
+    y1 = min(view.height, int(bottom) + 2)
     if x1 <= x0 or y1 <= y0:
         return None
     mask = np.zeros((view.height, view.width), np.uint8)
@@ -123,13 +126,15 @@ def _place(canvas: Image, view: View, still: Still, sun: Float, haze: Float) -> 
 
 def _sky(view: View, rng: np.random.Generator, haze: Float) -> Image:
     """Return the canvas with a sky and some clouds."""
-    height, width = view.height * ZOOM, view.width * ZOOM
+    height = view.height * ZOOM
+    width = view.width * ZOOM
     top = np.array([226.0, 168.0, 112.0]) * rng.uniform(0.9, 1.08)
     fade = np.clip(np.linspace(0, 3.2, height), 0, 1)[:, None, None]
     canvas = np.broadcast_to(top * (1 - fade) + haze * fade, (height, width, 3)).astype(np.float32)
     clouds = np.zeros((height // 8, width // 8), np.float32)
     for _ in range(int(rng.integers(4, 12))):
-        x, y = int(rng.uniform(0, width // 8)), int(rng.uniform(0, height // 28))
+        x = int(rng.uniform(0, width // 8))
+        y = int(rng.uniform(0, height // 28))
         for _ in range(7):
             at = (int(x + rng.normal(0, 9)), int(y + rng.normal(0, 1.6)))
             cv2.ellipse(clouds, at, (int(rng.uniform(4, 12)), int(rng.uniform(2, 4))), 0, 0, 360, 0.8, -1)
@@ -150,14 +155,14 @@ def _ground(canvas: Image, view: View, layout: Layout, rng: np.random.Generator,
     x, y, depth = view.ground(ZOOM)
     rows = np.isfinite(depth[:, 0]) & (depth[:, 0] < 4000)
     top = int(np.argmax(rows))
-    x, y, depth = x[top:], y[top:], depth[top:]
+    x = x[top:]
+    y = y[top:]
+    depth = depth[top:]
     colour = _surfaces(x, y, layout, rng)
     tile = _grain(rng)
     with np.errstate(invalid="ignore"):
-        ix, iy = (
-            (np.clip(x, -4000, 4000) * 14).astype(np.int64),
-            (np.clip(y, -4000, 4000) * 14).astype(np.int64),
-        )
+        ix = (np.clip(x, -4000, 4000) * 14).astype(np.int64)
+        iy = (np.clip(y, -4000, 4000) * 14).astype(np.int64)
     colour += (tile[iy % 512, ix % 512] * np.clip(26 / depth, 0, 1) * 4.5)[..., None]
     far = np.clip((depth - 30) / 190, 0, 0.8)[..., None]
     canvas[top:] = np.clip(colour + (haze.astype(np.float32) - colour) * far, 0, 255).astype(np.uint8)
@@ -165,7 +170,8 @@ def _ground(canvas: Image, view: View, layout: Layout, rng: np.random.Generator,
 
 def _surfaces(x: Fast, y: Fast, layout: Layout, rng: np.random.Generator) -> Fast:
     """Return the colour (H,W,3) of the ground at (x, y)."""
-    wide, half = np.abs(x), layout.half
+    wide = np.abs(x)
+    half = layout.half
     asphalt = np.array([96.0, 92.0, 90.0]) * rng.uniform(0.85, 1.2)
     grass = np.array(pick(rng, ((74, 138, 106), (80, 150, 122))), np.float32)
     colour = np.broadcast_to(grass, (*x.shape, 3)).copy()
@@ -253,7 +259,8 @@ def _greenery(layout: Layout, rng: np.random.Generator) -> list[Still]:
 
 def _house(rng: np.random.Generator, depth: float, side: int) -> Figure:
     """Build a house of `depth` metres along the street; its front is at x = 0 and it lies on that side."""
-    wall, roof = pick(rng, WALLS), pick(rng, ROOFS)
+    wall = pick(rng, WALLS)
+    roof = pick(rng, ROOFS)
     floors = int(rng.integers(2, 5))
     height = 3.4 + 2.9 * (floors - 1)
     back = side * 9.0
@@ -279,7 +286,8 @@ def _facade(
 ) -> None:
     """Add a shop or a door on the ground floor and rows of windows above."""
     count = max(2, int(depth / 2.4))
-    glass, frame = pick(rng, ((138, 118, 98), (112, 98, 86), (164, 146, 122))), tone(wall, 1.16)
+    glass = pick(rng, ((138, 118, 98), (112, 98, 86), (164, 146, 122)))
+    frame = tone(wall, 1.16)
     b.pane(wall_face, (0.0, 1.0), (0.0, 0.5 / height), tone(wall, 0.72))
     b.pane(wall_face, (0.0, 1.0), (3.15 / height, 3.35 / height), tone(wall, 0.86))
     if rng.random() < 0.6:
@@ -297,12 +305,14 @@ def _facade(
 
 def _tree(rng: np.random.Generator, height: float) -> Figure:
     """Build a tree with a crown of many leaves."""
-    leaf, b = pick(rng, LEAVES), Builder()
+    leaf = pick(rng, LEAVES)
+    b = Builder()
     b.stick((0, 0, 0), (0, 0, height * 0.6), 0.035 * height, (62, 84, 104))
     for i in range(26):
         rise = i / 25
         spread = height * 0.2 * np.sqrt(max(0.05, 1 - (1.7 * rise - 0.75) ** 2))
-        turn, reach = rng.uniform(0, 6.28), rng.uniform(0.3, 1.0) * spread
+        turn = rng.uniform(0, 6.28)
+        reach = rng.uniform(0.3, 1.0) * spread
         at = (reach * np.cos(turn), reach * np.sin(turn), height * (0.46 + 0.44 * rise))
         b.stick(
             at,

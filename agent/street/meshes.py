@@ -26,7 +26,8 @@ PERSON, BICYCLE, CAR, MOTORCYCLE, BUS, TRUCK = range(6)
 
 FACE, LIMB, RING = range(3)
 
-FIRST, LAST = 0.0, 9.0  # groups of parts: below all others, above all others; between: where along the figure
+FIRST = 0.0  # groups of parts: below all others, above all others; between: where along the figure
+LAST = 9.0
 
 GLASS: Colour = (92, 78, 62)
 TYRE: Colour = (38, 36, 36)
@@ -138,7 +139,8 @@ class Builder:
 
     def block(self, low: Box, high: Box, colour: Colour) -> dict[str, Float]:
         """Add a block between two rectangles; return its five faces by name."""
-        (ax0, ax1, ay0, ay1, az), (bx0, bx1, by0, by1, bz) = low, high
+        (ax0, ax1, ay0, ay1, az) = low
+        (bx0, bx1, by0, by1, bz) = high
         faces = {
             "left": [(ax0, ay1, az), (ax0, ay0, az), (bx0, by0, bz), (bx0, by1, bz)],
             "right": [(ax1, ay0, az), (ax1, ay1, az), (bx1, by1, bz), (bx1, by0, bz)],
@@ -213,7 +215,8 @@ class Builder:
 
     def done(self, class_id: int) -> Figure:
         """Return the finished figure."""
-        points, radii = np.array(self.points), np.array(self.reach)
+        points = np.array(self.points)
+        radii = np.array(self.reach)
         low = (points - radii[:, None]).min(axis=0)
         high = (points + radii[:, None]).max(axis=0)
         size = high - low
@@ -250,8 +253,11 @@ def car(rng: np.random.Generator) -> Figure:
     half = (0.9, 0.9, 0.84, 0.96)[kind] * rng.uniform(0.97, 1.04)
     roof = (1.45, 1.48, 1.5, 1.75)[kind] * rng.uniform(0.97, 1.04)
     belt = 0.62 * roof
-    paint, front, rear = pick(rng, PAINT), length / 2, -length / 2
-    axles, wheel = (length * 0.31, -length * 0.3), 0.31 if kind != 3 else 0.36
+    paint = pick(rng, PAINT)
+    front = length / 2
+    rear = -length / 2
+    axles = (length * 0.31, -length * 0.3)
+    wheel = 0.31 if kind != 3 else 0.36
     b = Builder()
     b.wheels(half - 0.02, axles, wheel)
     low = (-half * 0.96, half * 0.96, rear + 0.08, front - 0.08, 0.24)
@@ -300,11 +306,14 @@ def _car_details(
 
 def bus(rng: np.random.Generator) -> Figure:
     """Build a city bus."""
-    length, half, roof = rng.uniform(9.5, 12.2), rng.uniform(1.22, 1.3), rng.uniform(2.9, 3.15)
+    length = rng.uniform(9.5, 12.2)
+    half = rng.uniform(1.22, 1.3)
+    roof = rng.uniform(2.9, 3.15)
     paint = pick(rng, ((52, 52, 200), (60, 170, 230), (180, 110, 40), (96, 150, 70), (226, 224, 220)))
     band = pick(rng, ((235, 235, 235), (60, 60, 60), (80, 200, 240)))
     b = Builder()
-    axles, front = (length * 0.3, -length * 0.28), length / 2
+    axles = (length * 0.3, -length * 0.28)
+    front = length / 2
     b.wheels(half - 0.02, axles, 0.48)
     low = (-half, half, -front, front, 0.3)
     mid = (-half, half, -front, front, roof - 0.18)
@@ -329,10 +338,14 @@ def bus(rng: np.random.Generator) -> Figure:
 
 def truck(rng: np.random.Generator) -> Figure:
     """Build a lorry with a box, a tipper or a flat bed with a load."""
-    length, half = rng.uniform(6.2, 9.0), rng.uniform(1.1, 1.25)
-    cab_paint, box_paint = pick(rng, PAINT), pick(rng, ((236, 236, 234), *PAINT))
-    roof, cab = rng.uniform(2.5, 3.1), rng.uniform(1.7, 2.1)
-    front, kind = length / 2, int(rng.integers(3))
+    length = rng.uniform(6.2, 9.0)
+    half = rng.uniform(1.1, 1.25)
+    cab_paint = pick(rng, PAINT)
+    box_paint = pick(rng, ((236, 236, 234), *PAINT))
+    roof = rng.uniform(2.5, 3.1)
+    cab = rng.uniform(1.7, 2.1)
+    front = length / 2
+    kind = int(rng.integers(3))
     b = Builder()
     axles = (front - 1.0, -front + 1.2, -front + 2.3) if length > 7.5 else (front - 1.0, -front + 1.3)
     b.group = FIRST
@@ -373,7 +386,8 @@ def _cab(b: Builder, half: float, front: float, cab: float, roof: float, paint: 
     low = (-half * 0.98, half * 0.98, front - cab, front, 0.45)
     mid = (-half * 0.98, half * 0.98, front - cab, front, 1.35)
     high = (-half * 0.92, half * 0.92, front - cab + 0.05, front - 0.35, roof)
-    base, upper = b.block(low, mid, paint), b.block(mid, high, paint)
+    base = b.block(low, mid, paint)
+    upper = b.block(mid, high, paint)
     b.pane(upper["front"], (0.05, 0.95), (0.1, 0.82), GLASS)
     b.pane(upper["front"], (0.12, 0.4), (0.45, 0.78), tone(GLASS, 1.6))
     b.pane(base["front"], (0.22, 0.78), (0.25, 0.8), DARK)
@@ -386,7 +400,9 @@ def _cab(b: Builder, half: float, front: float, cab: float, roof: float, paint: 
 
 def _rider(b: Builder, rng: np.random.Generator, seat: float, lean: float, pedals: bool) -> None:
     """Add somebody who sits at height `seat` and leans forward."""
-    coat, legs, skin = pick(rng, CLOTH), pick(rng, TROUSERS), pick(rng, SKIN, 6)
+    coat = pick(rng, CLOTH)
+    legs = pick(rng, TROUSERS)
+    skin = pick(rng, SKIN, 6)
     for side, turn in ((-1.0, 0.0), (1.0, np.pi)):
         hip = b.point((side * 0.1, -0.2, seat), 0.09)
         knee = b.point((side * 0.13, 0.18, seat - 0.18), 0.08, (0, 0.08, 0.1), (0, turn, turn + np.pi / 2))
@@ -452,8 +468,12 @@ def motorcycle(rng: np.random.Generator) -> Figure:
 def person(rng: np.random.Generator) -> Figure:
     """Build somebody who walks."""
     size = rng.uniform(0.9, 1.08) if rng.random() > 0.12 else rng.uniform(0.65, 0.8)
-    coat, legs, skin, hair = pick(rng, CLOTH), pick(rng, TROUSERS), pick(rng, SKIN, 6), pick(rng, HAIR, 6)
-    skirt, stout = rng.random() < 0.25, rng.uniform(0.9, 1.25)
+    coat = pick(rng, CLOTH)
+    legs = pick(rng, TROUSERS)
+    skin = pick(rng, SKIN, 6)
+    hair = pick(rng, HAIR, 6)
+    skirt = rng.random() < 0.25
+    stout = rng.uniform(0.9, 1.25)
     b = Builder()
     for side, turn in ((-1.0, 0.0), (1.0, np.pi)):
         hip = b.point((side * 0.09, 0, 0.88 * size), 0.085 * stout)

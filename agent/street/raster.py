@@ -65,7 +65,8 @@ def _rank(group: float, sign: int) -> tuple[int, float]:
 def bounds(pixels: Float, depth: Float, radii: Float, focal: float) -> Float:
     """Return the boxes (...,4) round projected points (...,V,2): left, top, right, bottom in pixels."""
     reach = (radii * focal / depth)[..., None]
-    low, high = (pixels - reach).min(axis=-2), (pixels + reach).max(axis=-2)
+    low = (pixels - reach).min(axis=-2)
+    high = (pixels + reach).max(axis=-2)
     return np.concatenate([low, high], axis=-1)
 
 

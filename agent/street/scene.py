@@ -103,7 +103,10 @@ class Scene:
             raise ValueError(
                 "a scene needs a seed >= 0, at least 64 x 64 pixels and more than 0 frames a second"
             )
-        self.seed, self.width, self.height, self.fps = seed, width, height, fps
+        self.seed = seed
+        self.width = width
+        self.height = height
+        self.fps = fps
         rng = np.random.default_rng([seed, 1])
         calm = seed < CALM
         self.layout: Layout = layout_for(rng, calm)
@@ -154,7 +157,8 @@ class Scene:
         Somebody who walks along the line sees AB go from the left hand to the right.
         """
         line = np.asarray(points, np.float64) * (self.width, self.height)
-        start, end = self._time(first - 1), self._time(last)
+        start = self._time(first - 1)
+        end = self._time(last)
         found = []
         for mover in self.traffic.between(start, end):
             low = max(first - 1, int(np.ceil((mover.knots[0] - WARM) * self.fps)))
@@ -199,7 +203,9 @@ class Scene:
             box = raster.bounds(pixels, depth, mover.figure.radii, self.view.focal)
             if box[2] < 0 or box[0] > self.width or box[3] < 0 or box[1] > self.height or depth.max() < 1.5:
                 continue
-            x, near, far = float(world[:, 0].mean()), float(world[:, 1].min()), float(world[:, 1].max())
+            x = float(world[:, 0].mean())
+            near = float(world[:, 1].min())
+            far = float(world[:, 1].max())
             casts.append(Cast(mover, world, pixels, depth, box, x, near, far, len(casts) + 1))
         return sorted(casts, key=cmp_to_key(self._further_first))
 
@@ -287,10 +293,8 @@ class Scene:
     def _expose(self, image: Image, number: int) -> Image:
         """Add the slow change of the light and the noise of the sensor."""
         time = self._time(number)
-        slow, quick = (
-            np.sin(time * 2 * np.pi / 240 + self._light[0]),
-            np.sin(time * 2 * np.pi / 47 + self._light[1]),
-        )
+        slow = np.sin(time * 2 * np.pi / 240 + self._light[0])
+        quick = np.sin(time * 2 * np.pi / 47 + self._light[1])
         level = float(self._level * (1.0 + 0.07 * slow + 0.025 * quick))
         dy, dx = np.random.default_rng([self.seed, 3, number]).integers(0, 64, 2)
         noise = self._noise[dy : dy + self.height, dx : dx + self.width]
@@ -316,7 +320,8 @@ class Scene:
         if (size > 4 * max(self.width, self.height)).any():
             return int(self.width * self.height)
         canvas = np.zeros((int(size[1]) + 4, int(size[0]) + 4), np.uint8)
-        figure, pixels = cast.mover.figure, cast.pixels - (np.floor(left) - 1, np.floor(top) - 1)
+        figure = cast.mover.figure
+        pixels = cast.pixels - (np.floor(left) - 1, np.floor(top) - 1)
         raster.paint(canvas, self.view, figure, cast.world, pixels, cast.depth, self._ink(cast.mover), flat=1)
         return int(np.count_nonzero(canvas))
 
@@ -329,13 +334,17 @@ class Scene:
 
 def _footprint(mover: Mover, world: Float) -> Float:
     """Return the corners (4,3) of the ground below a mover."""
-    low, high = world.min(axis=0), world.max(axis=0)
+    low = world.min(axis=0)
+    high = world.max(axis=0)
     if mover.figure.length < 3:
         low, high = (
             (low + high) / 2 - (high - low) * (0.25, 0.35, 0),
             (low + high) / 2 + (high - low) * (0.25, 0.35, 0),
         )
-    x0, y0, x1, y1 = low[0], low[1], high[0], high[1]
+    x0 = low[0]
+    y0 = low[1]
+    x1 = high[0]
+    y1 = high[1]
     return np.array([(x0, y0, 0.0), (x1, y0, 0.0), (x1, y1, 0.0), (x0, y1, 0.0)])
 
 
@@ -376,7 +385,8 @@ def _meetings(path: Float, line: Float) -> list[tuple[int, float, str]]:
     """
     found = []
     for a, b in pairwise(line):
-        along, steps = b - a, np.diff(path, axis=0)
+        along = b - a
+        steps = np.diff(path, axis=0)
         side = along[0] * (path[:, 1] - a[1]) - along[1] * (path[:, 0] - a[0])
         for step in np.flatnonzero((side[:-1] > 0) != (side[1:] > 0)).tolist():
             share = float(side[step] / (side[step] - side[step + 1]))

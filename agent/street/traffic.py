@@ -32,7 +32,8 @@ AMBER = 2.5  # before red
 TAU = 1.4  # seconds behind the leader
 GAP = 1.9  # metres between bumpers in a queue
 STEP = 0.1  # seconds between the knots of a path
-NEAR, FAR = -4.0, 114.0  # metres: where the street begins and ends
+NEAR = -4.0  # metres: where the street begins and ends
+FAR = 114.0
 REMEMBERED = 12  # cycles kept, the oldest goes first
 LONGEST = 3  # cycles that the slowest walker needs
 
@@ -162,11 +163,13 @@ class Traffic:
         length = 0.0
         for slot in range(lane.slots):
             arrives = first + spacing * slot + rng.uniform(0, 0.36) * spacing
-            present, kind = rng.random() < lane.chance, int(rng.choice(lane.kinds, p=lane.weights))
+            present = rng.random() < lane.chance
+            kind = int(rng.choice(lane.kinds, p=lane.weights))
             if kind in (BUS, TRUCK) and not tall:
                 kind = CAR
             figure = meshes.BUILDERS[kind](rng)
-            speed, phase = lane.speed * rng.uniform(0.95, 1.05), rng.uniform(0, 6.28)
+            speed = lane.speed * rng.uniform(0.95, 1.05)
+            phase = rng.uniform(0, 6.28)
             wobble = rng.uniform(-0.22, 0.22)
             if not present:
                 continue
@@ -203,7 +206,8 @@ class Traffic:
         for side in (-1.0, 1.0):
             for direction in (-1.0, 1.0):
                 for _ in range(int(rng.poisson(self.layout.walkers))):
-                    speed, arrives = rng.uniform(1.15, 1.6), start + rng.uniform(0, CYCLE)
+                    speed = rng.uniform(1.15, 1.6)
+                    arrives = start + rng.uniform(0, CYCLE)
                     x = side * (self.layout.pavement + rng.uniform(-0.9, 0.9))
                     length = FAR - NEAR
                     y = NEAR if direction > 0 else FAR
@@ -214,12 +218,14 @@ class Traffic:
     def _cross(self, start: float, rng: np.random.Generator) -> list[Mover]:
         """Return the people who wait at the kerb and cross while the vehicles have red."""
         movers = []
-        kerb, house = self.layout.half + 0.7, self.layout.pavement + 5.0
+        kerb = self.layout.half + 0.7
+        house = self.layout.pavement + 5.0
         for _ in range(int(rng.poisson(self.layout.crossers))):
             side = float(rng.choice([-1.0, 1.0]))
             speed = max(rng.uniform(1.6, 2.0), 2 * kerb / (RED - 2.8))
             leaves = start + rng.uniform(1.2, RED - 1.5 - 2 * kerb / speed)
-            waits, y = rng.uniform(0, 14.0), self.layout.crossing + rng.uniform(-1.3, 1.3)
+            waits = rng.uniform(0, 14.0)
+            y = self.layout.crossing + rng.uniform(-1.3, 1.3)
             way = house - kerb
             knots = leaves + np.array(
                 [-waits - way / 1.4, -waits, 0.0, 2 * kerb / speed, 2 * kerb / speed + way / 1.4]
@@ -271,7 +277,8 @@ def layout_for(rng: np.random.Generator, calm: bool) -> Layout:
     """Draw a street: calm ones have two lanes each way and cycle lanes, others vary."""
     lanes_each = 2 if calm else int(rng.choice([1, 2, 2, 3]))
     cycle_lane = calm or rng.random() < 0.6
-    median, wide = rng.uniform(0.8, 1.1), rng.uniform(3.2, 3.5)
+    median = rng.uniform(0.8, 1.1)
+    wide = rng.uniform(3.2, 3.5)
     lanes: list[Lane] = []
     speed = rng.uniform(9.0, 11.0)
     mirror = 1 if calm or rng.random() < 0.75 else -1

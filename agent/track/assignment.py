@@ -23,12 +23,14 @@ def near(place: Float, reach: Float, others: Float) -> tuple[Int, Int]:
 
     Few of them are not worth the search: then simply all pairs are returned.
     """
-    count, width = len(place), len(others)
+    count = len(place)
+    width = len(others)
     if count * width <= 1024:
         return np.arange(count).repeat(width), np.arange(count * width) % max(width, 1)
     order = others.argsort(kind="stable")
     ranked = others[order]
-    low, high = ranked.searchsorted(place - reach), ranked.searchsorted(place + reach, "right")
+    low = ranked.searchsorted(place - reach)
+    high = ranked.searchsorted(place + reach, "right")
     many = high - low
     end = many.cumsum()
     rows = np.arange(count).repeat(many)
@@ -38,7 +40,9 @@ def near(place: Float, reach: Float, others: Float) -> tuple[Int, Int]:
 def match(rows: Int, columns: Int, cost: Float, shape: tuple[int, int], miss: float) -> tuple[Int, Int]:
     """Return the pairs of the cheapest assignment among listed pairs (P,) of a matrix `shape`."""
     good = (cost < miss).nonzero()[0]
-    rows, columns, cost = rows[good], columns[good], cost[good]
+    rows = rows[good]
+    columns = columns[good]
+    cost = cost[good]
     alone = (
         np.bincount(rows, minlength=shape[0])[rows] + np.bincount(columns, minlength=shape[1])[columns] == 2
     )
@@ -90,7 +94,8 @@ def _augment(wide: Float, row: int, column: Int, owner: Int, base: Float, price:
         via = owner[nearest]
         through = far[nearest] + wide[via] - base[via] - price
         better = ~done & (through < far)
-        far[better], before[better] = through[better], via
+        far[better] = through[better]
+        before[better] = via
     reached = far[nearest]
     price[done] += far[done] - reached
     base[row] += reached

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 Float = NDArray[np.float64]
 
-LEAST, ENOUGH = 3, 64  # tracks, to tell what is common; more than so many add nothing
+LEAST = 3  # tracks, to tell what is common; more than so many add nothing
+ENOUGH = 64
 AGREE = 0.75  # the share of them that has to be nearer to its detection with the shift than without
 MEDIAN = np.pi / 2  # the variance of a median of N is so much of that of one, over N
 LEARN = 0.1  # how much of a difference each frame teaches

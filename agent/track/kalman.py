@@ -80,7 +80,8 @@ class Book:
     def predict(self, step: Float, agility: Float) -> None:
         """Go on by seconds (T,); `agility` (T,): how fast speed wanders, in sizes/s per root of a second."""
         wander = (spread(self.mean) * agility) ** 2
-        speed_var, cov = self.speed_var, self.cov
+        speed_var = self.speed_var
+        cov = self.cov
         self.mean += step * self.speed
         self.var += (2 * step) * cov + step**2 * speed_var + (step**3 / 3) * wander
         cov += step * speed_var + (step**2 / 2) * wander
@@ -92,7 +93,8 @@ class Book:
         mean, speed, var, cov, speed_var = part
         off = seen - mean
         total = var + noise
-        gain, speed_gain = var / total, cov / total
+        gain = var / total
+        speed_gain = cov / total
         mean += gain * off
         speed += speed_gain * off
         speed_var -= speed_gain * cov

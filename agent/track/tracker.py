@@ -152,7 +152,8 @@ class Tracker:
         """
         if not at_seconds > self._now:
             raise ValueError(f"time must grow: {at_seconds} after {self._now}")
-        step, before = at_seconds - self._now, self._now
+        step = at_seconds - self._now
+        before = self._now
         self._now = at_seconds
         if np.isfinite(step):
             self._step += 0.2 * (min(step, 0.5) - self._step)
@@ -203,7 +204,8 @@ class Tracker:
         if len(twin):
             left = np.ones(len(detections), np.bool_)
             left[twin] = False
-            detections, sight = detections[left], sight.take(left.nonzero()[0])
+            detections = detections[left]
+            sight = sight.take(left.nonzero()[0])
         return detections, sight
 
     def _twins(self, sight: Sight, xyxy: Float32) -> Int:
@@ -215,7 +217,8 @@ class Tracker:
         close = (worse & (np.abs(y[one] - y[two]) < 0.3 * sight.size[two])).nonzero()[0]
         if not len(close):
             return _NONE
-        one, two = one[close], two[close]
+        one = one[close]
+        two = two[close]
         box = xyxy.T.astype(np.float64)
         covered: Int = two[overlap(box[:, one], box[:, two]) > TWIN]
         return covered
@@ -271,7 +274,8 @@ class Tracker:
         sure = (book.hits[rows] >= FLOW_SURE).nonzero()[0][:ENOUGH]
         if len(sure) < LEAST:
             return False
-        rows, columns = rows[sure], columns[sure]
+        rows = rows[sure]
+        columns = columns[sure]
         off = sight.channels[:2, columns] - book.mean[:2, rows]
         shift = self._sway.shift(off, book.var[:2, rows] + noise[:2, columns])
         if shift is None:
@@ -287,17 +291,21 @@ class Tracker:
 
         The cost is how unlikely a pair is: twice its negative log likelihood, heavy tailed.
         """
-        book, habit = self._book, self._habits.of(self._book.kind)
+        book = self._book
+        habit = self._habits.of(self._book.kind)
         reach = habit.gate * (np.sqrt(book.var[:2]) + np.sqrt(noise[0].max()))
         rows, columns = near(book.mean[0], reach[0], sight.channels[0])
         if len(rows) > MANY:
             beside = np.abs(sight.channels[1, columns] - book.mean[1, rows]) <= reach[1, rows]
-            rows, columns = rows[beside], columns[beside]
+            rows = rows[beside]
+            columns = columns[beside]
         off = sight.channels[:, columns] - book.mean[:, rows]
         total = book.var[:, rows] + noise[:, columns]
         squared = (off * off / total).sum(axis=0)
         inside = (squared < habit.gate[rows] ** 2).nonzero()[0]
-        rows, columns, total = rows[inside], columns[inside], total[:2, inside]
+        rows = rows[inside]
+        columns = columns[inside]
+        total = total[:2, inside]
         cost = 8 * np.log1p(squared[inside] / 4) + np.log(total[0] * total[1] / sight.size[columns] ** 4)
         away = np.maximum(self._now - book.seen - self._step, 0.0)
         cost += (habit.strict + habit.hidden * away)[rows]
@@ -343,7 +351,8 @@ class Tracker:
         new = (book.number == 0).nonzero()[0]
         if not len(new):
             return
-        hits, age = book.hits[new], book.seen[new] - book.born[new]
+        hits = book.hits[new]
+        age = book.seen[new] - book.born[new]
         good = (hits >= 3) | ((hits >= 2) & (age >= 0.2 - 1e-6))
         good &= 2 * hits >= book.frames[new]
         good &= book.evidence[new] >= self.evidence
@@ -367,7 +376,8 @@ class Tracker:
         book = self._book
         number = book.number[rows]
         order = number.argsort(kind="stable")[np.count_nonzero(number == 0) :]
-        rows, found = rows[order], found[columns[order]]
+        rows = rows[order]
+        found = found[columns[order]]
         rest = self._now - book.rest[rows]
         return Tracks(
             xyxy=found.xyxy,
@@ -388,7 +398,8 @@ class Tracker:
         fresh = free.nonzero()[0]
         if not len(fresh):
             return
-        sight, book = sight.take(fresh), Book.empty(len(fresh))
+        sight = sight.take(fresh)
+        book = Book.empty(len(fresh))
         book.mean = sight.channels
         book.var = self._noise(sight)
         fastest = self._habits.of(sight.kind).fastest
@@ -400,7 +411,9 @@ class Tracker:
         book.noted = book.spot = sight.channels[:2]
         book.born = book.seen = book.rest = np.full(len(fresh), self._now)
         book.frames = book.hits = np.ones(len(fresh))
-        book.evidence, book.kind, book.rank = sight.confidence, sight.kind, sight.rank - WEAK
+        book.evidence = sight.confidence
+        book.kind = sight.kind
+        book.rank = sight.rank - WEAK
         self._book = Book(np.concatenate([self._book.all, book.all], axis=1))
 
 

@@ -187,7 +187,8 @@ def _give(folder: Path, owners: Iterable[tuple[str, int]]) -> None:
 
 
 def _certificates(folder: Path, hosts: Sequence[str]) -> None:
-    key_file, ca_file = folder / "ca" / "ca.key", folder / "ca" / "ca.crt"
+    key_file = folder / "ca" / "ca.key"
+    ca_file = folder / "ca" / "ca.crt"
     if not ca_file.exists():
         key, ca = certificates.make_authority()
         _write(key_file, key, 0o400)

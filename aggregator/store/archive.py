@@ -292,7 +292,8 @@ def _span(node: str, camera: str, since: int, until: int) -> Document:
 
 def _flat(row: Document) -> Document:
     """Return a group's key and sums beside each other, as Python's own numbers."""
-    key, sums = row["_id"], {name: value for name, value in row.items() if name != "_id"}
+    key = row["_id"]
+    sums = {name: value for name, value in row.items() if name != "_id"}
     plain_ = {name: list(map(int, v)) if isinstance(v, list) else int(v) for name, v in sums.items()}
     return {**key, "r": int(key["r"]), "s": int(key["s"]), **plain_}
 

@@ -55,7 +55,10 @@ TYPES: dict[int, type] = {tag: kind for kind, tag in TAGS.items()}
 NAMED: dict[str, type] = {name: kind for kind, name in wire.EVENT_NAMES.items()}
 
 DIRECTIONS: tuple[wire.Direction, ...] = ("AB", "BA")
-EVENTS, TALLIES, LOSSES, RESOURCES = "events", "tallies", "losses", "resources"
+EVENTS = "events"
+TALLIES = "tallies"
+LOSSES = "losses"
+RESOURCES = "resources"
 UNKNOWN_LOSSES = "unknown losses"  # those of LOSSES that tell no number
 HOME: dict[type, str] = {
     wire.Tally: TALLIES,

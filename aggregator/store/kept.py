@@ -23,7 +23,8 @@ KEPT_POISON = 1000  # quarantined messages and conflicts kept of one node; beyon
 RAW_KEPT = 64 * 1024
 _DUPLICATE = 11000
 _FULL_SECONDS = 60.0  # how long a node without room is believed to have none
-_QUARANTINE, _CONFLICTS = "quarantine", "conflicts"
+_QUARANTINE = "quarantine"
+_CONFLICTS = "conflicts"
 
 Document = dict[str, Any]
 

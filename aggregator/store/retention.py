@@ -16,7 +16,8 @@ from aggregator.store.errors import plain
 
 _NEVER = 2**31 - 1  # seconds, the longest that the database takes
 _DELETED_AT_ONCE = 5000
-_OTHER_OPTIONS, _OTHER_KEYS = 85, 86  # an index is there already, with another time to live
+_OTHER_OPTIONS = 85  # an index is there already, with another time to live
+_OTHER_KEYS = 86
 
 Document = dict[str, Any]
 

@@ -167,7 +167,8 @@ def increments(
     tallied: dict[tuple[str, int], int] = {}  # (camera, epoch) -> first minute with a tally
     for document in documents:
         row = Row(document["c"], document["i"], int(document["r"]), document["d"], document["l"])
-        hour, epoch = int(document["h"]), int(document["y"])
+        hour = int(document["h"])
+        epoch = int(document["y"])
         if not row.line and not row.label:
             first = hour + min(map(int, document["s"])) * MINUTE
             tallied[row.camera, epoch] = min(tallied.get((row.camera, epoch), first), first)
@@ -178,7 +179,8 @@ def increments(
 
 
 def _steps(document: Mapping[str, Any], hour: int, whole: bool) -> list[_Span]:
-    starts, ends = document["s"], document["e"]
+    starts = document["s"]
+    ends = document["e"]
     if whole:
         first = hour + min(map(int, starts)) * MINUTE
         return [_Span(max(ends.values()), first, min(starts.values()))]

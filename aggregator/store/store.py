@@ -247,7 +247,8 @@ async def connect(
     where = uri.rpartition("@")[2].removeprefix("mongodb://").removeprefix("mongodb+srv://")
     store = Store(client, database, where.partition("/")[0])
     try:
-        deadline, waiting = time.monotonic() + patience, False
+        deadline = time.monotonic() + patience
+        waiting = False
         while True:
             try:
                 await store.prepare(detail_days, tally_days, batch_days)

@@ -28,7 +28,8 @@ from benchmarks.counting.sequences import FIXED, MOVING, Boxes, Stream, ours
 from benchmarks.counting.sequences import Sequence as Recording
 
 OURS = "ours"
-NATIVE, GAPS = "native", "gaps"
+NATIVE = "native"
+GAPS = "gaps"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,8 @@ def task(
     progress: Callable[[int, int], None] | None = None,
 ) -> Outcome:
     """Let every tracker have every case; return the sums under the task's name."""
-    table, outcome = tune.tuned(), Outcome()
+    table = tune.tuned()
+    outcome = Outcome()
     jobs: list[Job] = []
     labels: list[list[str]] = []  # of each job: where the tuned settings are the defaults, it is both
     for number, case in enumerate(cases):
@@ -120,7 +122,8 @@ def task(
 
 def follow(stream: Stream) -> list[Told]:
     """Return what our tracker tells, tick by tick; missed ticks do not reach it."""
-    tracker, told = ours(), []
+    tracker = ours()
+    told = []
     for now, found, missed in zip(stream.seconds.tolist(), stream.found, stream.missed, strict=True):
         if missed:
             told.append(Told.none())

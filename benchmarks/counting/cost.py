@@ -23,15 +23,20 @@ from benchmarks.counting.sequences import Stream
 from benchmarks.counting.street import LINES
 
 OBJECTS = (10, 50, 200)
-RATE, TICKS, WARM = 15.0, 50, 10
-OURS, BOTH = "ours", "ours with counting"
-LIFE, AT_ONCE = 3, 50  # ticks that a short-lived object is seen; how many at once
+RATE = 15.0
+TICKS = 50
+WARM = 10
+OURS = "ours"
+BOTH = "ours with counting"
+LIFE = 3  # ticks that a short-lived object is seen; how many at once
+AT_ONCE = 50
 
 
 def walk(objects: int, ticks: int = TICKS) -> Stream:
     """Return objects on straight ways through a large picture, each step shaken by a pixel."""
     random = np.random.default_rng(objects)
-    start, speeds = random.uniform(0, 1800, (objects, 2)), random.normal(0, 50, (objects, 2))
+    start = random.uniform(0, 1800, (objects, 2))
+    speeds = random.normal(0, 50, (objects, 2))
     found = []
     for number in range(ticks):
         place = start + speeds * number / RATE + random.normal(0, 1, (objects, 2))
@@ -42,7 +47,8 @@ def walk(objects: int, ticks: int = TICKS) -> Stream:
 
 def passers(tracks: int) -> Stream:
     """Return fifty objects at once at random places; each is seen three times, then never again."""
-    random, found = np.random.default_rng(0), []
+    random = np.random.default_rng(0)
+    found = []
     for _ in range(tracks // AT_ONCE):
         place = random.uniform(0, 1800, (AT_ONCE, 2))
         boxes = np.concatenate([place - 20, place + 20], axis=1).astype(np.float32)
@@ -102,7 +108,8 @@ def rounds(
 
 def growth(tracks: int) -> float:
     """Return by how many MB our memory grew from the first tenth of so many tracks to their end."""
-    tracker, resident = sequences.ours(), []
+    tracker = sequences.ours()
+    resident = []
     stream = passers(tracks // 10)
     length = len(stream.frames)
     for turn in range(10):

@@ -25,7 +25,8 @@ from benchmarks.counting.street import FPS, LINES, Street
 
 WALL = 1_700_000_000_000
 UNDONE = 1.0  # seconds: what somebody undoes so soon was no crossing, but swaying on the line
-MARGIN_SHARE, MARGIN_LEAST = 0.1, 0.005  # of the size; frame heights: clear of the line
+MARGIN_SHARE = 0.1  # of the size; frame heights: clear of the line
+MARGIN_LEAST = 0.005
 
 Crossed = tuple[float, str]  # seconds, direction
 Lines = Mapping[str, wire.Line]
@@ -150,7 +151,8 @@ def wilson(hits: int, of: int) -> tuple[float, float]:
     """Return the 95 % interval of a share, percent (Wilson 1927)."""
     if not of:
         return 0.0, 100.0
-    z, share = 1.959964, hits / of
+    z = 1.959964
+    share = hits / of
     middle = (share + z * z / (2 * of)) / (1 + z * z / of)
     half = z * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of)) / (1 + z * z / of)
     return 100 * max(middle - half, 0.0), 100 * min(middle + half, 1.0)
@@ -184,7 +186,8 @@ class Score:
             return [one for one in crossed if 1 <= one[0] < length - 1]
 
         for line, crossed in true.items():
-            here, told = inner(crossed), inner(told_crossings(events, line))
+            here = inner(crossed)
+            told = inner(told_crossings(events, line))
             self.hits += match(here, told, 0.5 + 1 / rate)
             self.true += len(here)
             self.told += len(told)

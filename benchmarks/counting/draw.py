@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
-WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM = 760, 380, 48, 44, 200, 36
+WIDTH = 760
+HEIGHT = 380
+LEFT = 48
+TOP = 44
+RIGHT = 200
+BOTTOM = 36
 COLOURS = ("#d6336c", "#1c7ed6", "#2b8a3e", "#e67700", "#7048e8", "#868e96")
 DASHES = ("", "7 3", "2 3", "10 3 2 3", "4 4", "1 4")
 STYLE = (
@@ -19,7 +24,8 @@ def chart(title: str, ticks: Sequence[str], lines: Mapping[str, Sequence[float]]
     every = [value for line in lines.values() for value in line]
     low = 10 * int(min(every, default=0) // 10)
     high = max(10 * -int(-max(every, default=100) // 10), low + 10)
-    inner, tall = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
+    inner = WIDTH - LEFT - RIGHT
+    tall = HEIGHT - TOP - BOTTOM
 
     def x(index: int) -> float:
         return LEFT + inner * index / max(len(ticks) - 1, 1)
@@ -49,7 +55,8 @@ def _line(
     number: int, name: str, points: Sequence[tuple[float, float]], label: tuple[float, float]
 ) -> list[str]:
     """Return one line with its dots and its name, drawn from its end to the name."""
-    colour, dash = COLOURS[number % len(COLOURS)], DASHES[number % len(DASHES)]
+    colour = COLOURS[number % len(COLOURS)]
+    dash = DASHES[number % len(DASHES)]
     way = "M" + "L".join(f"{one:.1f} {two:.1f}" for one, two in points)
     stroke = f'fill="none" stroke="{colour}" stroke-width="{3.5 if number == 0 else 1.8}"'
     dots = [f'<circle cx="{one:.1f}" cy="{two:.1f}" r="3" fill="{colour}"/>' for one, two in points]
@@ -65,7 +72,8 @@ def _line(
 def _apart(places: Sequence[float], least: float, most: float) -> list[float]:
     """Return places moved so that labels at them do not overlap."""
     order = sorted(range(len(places)), key=lambda index: places[index])
-    moved, last = list(places), least - 16
+    moved = list(places)
+    last = least - 16
     for index in order:
         moved[index] = last = max(places[index], last + 16)
     limit = most

@@ -122,7 +122,8 @@ def _frames(truth: Boxes, told: Boxes) -> tuple[list[Frame], int, int]:
     ids = _numbers(told)
     frames = []
     for key in sorted(truth.keys() | told.keys()):
-        (one, boxes), (two, others) = truth.get(key, EMPTY), told.get(key, EMPTY)
+        (one, boxes) = truth.get(key, EMPTY)
+        (two, others) = told.get(key, EMPTY)
         overlap = iou(boxes, others).astype(np.float64)
         frames.append(Frame(np.searchsorted(who, one), np.searchsorted(ids, two), overlap))
     return frames, len(who), len(ids)
@@ -134,7 +135,10 @@ def _numbers(boxes: Boxes) -> NDArray[np.int64]:
 
 def _clear(frames: list[Frame]) -> tuple[int, int]:
     """Return how many mistakes there are in all, and how many of them are switches."""
-    wrong, switches, last, before = 0, 0, dict[int, int](), dict[int, int]()
+    wrong = 0
+    switches = 0
+    last = dict[int, int]()
+    before = dict[int, int]()
     for frame in frames:
         held = np.array([last.get(one, -1) for one in frame.who.tolist()], np.int64)
         kept = np.array([before.get(one, -1) for one in frame.who.tolist()], np.int64)[:, None] == frame.ids
@@ -162,7 +166,9 @@ def _identified(frames: list[Frame], objects: int, tracks: int) -> float:
 
 def _hota(frames: list[Frame], objects: int, tracks: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the hits (19,) and the association accuracy summed over them (19,), at each overlap."""
-    common, boxes, told = np.zeros((objects, tracks)), np.zeros(objects), np.zeros(tracks)
+    common = np.zeros((objects, tracks))
+    boxes = np.zeros(objects)
+    told = np.zeros(tracks)
     for frame in frames:
         boxes[frame.who] += 1
         told[frame.ids] += 1

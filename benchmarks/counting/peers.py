@@ -92,7 +92,8 @@ def available(say: Callable[[str], None] = print) -> bool:
 
 def _make(name: str, wanted: Sequence[str], say: Callable[[str], None]) -> None:
     """Make one environment; a mark in it says that it is whole, and with what."""
-    folder, mark = home() / name, home() / name / "packages.txt"
+    folder = home() / name
+    mark = home() / name / "packages.txt"
     if mark.is_file() and mark.read_text().split() == list(wanted):
         return
     say(f"installing {' '.join(wanted)} into {folder} ...")
@@ -186,7 +187,8 @@ def _packed(streams: Sequence[Stream]) -> dict[str, NDArray[Any]]:
     packed: dict[str, NDArray[Any]] = {}
     for number, stream in enumerate(streams):
         packed[f"{number}_count"] = np.array([len(found) for found in stream.found], np.int64)
-        packed[f"{number}_at"], packed[f"{number}_missed"] = stream.seconds, stream.missed
+        packed[f"{number}_at"] = stream.seconds
+        packed[f"{number}_missed"] = stream.missed
         found = [Detections.empty(), *stream.found]
         packed[f"{number}_box"] = np.concatenate([each.xyxy for each in found])
         packed[f"{number}_sure"] = np.concatenate([each.confidence for each in found])

@@ -34,7 +34,8 @@ def flat(figures: Figures) -> dict[str, float]:
     """Return every figure under one flat name."""
     told: dict[str, float] = {}
     for (place, _, condition, tracker), sums in figures.outcome.identity.items():
-        found, name = sums.agreement(), slug(place, condition, tracker)
+        found = sums.agreement()
+        name = slug(place, condition, tracker)
         told |= {f"idf1_{name}": found.idf1, f"mota_{name}": found.mota, f"hota_{name}": found.hota}
         told[f"switches_{name}"] = found.switches
     for what, condition, tracker in dict.fromkeys(key[1:] for key in figures.outcome.counts):

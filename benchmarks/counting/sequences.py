@@ -36,7 +36,8 @@ MOVING = ("MOT15-ETH-Bahnhof",)
 TUNING = ("MOT15-ADL-Rundle-6", "MOT17-09", "MOT15-TUD-Stadtmitte")
 RATES = (10.0, 5.0, 2.5)
 PHASES = (0.0, 1 / 3, 2 / 3)  # of the time between ticks, or from gap to gap
-GAP, GAP_EVERY = 0.5, 2.5  # seconds: 20 % of the time nothing is seen, half a second at once
+GAP = 0.5  # seconds: 20 % of the time nothing is seen, half a second at once
+GAP_EVERY = 2.5
 
 
 def ours() -> Tracker:

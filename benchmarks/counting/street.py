@@ -56,7 +56,8 @@ class Street:
 
 def street(seed: int, seconds: float = 60.0) -> Street:
     """Return a scene's truth; nothing is drawn."""
-    scene, count = Scene(seed=seed, fps=FPS), round(seconds * FPS)
+    scene = Scene(seed=seed, fps=FPS)
+    count = round(seconds * FPS)
     truths = [scene.truth(number) for number in range(count)]
     return Street(
         (scene.width, scene.height),
@@ -86,8 +87,10 @@ def _lasting(crossings: list[TrueCrossing]) -> list[TrueCrossing]:
 
 def seen(street: Street, rate: float, noise: Noise, seed: int = 0) -> Iterator[tuple[float, Detections]]:
     """Give (seconds, detections) at a frame rate, as a detector with this noise would."""
-    random, away = np.random.default_rng(seed), dict[int, float]()
-    step, period = round(FPS / rate), GAP / max(noise.gaps, 1e-9)
+    random = np.random.default_rng(seed)
+    away = dict[int, float]()
+    step = round(FPS / rate)
+    period = GAP / max(noise.gaps, 1e-9)
     for number in range(0, len(street.frames), step):
         now = number / FPS
         boxes, who, kinds, visible = street.frames[number]

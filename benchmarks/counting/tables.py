@@ -219,7 +219,8 @@ def _versus(
     figures: Figures, title: str, conditions: Sequence[str], value: Callable[[str, str], float]
 ) -> Table:
     """Return a table of two rows: ours, and the best peer with its name."""
-    ours, best = ["ours"], ["best peer"]
+    ours = ["ours"]
+    best = ["best peer"]
     for condition in conditions:
         found = {tracker: value(condition, tracker) for tracker in figures.trackers}
         mine = found.pop(OURS)

@@ -126,7 +126,8 @@ def tuned() -> dict[str, dict[str, dict[str, Settings]]]:
 
 def scene(condition: str, seeds: Sequence[int] = (100, 101), seconds: float = 20.0) -> Tuning:
     """Return the built-in street at a rate, shaken and with gaps, with who is visible where."""
-    rate, result = float(condition.removesuffix("fps")), []
+    rate = float(condition.removesuffix("fps"))
+    result = []
     for seed in seeds:
         place = street.street(seed, seconds)
         truth = street.truth(place)

@@ -70,14 +70,17 @@ def norfair(rate: float, settings: dict[str, Any]) -> Update:
     import norfair
 
     settings = dict(settings)
-    matched, cut = settings.pop("matched", False), settings.pop("confidence", 0.0)
+    matched = settings.pop("matched", False)
+    cut = settings.pop("confidence", 0.0)
     if "seconds" in settings:
         settings["hit_counter_max"] = max(2, round(settings.pop("seconds") * rate))
     settings = {"distance_function": "iou", "distance_threshold": 0.7} | settings
-    tracker, ticks = norfair.Tracker(**settings), iter(range(1 << 40))
+    tracker = norfair.Tracker(**settings)
+    ticks = iter(range(1 << 40))
 
     def update(box: Array, sure: Array, kind: Array, at: float, missed: bool) -> Told:
-        now, here = next(ticks), np.flatnonzero(sure >= cut)
+        now = next(ticks)
+        here = np.flatnonzero(sure >= cut)
         found = [norfair.Detection(box[i].reshape(2, 2), data=(now, sure[i], kind[i])) for i in here]
         told = tracker.update(found or None)
         if matched:
@@ -112,7 +115,8 @@ def ticks(streams: Any, stream: int) -> Iterator[tuple[Array, Array, Array, floa
     """Give boxes, confidences, classes, seconds of each tick, and whether no frame came."""
     ends = np.cumsum(streams[f"{stream}_count"])
     box, sure, kind = (streams[f"{stream}_{name}"] for name in ("box", "sure", "kind"))
-    at, missed = streams[f"{stream}_at"].tolist(), streams[f"{stream}_missed"].tolist()
+    at = streams[f"{stream}_at"].tolist()
+    missed = streams[f"{stream}_missed"].tolist()
     for number, (end, count) in enumerate(zip(ends, streams[f"{stream}_count"], strict=True)):
         part = slice(end - count, end)
         yield box[part], sure[part], kind[part], at[number], missed[number]
@@ -143,7 +147,8 @@ def clock(update: Update, streams: Any, stream: int, job: int) -> dict[str, Arra
 
 def grow(update: Update, streams: Any, stream: int, job: int) -> dict[str, Array]:
     """Return the resident MB after each tenth of a stream."""
-    every, megabytes = max(len(streams[f"{stream}_count"]) // 10, 1), []
+    every = max(len(streams[f"{stream}_count"]) // 10, 1)
+    megabytes = []
     for number, tick in enumerate(ticks(streams, stream), 1):
         update(*tick)
         if number % every == 0:
@@ -159,7 +164,8 @@ def main() -> None:
     """Do all jobs; say after each how many are done."""
     warnings.simplefilter("ignore")
     streams = dict(np.load(sys.argv[1]))
-    jobs, out = json.loads(Path(sys.argv[2]).read_text()), dict[str, Array]()
+    jobs = json.loads(Path(sys.argv[2]).read_text())
+    out = dict[str, Array]()
     for number, job in enumerate(jobs):
         update = PEERS[job["peer"]](job["rate"], job["settings"])
         out |= DO[job["do"]](update, streams, job["stream"], number)

@@ -29,7 +29,8 @@ from agent.boxes import GREY, Float32, Uint8
 from export.data.camera_faults import worsen
 from export.data.sample import Bool, Picture, quarter_turned, turn_boxes
 
-NINE, SHRUNK = 9, 0.5  # parts of a mosaic of many, and how much smaller its pictures are
+NINE = 9  # parts of a mosaic of many, and how much smaller its pictures are
+SHRUNK = 0.5
 SPECK = 5.0  # pixels: a smaller object is neither taught nor punished
 
 
@@ -89,15 +90,19 @@ def _place(
     height, width = picture.image.shape[:2]
     low, high = np.log(picture.scale or how.scale)
     scale = shrink * min(how.fit[0] / height, how.fit[1] / width) * float(np.exp(rng.uniform(low, high)))
-    cut_w, cut_h = min(width, math.ceil((x1 - x0) / scale)), min(height, math.ceil((y1 - y0) / scale))
-    left, top = int(rng.integers(0, width - cut_w + 1)), int(rng.integers(0, height - cut_h + 1))
-    out_w, out_h = min(x1 - x0, max(1, round(cut_w * scale))), min(y1 - y0, max(1, round(cut_h * scale)))
+    cut_w = min(width, math.ceil((x1 - x0) / scale))
+    cut_h = min(height, math.ceil((y1 - y0) / scale))
+    left = int(rng.integers(0, width - cut_w + 1))
+    top = int(rng.integers(0, height - cut_h + 1))
+    out_w = min(x1 - x0, max(1, round(cut_w * scale)))
+    out_h = min(y1 - y0, max(1, round(cut_h * scale)))
     to_x = x0 + int(rng.integers(0, x1 - x0 - out_w + 1))
     to_y = y0 + int(rng.integers(0, y1 - y0 - out_h + 1))
     cut = picture.image[top : top + cut_h, left : left + cut_w]
     method = cv2.INTER_AREA if scale < 0.6 else cv2.INTER_LINEAR
     canvas[to_y : to_y + out_h, to_x : to_x + out_w] = cv2.resize(cut, (out_w, out_h), interpolation=method)
-    boxes, allowed = picture.boxes, picture.allowed
+    boxes = picture.boxes
+    allowed = picture.allowed
     if rng.random() < 0.5:
         canvas[to_y : to_y + out_h, to_x : to_x + out_w] = canvas[to_y : to_y + out_h, to_x : to_x + out_w][
             :, ::-1

@@ -22,7 +22,8 @@ from agent.boxes import Detections, Float32, Uint8
 from agent.see.capture import Camera, Frame
 from export.errors import DataError
 
-GREY, PLACES = 12, 6  # cells a side of how a frame looks, and of where its objects are
+GREY = 12  # cells a side of how a frame looks, and of where its objects are
+PLACES = 6
 ALIKE = 0.03  # distance of two frames that show the same
 UNSURE = (0.05, 0.6)  # scores between which a model does not know
 QUALITY = 95  # of the JPEG that is written

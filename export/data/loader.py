@@ -33,7 +33,8 @@ class _Numbered(Dataset[Any]):
         self, pictures: Sequence[Picture], how: Augmentation, batch: int, seed: int, shared: bool
     ) -> None:
         self._make = (pictures, how, batch)
-        self._seed, self._shared = seed, shared
+        self._seed = seed
+        self._shared = shared
 
     def __getitem__(self, number: int) -> tuple[Any, Batch]:
         made = make_batch(*self._make, (self._seed, number))

@@ -79,7 +79,9 @@ def add_proposals(picture: Picture, proposals: Sequence[Proposal], meaning: Bool
         believed: (C,) classes in which they are believed: those are no longer unlabelled.
     """
     size = picture.image.shape[1], picture.image.shape[0]
-    boxes, allowed, labels = [picture.boxes], [picture.allowed], []
+    boxes = [picture.boxes]
+    allowed = [picture.allowed]
+    labels = []
     for one in proposals:
         open_ = meaning[one.label] & picture.unlabelled
         if not open_.any() and (one.agreed or one.score < DOUBTED):

@@ -25,7 +25,8 @@ from export.errors import DataError
 MODELS = Path(__file__).parents[2] / "agent" / "models"
 SURE = 0.25  # score: a box found with less is no box
 WITHIN = 0.75  # share of a found box that lies in the looser one
-CELL, SIDE = 96, 4  # pixels of a crop in a sheet, and how many stand side by side
+CELL = 96  # pixels of a crop in a sheet, and how many stand side by side
+SIDE = 4
 
 
 def read_machine_labels(
@@ -84,7 +85,8 @@ def tighten(picture: Picture, labeller: Detector) -> Picture:
     inside = _within(found.xyxy, picture.boxes) >= WITHIN  # (n,m)
     large = area(found.xyxy)[:, None] >= 0.15 * area(picture.boxes)[None]
     score = np.where(inside & large, found.confidence[:, None], 0.0)  # (n,m)
-    boxes, allowed = picture.boxes.copy(), picture.allowed.copy()
+    boxes = picture.boxes.copy()
+    allowed = picture.allowed.copy()
     for column in range(len(boxes)):
         if score[:, column].max(initial=0.0) > 0:
             boxes[column] = found.xyxy[score[:, column].argmax()]
@@ -107,9 +109,11 @@ def _sheet(paths: Sequence[Path], allowed: Bool, labeller: Detector, source: str
     found = labeller.detect(sheet)
     found = found[found.confidence >= SURE]
     owner = _within(found.xyxy, cells) >= WITHIN  # (n,m)
-    boxes, sure = cells.copy(), owner.sum(0) == 1
+    boxes = cells.copy()
+    sure = owner.sum(0) == 1
     for column in np.flatnonzero(sure):
-        box, cell = found.xyxy[owner[:, column].argmax()], cells[column]
+        box = found.xyxy[owner[:, column].argmax()]
+        cell = cells[column]
         boxes[column] = np.clip(box, np.tile(cell[:2], 2), np.tile(cell[2:], 2))
     hidden = np.zeros(allowed.shape[1], np.bool_)
     return Picture(sheet, boxes, allowed & sure[:, None], hidden, source)

@@ -86,11 +86,13 @@ def draw_scene(seed: int, frames: Sequence[int], names: Sequence[str]) -> list[P
     """Draw some pictures of one built-in street; what hardly shows or is tiny is hidden, not taught."""
     from agent.street.scene import CLASSES, Scene
 
-    scene, meaning = Scene(seed), np.stack([one_hot(names, [name]) for name in CLASSES])
+    scene = Scene(seed)
+    meaning = np.stack([one_hot(names, [name]) for name in CLASSES])
     method = (cv2.INTER_AREA, cv2.INTER_LINEAR)[seed % 2]  # as files and as the agent make it small
     pictures = []
     for number in frames:
-        image, truth = scene.frame(number), scene.truth(number)
+        image = scene.frame(number)
+        truth = scene.truth(number)
         scale = LONGEST / image.shape[1]
         small = np.asarray(cv2.resize(image, None, fx=scale, fy=scale, interpolation=method), np.uint8)
         boxes = np.asarray(truth.xyxy * scale, np.float32)
@@ -132,7 +134,8 @@ def load_recipe(name: str, above: tuple[str, ...] = ()) -> dict[str, Any]:
 def _read_folder(
     recipe: dict[str, Any], source: dict[str, Any], data: Path, split: str, longest: int | None
 ) -> list[Picture]:
-    root, within = data / source["folder"], "train" if split == HELD else split
+    root = data / source["folder"]
+    within = "train" if split == HELD else split
     pictures = read_folder(
         root,
         within,
@@ -223,7 +226,9 @@ def _without(picture: Picture, rows: list[int]) -> Picture:
 
 
 def _read_crops(recipe: dict[str, Any], source: dict[str, Any], data: Path) -> list[Picture]:
-    folder, licences, without = data / source["crops"], recipe.get("licences"), recipe.get("leave_out", [])
+    folder = data / source["crops"]
+    licences = recipe.get("licences")
+    without = recipe.get("leave_out", [])
     rows = [row for row in read_sources(folder) if Path(row["file"]).name not in without]
     if licences is not None:
         rows = [row for row in rows if is_free(row.get("licence", ""), licences)]
@@ -242,7 +247,8 @@ def _labeller(recipe: dict[str, Any]) -> Detector:
 def _read_source(
     recipe: dict[str, Any], source: dict[str, Any], data: Path, split: str, longest: int | None
 ) -> list[Picture]:
-    names, licences = recipe["names"], recipe.get("licences")
+    names = recipe["names"]
+    licences = recipe.get("licences")
     if split == HELD and "folder" not in source:
         return []
     if split != "train" and not any(source.get("classes", [True])):
@@ -261,7 +267,8 @@ def _read_source(
         return read_own(data / source["own"], split, names, source.get("format"), longest)
     if split != "train":
         return []
-    frames, table = data / source["frames"], data / source["json"]
+    frames = data / source["frames"]
+    table = data / source["json"]
     pictures = read_machine_labels(frames, table, source["every"], names, source["meaning"])
     itself = {"classes": [[name] for name in names], **source}  # proposals go by the recipe's own numbers
     return _proposed_elsewhere(itself, names, pictures) if "proposals" in source else pictures

@@ -88,7 +88,8 @@ def turn_boxes(boxes: Float32, matrix: NDArray[np.float64]) -> Float32:
 
 def quarter_turned(picture: Picture, turns: int) -> Picture:
     """Return the picture turned anticlockwise by so many quarters, with its boxes."""
-    image, boxes = picture.image, picture.boxes
+    image = picture.image
+    boxes = picture.boxes
     for _ in range(turns % 4):
         width = image.shape[1]
         image = np.rot90(image)

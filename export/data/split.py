@@ -67,7 +67,9 @@ def _assign(pictures: tuple[Path, ...]) -> list[str]:
     group = groups(pictures)
     names = {int(g): pictures[int(np.flatnonzero(group == g)[0])].name for g in np.unique(group)}
     order = sorted(names, key=lambda g: hashlib.sha256(names[g].encode()).hexdigest())
-    wanted, taken, kept = max(1, round(SHARE * len(pictures))), 0, set()
+    wanted = max(1, round(SHARE * len(pictures)))
+    taken = 0
+    kept = set()
     for g in order:
         count = int((group == g).sum())
         if taken < wanted and taken + count <= max(1, len(pictures) // 4):

@@ -128,7 +128,9 @@ def to_json(assessment: Assessment) -> str:
 
 
 def _told(name: str, told: dict[str, Any]) -> str:
-    faces, given, whole = told["faces"], told["given found"], told["end to end"]
+    faces = told["faces"]
+    given = told["given found"]
+    whole = told["end to end"]
     figures = [told["found"], given["mask right"], given["no mask right"]]
     figures += [whole[key] for key in ("TPR", "FPR", "precision", "recall", "AUC")]
     cells = "".join("      -" if f.value != f.value else f"{f.value:7.3f}" for f in figures)
@@ -162,7 +164,8 @@ def checkpoint_file(path: Path, folder: Path, version: str) -> tuple[Path, dict[
     from export.train.train import load_checkpoint
 
     state = load_checkpoint(path)
-    recipe, size = state["recipe"], tuple(state["recipe"]["input"])
+    recipe = state["recipe"]
+    size = tuple(state["recipe"]["input"])
     model = make_model(recipe)
     model.load_state_dict(state["average"])
     target = folder / f"{recipe['name']}.onnx"

@@ -185,7 +185,8 @@ def pair(seen: Seen, least: float = DEFAULT) -> Pairs:
     found = seen.found[(seen.found.confidence >= least) & ~picture.unlabelled[seen.found.class_id]]
     given = match(iou(found.xyxy, picture.boxes[rows]), 0.5)
     aside = (given < 0) & (iou(found.xyxy, hidden).max(1, initial=0) > 0.4)
-    found, given = found[~aside], given[~aside]
+    found = found[~aside]
+    given = given[~aside]
     truth = np.append(rows, -1)[given]
     right = np.zeros(len(found), np.bool_)
     hit = given >= 0
@@ -197,7 +198,8 @@ def confusion(seen: Sequence[Seen], names: Sequence[str]) -> dict[str, list[int]
     """Count what each true class was called, rows by label and "nothing there"; the last column is missed."""
     rows: dict[str, list[int]] = defaultdict(lambda: [0] * (len(names) + 1))
     for one in seen:
-        pairs, allowed = pair(one), one.picture.allowed
+        pairs = pair(one)
+        allowed = one.picture.allowed
         labels = ["|".join(np.asarray(names)[row]) for row in allowed]
         for truth, said in zip(pairs.truth.tolist(), pairs.found.class_id.tolist(), strict=True):
             rows[labels[truth] if truth >= 0 else "nothing there"][said] += 1

@@ -37,7 +37,8 @@ from export.judge.metrics import (
     side,
 )
 
-MASK, BARE = "with_mask", "without_mask"
+MASK = "with_mask"
+BARE = "without_mask"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,9 +84,11 @@ def gather(seen: Sequence[Seen], names: Sequence[str]) -> Faces:
     mask = list(names).index(MASK)
     rows: dict[str, list[Any]] = {name: [] for name in Faces.__slots__ if name != "pictures"}
     for number, one in enumerate(seen):
-        pairs, picture = pair(one, LEAST), one.picture
+        pairs = pair(one, LEAST)
+        picture = one.picture
         truths = np.flatnonzero(picture.allowed.any(1))
-        said, score = np.full(len(picture.boxes), -1), np.zeros(len(picture.boxes), np.float32)
+        said = np.full(len(picture.boxes), -1)
+        score = np.zeros(len(picture.boxes), np.float32)
         hit = (pairs.truth >= 0) & (pairs.found.confidence >= DEFAULT)
         said[pairs.truth[hit]] = pairs.found.class_id[hit] == mask
         score[pairs.truth[hit]] = pairs.found.confidence[hit]
@@ -109,7 +112,9 @@ def gather(seen: Sequence[Seen], names: Sequence[str]) -> Faces:
 def tell(faces: Faces) -> dict[str, Any]:
     """Work out both ways of counting, with intervals; `faces` is how many masked and bare ones there are."""
     drawn = draw(faces.pictures)
-    masked, found, says = faces.masked, faces.said >= 0, faces.said == 1
+    masked = faces.masked
+    found = faces.said >= 0
+    says = faces.said == 1
     right = found & (says == masked)
 
     def share(top: Bool, bottom: Bool, more: Float64 | float = 0.0) -> Interval:

@@ -78,7 +78,8 @@ def match_picture(found: Detections, boxes: Float32, classes: NDArray[np.int64],
     given = np.stack([match(overlap, t) for t in THRESHOLDS], 1).reshape(len(mine), len(THRESHOLDS))
     if len(hidden):
         aside = (given[:, 0] < 0) & (iou(mine.xyxy, hidden).max(1, initial=0) > 0.4)
-        mine, given = mine[~aside], given[~aside]
+        mine = mine[~aside]
+        given = given[~aside]
     seen = np.zeros(len(boxes), np.bool_)
     seen[given[(given[:, 0] >= 0) & (mine.confidence >= DEFAULT), 0]] = True
     size = side(boxes)
@@ -90,7 +91,8 @@ def curve(scores: Float32, hit: Bool, truths: int) -> Float64:
     """Return the precision (101,) at recalls 0, 0.01 .. 1: the best that any lower score still gives."""
     order = np.argsort(-scores, kind="stable")
     right = np.cumsum(hit[order])
-    recall, precision = right / max(truths, 1), right / np.arange(1, len(right) + 1)
+    recall = right / max(truths, 1)
+    precision = right / np.arange(1, len(right) + 1)
     envelope = np.maximum.accumulate(precision[::-1])[::-1]
     place = np.searchsorted(recall, RECALLS, side="left")
     return np.asarray(np.append(envelope, 0.0)[np.minimum(place, len(envelope))])
@@ -177,7 +179,8 @@ def roc(scores: Float64, positive: Bool) -> tuple[Float64, Float64]:
     """Return false and true positive rates at every threshold, from (0, 0) to (1, 1)."""
     order = np.argsort(-scores, kind="stable")
     last = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)
-    right, wrong = np.cumsum(positive[order])[last], np.cumsum(~positive[order])[last]
+    right = np.cumsum(positive[order])[last]
+    wrong = np.cumsum(~positive[order])[last]
     ends = max(int(positive.sum()), 1), max(int((~positive).sum()), 1)
     return np.append(0.0, wrong / ends[1]), np.append(0.0, right / ends[0])
 

@@ -40,7 +40,9 @@ svg text{fill:var(--soft);font:12px system-ui,sans-serif}.grid line{stroke:var(-
 .mistakes{display:grid;grid-template-columns:repeat(auto-fill,minmax(20rem,1fr));gap:1.2rem}
 .mistakes svg{width:100%;height:auto;border-radius:6px;background:var(--card)}
 .key span{display:inline-block;width:1.6rem;margin:0 .4rem 0 1rem;border-top:3px solid}"""
-MISSED, INVENTED, WRONG = ("#ff9d00", ""), ("#ff2fd0", "6 4"), ("#19d3ff", "2 3")
+MISSED = ("#ff9d00", "")
+INVENTED = ("#ff2fd0", "6 4")
+WRONG = ("#19d3ff", "2 3")
 
 
 def _number(value: float) -> str:
@@ -63,7 +65,8 @@ def _grid(width: int, height: int, across: str, up: str) -> str:
     """Draw the frame of a chart of 0..1 both ways; the plot lies 40 right of and 10 below the corner."""
     parts = ['<g class="grid">']
     for tick in range(6):
-        x, y = 40 + width * tick / 5, 10 + height * (1 - tick / 5)
+        x = 40 + width * tick / 5
+        y = 10 + height * (1 - tick / 5)
         parts.append(f'<line x1="40" x2="{40 + width}" y1="{y}" y2="{y}"/>')
         parts.append(f'<line x1="{x}" x2="{x}" y1="10" y2="{10 + height}"/>')
         parts.append(f'<text x="34" y="{y + 4}" text-anchor="end">{tick / 5:.1f}</text>')
@@ -80,7 +83,8 @@ def chart(lines: Sequence[tuple[str, Sequence[float], Sequence[float]]], across:
     size = 280
     parts = [_grid(size, size, across, up)]
     for number, (words, xs, ys) in enumerate(lines):
-        colour, dash = COLOURS[number % len(COLOURS)], DASHES[number // 2 % len(DASHES)]
+        colour = COLOURS[number % len(COLOURS)]
+        dash = DASHES[number // 2 % len(DASHES)]
         points = " ".join(
             f"{40 + size * x:.1f},{10 + size * (1 - y):.1f}" for x, y in zip(xs, ys, strict=True)
         )
@@ -148,7 +152,8 @@ def _summary(scores: Sequence[Score]) -> str:
 def _told(parts: dict[str, dict[str, Any]]) -> str:
     rows = []
     for name, told in parts.items():
-        given, whole = told["given found"], told["end to end"]
+        given = told["given found"]
+        whole = told["end to end"]
         figures = [told["found"], given["mask right"], given["no mask right"]]
         figures += [whole[key] for key in ("TPR", "FPR", "FNR", "precision", "recall", "AUC")]
         faces = f"{told['faces']['masked']} / {told['faces']['bare']}"
@@ -197,7 +202,8 @@ def thumbnail(seen: Seen, pairs: Pairs, names: Sequence[str]) -> str:
     scale = min(1.0, THUMB / max(height, width))
     small = cv2.resize(picture.image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     _, jpeg = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 72])
-    data, thick = base64.b64encode(jpeg.tobytes()).decode(), max(width, height) / 180
+    data = base64.b64encode(jpeg.tobytes()).decode()
+    thick = max(width, height) / 180
     parts = [f'<image width="{width}" height="{height}" href="data:image/jpeg;base64,{data}"/>']
     for row in pairs.missed:
         label = "|".join(np.asarray(names)[picture.allowed[row]])

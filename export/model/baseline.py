@@ -65,10 +65,14 @@ class PANet(nn.Module):
         def mix(c1: int, c2: int) -> CrossStage:
             return CrossStage(c1, c2, 1, shortcut=False, smooth=smooth)
 
-        self.reduce5, self.mid4 = Convolution(w5, w4, smooth=smooth), mix(2 * w4, w4)
-        self.reduce4, self.out3 = Convolution(w4, w3, smooth=smooth), mix(2 * w3, w3)
-        self.down3, self.out4 = Convolution(w3, w3, 3, 2, smooth=smooth), mix(2 * w3, w4)
-        self.down4, self.out5 = Convolution(w4, w4, 3, 2, smooth=smooth), mix(2 * w4, w5)
+        self.reduce5 = Convolution(w5, w4, smooth=smooth)
+        self.mid4 = mix(2 * w4, w4)
+        self.reduce4 = Convolution(w4, w3, smooth=smooth)
+        self.out3 = mix(2 * w3, w3)
+        self.down3 = Convolution(w3, w3, 3, 2, smooth=smooth)
+        self.out4 = mix(2 * w3, w4)
+        self.down4 = Convolution(w4, w4, 3, 2, smooth=smooth)
+        self.out5 = mix(2 * w4, w5)
         self.up = nn.Upsample(scale_factor=2, mode="nearest")
 
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
@@ -122,9 +126,12 @@ class AnchorNetwork(Network):
 
 def anchor_grid(height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
     """Return, pixels: corner (2,A) = (cell - 0.5) * stride, strides (A,), anchors (3,2,A)."""
-    corners, strides, anchors = [], [], []
+    corners = []
+    strides = []
+    anchors = []
     for stride, boxes in zip(STRIDES, ANCHORS, strict=True):
-        h, w = height // stride, width // stride
+        h = height // stride
+        w = width // stride
         grid = torch.stack(torch.meshgrid(torch.arange(w), torch.arange(h), indexing="xy")).flatten(1)
         corners.append((grid - 0.5) * stride)
         strides.append(torch.full((h * w,), float(stride)))

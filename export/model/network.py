@@ -142,12 +142,10 @@ class BiFPN(nn.Module):
     def __init__(self, channels: tuple[int, int, int], width: int) -> None:
         super().__init__()
         self.lateral = nn.ModuleList(Convolution(c, width, linear=True) for c in channels)
-        self.fuse_mid4, self.fuse_out3, self.fuse_out4, self.fuse_out5 = (
-            Fusion(2),
-            Fusion(2),
-            Fusion(3),
-            Fusion(2),
-        )
+        self.fuse_mid4 = Fusion(2)
+        self.fuse_out3 = Fusion(2)
+        self.fuse_out4 = Fusion(3)
+        self.fuse_out5 = Fusion(2)
         self.mid4, self.out3, self.out4, self.out5 = (Separable(width, width) for _ in range(4))
         self.up = nn.Upsample(scale_factor=2, mode="nearest")
         self.down = nn.MaxPool2d(3, 2, 1)
@@ -171,8 +169,10 @@ class Head(nn.Module):
 
     def __init__(self, channels: int, width: int, classes: int) -> None:
         super().__init__()
-        self.class_tower, self.box_tower = Separable(channels, width), Separable(channels, width)
-        self.class_out, self.box_out = nn.Conv2d(width, classes, 1), nn.Conv2d(width, 4, 1)
+        self.class_tower = Separable(channels, width)
+        self.box_tower = Separable(channels, width)
+        self.class_out = nn.Conv2d(width, classes, 1)
+        self.box_out = nn.Conv2d(width, 4, 1)
         nn.init.constant_(self.class_out.bias, -math.log(99.0))  # score 0.01 at first
         nn.init.constant_(self.box_out.bias, 2.0)  # boxes of about four cells at first
 
@@ -197,7 +197,8 @@ class Network(nn.Module):
         super().__init__()
         self.classes = classes
         self.stage2, self.stage3, self.stage4, self.stage5 = stages
-        self.neck, self.heads = neck, nn.ModuleList(heads)
+        self.neck = neck
+        self.heads = nn.ModuleList(heads)
 
     def levels(self, pictures: Tensor) -> list[Any]:
         """Return what the three heads say, fine level first: logits (B,C,h,w) and raw sides (B,4,h,w)."""
@@ -266,7 +267,8 @@ class GBYolo(Network):
 
 def cells(height: int, width: int, device: torch.device | None = None) -> tuple[Tensor, Tensor]:
     """Return the centres (A,2) in pixels and the strides (A,) of all cells, fine level first, row by row."""
-    centres, strides = [], []
+    centres = []
+    strides = []
     for stride in STRIDES:
         y = (torch.arange(height // stride, device=device) + 0.5) * stride
         x = (torch.arange(width // stride, device=device) + 0.5) * stride

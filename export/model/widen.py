@@ -42,7 +42,8 @@ def widen(small: Network, large: Network, seed: int = 0) -> None:
 
 
 def _wider(small: Network, large: Network) -> bool:
-    one, other = small.state_dict(), large.state_dict()
+    one = small.state_dict()
+    other = large.state_dict()
     same = one.keys() == other.keys() and all(one[name].ndim == other[name].ndim for name in one)
     return same and all(
         a <= b for name in one for a, b in zip(one[name].shape, other[name].shape, strict=True)
@@ -61,7 +62,8 @@ class Widening:
     def convolution(self, small: nn.Conv2d, large: nn.Conv2d, reads: Tensor) -> Tensor:
         """Fill one convolution that reads channels by a map; return the map of what it gives."""
         if small.groups > 1:
-            gives, weight = reads, small.weight[reads]
+            gives = reads
+            weight = small.weight[reads]
         else:
             gives = torch.arange(large.out_channels) % small.out_channels
             copies = torch.bincount(reads)[reads]
@@ -113,7 +115,8 @@ class Widening:
 
     def network(self, small: GBYolo, large: GBYolo) -> None:
         """Fill a whole network."""
-        maps, at = [], torch.arange(3)
+        maps = []
+        at = torch.arange(3)
         for name in ("stage2", "stage3", "stage4", "stage5"):
             for few, many in zip(getattr(small, name), getattr(large, name), strict=True):
                 at = self.block(few, many, at)

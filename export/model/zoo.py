@@ -38,7 +38,8 @@ def make_model(recipe: dict[str, Any]) -> Network:
 
     Raises `DataError` for a name or a key that is not known.
     """
-    wanted, classes = recipe.get("model", "n"), len(recipe["names"])
+    wanted = recipe.get("model", "n")
+    classes = len(recipe["names"])
     if isinstance(wanted, dict):
         unknown = set(wanted) - {"widths", "neck", "depths", "literal"}
         if unknown:

@@ -55,7 +55,8 @@ def asked(seen: Sequence[Seen], label: int) -> tuple[Float64, NDArray[np.bool_]]
         right.append(matched.hit[:, 0])
     if not scores:
         return np.zeros(0), np.zeros(0, np.bool_)
-    score, hit = np.concatenate(scores).astype(np.float64), np.concatenate(right)
+    score = np.concatenate(scores).astype(np.float64)
+    hit = np.concatenate(right)
     return score[score >= LEAST], hit[score >= LEAST]
 
 

@@ -63,8 +63,12 @@ def _fold_fusion(neck: BiFPN, heads: list[Head]) -> None:
     if min(float(share.min()) for share in (mid4, out3, out4, out5)) <= 0:
         raise ValueError("a fusion weight is zero, so it cannot be folded; train without it or longer")
     one = torch.ones(())
-    s_p4, s_p5, s_mid4, s_out3 = one, mid4[1] / mid4[0], out4[1] / out4[0], out4[2] / out4[0]
-    s_p3, s_out4 = s_mid4 * out3[0] / out3[1], s_p5 * out5[1] / out5[0]
+    s_p4 = one
+    s_p5 = mid4[1] / mid4[0]
+    s_mid4 = out4[1] / out4[0]
+    s_out3 = out4[2] / out4[0]
+    s_p3 = s_mid4 * out3[0] / out3[1]
+    s_out4 = s_p5 * out5[1] / out5[0]
     for lateral, scale in zip(neck.lateral, (s_p3, s_p4, s_p5), strict=True):
         _scale(lateral[0], scale)
     nodes = (  # node, what its plain sum is too large by, the scale its output shall have
@@ -99,7 +103,8 @@ def fold(model: Network, *, fusions: bool = True) -> Network:
     for module in model.modules():
         if isinstance(module, Convolution):
             folded = _fold_norm(module[0], module[1])
-            module[0], module[1] = folded, nn.Identity()
+            module[0] = folded
+            module[1] = nn.Identity()
     if isinstance(model.neck, BiFPN):
         if fusions:
             _fold_fusion(model.neck, list(model.heads))

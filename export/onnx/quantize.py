@@ -96,7 +96,8 @@ def quantize(source: Path, target: Path, pictures: Sequence[Picture], *, reduce_
     names = int8_nodes(proto, first)
     logging.disable(logging.WARNING)  # it advises a step that these graphs do not need
     with tempfile.TemporaryDirectory() as folder:
-        whole, half = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
+        whole = Path(folder) / "float.onnx"
+        half = Path(folder) / "int8.onnx"
         onnx.save(proto, whole)
         quantize_static(
             str(whole),

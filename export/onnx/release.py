@@ -86,7 +86,8 @@ def write_float(checkpoint: Path, target: Path, size: tuple[int, int] | None) ->
     model = make_model(recipe)
     model.load_state_dict(state["average"])
     size = size or tuple(recipe["input"])
-    seen, made = state["done"] * recipe["batch"], checkpoint.stat().st_mtime
+    seen = state["done"] * recipe["batch"]
+    made = checkpoint.stat().st_mtime
     export(model, target, size, describe(recipe, size, seen, version("gb-fleet"), made))
 
 

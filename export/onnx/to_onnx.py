@@ -32,8 +32,10 @@ from export.onnx.fold import fold
 from export.onnx.self_test import store_answer
 from export.onnx.writer import INT8, PARTS, Graph, Part, Writer
 
-OPSET, IR_VERSION = 17, 8
-IOU, LIMIT = 0.6, 300
+OPSET = 17
+IR_VERSION = 8
+IOU = 0.6
+LIMIT = 300
 
 
 def decode(graph: Graph, levels: Any, size: tuple[int, int], form: str) -> tuple[str, str, str]:
@@ -83,7 +85,8 @@ def suppress(graph: Graph, boxes: str, scores: str, logits: str, axis: int) -> N
 
     `axis` of the logits counts the classes; only boxes that are kept are asked for theirs.
     """
-    limit, overlap = graph.constant([LIMIT], np.int64), graph.constant([IOU])
+    limit = graph.constant([LIMIT], np.int64)
+    overlap = graph.constant([IOU])
     kept = graph.node("NonMaxSuppression", boxes, scores, limit, overlap, "confidence")  # (N,3)
     rows = graph.node("Gather", kept, graph.constant(2, np.int64), axis=1)  # (N,)
     graph.node("Gather", graph.reshape(boxes, -1, 4), rows, axis=0, result="boxes")
@@ -210,7 +213,8 @@ def check_parity(model: Network, path: Path, size: tuple[int, int], seed: int = 
     picture = noise(size, seed)
     true_boxes, true_scores, true_classes = reference(model, picture)
     said = run_whole(path, picture, 0.001)
-    boxes, scores = said["all_boxes"][0], said["all_scores"][0, 0]
+    boxes = said["all_boxes"][0]
+    scores = said["all_scores"][0, 0]
     by_pixels = float(np.abs(boxes - true_boxes).max())
     by_score = float(np.abs(scores - true_scores).max())
     if by_pixels > 0.05 or by_score > 1e-3:

@@ -24,7 +24,9 @@ from torch import Tensor, fx, nn
 
 from export.model.network import Ghost, Network
 
-PARTS, INT8, PLAIN = "parts", "int8", "plain"  # how a graph is written
+PARTS = "parts"  # how a graph is written
+INT8 = "int8"
+PLAIN = "plain"
 
 
 class Part(NamedTuple):
@@ -87,7 +89,8 @@ class Graph:
             if inner is None or inner.op_type != "Add" or uses[inner.output[0]] > 1:
                 continue
             if all(name in makers and makers[name].op_type == "Conv" for name in inner.input):
-                first, other = inner.input[0], outer.input[1]
+                first = inner.input[0]
+                other = outer.input[1]
                 self.nodes.remove(inner)
                 self.nodes.insert(self.nodes.index(outer), inner)
                 inner.input[:] = [inner.input[1], other]
@@ -98,9 +101,12 @@ class Writer:
     """Write one network into a graph, for pictures of one size (height, width)."""
 
     def __init__(self, graph: Graph, size: tuple[int, int], form: str = PARTS) -> None:
-        self.graph, self.size, self.form = graph, size, form
+        self.graph = graph
+        self.size = size
+        self.form = form
         self.whole = form == PLAIN  # are concatenations written out?
-        self.start, self.first_int8 = "", 0  # the module, and the node, before which int8 stays in float
+        self.start = ""  # the module, and the node, before which int8 stays in float
+        self.first_int8 = 0
 
     def network(self, model: Network) -> Any:
         """Add a whole folded network; return the parts of what `Network.levels` returns."""
@@ -125,7 +131,8 @@ class Writer:
     def layer(self, layer: nn.Module, name: str, maps: Maps) -> Maps:
         """Add one layer of PyTorch's own."""
         if self.form == INT8 and not self.whole and name.startswith(self.start):
-            self.whole, self.first_int8 = True, len(self.graph.nodes)
+            self.first_int8 = len(self.graph.nodes)
+            self.whole = True
         if self.whole and len(maps) > 1:
             maps = [self.join(maps)]
         match layer:
@@ -165,7 +172,8 @@ class Writer:
             return [part._replace(name=self.graph.node("Mul", part.name, share)) for part in first]
         if function is operator.add:
             if len(first) != len(second):
-                first, second = [self.join(first)], [self.join(second)]
+                first = [self.join(first)]
+                second = [self.join(second)]
             pairs = zip(first, second, strict=True)
             return [a._replace(name=self.graph.node("Add", a.name, b.name)) for a, b in pairs]
         raise TypeError(f"no way to write {function}")
@@ -191,7 +199,8 @@ class Writer:
 
         Read as one channel of h x 3w numbers, a kernel of k x 3k and strides s x 3s need no transposition.
         """
-        graph, (shape, height, width) = self.graph, self.window(Part("", 3, *self.size), layer)
+        graph = self.graph
+        (shape, height, width) = self.window(Part("", 3, *self.size), layer)
         x = graph.node("Cast", "picture", to=TensorProto.FLOAT)
         weight = layer.weight
         if self.form == PLAIN:
@@ -206,7 +215,8 @@ class Writer:
 
     def deepwise(self, maps: Maps, layer: nn.Conv2d, name: str) -> Maps:
         """Add a convolution with one kernel a channel, part by part."""
-        sizes, results = [part.channels for part in maps], []
+        sizes = [part.channels for part in maps]
+        results = []
         weights = layer.weight.split(sizes)
         biases = [None] * len(maps) if layer.bias is None else layer.bias.split(sizes)
         for at, (part, weight, bias) in enumerate(zip(maps, weights, biases, strict=True)):

@@ -20,7 +20,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-BEGIN, END = 0.30, 0.85  # progress at which the activation begins to sharpen, and at which it is ReLU
+BEGIN = 0.30  # progress at which the activation begins to sharpen, and at which it is ReLU
+END = 0.85
 SHARPEST = 40.0
 
 

@@ -19,9 +19,13 @@ from export.data.augment import Batch
 from export.data.sample import Bool
 from export.model.network import Raw, cells
 
-TOP, ALPHA, BETA = 10, 0.5, 6.0
-SMALL, MARGIN = 8.0, 4.0  # pixels: a box thinner than this may also take cells so far outside
-BOX_GAIN, CLASS_GAIN = 7.5, 1.0
+TOP = 10
+ALPHA = 0.5
+BETA = 6.0
+SMALL = 8.0  # pixels: a box thinner than this may also take cells so far outside
+MARGIN = 4.0
+BOX_GAIN = 7.5
+CLASS_GAIN = 1.0
 SURE = 0.1  # a teacher's box below this score teaches nothing
 
 
@@ -52,9 +56,11 @@ def row_iou(a: Tensor, b: Tensor) -> Tensor:
 
 def ciou(a: Tensor, b: Tensor) -> Tensor:
     """Return the complete IoU (N,) of matching rows: IoU less centre distance less difference of shape."""
-    low, high = torch.maximum(a[:, :2], b[:, :2]), torch.minimum(a[:, 2:], b[:, 2:])
+    low = torch.maximum(a[:, :2], b[:, :2])
+    high = torch.minimum(a[:, 2:], b[:, 2:])
     overlap = (high - low).clamp(min=0).prod(1)
-    size_a, size_b = a[:, 2:] - a[:, :2], b[:, 2:] - b[:, :2]
+    size_a = a[:, 2:] - a[:, :2]
+    size_b = b[:, 2:] - b[:, :2]
     iou = overlap / (size_a.prod(1) + size_b.prod(1) - overlap + 1e-6)
     hull = torch.maximum(a[:, 2:], b[:, 2:]) - torch.minimum(a[:, :2], b[:, :2])
     distance = ((a[:, :2] + a[:, 2:] - b[:, :2] - b[:, 2:]) ** 2).sum(1) / 4
@@ -96,7 +102,8 @@ def assign(scores: Tensor, xyxy: Tensor, centres: Tensor, taught: Boxes) -> Assi
     """
     count, cells_, _ = scores.shape
     flat = scores.flatten(0, 1)  # (B*A,C), picture by picture
-    target, weight = flat.new_zeros(flat.shape), flat.new_ones(flat.shape)
+    target = flat.new_zeros(flat.shape)
+    weight = flat.new_ones(flat.shape)
     owner = torch.full((count * cells_,), -1, dtype=torch.long, device=scores.device)
     boxes, allowed, picture = taught
     if len(boxes):
@@ -108,7 +115,8 @@ def assign(scores: Tensor, xyxy: Tensor, centres: Tensor, taught: Boxes) -> Assi
         chosen = torch.zeros_like(within).scatter_(1, metric.topk(min(TOP, cells_), 1).indices, True) & within
         box, place = _settle(chosen, overlap, picture)
         cell = place % cells_
-        own_metric, own_overlap = metric[box, cell], overlap[box, cell]
+        own_metric = metric[box, cell]
+        own_overlap = overlap[box, cell]
         nothing = metric.new_zeros(len(boxes))
         peak = nothing.scatter_reduce(0, box, own_metric, "amax")
         reach = nothing.scatter_reduce(0, box, own_overlap, "amax")
@@ -128,7 +136,8 @@ def _settle(chosen: Tensor, overlap: Tensor, picture: Tensor) -> tuple[Tensor, T
     """
     boxes, cells_ = chosen.shape
     box, cell = chosen.nonzero(as_tuple=True)  # (K,) who wants what
-    place, wanted = picture[box] * cells_ + cell, overlap[box, cell]
+    place = picture[box] * cells_ + cell
+    wanted = overlap[box, cell]
     places = int(picture[-1] + 1) * cells_
     most = wanted.new_full((places,), -1.0).scatter_reduce(0, place, wanted, "amax")
     claim = torch.where(wanted < most[place], boxes, box)  # what is not a number stays in, to be seen
@@ -158,7 +167,8 @@ def detection_loss(raw: Raw, batch: Batch) -> Loss:
     norm = given.target.sum().clamp(min=1.0)
     bce = functional.binary_cross_entropy_with_logits(raw.logits, given.target, weight, reduction="sum")
     lost = ((1 - ciou(raw.xyxy[rows], taught.boxes[given.owner[rows]])) * quality).sum()
-    box, classes = BOX_GAIN * lost / norm, CLASS_GAIN * bce / norm
+    box = BOX_GAIN * lost / norm
+    classes = CLASS_GAIN * bce / norm
     return Loss(box + classes, box, classes)
 
 

@@ -167,7 +167,9 @@ class Run:
 
     def __init__(self, recipe: dict[str, Any], plan: Plan, folder: Path) -> None:
         torch.manual_seed(recipe["seed"])
-        self.recipe, self.plan, self.path = recipe, plan, folder / "last.pt"
+        self.recipe = recipe
+        self.plan = plan
+        self.path = folder / "last.pt"
         self.peak = plan.learning_rate or recipe["learning_rate"]
         self.model = make_model(recipe).to(plan.device, memory_format=torch.channels_last)
         self.softened = bool(recipe.get("soften")) and not plan.weights  # who knows ReLU goes on with it
@@ -176,22 +178,27 @@ class Run:
         self.teacher = Teacher(recipe, plan.device) if "teacher" in recipe else None
         self.average = copy.deepcopy(self.model).eval()
         self.optimizer = make_optimizer(self.model, self.peak, recipe["weight_decay"])
-        self.done, self.seconds = 0, 0.0
+        self.done = 0
+        self.seconds = 0.0
 
     def start_from(self, path: Path, pictures: list[Picture]) -> None:
         """Begin with what a checkpoint or an exported file knows; pictures show how its channels range."""
         if path.suffix == ".onnx":
-            how, batch, seed = augmentation(self.recipe, 0), self.recipe["batch"], self.recipe["seed"]
+            how = augmentation(self.recipe, 0)
+            batch = self.recipe["batch"]
+            seed = self.recipe["seed"]
             views = (make_batch(pictures, how, batch, (seed, number)).pictures for number in range(RANGED))
             known, theirs = thaw(path, views)
         else:
             state = load_checkpoint(path)
-            known, theirs = make_model(state["recipe"]), state["recipe"]
+            known = make_model(state["recipe"])
+            theirs = state["recipe"]
             known.load_state_dict(state["average"])
         begun = adopt(known, theirs["names"], self.recipe).state_dict()
         self.model.load_state_dict(begun)
         self.average.load_state_dict(begun)
-        licence, before = self.recipe["licence"], theirs["licence"]
+        licence = self.recipe["licence"]
+        before = theirs["licence"]
         if before not in licence:
             self.recipe = self.recipe | {"licence": f"{licence}; begun with {theirs['name']}: {before}"}
 
@@ -215,7 +222,8 @@ class Run:
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.done, self.seconds = state["done"], state["seconds"]
+        self.done = state["done"]
+        self.seconds = state["seconds"]
         return True
 
     def save(self) -> None:
@@ -279,8 +287,10 @@ def augmentation(recipe: dict[str, Any], part: int) -> Augmentation:
     low, high = recipe["scale"]
     height, width = recipe["finish"]["size"] if part == 2 else recipe["fit"]
     size = (height, width) if part == 2 else recipe["size"]
-    mosaic, roll = 0.0 if part else recipe["mosaic"], recipe.get("roll", 0.0)
-    nines, faults = recipe.get("nines", 0.0), recipe.get("faults", 0.0)
+    mosaic = 0.0 if part else recipe["mosaic"]
+    roll = recipe.get("roll", 0.0)
+    nines = recipe.get("nines", 0.0)
+    faults = recipe.get("faults", 0.0)
     return Augmentation(size, (height, width), (low, high), mosaic, roll, nines=nines, faults=faults)
 
 
@@ -303,12 +313,16 @@ def source(run: Run, pictures: list[Picture]) -> Iterator[Batch]:
 
 def learn(run: Run, pictures: list[Picture], say: Callable[[str], None], stop: Stop) -> None:
     """Step until the plan is done or somebody asks to stop."""
-    part, ahead = part_of(run.recipe, run.progress), source(run, pictures)
-    mean, saved, said = 0.0, run.seconds, run.seconds - 30
+    part = part_of(run.recipe, run.progress)
+    ahead = source(run, pictures)
+    mean = 0.0
+    saved = run.seconds
+    said = run.seconds - 30
     while run.progress < 1 and not stop.asked:
         begin = time.monotonic()
         if part != part_of(run.recipe, run.progress):
-            part, ahead = part_of(run.recipe, run.progress), source(run, pictures)
+            part = part_of(run.recipe, run.progress)
+            ahead = source(run, pictures)
         run.sharpen()
         for group in run.optimizer.param_groups:
             group["lr"] = rate_at(run.progress, run.peak)

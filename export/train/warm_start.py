@@ -126,7 +126,8 @@ def adopt(known: Network, names: list[str], recipe: dict[str, Any]) -> Network:
     """
     ours = make_model(recipe)
     small = ours if _alike(known, ours) else _of_classes(known, len(recipe["names"]))
-    state, arrays = small.state_dict(), known.state_dict()
+    state = small.state_dict()
+    arrays = known.state_dict()
     rows = [(row, names.index(name)) for row, name in enumerate(recipe["names"]) if name in names]
     for name, array in arrays.items():
         if CLASSES not in name:

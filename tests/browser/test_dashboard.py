@@ -141,7 +141,8 @@ def test_line_is_drawn_moved_counted_and_deleted(page: Page, node: ScriptedNode)
     expect(count(page, "BA", "gate")).to_have_text("1")
 
     handle = page.locator("[data-testid=line-handle][data-line=gate][data-index='1']")
-    at, frame = handle.bounding_box(), page.get_by_test_id("picture").bounding_box()
+    at = handle.bounding_box()
+    frame = page.get_by_test_id("picture").bounding_box()
     assert at
     assert frame
     page.mouse.move(at["x"] + at["width"] / 2, at["y"] + at["height"] / 2)

@@ -16,7 +16,9 @@ from agent import wire
 
 GOLDEN = Path(__file__).parent / "golden"
 BASE = 1_763_000_000_000
-EPOCH, SEQ, MONO = 0xABCDEF012345, 7, 123_456
+EPOCH = 0xABCDEF012345
+SEQ = 7
+MONO = 123_456
 
 EVENTS: list[wire.AnyEvent] = [
     wire.Detection(BASE + 40, "cam0", 3, "car", 81, wire.pack_box(0.25, 0.5, 0.5, 0.75)),

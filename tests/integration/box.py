@@ -84,7 +84,8 @@ async def until(condition: object, seconds: float = 15.0) -> None:
 
 def busy() -> float:
     """Return how much longer than alone a process takes on this machine now, 1 if it is idle."""
-    wall, cpu = time.monotonic(), time.process_time()
+    wall = time.monotonic()
+    cpu = time.process_time()
     while time.process_time() - cpu < 0.2:
         pass
     return max(1.0, (time.monotonic() - wall) / 0.2)

@@ -172,7 +172,8 @@ async def test_a_message_too_large_for_the_broker_does_not_poison_the_connection
 
 async def test_tls_with_the_right_ca_works_and_every_mismatch_is_named(guarded: Guarded) -> None:
     """Pinning the CA is what keeps a false centre out; the words say which side to mend."""
-    url, folder = f"mqtts://127.0.0.1:{guarded.tls_port}", guarded.folder
+    url = f"mqtts://127.0.0.1:{guarded.tls_port}"
+    folder = guarded.folder
     tls = Broker.parse(url, username="gate-01", password=PASSWORD, ca_file=f"{folder}/ca.pem")
     async with connect(tls) as client:
         await client.subscribe("free/tls")

@@ -32,7 +32,8 @@ from .test_enrol import Centre
 
 def run(*words: str, config: Path, typed: str = "") -> subprocess.CompletedProcess[str]:
     """Run a command of `gb-aggregator` in this process, which spares its start."""
-    out, err = io.StringIO(), io.StringIO()
+    out = io.StringIO()
+    err = io.StringIO()
     with (
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
@@ -48,7 +49,8 @@ def made(tmp_path_factory: pytest.TempPathFactory, stack: Stack) -> Iterator[Pat
     centre = Centre(tmp_path_factory.mktemp("centre"))
     config = centre.folder / "centre" / "aggregator.toml"
     text = config.read_text()
-    start, end = text.index("[mongodb]"), text.index("[http]")
+    start = text.index("[mongodb]")
+    end = text.index("[http]")
     config.write_text(
         f'{text[:start]}[mongodb]\nuri = "{stack.mongodb_uri}"\ndatabase = "commands"\n\n{text[end:]}'
     )

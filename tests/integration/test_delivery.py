@@ -228,7 +228,8 @@ async def test_acks_lost_doubled_reordered_and_foreign_change_nothing(
     lone: Stack, tmp_path: Path, seed: int
 ) -> None:
     """Only a true acknowledgement ends a batch, and resends are the same bytes."""
-    chance, kept = random.Random(seed), []
+    chance = random.Random(seed)
+    kept = []
 
     def acks(epoch: int, seq: int) -> list[bytes]:
         good = wire.encode_ack({epoch: [seq]})

@@ -29,7 +29,8 @@ class Demo:
     """A running demo and what its API says."""
 
     def __init__(self, folder: Path, errors: IO[str] | None = None, **parameters: str) -> None:
-        self.folder, self.port = folder, free_port()
+        self.folder = folder
+        self.port = free_port()
         env = os.environ | {"DIR": str(folder), "PORT": str(self.port), "TOKEN": TOKEN} | parameters
         self.process = subprocess.Popen(
             [sys.executable, "-m", "deploy.demo"], env=env, cwd=ROOT, stdout=subprocess.PIPE, text=True,

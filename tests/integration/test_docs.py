@@ -47,7 +47,8 @@ class Machine:
             (folder / "secrets" / name).mkdir()
         config = folder / "secrets" / "centre" / "aggregator.toml"
         text = config.read_text()
-        begin, end = text.index("[mongodb]"), text.index("[http]")
+        begin = text.index("[mongodb]")
+        end = text.index("[http]")
         database = f'[mongodb]\nuri = "{stack.mongodb_uri}"\ndatabase = "documentation"\n\n'
         config.write_text(text[:begin] + database + text[end:])
         self.config = load(config)

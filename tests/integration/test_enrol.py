@@ -167,7 +167,8 @@ def test_a_foreign_centre_gets_nothing(centre: Centre, tmp_path: Path) -> None:
 
 def test_what_can_go_wrong_is_said_in_one_line(centre: Centre, tmp_path: Path) -> None:
     """A wrong port, a name that does not exist, a plain address and a cut fingerprint each say what to do."""
-    config, pin = tmp_path / "agent.toml", "ab" * 32
+    config = tmp_path / "agent.toml"
+    pin = "ab" * 32
     for url, node, word in (
         (f"mqtts://127.0.0.1:{free_port()}", "gate-03", "check the address"),
         ("mqtts://no-such-host.invalid", "gate-03", "is not known here"),
@@ -340,7 +341,8 @@ def test_a_second_init_changes_nothing_and_a_new_name_only_the_certificate(
 
 def test_the_name_that_was_given_is_kept(tmp_path: Path) -> None:
     """A later run without a name keeps the one that was given; a change is told; "auto" goes back."""
-    place, file = here(tmp_path, 8883), tmp_path / "centre" / "address"
+    place = here(tmp_path, 8883)
+    file = tmp_path / "centre" / "address"
     assert prepare(tmp_path, ["centre.example"], place) == "boxes reach this centre at centre.example"
     assert prepare(tmp_path, [""], place) == "boxes reach this centre at centre.example"
     assert file.read_text() == "centre.example"

@@ -61,7 +61,8 @@ async def test_same_number_with_other_content_is_a_conflict(stack: Stack) -> Non
     config = settings(stack.mqtt_url, stack.mongodb_uri, "ingest_conflict")
     async with centre(config) as running, box(stack.mqtt_url, "copy-1") as node:
         await node.state()
-        first, second = batch(7, 1, [crossing(1)]), batch(7, 1, [crossing(5, label="bus")])
+        first = batch(7, 1, [crossing(1)])
+        second = batch(7, 1, [crossing(5, label="bus")])
         await node.send(first)
         await until(lambda: node.acked == [(7, 1)])
         await node.send(second)

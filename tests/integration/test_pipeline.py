@@ -21,7 +21,8 @@ async def longest_pause(seconds: float) -> float:
     longest = 0.0
     while last - begun < seconds:
         await asyncio.sleep(0.02)
-        longest, last = max(longest, time.monotonic() - last), time.monotonic()
+        longest = max(longest, time.monotonic() - last)
+        last = time.monotonic()
     return longest
 
 

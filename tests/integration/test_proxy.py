@@ -92,7 +92,8 @@ async def test_the_documented_lines_of_caddy(stack: Stack, tmp_path: Path, mark:
 
 async def writes_and_streams(proxy: str, node: Any, path: str) -> None:
     """Log in as a page of `proxy` + `path` does, draw a line, watch the stream, log out."""
-    root, origin = f"{proxy}{path.rstrip('/')}", {"Origin": proxy}
+    root = f"{proxy}{path.rstrip('/')}"
+    origin = {"Origin": proxy}
     async with ClientSession(cookie_jar=CookieJar(unsafe=True)) as browser:
         body = {"token": TOKEN, "path": path}
         async with browser.post(f"{root}{PREFIX}/login", json=body, headers=origin) as response:

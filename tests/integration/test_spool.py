@@ -54,12 +54,17 @@ def test_a_power_cut_loses_nothing_that_was_accepted(tmp_path: Path) -> None:
     """The log cut or garbled anywhere behind the last accepted append: that append is there, whole."""
     chance = random.Random(1)
     spool = Spool.open(tmp_path / "box" / "spool.db", 8 << 20, at(0))
-    wal, total, acked, cuts = Path(f"{spool.path}-wal"), 0, 0, 0
+    wal = Path(f"{spool.path}-wal")
+    total = 0
+    acked = 0
+    cuts = 0
     while cuts < 60:
         if total and total % 50 == 0:  # numbers are given out, and some come back, on the way
             spool.close_batch()
             acked += spool.acknowledge(spool.epoch, [(0, spool.take(0, 3, at(total))[0].seq)], at(total))
-        accepted, size, main = total, wal.stat().st_size, spool.path.read_bytes()
+        accepted = total
+        size = wal.stat().st_size
+        main = spool.path.read_bytes()
         total += 1
         spool.append([crossing(total)], at(total), {"total": str(total).encode()})
         if wal.stat().st_size <= size or spool.path.read_bytes() != main:
@@ -107,7 +112,9 @@ def test_a_killed_process_leaves_what_it_had_accepted(tmp_path: Path) -> None:
             print(total, flush=True)
         """
     )
-    chance, path, printed = random.Random(2), tmp_path / "spool.db", 0
+    chance = random.Random(2)
+    path = tmp_path / "spool.db"
+    printed = 0
     for _ in range(8):
         process = subprocess.Popen([sys.executable, "-c", script, str(path)], stdout=subprocess.PIPE)
         assert process.stdout is not None

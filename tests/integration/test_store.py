@@ -158,9 +158,12 @@ async def test_long_spans_are_summed_in_the_database(stack: Stack) -> None:
     chance = random.Random(5)
     async with connect(stack.mongodb_uri, "store_long") as store:
         start = now_ms() // 86_400_000 * 86_400_000
-        tallies, marks, total = [], Marks(), 0
+        tallies = []
+        marks = Marks()
+        total = 0
         for minute in range(600):
-            at, total = start + minute * 60_000, total + chance.randrange(3)
+            at = start + minute * 60_000
+            total = total + chance.randrange(3)
             totals = [wire.LineTotal("main", 0, "AB", "car", total)]
             blind = {"stalled": chance.randrange(9000)} if minute % 3 else {}
             tally = wire.Tally(at, "cam0", 50_000, blind, totals, {"car": total}, 900, 890, 10, 20, minute)
@@ -209,7 +212,8 @@ async def test_an_event_takes_little_room(stack: Stack) -> None:
             events: list[Any] = []
             for _ in range(60):
                 total += 1
-                at, track = now_ms() + total, chance.randrange(100_000)
+                at = now_ms() + total
+                track = chance.randrange(100_000)
                 box = wire.pack_box(*(chance.random() for _ in range(4)))
                 path = [(i / 2, chance.random(), chance.random()) for i in range(chance.randrange(2, 9))]
                 gates = [wire.Gate("main", "AB", chance.randrange(4000)), wire.Gate("kerb", "in", 5000)]

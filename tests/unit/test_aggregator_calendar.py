@@ -33,7 +33,8 @@ def test_day_is_between_two_midnights(noon: str, hours: int) -> None:
 
 def test_repeated_hour_is_two_hours() -> None:
     """The hour that autumn repeats makes two buckets, so no count is folded into another."""
-    first, second = ms("2026-10-25T02:30+02:00"), ms("2026-10-25T02:30+01:00")
+    first = ms("2026-10-25T02:30+02:00")
+    second = ms("2026-10-25T02:30+01:00")
     assert bucket_start(first, "hour", BERLIN) == ms("2026-10-25T02:00+02:00")
     assert bucket_start(second, "hour", BERLIN) == ms("2026-10-25T02:00+01:00")
 

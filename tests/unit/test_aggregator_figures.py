@@ -15,7 +15,8 @@ from aggregator.api import ROUTES
 from aggregator.statistics import LATE, Window, pairs_of, quantile, unseen, wilson
 
 DOCS = Path(__file__).parents[2] / "docs" / "centre.md"
-MINUTE, HOUR = 60_000, 3_600_000
+MINUTE = 60_000
+HOUR = 3_600_000
 NOON = 1_760_000_400_000 // HOUR * HOUR
 MUCH_LATER = NOON + 100 * HOUR
 

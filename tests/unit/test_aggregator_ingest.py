@@ -24,7 +24,8 @@ def test_good_batch() -> None:
 
 def test_readable_form_is_the_same_batch() -> None:
     """A batch as JSON opens into the same events under the same checksum."""
-    one, two = unpack("gb/1/box-1/ev", BATCH, 0.0), unpack("gb/1/box-1/ev", wire.to_json(BATCH), 0.0)
+    one = unpack("gb/1/box-1/ev", BATCH, 0.0)
+    two = unpack("gb/1/box-1/ev", wire.to_json(BATCH), 0.0)
     assert isinstance(one, Parcel)
     assert isinstance(two, Parcel)
     assert one.claim() == two.claim()

@@ -23,7 +23,9 @@ async def waiting(watcher: Watcher) -> bytes:
 async def test_watchers_get_what_they_asked_for() -> None:
     """A filter by node and by type is kept; no filter means all."""
     hub = Hub(Metrics())
-    all_, other, tallies = Watcher(), Watcher("box-2"), Watcher("", "", frozenset({"tally"}))
+    all_ = Watcher()
+    other = Watcher("box-2")
+    tallies = Watcher("", "", frozenset({"tally"}))
     with hub.open(all_), hub.open(other), hub.open(tallies):
         hub.facts([Fact("box-1", "box-1:1:1:0", CROSSING)])
         hub.node("box-2", {"node": "box-2"})
@@ -62,7 +64,9 @@ async def test_newest_picture_wins() -> None:
 async def test_boxes_never_carry_pictures() -> None:
     """A live frame reaches only who has that camera open, as boxes."""
     hub = Hub(Metrics())
-    here, there, fleet = Watcher("box-1", "cam0"), Watcher("box-1", "cam1"), Watcher()
+    here = Watcher("box-1", "cam0")
+    there = Watcher("box-1", "cam1")
+    fleet = Watcher()
     with hub.open(here), hub.open(there), hub.open(fleet):
         rows = wire.pack_rows([(1, 0, 0, 1, 1, 0, 90)])
         hub.live("box-1", wire.Live(1, "cam0", rows, b"jpeg"), ["car"])

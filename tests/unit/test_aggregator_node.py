@@ -11,7 +11,8 @@ ABSENT = wire.CameraReport("cam0", "absent", 0, "no answer", "traffic", "", ["ca
 def test_an_offline_node_is_warned_of_once() -> None:
     """What its cameras were is old news then; they keep their state and reason beside it."""
     view = NodeView("gate", 0)
-    view.state, view.online = wire.State("gate", True, 0, cameras=[ABSENT]), True
+    view.state = wire.State("gate", True, 0, cameras=[ABSENT])
+    view.online = True
     view.hear(1000)
     assert view.entry(2000).warnings == ["Camera cam0 is absent: no answer"]
     view.online = False

@@ -79,7 +79,8 @@ def looped(street: Path, workers: int) -> list[bytes]:
 def test_a_seam_is_where_it_was(street: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A looped file ends its tracks between the same two frames, however many are looked at ahead."""
     monkeypatch.setattr(capture, "time", SimpleNamespace(time=lambda: NOW, monotonic=time.monotonic))
-    one, three = looped(street, 1), looped(street, 3)
+    one = looped(street, 1)
+    three = looped(street, 3)
     assert sum(wire.decode_event(event, 0).__class__ is wire.Track for event in one) > 0
     assert one == three
 

@@ -72,7 +72,8 @@ def test_a_track_tells_a_life() -> None:
 
 def test_a_long_life_is_told_each_minute() -> None:
     """Parts come each minute, their paths join, and only the last one says ended."""
-    street, random = Street(rate=5.0), np.random.default_rng(2)
+    street = Street(rate=5.0)
+    random = np.random.default_rng(2)
     for frame in range(5 * 150):
         street.see({1: (0.2 + 0.6 * frame / 750, 0.5 + random.normal(0, 0.002))})
     street.close()
@@ -192,7 +193,8 @@ def test_state_is_bounded_over_many_tracks() -> None:
     """A hundred thousand tracks, 500 at a time, leave nothing behind but totals."""
     street = Street(main=LEVEL)
     place = np.random.default_rng(1).uniform(0.1, 0.9, (500, 2))
-    places, seconds = boxes([tuple(spot) for spot in place.tolist()]), 0.0
+    places = boxes([tuple(spot) for spot in place.tolist()])
+    seconds = 0.0
     for batch in range(200):
         numbers = np.arange(500) + 500 * batch + 1
         sure = np.full(500, 0.8, np.float32)

@@ -83,7 +83,8 @@ def traffic(now: float, seed: int) -> dict[tuple[int, int], tuple[float, float]]
 def test_half_a_minute_without_frames_while_cars_pass(seed: int, rate: float, hole: float) -> None:
     """Each car is counted once or not at all, never in the wrong direction, none for the unseen time."""
     drawn = wire.CameraSettings(lines={"main": LEVEL})
-    analyst, tracker = Analyst("cam0", drawn, VEHICLES, Totals()), Tracker()
+    analyst = Analyst("cam0", drawn, VEHICLES, Totals())
+    tracker = Tracker()
     events: list[wire.AnyEvent] = []
     for now in [*np.arange(0, 8, 1 / rate).tolist(), *np.arange(8 + hole, 16 + hole, 1 / rate).tolist()]:
         xyxy = boxes(list(traffic(now, seed).values()))
@@ -105,11 +106,13 @@ def test_half_a_minute_without_frames_while_cars_pass(seed: int, rate: float, ho
 
 def test_a_hole_in_a_cameras_loop() -> None:
     """From pixels: the street before and after thirty seconds of nothing; what is told is true."""
-    scene, rate = Scene(250, 960, 540, 7.5), 7.5
+    scene = Scene(250, 960, 540, 7.5)
+    rate = 7.5
     camera = CameraConfig(
         source="scene:?seed=250", lines={"main": wire.Line([(float(x), float(y)) for x, y in DEFAULT_LINE])}
     )
-    totals, detector = Totals(), Detector(camera.model_path, confidence=0.1)
+    totals = Totals()
+    detector = Detector(camera.model_path, confidence=0.1)
     pipeline = Pipeline("cam0", camera, detector, camera.settings(), totals)
     watched = [*range(0, 45), *range(270, 315)]
     events: list[wire.AnyEvent] = []

@@ -60,7 +60,8 @@ def test_directions_slopes_sizes_speeds_and_rates(
     eighth: int, tilt: float, line_turn: float, side: float, rate: float, pace: float
 ) -> None:
     """Whatever way line and motion run, at any size, speed and frame rate: one crossing, right direction."""
-    along, ahead = turned(line_turn), turned(eighth * math.pi / 4 + tilt)
+    along = turned(line_turn)
+    ahead = turned(eighth * math.pi / 4 + tilt)
     across = along[0] * ahead[1] - along[1] * ahead[0]
     if abs(across) < 0.35:
         return
@@ -78,7 +79,8 @@ def test_directions_slopes_sizes_speeds_and_rates(
 @pytest.mark.parametrize("eighth", range(8))
 def test_direction_in_all_eight_octants(eighth: int, rate: float) -> None:
     """Whoever comes from the left hand of the line's walker goes AB, and back BA, in each octant."""
-    along, right = turned(eighth * math.pi / 4), turned((eighth + 2) * math.pi / 4)
+    along = turned(eighth * math.pi / 4)
+    right = turned((eighth + 2) * math.pi / 4)
     ends = [(0.5 + far * along[0], 0.5 + far * along[1]) for far in (-0.3, 0.3)]
     street = Street(rate=rate, main=wire.Line(points=ends))
     left, far = ((0.5 + far * right[0], 0.5 + far * right[1]) for far in (-0.25, 0.25))
@@ -143,7 +145,8 @@ def test_a_trembling_box_that_goes_through_counts_once(
     seed: int, side: float, rate: float, stops: list[float]
 ) -> None:
     """However slowly, with whatever stops on the line and a box that shakes by 4 % of its size: one."""
-    random, street = np.random.default_rng(seed), Street(rate=rate, main=LEVEL)
+    random = np.random.default_rng(seed)
+    street = Street(rate=rate, main=LEVEL)
     stays = sorted(stops)
     for one, two in zip([0.4, *stays], [*stays, 0.8], strict=True):
         for part in np.linspace(0, 1, max(round(rate), 2)):
@@ -154,7 +157,8 @@ def test_a_trembling_box_that_goes_through_counts_once(
 
 def test_the_way_before_confirmation_counts() -> None:
     """An object that crossed before it was confirmed is counted: its first sight comes with the track."""
-    street, tracker = Street(rate=2.5, main=LEVEL), Tracker()
+    street = Street(rate=2.5, main=LEVEL)
+    tracker = Tracker()
     for step in range(5):
         bottom = 0.5 + 0.14 * step
         box = np.array([[600, 720 * bottom - 80, 680, 720 * bottom]], np.float32)
@@ -172,7 +176,8 @@ def test_the_way_before_confirmation_counts() -> None:
 def test_a_late_confirmation_tells_the_right_moment(waited: float) -> None:
     """What drives away at a constant speed, and is told late, passed when it really was there."""
     view = View.looking((1.0, 0.0, 7.0), 0.02, 0.3, 900.0, *SIZE)
-    seen, passed = [], 0.4 * waited
+    seen = []
+    passed = 0.4 * waited
     for now in (0.0, waited, passed):
         y = 12.0 + 8.0 * now
         pixels, _ = view.project(np.array([(0.0, y, 0.0), (2.0, y, 0.0), (0.0, y, 1.5), (2.0, y, 1.5)]))
@@ -207,7 +212,8 @@ def followed(street: Street, tops: list[float], bottoms: list[float]) -> None:
 @pytest.mark.parametrize("over", [1, 2])
 def test_feet_that_flicker_over_the_line(rate: float, over: int) -> None:
     """A lower edge that jumps clear over the line, for a frame or two at a time, is no crossing."""
-    street, random = Street(rate=rate, main=LEVEL), np.random.default_rng(3)
+    street = Street(rate=rate, main=LEVEL)
+    random = np.random.default_rng(3)
     tops, bottoms = np.full((2, round(20 * rate)), [[0.3], [0.57]])
     for start in range(round(rate), len(bottoms) - 10, round(rate)):
         bottoms[start : start + over] = 0.65
@@ -220,7 +226,8 @@ def test_feet_that_flicker_over_the_line(rate: float, over: int) -> None:
 @pytest.mark.parametrize("pace", [0.05, 0.2])
 def test_what_is_followed_counts_once_and_at_its_time(rate: float, pace: float) -> None:
     """Waiting until the filter agrees moves no crossing in time, and loses none at any rate."""
-    street, length = Street(rate=rate, main=LEVEL), 0.3 / pace
+    street = Street(rate=rate, main=LEVEL)
+    length = 0.3 / pace
     bottoms = 0.45 + pace * np.arange(0, length, 1 / rate)
     followed(street, (bottoms - 0.25).tolist(), bottoms.tolist())
     (crossing,) = street.told(wire.Crossing)
@@ -232,7 +239,8 @@ def test_what_is_followed_counts_once_and_at_its_time(rate: float, pace: float) 
 @pytest.mark.parametrize("pace", [0.04, 0.1])
 def test_a_shaking_box_passes_when_its_middle_way_does(rate: float, pace: float) -> None:
     """Both sides of a crossing say when it was: a box that shakes over the line for long moves it little."""
-    random, off = np.random.default_rng(4), []
+    random = np.random.default_rng(4)
+    off = []
     for _ in range(10):
         street = Street(rate=rate, main=LEVEL)
         bottoms = 0.45 + pace * np.arange(0, 0.3 / pace, 1 / rate)
@@ -295,7 +303,8 @@ def test_a_doubtful_crossing_is_told_late_rather_than_never(rate: float) -> None
 @pytest.mark.parametrize("pace", [0.0, 0.02])
 def test_who_stands_or_walks_on_the_line_for_seconds_is_not_lost(pace: float, rate: float) -> None:
     """A box that trembles on the line while it goes along it counts once, when it has left it."""
-    street, random = Street(rate=rate, main=LEVEL), np.random.default_rng(8)
+    street = Street(rate=rate, main=LEVEL)
+    random = np.random.default_rng(8)
     street.go(1, (0.3, 0.4), (0.3, 0.598))
     for step in range(round(12 * rate)):
         street.see({1: (0.3 + pace * step / rate, 0.6 + 0.1 * random.normal(0, 0.02))})
@@ -315,8 +324,11 @@ def test_who_stands_or_walks_on_the_line_for_seconds_is_not_lost(pace: float, ra
 )
 def test_who_is_mostly_seen_counts_once_each_way(seed: int, rate: float, pace: float, side: float) -> None:
     """Shaken by 3 %, weak, missed in one frame of five: down and back over the line is one AB and one BA."""
-    random, street, tracker = np.random.default_rng(seed), Street(rate=rate, main=LEVEL), Tracker()
-    down, missed = np.arange(0.4, 0.85, pace / rate), 0
+    random = np.random.default_rng(seed)
+    street = Street(rate=rate, main=LEVEL)
+    tracker = Tracker()
+    down = np.arange(0.4, 0.85, pace / rate)
+    missed = 0
     for step, y in enumerate([*down.tolist(), *down[::-1].tolist()]):
         spot = (0.5, y + side * random.normal(0, 0.03))
         missed = step + int(random.integers(5)) if step % 5 == 0 else missed  # which of these five
@@ -408,7 +420,8 @@ def test_anchor_center() -> None:
 @pytest.mark.parametrize("jitter", [0.01, 0.02, 0.03])
 def test_parked_object_counted_again_and_again(jitter: float) -> None:
     """An object parked on the line, with the jitter of a real detector, adds nothing."""
-    street, random = Street(main=LEVEL), np.random.default_rng(5)
+    street = Street(main=LEVEL)
+    random = np.random.default_rng(5)
     for _ in range(1500):
         street.see({1: (0.5, 0.6 + random.normal(0, jitter) * 0.2)}, side=0.2)
     assert street.crossings == []
@@ -427,7 +440,8 @@ def test_jitter_on_the_line(away: float, rate: float) -> None:
 @any_rate
 def test_object_straddling_for_ever(rate: float) -> None:
     """Who stands on the line counts nothing; when it goes on it counts once, however long it stood."""
-    street, random = Street(rate=rate, main=LEVEL), np.random.default_rng(6)
+    street = Street(rate=rate, main=LEVEL)
+    random = np.random.default_rng(6)
     street.go(1, (0.5, 0.4), (0.5, 0.6))
     for _ in range(300):
         street.see({1: (0.5, 0.602 + random.normal(0, 0.002))})
@@ -464,7 +478,8 @@ def test_u_turn(rate: float) -> None:
 @pytest.mark.parametrize("slope", [0.0, 0.2, -0.3])
 def test_passing_just_beyond_the_lines_end(slope: float, rate: float) -> None:
     """Who passes beside the line is not counted, on either end; who passes just within it is."""
-    middle, half = np.array([0.5, 0.5]), np.array([0.15, 0.15 * slope])
+    middle = np.array([0.5, 0.5])
+    half = np.array([0.15, 0.15 * slope])
     street = Street(rate=rate, main=wire.Line(points=[tuple(middle - half), tuple(middle + half)]))
     for number, (share, counted) in enumerate([(-1.08, 0), (1.08, 0), (-0.92, 1), (0.92, 2)], 1):
         x, y = middle + share * half
@@ -501,7 +516,8 @@ def test_lost_on_its_way_just_behind_the_line(after: float, rate: float) -> None
 @any_rate
 def test_parked_on_the_line_and_lost_there(rate: float) -> None:
     """What stood on the line when it was seen last has passed nothing, wherever its last box trembled to."""
-    street, random = Street(rate=rate, main=LEVEL), np.random.default_rng(7)
+    street = Street(rate=rate, main=LEVEL)
+    random = np.random.default_rng(7)
     for number in range(1, 40):
         for _ in range(round(2 * rate)):
             street.see({number: (0.5, 0.6 + 0.2 * random.normal(0, 0.02))}, side=0.2)
@@ -568,7 +584,8 @@ def test_two_that_swap_their_ids_on_the_line(rate: float) -> None:
     """Two that meet on the line and come out with each other's number leave no net count behind."""
     street = Street(rate=rate, main=LEVEL)
     for y in np.linspace(0.4, 0.8, round(2 * rate)).tolist():
-        down, up = (0.45, y), (0.5, 1.2 - y)
+        down = (0.45, y)
+        up = (0.5, 1.2 - y)
         street.see({1: down, 2: up} if y < 0.6 else {1: up, 2: down})
     street.close()
     assert street.ways.count("AB") == street.ways.count("BA")
@@ -578,7 +595,8 @@ def test_two_that_swap_their_ids_on_the_line(rate: float) -> None:
 @pytest.mark.parametrize("length", [1, 3])
 def test_label_flicker_at_the_crossing_frame(rate: float, length: int) -> None:
     """The label of a crossing is the vote, not what the detector said in that frame."""
-    street, frames = Street(rate=rate, main=LEVEL), round(2 * rate)
+    street = Street(rate=rate, main=LEVEL)
+    frames = round(2 * rate)
     for step in range(frames + 1):
         flicker = abs(step - frames / 2) <= length / 2
         street.see({1: (0.5, 0.4 + 0.4 * step / frames)}, kind=TRUCK if flicker else CAR)
@@ -675,7 +693,8 @@ def test_lines_edited_while_running() -> None:
 )
 def test_edits_never_make_a_crossing(edits: list[tuple[int, float]], rate: float) -> None:
     """However often the line is moved over a standing object, nothing is counted."""
-    street, moves = Street(rate=rate, main=LEVEL), dict(edits)
+    street = Street(rate=rate, main=LEVEL)
+    moves = dict(edits)
     for frame in range(30):
         if frame in moves:
             street.apply(main=wire.Line(points=[(0.0, moves[frame]), (1.0, moves[frame])], version=frame))
@@ -706,7 +725,8 @@ def test_a_deleted_line_counts_no_more() -> None:
 @given(seed=st.integers(0, 10**6), rate=rates, side=st.floats(0.03, 0.2))
 def test_counting_afterwards_agrees_whatever_the_motion(seed: int, rate: float, side: float) -> None:
     """The same places, as a path and as live frames, give the same directions in the same order."""
-    random, street = np.random.default_rng(seed), Street(rate=rate, main=LEVEL)
+    random = np.random.default_rng(seed)
+    street = Street(rate=rate, main=LEVEL)
     walk = 0.6 + np.cumsum(random.normal(0, 0.05, 60))
     walk = 0.1 + np.abs((walk - 0.1) % 1.6 - 0.8)
     path = []

@@ -99,15 +99,19 @@ def test_one_person_is_counted_once(kinds: list[int]) -> None:
 @given(seed=st.integers(0, 10**6), rate=st.sampled_from([10.0, 0.5, 0.01]))
 def test_votes_fade_by_half_in_their_time(seed: int, rate: float) -> None:
     """The votes stand to each other as if each had been halved every FADE_SECONDS since it was cast."""
-    random, vote, objects = np.random.default_rng(seed), Vote(VEHICLES), Objects()
+    random = np.random.default_rng(seed)
+    vote = Vote(VEHICLES)
+    objects = Objects()
     box = np.array([[0.4, 0.4, 0.6, 0.6]])
     rows = objects.meet(np.array([1]), np.array([1000.0]), box, (1.0, 1.0), 0)
     vote.meet(objects, rows)
-    expected, now = np.zeros(len(VEHICLES)), 1000.0
+    expected = np.zeros(len(VEHICLES))
+    now = 1000.0
     for _ in range(40):
         step = random.exponential(1 / rate)
         now += step
-        kind, sure = int(random.integers(0, 6)), float(random.uniform(0.1, 1))
+        kind = int(random.integers(0, 6))
+        sure = float(random.uniform(0.1, 1))
         expected *= 0.5 ** (step / FADE_SECONDS)
         expected[kind] += sure
         vote.cast(objects, rows, np.array([kind]), np.array([sure], np.float32), None, now)

@@ -57,7 +57,8 @@ def test_who_ends_in_a_zone_has_left_it() -> None:
 @pytest.mark.parametrize("away", [-0.003, 0.0, 0.003])
 def test_jitter_on_the_border(away: float, rate: float) -> None:
     """What is parked on the border of a zone and trembles stays once, or never, for however long."""
-    street, random = zoned(rate, stop=STOP), np.random.default_rng(3)
+    street = zoned(rate, stop=STOP)
+    random = np.random.default_rng(3)
     for _ in range(1000):
         street.see({1: (0.5, 0.4 + away + random.normal(0, 0.002))}, side=0.2)
     street.close()
@@ -128,7 +129,8 @@ def test_who_came_under_a_label_leaves_under_it() -> None:
 @given(seed=st.integers(0, 10**6), rate=st.sampled_from([10.0, 2.5]), edits=st.booleans())
 def test_entered_less_left_is_who_is_there(seed: int, rate: float, edits: bool) -> None:
     """Whatever objects do, appear, vanish, and whatever is redrawn: the totals and the occupancy agree."""
-    random, street = np.random.default_rng(seed), zoned(rate, stop=STOP, low=LOW)
+    random = np.random.default_rng(seed)
+    street = zoned(rate, stop=STOP, low=LOW)
     where: dict[int, np.ndarray] = {}
     for frame in range(60):
         if random.random() < 0.2:
@@ -229,7 +231,8 @@ def test_a_queue_is_who_stands_in_the_zone() -> None:
     street = zoned(low=LOW)
     three = boxes([(0.2, 0.9), (0.5, 0.9), (0.8, 0.3)])
     for frame in range(60):
-        still, sure = np.array([frame / 15, 0.0, 60.0]), np.full(3, 0.8, np.float32)
+        still = np.array([frame / 15, 0.0, 60.0])
+        sure = np.full(3, 0.8, np.float32)
         tracks = Tracks.of_boxes(three, np.array([1, 2, 3]), sure, np.full(3, CAR), frame / 15)
         tracks = replace(tracks, still=still)
         street.analyst.update(tracks, [], SIZE, frame / 15, WALL)

@@ -25,10 +25,8 @@ def row(
 def test_int8_is_advised_where_it_pays_and_is_right() -> None:
     """int8 must be clearly faster and compute rightly; else the float model is the better one."""
     whole = row("mask", "float", [40.0, 80.0])
-    quick, wrong = (
-        row("mask-int8", "int8", [60.0, 110.0]),
-        row("mask-int8", "int8", [60.0, 110.0], right=False),
-    )
+    quick = row("mask-int8", "int8", [60.0, 110.0])
+    wrong = row("mask-int8", "int8", [60.0, 110.0], right=False)
     level = row("mask-int8", "int8", [41.0, 82.0])
     for order in (1, -1):
         assert [each["model"] for each in advise([whole, quick][::order])] == ["mask-int8"]
@@ -43,7 +41,8 @@ def test_int8_is_advised_where_it_pays_and_is_right() -> None:
 
 def test_each_input_has_its_own_advice() -> None:
     """A model of another input is for other views: it is neither advised instead nor pushed aside."""
-    wide, square = row("mask", "float", [80.0], size="384x640"), row("mask-square", "float", [40.0])
+    wide = row("mask", "float", [80.0], size="384x640")
+    square = row("mask-square", "float", [40.0])
     advice = advise([square, wide])
     assert {each["model"]: each["input"] for each in advice} == {"mask": "384x640", "mask-square": "640x640"}
     figures = {"cores": 1, "picture": "1x1", "decode_ms": 1.0, "spool_ms": 1.0, "models": []}

@@ -139,7 +139,8 @@ def test_peers_and_ours_count_alike() -> None:
     stream = street.stream(place, 10.0, street.NOISES["shaken"])
     usual = count(stream, place.size)
     told = count_told(stream, follow(stream))
-    one, two = Score(), Score()
+    one = Score()
+    two = Score()
     one.add(place, usual, 10.0)
     two.add(place, told, 10.0)
     assert one == two

@@ -16,8 +16,11 @@ BODY = np.array([40, 80])
 def walked(seed: int, objects: int = 12, frames: int = 60) -> tuple[Boxes, Boxes]:
     """Return objects on straight ways, and tracks of them: shaken, with misses, false ones and switches."""
     random = np.random.default_rng(seed)
-    place, speed = random.uniform(0, 400, (objects, 2)), random.normal(0, 4, (objects, 2))
-    ids, truth, told = np.arange(objects), Boxes(), Boxes()
+    place = random.uniform(0, 400, (objects, 2))
+    speed = random.normal(0, 4, (objects, 2))
+    ids = np.arange(objects)
+    truth = Boxes()
+    told = Boxes()
     for frame in range(1, frames + 1):
         place = place + speed
         boxes = np.concatenate([place, place + BODY], axis=1).astype(np.float32)

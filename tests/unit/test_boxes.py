@@ -108,7 +108,8 @@ def test_letterbox_keeps_the_shape(height: int, width: int) -> None:
     canvas, scale, (pad_x, pad_y) = letterbox(image, (32, 64))
     assert canvas.shape == (32, 64, 3)
     assert scale == min(32 / height, 64 / width)
-    inner_w, inner_h = max(1, round(width * scale)), max(1, round(height * scale))
+    inner_w = max(1, round(width * scale))
+    inner_h = max(1, round(height * scale))
     inside = canvas[pad_y : pad_y + inner_h, pad_x : pad_x + inner_w]
     assert (inside == 200).all()
     assert int((canvas == 200).sum()) == inside.size

@@ -284,7 +284,8 @@ def test_probe_tells_size_and_rate(video: Path, folder: Path) -> None:
 
 def test_stillness_counts_from_the_last_change() -> None:
     """Equal pictures, and those that differ by rounding, are still; a small moving thing is not."""
-    still, picture = Stillness(), np.full((96, 128, 3), 90, np.uint8)
+    still = Stillness()
+    picture = np.full((96, 128, 3), 90, np.uint8)
     assert still.seconds(picture, 100.0) == 0
     assert still.seconds(picture + 1, 104.0) == 4
     moved = picture.copy()

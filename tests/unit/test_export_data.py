@@ -199,9 +199,11 @@ def test_a_turned_box_is_the_one_round_the_turned_ellipse(
 
 def ellipses() -> list[Picture]:
     """Return pictures larger than what is cut of them, in which every box holds one bright ellipse."""
-    rng, pictures = np.random.default_rng(5), []
+    rng = np.random.default_rng(5)
+    pictures = []
     for _ in range(8):
-        image, boxes = np.full((300, 400, 3), 40, np.uint8), []
+        image = np.full((300, 400, 3), 40, np.uint8)
+        boxes = []
         for x, y in [(x, y) for x in range(50, 400, 100) for y in range(50, 300, 100)]:
             across, down = (int(side) for side in rng.integers(14, 40, 2))
             cv2.ellipse(image, (x, y), (across, down), 0, 0, 360, (30, 220, 240), -1)
@@ -274,7 +276,8 @@ def test_balance_asks_for_nothing_where_it_is_off() -> None:
 def test_batches_depend_on_seed_and_step_only() -> None:
     """A training that starts again at batch 2 sees what it would have seen."""
     how = Augmentation(96, (96, 96))
-    whole, later = batches(scene(), how, 4, 7), batches(scene(), how, 4, 7, first=2)
+    whole = batches(scene(), how, 4, 7)
+    later = batches(scene(), how, 4, 7, first=2)
     first, second, third = (next(whole) for _ in range(3))
     np.testing.assert_array_equal(third.pictures, next(later).pictures)
     assert not np.array_equal(first.pictures, second.pictures)

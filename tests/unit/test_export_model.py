@@ -113,7 +113,9 @@ def test_ghost_costs_about_half(channels: int, kernel: int) -> None:
         with torch.no_grad():
             module.eval()(torch.rand(1, channels, 16, 16))
         costs.append(multiplications)
-    work, s, d = channels * kernel**2, 2, 3
+    work = channels * kernel**2
+    s = 2
+    d = 3
     assert costs[0] / costs[1] == pytest.approx(work * s / (work + (s - 1) * d * d))
     assert 1.7 < costs[0] / costs[1] < 2
 
@@ -134,7 +136,8 @@ def test_folding_changes_nothing() -> None:
     assert not any(isinstance(m, torch.nn.BatchNorm2d | Fusion) for m in folded.modules())
     with torch.no_grad():
         pictures = torch.rand(1, 3, 96, 128)
-        before, after = model(pictures), folded(pictures)
+        before = model(pictures)
+        after = folded(pictures)
     assert (before.logits - after.logits).abs().max() < 1e-4
     assert (before.xyxy - after.xyxy).abs().max() < 1e-2
 

@@ -49,7 +49,8 @@ def network(name: str = "n") -> Network:
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Network, Path]:
-    model, path = network(), tmp_path_factory.mktemp("model") / "small.onnx"
+    model = network()
+    path = tmp_path_factory.mktemp("model") / "small.onnx"
     export(model, path, SIZE, describe(RECIPE, SIZE, 5, "1"))
     return model, path
 
@@ -75,7 +76,8 @@ def test_the_file_says_what_pytorch_says(exported: tuple[Network, Path]) -> None
 @pytest.mark.parametrize("name", [name for name in FAMILY if "yolov5s" not in name])
 def test_every_network_in_every_form_says_what_pytorch_says(name: str, form: str, tmp_path: Path) -> None:
     """However the graph is written, cells, kept boxes and classes are PyTorch's."""
-    model, path = network(name), tmp_path / "model.onnx"
+    model = network(name)
+    path = tmp_path / "model.onnx"
     onnx.save(write(melt(model), (96, 64), describe(RECIPE, (96, 64), 5, "1"), form)[0], path)
     pixels, score = check_parity(model, path, (96, 64), 11)
     assert pixels < 1e-2
@@ -92,7 +94,8 @@ def test_the_float_form_puts_nothing_together(exported: tuple[Network, Path]) ->
 
 def test_fusion_weights_may_stay(tmp_path: Path) -> None:
     """Without folding the shares are in the graph, and it says the same."""
-    model, path = network(), tmp_path / "model.onnx"
+    model = network()
+    path = tmp_path / "model.onnx"
     proto, _ = write(melt(model, fusions=False), SIZE, describe(RECIPE, SIZE, 5, "1"), PLAIN)
     onnx.save(proto, path)
     assert sum(node.op_type == "Mul" for node in proto.graph.node) >= 9
@@ -132,7 +135,8 @@ def test_one_object_is_one_box_whatever_its_class(exported: tuple[Network, Path]
 
 def test_ranges_become_alike_and_nothing_else_changes() -> None:
     """Before int8 the channels of a map get more alike ranges; every cell says what it said."""
-    melted, canvases = melt(network()), [noise(SIZE, seed) for seed in (5, 6)]
+    melted = melt(network())
+    canvases = [noise(SIZE, seed) for seed in (5, 6)]
     for first, second in pairs(melted):  # far apart, as training leaves them
         share = torch.logspace(-2, 2, first.out_channels)
         first.weight.data *= share[:, None, None, None]
@@ -171,7 +175,8 @@ def test_int8_is_smaller_and_close(exported: tuple[Network, Path], tmp_path: Pat
         for seed in range(4)
     ]
     quantize(exported[1], target, pictures)
-    whole, small = Detector(exported[1], 0.1), Detector(target, 0.1)
+    whole = Detector(exported[1], 0.1)
+    small = Detector(target, 0.1)
     assert small.metadata["precision"].startswith("int8")
     assert small.names == whole.names
     assert target.stat().st_size < exported[1].stat().st_size / 2
@@ -185,7 +190,8 @@ def test_int8_is_smaller_and_close(exported: tuple[Network, Path], tmp_path: Pat
     narrow = [numpy_helper.to_array(c) for c in onnx.load(reduced).graph.initializer]
     assert max(abs(w.astype(int)).max() for w in narrow if w.dtype == np.int8) <= 64
     assert "7-bit" in Detector(reduced).metadata["precision"]
-    a, b = whole.detect(noise(SIZE, 3)), small.detect(noise(SIZE, 3))
+    a = whole.detect(noise(SIZE, 3))
+    b = small.detect(noise(SIZE, 3))
     assert abs(float(a.confidence[0] - b.confidence[0])) < 0.1
     with pytest.raises(ModelError, match="no such model file"):
         quantize(tmp_path / "gone.onnx", target, pictures)
@@ -201,7 +207,8 @@ def found(*rows: tuple[float, float, float, float, float, int]) -> Detections:
 def test_average_precision_table() -> None:
     """Curves worked out by hand: perfect, half found, one wrong first, nothing to find."""
     scores = np.asarray([0.9, 0.8], np.float32)
-    yes, no = True, False
+    yes = True
+    no = False
     assert average_precision(scores, np.asarray([yes, yes]), 2) == pytest.approx(1)
     assert average_precision(scores[:1], np.asarray([yes]), 2) == pytest.approx(51 / 101)
     assert average_precision(scores, np.asarray([no, yes]), 1) == pytest.approx(0.5)
@@ -224,7 +231,8 @@ def test_matching_is_one_to_one() -> None:
 
 def test_evaluation_runs_the_file(exported: tuple[Network, Path]) -> None:
     """A detector judged by its own findings is perfect, and misses half of twice as many."""
-    detector, picture = Detector(exported[1], confidence=0.5), noise(SIZE, 21)
+    detector = Detector(exported[1], confidence=0.5)
+    picture = noise(SIZE, 21)
     mine = detector.detect(picture)
     assert len(mine) > 0
     truth = Picture(picture, mine.xyxy, np.eye(2, dtype=bool)[mine.class_id], np.zeros(2, bool), "s")
@@ -232,7 +240,8 @@ def test_evaluation_runs_the_file(exported: tuple[Network, Path]) -> None:
     assert all(score.ap50 == score.ap == score.recall == 1 for score in scores)
     assert all(size.ap50 == size.ap == 1 for score in scores for size in score.by_size.values())
     specks = np.tile(np.asarray([0, 0, 1, 1], np.float32), (len(mine), 1))
-    both, allowed = np.concatenate((mine.xyxy, specks)), np.concatenate((truth.allowed, truth.allowed))
+    both = np.concatenate((mine.xyxy, specks))
+    allowed = np.concatenate((truth.allowed, truth.allowed))
     more = Picture(picture, both, allowed, truth.unlabelled, "s")
     assert all(score.recall == 0.5 for score in evaluate(detector, [more]))
     assert "source" in table(scores)

@@ -15,7 +15,8 @@ from export.data.split import assign, groups
 from export.data.user_dataset import own_recipe, read_labelled, read_own, to_picture, with_split
 from export.errors import DataError
 
-WIDTH, HEIGHT = 64, 48
+WIDTH = 64
+HEIGHT = 48
 NAMES = ["cat", "dog"]
 Rows = list[tuple[str, tuple[int, int, int, int]]]
 
@@ -162,7 +163,8 @@ def test_nonsense_is_refused_with_a_reason(
     content = path.read_bytes()
     cut = int(at * len(content))
     path.write_bytes(content[:cut] + junk + content[cut + length :])
-    pictures, reason = [], str(root)
+    pictures = []
+    reason = str(root)
     try:
         pictures = read_own_any(root)
     except DataError as refused:

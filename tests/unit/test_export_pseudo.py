@@ -206,7 +206,8 @@ class Says:
         return Detections(boxes, scores, np.asarray([row[0] for row in self._rows], np.int64))
 
 
-HERE, THERE = (10.0, 10.0, 30.0, 50.0), (50.0, 10.0, 70.0, 50.0)
+HERE = (10.0, 10.0, 30.0, 50.0)
+THERE = (50.0, 10.0, 70.0, 50.0)
 
 
 def test_two_teachers_agree_or_nothing_is_taught(tmp_path: Path) -> None:

@@ -105,7 +105,8 @@ def faces_of_noise(root: Path) -> Path:
 
 def test_a_users_folder_judges_a_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The recipe made from a folder, written and read again, names the pictures to judge by."""
-    data, recipe = faces_of_noise(tmp_path / "data"), tmp_path / "recipe.toml"
+    data = faces_of_noise(tmp_path / "data")
+    recipe = tmp_path / "recipe.toml"
     recipe.write_text(to_toml(own_recipe(data)))
     words = ["evaluate", str(MODEL), str(recipe), "--data", str(data), "--report", str(tmp_path / "page")]
     assert main([*words, "--json", "--roll", "0,30"]) == 0
@@ -126,7 +127,8 @@ def test_one_command_from_a_folder_to_a_report(
     small = {"size": 64, "fit": [64, 64], "input": [64, 64], "batch": 2, "images": 4}
     small["finish"] = {"share": 0.1, "size": [64, 64]}
     monkeypatch.setattr(command, "own_recipe", lambda *given: own_recipe(*given) | small)
-    data, folder = faces_of_noise(tmp_path / "data"), tmp_path / "out"
+    data = faces_of_noise(tmp_path / "data")
+    folder = tmp_path / "out"
     assert main(["train", "--data", str(data), "--folder", str(folder), "--threads", "1"]) == 0
     assert {path.name for path in folder.iterdir()} == {"last.pt", "recipe.toml", "report.html"}
     following = capsys.readouterr().out.split("gb-export ")[-1].split()

@@ -14,7 +14,8 @@ NAMES = ["with_mask", "without_mask"]
 
 def jittered(seed: int, pictures: int = 40) -> list[tuple[np.ndarray, Detections]]:
     """Return truths, and detections near some of them and elsewhere; the same for a seed for ever."""
-    state, result = np.random.RandomState(seed), []
+    state = np.random.RandomState(seed)
+    result = []
     for _ in range(pictures):
         corner = state.uniform(0, 400, (state.randint(1, 9), 2))
         truths = np.concatenate((corner, corner + state.uniform(30, 120, corner.shape)), 1).astype(np.float32)
@@ -71,7 +72,8 @@ def test_the_area_under_the_roc() -> None:
 def test_recall_at_a_precision() -> None:
     """The furthest point of the curve that still has the precision, even after a dip; none gives 0."""
     scores = np.asarray([0.9, 0.8, 0.7, 0.6, 0.5], np.float32)
-    yes, no = True, False
+    yes = True
+    no = False
     assert recall_at(0.75, scores, np.asarray([yes, no, yes, yes, no]), 6) == (0.5, pytest.approx(0.6))
     assert recall_at(0.9, scores, np.asarray([no, yes, yes, yes, yes]), 5)[0] == 0
     assert np.isnan(recall_at(0.9, scores, np.asarray([no] * 5), 0)[0])

@@ -56,10 +56,12 @@ def write_file(model: Network, path: Path) -> Path:
 
 def test_a_file_learns_again_from_where_it_was(tmp_path: Path) -> None:
     """A network thawed from its file says what it said, and its norms would not change it either."""
-    model, known = learned(), views(8)
+    model = learned()
+    known = views(8)
     again, recipe = thaw(write_file(model, tmp_path / "a.onnx"), known)
     assert recipe == RECIPE
-    before, after = ask(model), ask(again)
+    before = ask(model)
+    after = ask(again)
     torch.testing.assert_close(after.logits, before.logits, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(after.xyxy, before.xyxy, atol=1e-2, rtol=1e-4)
     picture = torch.from_numpy(np.concatenate(known)).permute(0, 3, 1, 2).float() / 255
@@ -81,7 +83,8 @@ def test_other_networks_thaw_too(name: str, tmp_path: Path) -> None:
 
 def test_a_wider_network_begins_as_the_small_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without noise the wide network says the same, exactly; with it, copies of a channel differ."""
-    small, large = learned().double(), make_model(RECIPE | {"model": "s"}).double()
+    small = learned().double()
+    large = make_model(RECIPE | {"model": "s"}).double()
     monkeypatch.setattr(widening, "NOISE", 0.0)
     widen(small, large)
     assert parameters(large) > 3 * parameters(small)
@@ -101,7 +104,8 @@ def test_classes_go_by_their_names() -> None:
     """A class that the file knows keeps what it says, wherever it stands; one that is new begins fresh."""
     known = learned()
     ours = adopt(known, ["a", "b"], RECIPE | {"names": ["new", "b"]})
-    before, after = ask(known).logits, ask(ours).logits
+    before = ask(known).logits
+    after = ask(ours).logits
     torch.testing.assert_close(after[..., 1], before[..., 1])
     assert not torch.allclose(after[..., 0], before[..., 0], atol=1e-2)
     wide = adopt(known, ["a", "b"], RECIPE | {"names": ["b", "c", "d"], "model": "s"})
@@ -122,7 +126,8 @@ def test_a_training_begins_with_a_file(tmp_path: Path, monkeypatch: pytest.Monke
     """The whole road: a checkpoint from a file, resumed without it, and its licence says where it began."""
     path = write_file(learned(), tmp_path / "a.onnx")
     image = RNG.integers(0, 255, (96, 96, 3), np.uint8)
-    box, kinds = np.asarray([[10, 10, 60, 60]], np.float32), np.asarray([[True, False]])
+    box = np.asarray([[10, 10, 60, 60]], np.float32)
+    kinds = np.asarray([[True, False]])
     picture = Picture(image, box, kinds, np.zeros(2, np.bool_), "s")
     monkeypatch.setattr(loop, "read_recipe", lambda *_: [picture])
     recipe = RECIPE | {"name": "mine", "licence": "its owner's"}

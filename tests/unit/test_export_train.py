@@ -65,7 +65,8 @@ def test_overlaps_agree_with_the_plain_ones() -> None:
     rng = np.random.default_rng(0)
     corner = rng.uniform(0, 50, (8, 2))
     boxes = np.concatenate((corner, corner + rng.uniform(4, 40, (8, 2))), 1).astype(np.float32)
-    a, b = torch.from_numpy(boxes[:4]), torch.from_numpy(boxes[4:])
+    a = torch.from_numpy(boxes[:4])
+    b = torch.from_numpy(boxes[4:])
     overlap = row_iou(a, b[None].expand(4, 4, 4))
     np.testing.assert_allclose(overlap.numpy(), iou(boxes[:4], boxes[4:]), atol=1e-6)
     assert ciou(a, a).tolist() == pytest.approx([1] * 4, abs=1e-4)
@@ -131,7 +132,8 @@ def assigned_one_by_one(
             if min(x - box[0], y - box[1], box[2] - x, box[3] - y) > -room:
                 best = scores[cell][allowed[row]].max()
                 metric[row, cell] = best**ALPHA * overlap[row, cell] ** BETA
-    owner, target = np.full(len(centres), -1), np.zeros_like(scores)
+    owner = np.full(len(centres), -1)
+    target = np.zeros_like(scores)
     for row in range(len(boxes)):
         for cell in np.argsort(-metric[row], kind="stable")[:TOP]:
             other = owner[cell]
@@ -244,7 +246,8 @@ def test_a_soft_training_ends_with_relu(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(loop, "Stop", lambda: type("Never", (), {"asked": False})())
     state = loop.load_checkpoint(loop.train(soft, tmp_path, loop.Plan(threads=1), tmp_path))
     assert state["done"] == 20
-    plain, trained = make_model(soft).eval(), loop.Run(soft, loop.Plan(threads=1), tmp_path)
+    plain = make_model(soft).eval()
+    trained = loop.Run(soft, loop.Plan(threads=1), tmp_path)
     assert trained.resume()
     trained.sharpen()
     plain.load_state_dict(state["average"])
@@ -333,7 +336,8 @@ def test_the_parts_of_a_training() -> None:
     parts = [loop.part_of(recipe, progress) for progress in (0, 0.87, 0.885, 0.9, 1)]
     assert parts == [0, 0, 1, 2, 2]
     assert [loop.part_of(RECIPE, progress) for progress in (0, 0.87, 0.885, 1)] == [0, 0, 1, 1]
-    first, last = loop.augmentation(recipe, 0), loop.augmentation(recipe, 2)
+    first = loop.augmentation(recipe, 0)
+    last = loop.augmentation(recipe, 2)
     assert (first.mosaic, first.canvas, last.mosaic, last.canvas) == (0.5, (64, 64), 0.0, (64, 96))
     picture = Picture(np.zeros((64, 64, 3), np.uint8), *one_empty())
     assert make_batch([picture], last, 2, (1, 0)).pictures.shape == (2, 64, 96, 3)
@@ -347,8 +351,10 @@ def one_empty() -> tuple[np.ndarray, np.ndarray, np.ndarray, str]:
 def test_processes_make_the_same_batches() -> None:
     """Two processes give what a thread gives, in the same order, from any number on."""
     noisy = np.random.default_rng(1).integers(0, 255, (64, 64, 3), np.uint8)
-    pictures, how = [Picture(noisy, *one_empty())], Augmentation(64, (64, 64))
-    thread, processes = feed(pictures, how, 2, 7, 3, 0), feed(pictures, how, 2, 7, 3, 2)
+    pictures = [Picture(noisy, *one_empty())]
+    how = Augmentation(64, (64, 64))
+    thread = feed(pictures, how, 2, 7, 3, 0)
+    processes = feed(pictures, how, 2, 7, 3, 2)
     for _ in range(4):
         np.testing.assert_array_equal(next(thread).pictures, next(processes).pictures)
 
@@ -356,7 +362,8 @@ def test_processes_make_the_same_batches() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch sees no GPU")
 def test_a_gpu_goes_on_where_a_cpu_stopped(tmp_path: Path) -> None:
     """One checkpoint serves both: the first loss on the GPU is the one that the CPU would have had."""
-    batch, losses = one_batch([[True, False, False]], [False] * 3), []
+    batch = one_batch([[True, False, False]], [False] * 3)
+    losses = []
     loop.Run(RECIPE, loop.Plan(threads=1, device=torch.device("cpu")), tmp_path).save()
     for name in ("cpu", "cuda"):
         run = loop.Run(RECIPE, loop.Plan(threads=1, device=torch.device(name)), tmp_path)
@@ -375,7 +382,9 @@ def test_a_loss_that_is_not_finite_stops_it(tmp_path: Path) -> None:
 
 def test_the_average_counts_pictures_and_not_batches() -> None:
     """Four batches of 24 and one of 96 move it by the same share, whatever a GPU's batches are."""
-    few, many, model = nn.Linear(1, 1), nn.Linear(1, 1), nn.Linear(1, 1)
+    few = nn.Linear(1, 1)
+    many = nn.Linear(1, 1)
+    model = nn.Linear(1, 1)
     for average in (few, many):
         average.weight.data.fill_(0.0)
     model.weight.data.fill_(1.0)

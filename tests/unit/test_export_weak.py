@@ -37,7 +37,9 @@ def street() -> list[Picture]:
 
 def test_a_loose_box_becomes_a_tight_one(labeller: Detector, street: list[Picture]) -> None:
     """A box a quarter too large on each side comes nearer to the truth; the class stays as it was said."""
-    before, after, hidden = [], [], 0
+    before = []
+    after = []
+    hidden = 0
     for picture in street:
         quarter = np.tile((picture.boxes[:, 2:] - picture.boxes[:, :2]) / 4, 2) * (-1, -1, 1, 1)
         called_bus = np.zeros_like(picture.allowed)
@@ -99,7 +101,8 @@ def test_crops_become_sheets(tmp_path: Path, street: list[Picture]) -> None:
         assert sheet.image.shape == (SIDE * CELL, SIDE * CELL, 3)
         assert sheet.source == tmp_path.resolve().name
         for number, (box, allowed) in enumerate(zip(sheet.boxes, sheet.allowed, strict=True)):
-            x, y = number % SIDE * CELL, number // SIDE * CELL
+            x = number % SIDE * CELL
+            y = number // SIDE * CELL
             assert (box >= (x, y, x, y)).all()
             assert (box <= (x + CELL, y + CELL, x + CELL, y + CELL)).all()
             assert not allowed[[0, 1, 3, 4, 5]].any()

@@ -78,7 +78,8 @@ def test_crossings(points, places, expected) -> None:
 def test_direction_in_all_octants(eighth: int, aspect: float) -> None:
     """Whoever walks along the line has A on the left hand, whatever way the line runs."""
     turn = eighth * math.pi / 4
-    along, right = (math.cos(turn), math.sin(turn)), (-math.sin(turn), math.cos(turn))  # y is down
+    along = (math.cos(turn), math.sin(turn))  # y is down
+    right = (-math.sin(turn), math.cos(turn))
     points = [(0.5 - 0.3 * along[0], 0.5 - 0.3 * along[1]), (0.5 + 0.3 * along[0], 0.5 + 0.3 * along[1])]
     path = timed(*((0.5 + right[0] * far, 0.5 + right[1] * far) for far in (-0.2, -0.1, 0.0, 0.1, 0.2)))
     assert [way for _, way in crossings_of_path(path, points, aspect=aspect)] == ["AB"]
@@ -106,7 +107,8 @@ def test_crossings_alternate_on_a_line_through_the_frame(places) -> None:
 def test_a_line_and_its_parts_pass_alike(places, start, end, aspect) -> None:
     """A joint in the middle of a straight line neither leaks nor counts twice."""
     middle = ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2)
-    before, after = np.array(places[:-1]), np.array(places[1:])
+    before = np.array(places[:-1])
+    after = np.array(places[1:])
     whole, _, _ = Gates([[start, end]], aspect).passes(before, after)
     halves, _, _ = Gates([[start, middle, end]], aspect).passes(before, after)
     apart = np.abs(distance(after, np.array(start), np.array(end))).min() > 1e-6
@@ -128,7 +130,8 @@ def test_many_lines_at_once_are_the_same_as_each_alone(moves: int, seed: int) ->
     """Lines with different numbers of pieces do not mix."""
     random = np.random.default_rng(seed)
     lines = [[tuple(p) for p in random.random((size, 2))] for size in (2, 5, 3)]
-    before, after = random.random((moves, 2)), random.random((moves, 2))
+    before = random.random((moves, 2))
+    after = random.random((moves, 2))
     together = Gates(lines, 1.5).passes(before, after)
     for number, line in enumerate(lines):
         for all_, one in zip(together, Gates([line], 1.5).passes(before, after), strict=True):
@@ -185,7 +188,8 @@ def test_simplify_keeps_a_stop() -> None:
 
 def test_inside() -> None:
     """A point is in exactly one of two zones that share an edge, also beyond the border of the picture."""
-    left, right = [(0, 0), (0.5, 0), (0.5, 1), (0, 1)], [(0.5, 0), (1, 0), (1, 1), (0.5, 1)]
+    left = [(0, 0), (0.5, 0), (0.5, 1), (0, 1)]
+    right = [(0.5, 0), (1, 0), (1, 1), (0.5, 1)]
     points = [(0.25, 0.5), (0.5, 0.5), (0.75, 0.5), (1.2, 0.5), (0.5, 0.0)]
     assert inside(points, left).tolist() == [True, False, False, False, False]
     assert inside(points, right).tolist() == [False, True, True, True, True]
@@ -207,10 +211,12 @@ def test_several_areas_are_the_same_as_each_alone(seed: int, aspect: float) -> N
     """Zones with different numbers of corners do not mix; each looks at its own column of spots."""
     random = np.random.default_rng(seed)
     zones = [[tuple(corner) for corner in random.random((size, 2))] for size in (3, 7, 4)]
-    spots, moved = random.random((9, 3, 2)), random.random((9, 3, 2))
+    spots = random.random((9, 3, 2))
+    moved = random.random((9, 3, 2))
     together = Areas(zones, aspect)
     for number, zone in enumerate(zones):
-        alone, column = Areas([zone], aspect), slice(number, number + 1)
+        alone = Areas([zone], aspect)
+        column = slice(number, number + 1)
         assert np.array_equal(together.inside(spots)[:, column], alone.inside(spots[:, column]))
         assert np.array_equal(together.away(spots)[:, column], alone.away(spots[:, column]))
         for whole, part in zip(
@@ -238,7 +244,8 @@ def test_a_pass_is_a_change_of_sides(seed: int, aspect: float) -> None:
     """Whoever passes changes the side of a piece: who only looks at sides misses nobody."""
     random = np.random.default_rng(seed)
     gates = Gates([[tuple(p) for p in random.random((size, 2))] for size in (2, 8, 3)], aspect)
-    before, after = random.random((30, 2)), random.random((30, 2))
+    before = random.random((30, 2))
+    after = random.random((30, 2))
     net, _, _ = gates.passes(before, after)
     changed = (gates.sides(before) != gates.sides(after)).any(axis=1)
     assert changed[(net != 0).any(axis=1)].all()
@@ -246,8 +253,10 @@ def test_a_pass_is_a_change_of_sides(seed: int, aspect: float) -> None:
 
 def test_the_moment_of_a_pass_knows_perspective() -> None:
     """Half way is half the time for what keeps its size; what grows smaller was there sooner."""
-    here, small = np.array([[0.2, 0.2, 0.4, 0.4]]), np.array([[0.5, 0.5, 0.6, 0.6]])
-    cut, wide = np.array([[0.2, 0.0, 0.4, 0.1]]), np.array([[0.2, 0.3, 0.4, 0.9]])
+    here = np.array([[0.2, 0.2, 0.4, 0.4]])
+    small = np.array([[0.5, 0.5, 0.6, 0.6]])
+    cut = np.array([[0.2, 0.0, 0.4, 0.1]])
+    wide = np.array([[0.2, 0.3, 0.4, 0.9]])
     half = np.array([[0.5]])
     assert moment(half, here, here) == pytest.approx(0.5)
     assert moment(half, here, small) == pytest.approx(1 / 3)
@@ -267,7 +276,8 @@ def test_a_straight_run_is_steady_already(seed: int, count: int) -> None:
 
 def test_a_trembling_path_is_steadied() -> None:
     """Of what trembles in each frame less than half is left, and it comes neither early nor late."""
-    random, times = np.random.default_rng(2), np.arange(0, 20, 1 / 15)
+    random = np.random.default_rng(2)
+    times = np.arange(0, 20, 1 / 15)
     true = np.column_stack([times, 0.5 + 0.2 * np.sin(times / 2), 0.02 * times])
     steady = steadied(true + random.normal(0, 0.02, true.shape) * [0, 1, 1])
     assert np.abs(steady - true)[:, 1:].mean() < 0.4 * 0.02 * math.sqrt(2 / math.pi)
@@ -275,7 +285,8 @@ def test_a_trembling_path_is_steadied() -> None:
 
 def test_when_a_trembling_path_passed() -> None:
     """A foot that jumps back over the line passed when its path did; too few sights leave it where it was."""
-    points, times = [(0.0, 0.5), (1.0, 0.5)], np.arange(0, 6, 0.1)
+    points = [(0.0, 0.5), (1.0, 0.5)]
+    times = np.arange(0, 6, 0.1)
     line = Gates([points])
     path = np.column_stack([times, np.full(60, 0.5), 0.35 + 0.05 * times])
     path[36:38, 2] -= 0.05

@@ -34,7 +34,8 @@ def test_each_class_has_its_habit() -> None:
 @pytest.mark.parametrize(("kind", "same"), [(1, True), (0, False)])
 def test_who_appears_far_away_is_another_walker_but_may_be_the_same_car(kind: int, same: bool) -> None:
     """After a second unseen, something of the class appears 70 pixels from where the first stood."""
-    tracker, numbers = make_tracker(0.25, NAMES), set[int]()
+    tracker = make_tracker(0.25, NAMES)
+    numbers = set[int]()
     for n in range(60):
         now = n / 10
         if 2 <= now < 3:
@@ -47,7 +48,8 @@ def test_who_appears_far_away_is_another_walker_but_may_be_the_same_car(kind: in
 @pytest.mark.parametrize("kind", [0, 1])
 def test_where_all_are_equally_sure_nobody_is_left_out(kind: int) -> None:
     """What the camera's weak detections ask for is never more than half of all detections have."""
-    tracker, random = make_tracker(0.25, NAMES), np.random.default_rng(3)
+    tracker = make_tracker(0.25, NAMES)
+    random = np.random.default_rng(3)
     standing = [(60.0 + 100 * n, 100.0) for n in range(6)]
     for n in range(400):
         places = standing if n < 300 else [*standing, (300.0, 300.0)]

@@ -19,7 +19,8 @@ from agent.see.layouts import LAYOUTS
 from agent.see.preprocess import Preprocess
 from tests.unit.onnx_files import Answer, write
 
-HEIGHT, WIDTH = 64, 96
+HEIGHT = 64
+WIDTH = 96
 # left, top, right, bottom of the canvas, score, class
 TRUE = [(10.0, 20.0, 30.0, 44.0, 0.9, 1), (50.0, 8.0, 90.0, 50.0, 0.5, 0)]
 PICTURE = np.full((HEIGHT * 2, WIDTH * 2, 3), 90, np.uint8)

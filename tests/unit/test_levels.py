@@ -11,7 +11,8 @@ from agent.track.confidence_rank import Levels
 @pytest.mark.parametrize("power", [0.2, 1.0, 4.0])
 def test_only_the_order_of_confidences_counts(power: float) -> None:
     """A detector that is always sure and one that never is give the same ranks, to a few hundredths."""
-    levels, random = Levels(), np.random.default_rng(0)
+    levels = Levels()
+    random = np.random.default_rng(0)
     for _ in range(200):
         levels.note(random.uniform(0.1, 0.99, 10) ** power)
     shares = np.array([0.25, 0.5, 0.75])
@@ -29,7 +30,8 @@ def test_equal_ones_are_in_the_middle() -> None:
 
 def test_what_was_long_ago_is_forgotten() -> None:
     """When the light goes and all become less sure, the surest of them are sure again."""
-    levels, random = Levels(), np.random.default_rng(1)
+    levels = Levels()
+    random = np.random.default_rng(1)
     for low, high in ((0.7, 0.99), (0.3, 0.5)):
         for _ in range(1000):
             levels.note(random.uniform(low, high, 10))

@@ -17,7 +17,8 @@ from agent.see.infer import Detector, ModelError
 from tests.unit.onnx_files import write
 
 ROWS = [np.asarray([[1, 1, 9, 9, 0.9, 0]], np.float32)]
-OPSET, IR = 26, 13  # the newest of onnxruntime 1.31.1
+OPSET = 26  # the newest of onnxruntime 1.31.1
+IR = 13
 
 
 def newest() -> tuple[int, int]:

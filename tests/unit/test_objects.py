@@ -38,7 +38,8 @@ def test_rows_come_and_go() -> None:
 
 def test_free_rows_are_never_due() -> None:
     """Nothing that looks at all rows finds a free one late, untold or uncounted."""
-    objects, vote = Objects(), Vote({0: "car"})
+    objects = Objects()
+    vote = Vote({0: "car"})
     assert not (1e9 - objects.seen > 10).any()
     assert not (1e9 - objects.part >= 60).any()
     assert not (~objects.counted).any()
@@ -65,7 +66,8 @@ def test_every_column_has_one_writer() -> None:
 
 def walk(rate: float, seconds: float, seed: int = 3) -> np.ndarray:
     """Return a path (M,3) of [t, x, y] that wanders."""
-    random, times = np.random.default_rng(seed), np.arange(round(rate * seconds)) / rate
+    random = np.random.default_rng(seed)
+    times = np.arange(round(rate * seconds)) / rate
     steps = random.normal(0, 0.02 / rate, (len(times), 2)) + 0.1 / rate * np.stack(
         [np.sin(times / 7), np.cos(times / 5)], axis=1
     )
@@ -75,7 +77,9 @@ def walk(rate: float, seconds: float, seed: int = 3) -> np.ndarray:
 @pytest.mark.parametrize("rate", [5.0, 30.0, 100.0])
 def test_a_long_path_stays_true(rate: float) -> None:
     """However many points were seen, what is kept tells each place to the finest tolerance."""
-    paths, rows, way = Paths(aspect=1.0), np.array([0]), walk(rate, 60.0)
+    paths = Paths(aspect=1.0)
+    rows = np.array([0])
+    way = walk(rate, 60.0)
     paths.start(rows)
     for t, x, y in way.tolist():
         paths.add(rows, t, np.array([[x, y]]))
@@ -91,7 +95,9 @@ def test_a_long_path_stays_true(rate: float) -> None:
 
 def test_parts_join_and_the_last_seconds_stay() -> None:
     """A cut begins the next part with the last point; the seconds before are still there for speeds."""
-    paths, rows, way = Paths(), np.array([2]), walk(10.0, 12.0)
+    paths = Paths()
+    rows = np.array([2])
+    way = walk(10.0, 12.0)
     paths.start(rows)
     for t, x, y in way[:80].tolist():
         paths.add(rows, t, np.array([[x, y]]))

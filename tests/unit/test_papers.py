@@ -115,7 +115,8 @@ def trained(network: str, seed: int, ap50: float, spread: float = 0.01) -> equal
 
 def test_a_difference_is_of_the_same_pictures() -> None:
     """Two networks that rise and fall together differ by a sure amount, though each is unsure."""
-    ours, theirs = trained("n", 11, 0.62, 0.1), trained("yolov5n", 11, 0.60, 0.1)
+    ours = trained("n", 11, 0.62, 0.1)
+    theirs = trained("yolov5n", 11, 0.60, 0.1)
     value, low, high = ours.ahead(theirs)
     assert (value, low, high) == pytest.approx((0.02, 0.02, 0.02))
     assert ours.mean().high - ours.mean().low > 0.15

@@ -47,7 +47,8 @@ def test_yolox_is_read() -> None:
 def test_picodet_is_read() -> None:
     """Distances are the mean of a distribution over strides, from the middle of a cell."""
     rival = silent(PicoDet, (64, 64))
-    scores, sides = [], []
+    scores = []
+    sides = []
     for stride in (8, 16, 32, 64):
         count = (-(-64 // stride)) ** 2
         scores.append(np.zeros((1, count, 80), np.float32))

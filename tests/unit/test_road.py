@@ -129,7 +129,8 @@ def test_a_crossing_has_its_speed_where_there_is_a_plane() -> None:
 
 def test_speed_after_a_stop_on_the_line_is_that_of_the_pass() -> None:
     """A car that rolls over the line, stops behind it and goes on has passed at its rolling speed."""
-    street, rolled = Street(rate=10.0), path(10.0, 10.0, seconds=3.0, start=20.0)
+    street = Street(rate=10.0)
+    rolled = path(10.0, 10.0, seconds=3.0, start=20.0)
     passed = float(rolled[20, 2])
     line = wire.Line([(0.0, passed), (1.0, passed)])
     street.analyst.apply(wire.CameraSettings(lines={"main": line}, plane=plane(VIEW)))
@@ -146,7 +147,8 @@ ERRORS = {15.0: (1.2, 4.0), 5.0: (1.4, 4.0), 2.5: (1.8, 5.0)}  # km/h: median, n
 @pytest.mark.parametrize("rate", sorted(ERRORS))
 def test_speeds_of_shaken_boxes(rate: float) -> None:
     """Boxes shaken by 3 % of their size, a tenth missed: half of the speeds are right to a km/h or two."""
-    random, off = np.random.default_rng(8), []
+    random = np.random.default_rng(8)
+    off = []
     for number in range(60):
         true = float(random.uniform(15, 70))
         street = Street(rate=rate)
@@ -174,8 +176,11 @@ def test_speeds_of_the_built_in_street() -> None:
     points = seen(scene.view, np.array(corners)).tolist()
     line = wire.Line([(0.15, 0.62), (0.85, 0.62)])
     drawn = wire.CameraSettings(lines={"main": line}, plane=wire.Plane([(x, y) for x, y in points], corners))
-    analyst, tracker = Analyst("cam0", drawn, VEHICLES, Totals()), Tracker()
-    size, last, events = (scene.width, scene.height), 55, []
+    analyst = Analyst("cam0", drawn, VEHICLES, Totals())
+    tracker = Tracker()
+    size = (scene.width, scene.height)
+    last = 55
+    events = []
     for number in range(last):
         truth = scene.truth(number)
         sure = np.full(len(truth), 0.9, np.float32)
@@ -190,7 +195,8 @@ def test_speeds_of_the_built_in_street() -> None:
             if isinstance(e, wire.Crossing) and abs((e.at - WALL) / 1000 - true.at_seconds) < 0.4
         ]
         if len(told) == 1 and told[0].direction == true.direction and told[0].speed is not None:
-            mover, at = movers[true.track_id], WARM + true.at_seconds
+            mover = movers[true.track_id]
+            at = WARM + true.at_seconds
             metres = float(np.diff(mover.reach(np.array([at - 0.5, at + 0.5])))[0])
             off.append(abs(told[0].speed / 10 - 3.6 * abs(metres)))
     assert len(off) >= 4

@@ -23,11 +23,13 @@ def minute(street: Scene) -> list[Truth]:
 
 def test_a_frame_depends_on_seed_and_number_only() -> None:
     """Any order of asking, in any instance, gives the same bytes and the same truth."""
-    first, second = Scene(5), Scene(5)
+    first = Scene(5)
+    second = Scene(5)
     forward = {n: first.frame(n) for n in (0, 40, 900, 100_000_000)}
     for number in reversed(forward):
         assert np.array_equal(second.frame(number), forward[number])
-        one, other = first.truth(number), second.truth(number)
+        one = first.truth(number)
+        other = second.truth(number)
         assert np.array_equal(one.xyxy, other.xyxy)
         assert np.array_equal(one.track_id, other.track_id)
 
@@ -41,7 +43,8 @@ def test_another_seed_is_another_street(street: Scene) -> None:
 def test_size_and_type_are_as_asked(size: tuple[int, int]) -> None:
     """Frames have the size asked for, and boxes lie inside it."""
     scene = Scene(3, *size)
-    image, truth = scene.frame(77), scene.truth(77)
+    image = scene.frame(77)
+    truth = scene.truth(77)
     assert image.shape == (size[1], size[0], 3)
     assert image.dtype == np.uint8
     assert (truth.xyxy >= 0).all()

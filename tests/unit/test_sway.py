@@ -15,13 +15,15 @@ ONE = np.full((2, 8), 4.0)  # variances, square pixels
 
 def test_a_camera_that_hangs_still_moves_nothing() -> None:
     """What eight tracks are off by at random is never taken for the camera's motion, in 2,000 frames."""
-    sway, random = Sway(), np.random.default_rng(1)
+    sway = Sway()
+    random = np.random.default_rng(1)
     assert [sway.shift(random.normal(0, 2, (2, 8)), ONE) for _ in range(2000)] == [None] * 2000
 
 
 def test_a_camera_that_shakes_is_followed() -> None:
     """Where all are off by the same again and again, nearly all of it is taken as the camera's."""
-    sway, random = Sway(), np.random.default_rng(2)
+    sway = Sway()
+    random = np.random.default_rng(2)
     left = []
     for n in range(100):
         shake = np.array([20.0, -8.0]) * (1 if n % 2 else -1)
@@ -51,8 +53,10 @@ def pan(now: float) -> np.ndarray:
 @pytest.mark.parametrize("rate", [14.0, 5.0])
 def test_people_keep_their_numbers_before_a_camera_that_turns(rate: float) -> None:
     """Six walkers, each hidden for half a second in turn, before a camera that pans by twice their size."""
-    tracker, random = make_tracker(0.25, NAMES), np.random.default_rng(3)
-    start, speed = random.uniform([150, 100], [700, 380], (6, 2)), random.uniform(-15, 15, (6, 2))
+    tracker = make_tracker(0.25, NAMES)
+    random = np.random.default_rng(3)
+    start = random.uniform([150, 100], [700, 380], (6, 2))
+    speed = random.uniform(-15, 15, (6, 2))
     half = np.array([15.0, 40.0])
     who: list[set[int]] = [set() for _ in range(6)]
     for n in range(round(20 * rate)):

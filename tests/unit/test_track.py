@@ -47,7 +47,8 @@ def test_one_object_is_one_track_at_any_rate(rate: float) -> None:
 @pytest.mark.parametrize("rate", RATES)
 def test_a_gap_of_half_a_second_is_bridged(rate: float) -> None:
     """Objects that are hidden for half a second, each in turn, keep their numbers."""
-    tracker, ids = Tracker(), [set[int]() for _ in range(3)]
+    tracker = Tracker()
+    ids = [set[int]() for _ in range(3)]
     for n in range(round(8 * rate)):
         now = n / rate
         shown = [k for k in range(3) if not 2 + k <= now < 2.5 + k]
@@ -60,7 +61,9 @@ def test_a_gap_of_half_a_second_is_bridged(rate: float) -> None:
 @pytest.mark.parametrize("rate", RATES)
 def test_two_that_meet_keep_their_numbers(rate: float) -> None:
     """Two objects on opposite lanes pass each other and go on as who they were."""
-    tracker, left, right = Tracker(), list[int](), list[int]()
+    tracker = Tracker()
+    left = list[int]()
+    right = list[int]()
     for n in range(round(8 * rate)):
         now = n / rate
         tracks = tracker.update(found([square(60 + 80 * now, 200), square(700 - 80 * now, 225)]), now)
@@ -72,7 +75,9 @@ def test_two_that_meet_keep_their_numbers(rate: float) -> None:
 
 def test_rate_that_changes() -> None:
     """The frame rate may change from frame to frame."""
-    random, now, steps = np.random.default_rng(3), 0.0, []
+    random = np.random.default_rng(3)
+    now = 0.0
+    steps = []
     while now < 10:
         steps.append((now, [square(50 + 100 * now, 200)]))
         now += random.choice([0.033, 0.1, 0.25, 0.4])
@@ -124,7 +129,8 @@ def test_two_classes_of_one_object_are_one_track() -> None:
 def test_ended_tracks_are_named_once_and_forgotten() -> None:
     """A track that is not seen any more ends once, after seconds and not after frames."""
     for rate in (30.0, 2.5):
-        tracker, ended = Tracker(), list[tuple[float, int]]()
+        tracker = Tracker()
+        ended = list[tuple[float, int]]()
         for n in range(round(8 * rate)):
             now = n / rate
             tracks = tracker.update(found([square(50, 50)] if now < 2 else []), now)
@@ -137,9 +143,11 @@ def test_ended_tracks_are_named_once_and_forgotten() -> None:
 
 def test_leaving_the_picture_ends_a_track_at_once() -> None:
     """Who walks out of the frame does not linger to take the number of the next."""
-    tracker, ended_at = Tracker(), 0.0
+    tracker = Tracker()
+    ended_at = 0.0
     for n in range(60):
-        now, x = n / 15, 500 + 150 * n / 15
+        now = n / 15
+        x = 500 + 150 * n / 15
         seen = [[x - 20, 180, min(x + 20, 640), 220]] if x < 650 else []
         if tracker.update(found(seen), now, (640, 360)).ended.size:
             ended_at = now
@@ -148,7 +156,8 @@ def test_leaving_the_picture_ends_a_track_at_once() -> None:
 
 def test_a_new_frame_size_rescales_the_tracks() -> None:
     """A stream that changes its resolution keeps its tracks."""
-    tracker, ids = Tracker(), set[int]()
+    tracker = Tracker()
+    ids = set[int]()
     for n in range(60):
         scale = 1.0 if n < 30 else 0.5
         box = [value * scale for value in square(100 + 8 * n, 200)]
@@ -176,7 +185,8 @@ def test_time_must_grow(again: float) -> None:
 
 def test_broken_boxes_are_dropped() -> None:
     """Boxes that are no numbers or have no area do no harm."""
-    tracker, bad = Tracker(), [[np.nan, 0, 5, 5], [5, 5, 5, 9], [9, 9, 3, 3], [0, 0, np.inf, 4]]
+    tracker = Tracker()
+    bad = [[np.nan, 0, 5, 5], [5, 5, 5, 9], [9, 9, 3, 3], [0, 0, np.inf, 4]]
     for n in range(5):
         tracks = tracker.update(found([square(50, 50), *bad]), n / 15)
     assert tracks.track_id.tolist() == [1]
@@ -185,7 +195,9 @@ def test_broken_boxes_are_dropped() -> None:
 
 def test_state_is_bounded_over_many_tracks() -> None:
     """Thousands of objects come and go; what is remembered is what is there."""
-    tracker, random, most = Tracker(), np.random.default_rng(1), 0
+    tracker = Tracker()
+    random = np.random.default_rng(1)
+    most = 0
     for n in range(2000):
         now = n * 0.4
         block = n // 3
@@ -247,7 +259,8 @@ def _cheapest(cost: np.ndarray, row: int, taken: frozenset[int]) -> float:
 def test_metrics_agree_with_the_known_scores(data: Path, name: str, mota: float, idf1: float) -> None:
     """MOTA and IDF1 of published results come out as published."""
     folder = data / "tracking" / "metric_fixtures" / name
-    truth, told = read_boxes(folder / "gt.txt"), read_boxes(folder / "test.txt", only_marked=False)
+    truth = read_boxes(folder / "gt.txt")
+    told = read_boxes(folder / "test.txt", only_marked=False)
     assert clear_mot(truth, told) == pytest.approx(mota, abs=0.002)
     assert identity_f1(truth, told) == pytest.approx(idf1, abs=0.002)
 

@@ -30,10 +30,12 @@ def follow(tracker: Tracker, steps: list[Step]) -> list[list[int]]:
 
 def test_still_counts_from_the_last_noticeable_move() -> None:
     """What moves has not been still; what stopped has, for as long as it stands, trembling or not."""
-    random, tracker = np.random.default_rng(4), Tracker()
+    random = np.random.default_rng(4)
+    tracker = Tracker()
     for n in range(300):
         now = n / 10
-        x, y = 50 + 60 * min(now, 10.0), 100.0
+        x = 50 + 60 * min(now, 10.0)
+        y = 100.0
         tracks = tracker.update(squares([tuple(np.array([x, y]) + random.normal(0, 0.8, 2))]), now)
         assert tracks.still is not None
         if 1 < now < 10:
@@ -44,7 +46,8 @@ def test_still_counts_from_the_last_noticeable_move() -> None:
 
 def test_going_on_ends_the_stillness() -> None:
     """Stop and go: one number, and still falls back to zero."""
-    tracker, told = Tracker(), list[tuple[int, float]]()
+    tracker = Tracker()
+    told = list[tuple[int, float]]()
     for n in range(400):
         now = n / 10
         x = 50 + 50 * (min(now, 5) + max(0.0, min(now, 25) - 20) + max(0.0, now - 35))
@@ -134,7 +137,8 @@ def test_the_weak_do_not_count() -> None:
 
 def test_what_travels_needs_not_be_surer_than_the_weak_elsewhere() -> None:
     """On a camera that sees sure objects, one that is less sure counts if it is seen all along its way."""
-    tracker, told = Tracker(), set[int]()
+    tracker = Tracker()
+    told = set[int]()
     for n in range(200):
         found = squares([(200, 100), (400, 100), (600, 100), (100 + 3 * max(n - 150, 0), 300)])
         found.confidence[:] = 0.6, 0.62, 0.64, 0.5 if n >= 150 else 0.01
@@ -145,7 +149,8 @@ def test_what_travels_needs_not_be_surer_than_the_weak_elsewhere() -> None:
 @pytest.mark.parametrize(("sure", "told"), [(0.7, 3), (0.85, 4)])
 def test_what_a_confidence_is_worth_depends_on_the_camera(sure: float, told: int) -> None:
     """Where all others have 0.95 and more, what stands at 0.7 is doubted, and what stands at 0.85 is not."""
-    tracker, random = Tracker(), np.random.default_rng(5)
+    tracker = Tracker()
+    random = np.random.default_rng(5)
     for n in range(200):
         found = squares([(200, 100), (400, 100), (600, 100), (300, 300)])
         found.confidence[:] = [*random.uniform(0.95, 0.99, 3), sure if n >= 100 else 0.01]
@@ -160,7 +165,10 @@ def resident() -> float:
 
 def test_a_hundred_thousand_tracks_leave_nothing_behind() -> None:
     """100,000 objects come and go; state and memory stay as after the first tenth."""
-    tracker, random, at_tenth, most = Tracker(), np.random.default_rng(2), 0.0, 0
+    tracker = Tracker()
+    random = np.random.default_rng(2)
+    at_tenth = 0.0
+    most = 0
     place = np.stack(np.meshgrid(np.arange(20) * 200.0, np.arange(10) * 200.0), axis=-1).reshape(-1, 2)
     for round_ in range(500):
         moved = place + random.uniform(0, 90, (200, 2))
@@ -195,7 +203,8 @@ def test_listed_pairs_are_matched_as_the_whole_matrix(rows: int, columns: int, s
 def test_no_near_pair_is_overlooked(rows: int, columns: int, seed: int) -> None:
     """Every pair within reach is listed, and none twice."""
     random = np.random.default_rng(seed)
-    place, others = random.uniform(0, 100, rows), random.uniform(0, 100, columns)
+    place = random.uniform(0, 100, rows)
+    others = random.uniform(0, 100, columns)
     reach = random.uniform(0, 10, rows)
     one, two = near(place, reach, others)
     listed = set(zip(one.tolist(), two.tolist(), strict=True))

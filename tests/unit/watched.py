@@ -17,7 +17,8 @@ WALL = 1_700_000_000_000
 VEHICLES = {0: "person", 1: "bicycle", 2: "car", 3: "motorcycle", 4: "bus", 5: "truck"}
 MASKS = {0: "with_mask", 1: "without_mask", 2: "mask_worn_incorrectly"}
 LEVEL = wire.Line(points=[(0.0, 0.6), (1.0, 0.6)], version=1)
-CAR, TRUCK = 2, 5
+CAR = 2
+TRUCK = 5
 
 Place = tuple[float, float]  # bottom centre, fractions
 
@@ -26,7 +27,8 @@ def boxes(places: list[Place], side: float = 0.1, size: tuple[int, int] = SIZE) 
     """Return the pixels (N,4) of square boxes of `side` frame heights that stand on some places."""
     spot = np.array(places, np.float64).reshape(-1, 2) * size
     half = side * size[1] / 2
-    low, high = spot - np.array([half, 2 * half]), spot + np.array([half, 0])
+    low = spot - np.array([half, 2 * half])
+    high = spot + np.array([half, 0])
     return np.concatenate([low, high], axis=1).astype(np.float32)
 
 
@@ -38,7 +40,9 @@ class Street:
         self.settings = wire.CameraSettings(lines=drawn)
         self.analyst = Analyst("cam0", self.settings, names, self.totals)
         self.events: list[wire.AnyEvent] = []
-        self.size, self.rate, self.now = SIZE, rate, 0.0
+        self.size = SIZE
+        self.rate = rate
+        self.now = 0.0
         self.last: dict[str, Any] = {"places": {}}
 
     def see(

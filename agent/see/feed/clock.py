@@ -44,7 +44,8 @@ class FileClock:
 
     def take_cut(self) -> bool:
         """Return whether there was a cut since this was last asked."""
-        cut, self._cut = self._cut, False
+        cut = self._cut
+        self._cut = False
         return cut
 
 

@@ -66,7 +66,8 @@ class HlsSource(Feed):
             picture = self._piece.read()
             if picture is not None:
                 self._undecoded = 0
-                cut, self._cut = self._cut, False
+                cut = self._cut
+                self._cut = False
                 return Picture(self.fitted(picture[0]), self._start + picture[1], cut)
             self._finish(self._piece)
 

@@ -14,7 +14,8 @@ from agent.see.feed.web import Answer, Kind, Refused, Web, ask, whole
 LIST_BYTES = 4 << 20
 PIECE_BYTES = 256 << 20
 LIST_SECONDS = 8.0
-WIDTH, HEIGHT = 1280, 720  # the best picture that is worth its decoding: a model sees 640 pixels
+WIDTH = 1280  # the best picture that is worth its decoding: a model sees 640 pixels
+HEIGHT = 720
 GONE = (404, 410)
 REMEMBERED = 200  # pieces
 

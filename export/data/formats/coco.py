@@ -89,7 +89,8 @@ def _records(
 
 def read(folder: Path, files: Sequence[Path]) -> Labelled:
     """Read a folder; its split is that of the folders\' or the files\' names."""
-    find, names = Finder(folder, files), dict[int, str]()
+    find = Finder(folder, files)
+    names = dict[int, str]()
     documents = {path: read_json(path) for path in files if path.suffix == ".json"}
     for path, document in documents.items():
         if is_panoptic(document):

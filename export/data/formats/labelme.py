@@ -45,13 +45,15 @@ def _mark(path: Path, index: int, shape: Any) -> Mark:
     if kind == "circle":  # its centre, and a point on it
         radius = float(np.hypot(*(xy[1] - xy[0])))
         xy = np.stack((xy[0] - radius, xy[0] + radius))
-    (left, top), (right, bottom) = xy.min(0).tolist(), xy.max(0).tolist()
+    (left, top) = xy.min(0).tolist()
+    (right, bottom) = xy.max(0).tolist()
     return Mark(label, (left, top, right, bottom), False, f"{where}.points")
 
 
 def read(folder: Path, files: Sequence[Path]) -> Labelled:
     """Read a folder; its split is that of its folders\' names."""
-    find, records = Finder(folder, files), []
+    find = Finder(folder, files)
+    records = []
     for path in files:
         if path.suffix != ".json" or not is_labelme(document := read_json(path)):
             continue

@@ -30,7 +30,9 @@ class _Reader:
     """Gather the text under `filename` and under each `object`, with the lines where it stands."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self.filename, self.root = path, "", ""
+        self.path = path
+        self.filename = ""
+        self.root = ""
         self.size: dict[str, tuple[str, int]] = {}
         self.objects: list[dict[str, tuple[str, int]]] = []
         self._open: list[str] = []
@@ -54,7 +56,8 @@ class _Reader:
             self.objects.append({"": ("", self.parser.CurrentLineNumber)})
 
     def _end(self, tag: str) -> None:
-        text, inner = "".join(self._text).strip(), self._open[1:]
+        text = "".join(self._text).strip()
+        inner = self._open[1:]
         if inner == ["filename"]:
             self.filename = text
         if inner[:1] == ["size"] and len(inner) == 2:
@@ -109,7 +112,8 @@ def parse(path: Path) -> tuple[str, Record]:
 
 def read(folder: Path, files: Sequence[Path]) -> Labelled:
     """Read a folder; its split is that of ImageSets/Main/train.txt and val.txt, or of its folders' names."""
-    find, records = Finder(folder, files), []
+    find = Finder(folder, files)
+    records = []
     lists = {
         name: path.stem
         for path in files

@@ -57,7 +57,8 @@ def _corners(values: Float64) -> Box:
         x, y, width, height = values.tolist()
         return x - width / 2, y - height / 2, x + width / 2, y + height / 2
     xy = values.reshape(-1, 2)
-    (left, top), (right, bottom) = xy.min(0).tolist(), xy.max(0).tolist()
+    (left, top) = xy.min(0).tolist()
+    (right, bottom) = xy.max(0).tolist()
     return left, top, right, bottom
 
 
