@@ -37,6 +37,7 @@ def test_a_crossing_is_told_with_all_that_belongs_to_it() -> None:
     """Line, version, direction, label, track and running total are right; the time is that of the pass."""
     street = Street(main=LEVEL)
     street.go(7, (0.5, 0.5), (0.5, 0.7))
+    street.see({}, ended=(7,))
     street.go(8, (0.2, 0.5), (0.2, 0.7))
     street.go(8, (0.2, 0.7), (0.2, 0.5))
     street.rest()
