@@ -26,7 +26,7 @@ import msgspec
 
 from agent import config as configuration
 from agent import wire
-from agent.mqtt.client import Broker, BrokerError, connect
+from agent.mqtt.client import BrokerError, BrokerSettings, connect
 
 _CONNECT_SECONDS = 10.0
 _ADMIT_SECONDS = 20.0
@@ -60,9 +60,9 @@ def join_centre(url: str, node: str, code: str, fingerprint: str, config_path: P
     print("next: `sudo systemctl restart gb-agent`, or `sudo gb-agent check` to try everything first")
 
 
-def _broker(url: str, node: str) -> Broker:
+def _broker(url: str, node: str) -> BrokerSettings:
     try:
-        broker = Broker.parse(url, username=wire.valid_node(node), client_id=node, keepalive=10)
+        broker = BrokerSettings.parse(url, username=wire.valid_node(node), client_id=node, keepalive=10)
     except (BrokerError, wire.WireError) as error:
         raise EnrolError(str(error)) from None
     if not broker.tls:
@@ -114,7 +114,7 @@ def _chain(host: str, port: int) -> list[bytes]:
 # ── the exchange ──────────────────────────────────────────────────────────────────────────────────
 
 
-async def _join(broker: Broker, code: str, secret: str, present: str) -> str:
+async def _join(broker: BrokerSettings, code: str, secret: str, present: str) -> str:
     """Exchange the code for `secret`; return the secret that the centre knows now."""
     try:
         await _say(msgspec.structs.replace(broker, password=code), secret)
@@ -132,7 +132,7 @@ async def _join(broker: Broker, code: str, secret: str, present: str) -> str:
     return secret
 
 
-async def _say(broker: Broker, secret: str) -> None:
+async def _say(broker: BrokerSettings, secret: str) -> None:
     """Tell the centre the secret. It cuts this connection when it has changed our rights."""
     said = False
     try:
@@ -144,7 +144,7 @@ async def _say(broker: Broker, secret: str) -> None:
             raise
 
 
-async def _wait_until_admitted(broker: Broker, code: str, secret: str) -> None:
+async def _wait_until_admitted(broker: BrokerSettings, code: str, secret: str) -> None:
     end = time.monotonic() + _ADMIT_SECONDS
     while time.monotonic() < end:
         await asyncio.sleep(0.3)
@@ -156,7 +156,7 @@ async def _wait_until_admitted(broker: Broker, code: str, secret: str) -> None:
     raise EnrolError("the centre's aggregator did not answer; start it and run the same line again")
 
 
-async def _admitted(broker: Broker, password: str) -> bool | None:
+async def _admitted(broker: BrokerSettings, password: str) -> bool | None:
     """Return whether the broker takes this password; None if it cannot be asked."""
     try:
         async with connect(msgspec.structs.replace(broker, password=password)):

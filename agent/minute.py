@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from agent.count.analyst import GAP_SECONDS
 
 
-class Watch:
+class Ledger:
     """Where a minute's time went. `frame` takes the camera's time, the other methods durations by the
     wall's clock.
     """

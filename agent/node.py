@@ -23,7 +23,7 @@ from agent.config import CameraConfig, Config, ConfigError
 from agent.count.analyst import Totals
 from agent.deliver.publish import Delivery
 from agent.deliver.spool import Spool, SpoolError, SpoolWorker
-from agent.mqtt.client import Broker, BrokerError
+from agent.mqtt.client import BrokerError, BrokerSettings
 from agent.pipeline import Pipeline
 from agent.resources import Sampler
 from agent.see.infer import Detector, ModelError
@@ -45,11 +45,11 @@ class _Stopped(Exception):
     """Asked to stop."""
 
 
-def broker(config: Config) -> Broker:
+def broker(config: Config) -> BrokerSettings:
     """Return the connection settings of a config; raise ConfigError."""
     settings = config.broker
     try:
-        parsed = Broker.parse(
+        parsed = BrokerSettings.parse(
             settings.url,
             username=settings.username,
             password_file=settings.password_file,
@@ -145,7 +145,7 @@ class Node:
         }
         return cls(config, spool, desired, pipelines)
 
-    async def serve(self, broker_settings: Broker, stop: asyncio.Event) -> None:
+    async def serve(self, broker_settings: BrokerSettings, stop: asyncio.Event) -> None:
         """Deliver, watch the cameras, and end in the other order."""
         delivery = Delivery(
             self._spool,

@@ -30,11 +30,11 @@ from agent.boxes import Detections
 from agent.config import CameraConfig
 from agent.count.analyst import FORGET_SECONDS, Analyst, Totals
 from agent.deliver.spool import SpoolWorker
-from agent.minute import Minute, Watch
+from agent.minute import Ledger, Minute
 from agent.preview import BOXES_INTERVAL, PICTURE_INTERVAL, Viewing, picture, rows
 from agent.see.capture import Camera, Frame, StateChange
 from agent.see.infer import Detector, InferenceError
-from agent.see.prefetch import LookAhead
+from agent.see.prefetch import OrderedDetector
 from agent.see.sharpness import sharpness
 from agent.see.trouble import Trouble
 from agent.track.tracker import Tracks, make_tracker
@@ -79,7 +79,7 @@ class Pipeline:
             on_state=self._state_changed,
             wish=camera.wish,
         )
-        self._ahead = LookAhead(self.camera, detector.detect, camera.workers or workers, TAKE_SECONDS)
+        self._ahead = OrderedDetector(self.camera, detector.detect, camera.workers or workers, TAKE_SECONDS)
         self.viewing = Viewing()
         self.fps = 0.0
         self.since_ms = round(wall() * 1000)
@@ -92,7 +92,7 @@ class Pipeline:
         self._tracker = make_tracker(
             settings.confidence, detector.names, about_state=self._analyst.wants_sharpness
         )
-        self._watch = Watch()
+        self._watch = Ledger()
         self._minute = Minute(self._minute_start())
         self._changes: deque[tuple[int, StateChange]] = deque(maxlen=1000)
         self._trouble = Trouble(self._model_changed)

@@ -16,7 +16,7 @@ from agent.tasks import lasting
 from aggregator import schemas
 from aggregator.auth import Auth
 from aggregator.config import Config
-from aggregator.desired import Wants
+from aggregator.desired import DesiredDocuments
 from aggregator.fleet import Fleet
 from aggregator.ingest import Fact, Ingest
 from aggregator.link import Link
@@ -51,7 +51,7 @@ class Centre:
             self.fleet.on_right,
         )
         self.fleet.on_moment = self.timing.state
-        self.wants = Wants(store, self.fleet, self.hub, self.link.want)
+        self.wants = DesiredDocuments(store, self.fleet, self.hub, self.link.want)
         self.watches = Watches(self.link.command)
         self.auth = Auth(store, config.token(), config.http.session_hours, config.http.origins)
         self.ingest = Ingest(

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 from msgspec import Meta, Struct
 
-from agent.mqtt.client import Broker, BrokerError
+from agent.mqtt.client import BrokerError, BrokerSettings
 from aggregator import client, origin
 
 SAMPLE = Path(__file__).parent / "aggregator.toml"
@@ -115,10 +115,10 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
         """The site's time zone."""
         return ZoneInfo(self.site.timezone)
 
-    def broker_settings(self, client_id: str = "") -> Broker:
+    def broker_settings(self, client_id: str = "") -> BrokerSettings:
         """Return what `agent.mqtt.client.connect` takes."""
         section = self.broker
-        return Broker.parse(
+        return BrokerSettings.parse(
             section.url,
             username=section.username,
             password_file=str(self.path(section.password_file)) if section.password_file else "",

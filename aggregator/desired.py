@@ -39,7 +39,7 @@ class NotWanted(Exception):
         self.code = code
 
 
-class Wants:
+class DesiredDocuments:
     """The desired documents of the fleet."""
 
     def __init__(self, store: Store, fleet: Fleet, hub: Hub, publish: Publish) -> None:

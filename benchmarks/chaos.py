@@ -37,7 +37,7 @@ from pymongo import MongoClient
 from agent import wire
 from agent.deliver.publish import Delivery
 from agent.deliver.spool import Spool, SpoolError, SpoolWorker, read_status
-from agent.mqtt.client import Broker
+from agent.mqtt.client import BrokerSettings
 from agent.street.scene import DEFAULT_LINE
 from deploy.stack import Service, Stack, StackError, die_with_parent
 
@@ -69,7 +69,7 @@ class Box:
         self._diary = (folder / f"{node}.committed").open("a")
         self._quiet = folder / QUIET
         self._spool = SpoolWorker(Spool.open(folder / node / "spool.db", 64 << 20))
-        broker = Broker.parse(url, client_id=node)
+        broker = BrokerSettings.parse(url, client_id=node)
         self._delivery = Delivery(
             self._spool, broker, node, state=self._state, on_want=_ignore, on_command=_ignore, delay_cap=5.0
         )

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from agent import wire
 from agent.deliver.spool import Now, Sealed, Spool
-from agent.mqtt.client import Broker, Client, connect
+from agent.mqtt.client import BrokerSettings, Client, connect
 from deploy.stack import Stack
 
 NODE = "gate-07"
@@ -139,8 +139,8 @@ async def play(folder: Path, stack: Stack, events: list[wire.AnyEvent]) -> tuple
     """Play events through spool and broker; return (MQTT bytes both ways without pings, batches)."""
     spool = Spool.open(folder / "spool.db", 64 << 20, Now(START_MS, START_MS))
     async with Wiretap(stack.mosquitto.port).listen() as tap:
-        near = Broker.parse(f"mqtt://127.0.0.1:{tap.port}", client_id=NODE)
-        async with connect(near) as node, connect(Broker.parse(stack.mqtt_url)) as centre:
+        near = BrokerSettings.parse(f"mqtt://127.0.0.1:{tap.port}", client_id=NODE)
+        async with connect(near) as node, connect(BrokerSettings.parse(stack.mqtt_url)) as centre:
             await node.subscribe(wire.topic(NODE, "ack"), 0)
             await centre.subscribe(wire.topic("+", "ev"))
             road = Road(spool, node, centre)

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from agent import wire
-from agent.mqtt.client import Broker, Client, connect
+from agent.mqtt.client import BrokerSettings, Client, connect
 from aggregator.store.store import connect as connect_store
 from deploy.stack import Stack, die_with_parent
 
@@ -113,7 +113,7 @@ async def drive(
     stack: Stack, work: list[tuple[str, int, int, bytes]], rate: float
 ) -> tuple[list[float], float]:
     """Offer the work; return each batch's seconds until it was stored, and the seconds of it all."""
-    async with connect(Broker.parse(stack.mqtt_url)) as client:
+    async with connect(BrokerSettings.parse(stack.mqtt_url)) as client:
         await client.subscribe(wire.topic("+", "ack"), 0)
         started = time.perf_counter()
         return await offer(client, work, rate), time.perf_counter() - started

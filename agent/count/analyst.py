@@ -23,9 +23,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from agent import wire
-from agent.count.emit import Teller
+from agent.count.emit import EventBuilder
 from agent.count.lines import Lines
-from agent.count.object_table import GAP_SECONDS, Float, Int, Objects
+from agent.count.object_table import GAP_SECONDS, Float, Int, ObjectTable
 from agent.count.totals import Totals
 from agent.count.vote import UNKNOWN, Vote
 from agent.count.zones import Meter, Zones
@@ -49,12 +49,12 @@ class Analyst:
     ) -> None:
         self.camera = camera
         self.totals = totals
-        self._objects = Objects()
+        self._objects = ObjectTable()
         self._vote = Vote(names)
         self._lines = Lines(self._vote.about_state)
         self._zones = Zones()
         self._meter = Meter()
-        self._teller = Teller(camera, self._objects, self._vote, self._zones, totals)
+        self._teller = EventBuilder(camera, self._objects, self._vote, self._zones, totals)
         self._row: dict[int, int] = {}  # by track id
         self._last = (_NONE, _NONE)  # track ids and rows of the frame before
         self._step = 0.0

@@ -14,7 +14,7 @@ from agent import wire
 from agent.count import geometry
 from agent.count.ground_plane import Road
 from agent.count.lines import Passed
-from agent.count.object_table import Objects
+from agent.count.object_table import ObjectTable
 from agent.count.totals import Totals
 from agent.count.vote import UNKNOWN, Vote
 from agent.count.zones import Zones
@@ -28,11 +28,11 @@ SPEED_MOST = 2.0  # within so many seconds
 
 
 @dataclass(slots=True)
-class Teller:
+class EventBuilder:
     """Makes the events of rows. Lines and zones by their place among those drawn."""
 
     camera: str
-    objects: Objects
+    objects: ObjectTable
     vote: Vote
     zones: Zones
     totals: Totals

@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike
 
 from agent import wire
 from agent.count import geometry
-from agent.count.object_table import START, Bool, Columns, Float, Int, Moves, Objects, carry
+from agent.count.object_table import START, Bool, Columns, Float, Int, Moves, ObjectTable, carry
 
 QUIET = 1.0  # seconds: what is undone so soon was swaying on the line, or an edge that flickers
 SURE_SECONDS = 1.0  # to each side of a crossing: over all frames there, the mean confidence must be
@@ -104,7 +104,7 @@ class Lines:
             if points:
                 self._on.append((anchor, geometry.Gates(points, aspect)))
 
-    def meet(self, objects: Objects) -> None:
+    def meet(self, objects: ObjectTable) -> None:
         """Have rows for all objects."""
         self._rows.reach(len(objects))
 
@@ -114,7 +114,7 @@ class Lines:
 
     # ── one frame ─────────────────────────────────────────────────────────────────────────────────
 
-    def see(self, objects: Objects, moves: Moves, steady: Float) -> list[Passed]:
+    def see(self, objects: ObjectTable, moves: Moves, steady: Float) -> list[Passed]:
         """Take a frame's moves; return what is decided now.
 
         `steady` (N,4) fractions: the boxes where a filter takes the objects to be, which do not flicker.
@@ -131,7 +131,7 @@ class Lines:
         """Return on which side (N,S) of all pieces of lines anchors (N,2,2) are."""
         return np.concatenate([gates.sides(spots[:, anchor]) for anchor, gates in self._on], axis=1)
 
-    def _pass(self, objects: Objects, moves: Moves, steady: Float) -> list[Passed]:
+    def _pass(self, objects: ObjectTable, moves: Moves, steady: Float) -> list[Passed]:
         """Add up the passes, and hold the crossings of which both anchors are clear on one side."""
         rows = moves.rows
         after = objects.spot[rows]
@@ -154,7 +154,7 @@ class Lines:
         net, share, away = (np.concatenate(each, axis=1) for each in zip(*parts, strict=True))
         return net.astype(np.int64), share, away
 
-    def _hold(self, objects: Objects, rows: Int, told: Int, at: Float) -> list[Passed]:
+    def _hold(self, objects: ObjectTable, rows: Int, told: Int, at: Float) -> list[Passed]:
         """Hold new crossings (N,L); one that follows its opposite within the time of quiet undoes both.
 
         Returns those of the older ones that are told: they have no more time.
@@ -169,7 +169,7 @@ class Lines:
         self._rows.held[rows] = np.where(undone, 0, np.where(told != 0, told, held))
         return [each for each in found if each]
 
-    def _due(self, objects: Objects) -> list[Passed]:
+    def _due(self, objects: ObjectTable) -> list[Passed]:
         """Decide what nothing can undo any more; what is doubtful is looked at once more, later."""
         state = self._rows
         undoing = (state.pending != 0) & (state.passed - state.at < QUIET)
@@ -188,7 +188,7 @@ class Lines:
 
     # ── the last of an object ─────────────────────────────────────────────────────────────────────
 
-    def finish(self, objects: Objects, row: int, blind: bool) -> list[Passed]:
+    def finish(self, objects: ObjectTable, row: int, blind: bool) -> list[Passed]:
         """Decide what an object has crossed, and what it was about to cross, when it was seen last.
 
         Who was not seen for the time of quiet after a crossing must have been on the way. If nobody watched
@@ -208,13 +208,13 @@ class Lines:
         self._rows.clear(np.array([row]))
         return passed + [each for each in found if each]
 
-    def _moving(self, objects: Objects, row: int) -> bool:
+    def _moving(self, objects: ObjectTable, row: int) -> bool:
         """Say whether an object was on its way when it was seen last."""
         path = objects.paths.recent(row, float(objects.seen[row]) - 2 * geometry.GOING_SECONDS)
         far = geometry.GOING * float(geometry.margins(objects.size[row]))
         return geometry.going(path, far, self._aspect)
 
-    def _decide(self, objects: Objects, row: int, line: int, ended: bool = False) -> Passed | None:
+    def _decide(self, objects: ObjectTable, row: int, line: int, ended: bool = False) -> Passed | None:
         """Return a held crossing at its moment, or None where it is doubtful that there was any.
 
         Who was on the way when it `ended` got only a little over the line, and both sides do not say when.
@@ -245,7 +245,7 @@ def crossings_of_path(
     track = _filled(np.asarray(path, np.float64).reshape(-1, 3))
     if not geometry.Gates([points], aspect).passes(track[:-1, 1:], track[1:, 1:])[0].any():
         return []  # most paths do not meet the line
-    objects = Objects()
+    objects = ObjectTable()
     lines = Lines()
     objects.paths.aspect = aspect
     lines.draw([("line", wire.Line(points=list(points)))], aspect)

@@ -73,7 +73,7 @@ class Moves:
         return Moves(self.rows[which], self.before[which], self.since[which], self.box[which])
 
 
-class Objects(Columns):
+class ObjectTable(Columns):
     """Identity and place. Times in seconds; lengths in fractions or frame heights.
 
     Blank rows are counted, and neither late nor long: a look at all rows finds nothing in them.

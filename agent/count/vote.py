@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from agent.count.object_table import START, Columns, Float, Float32, Int, Objects
+from agent.count.object_table import START, Columns, Float, Float32, Int, ObjectTable
 
 UNKNOWN = "unknown"
 NOT_TOLD = -2
@@ -50,7 +50,7 @@ class Vote:
         """True where the labels are states that only a good look tells."""
         return bool(self._need.any())
 
-    def meet(self, objects: Objects, rows: Int) -> None:
+    def meet(self, objects: ObjectTable, rows: Int) -> None:
         """Begin with no vote in rows (N,)."""
         self._rows.reach(len(objects))
         self._rows.told[rows] = NOT_TOLD
@@ -61,7 +61,7 @@ class Vote:
 
     def cast(
         self,
-        objects: Objects,
+        objects: ObjectTable,
         rows: Int,
         kinds: Int,
         confidence: Float32,
@@ -99,7 +99,7 @@ class Vote:
         votes = self._rows.votes[rows]
         return votes.argmax(axis=1), votes.max(axis=1) / np.maximum(votes.sum(axis=1), 1e-12)
 
-    def due(self, objects: Objects, now: float, step: float) -> Int:
+    def due(self, objects: ObjectTable, now: float, step: float) -> Int:
         """Return the rows whose label has settled, or is another than was told. `step`: to the next frame."""
         held = self._rows.held
         rows = np.flatnonzero(held != self._rows.told)

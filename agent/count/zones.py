@@ -18,7 +18,7 @@ import numpy as np
 
 from agent import wire
 from agent.count import geometry
-from agent.count.object_table import GAP_SECONDS, START, Bool, Columns, Float, Int, Moves, Objects, carry
+from agent.count.object_table import GAP_SECONDS, START, Bool, Columns, Float, Int, Moves, ObjectTable, carry
 
 OUT, COMING, IN, GOING = range(4)
 NOT_COUNTED = -2
@@ -84,7 +84,7 @@ class Zones:
         self._areas = geometry.Areas([zone.points for _, zone in self.drawn], aspect)
         self._anchor = np.array([zone.anchor != "bottom" for _, zone in self.drawn], np.int64)
 
-    def meet(self, objects: Objects) -> None:
+    def meet(self, objects: ObjectTable) -> None:
         """Have rows for all objects."""
         self._rows.reach(len(objects))
 
@@ -117,7 +117,7 @@ class Zones:
         last = seen if rows.phase[row, place] == IN else float(rows.edge[row, place])
         return kind, float(rows.entered[row, place]), last
 
-    def see(self, objects: Objects, moves: Moves) -> Moved:
+    def see(self, objects: ObjectTable, moves: Moves) -> Moved:
         """Take a frame's moves; return who came into a zone and who has left one."""
         rows = moves.rows
         now = objects.now

@@ -31,7 +31,7 @@ import msgspec
 
 from agent import wire
 from agent.deliver.spool import Sealed, SpoolWorker
-from agent.mqtt.client import Broker, BrokerError, Client, Message, RefusedError, connect
+from agent.mqtt.client import BrokerError, BrokerSettings, Client, Message, RefusedError, connect
 from agent.tasks import alone, lasting
 
 _log = logging.getLogger("gb.publish")
@@ -91,7 +91,7 @@ class Delivery:
     def __init__(
         self,
         spool: SpoolWorker,
-        broker: Broker,
+        broker: BrokerSettings,
         node: str,
         *,
         state: Callable[[], wire.State],

@@ -35,9 +35,9 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from agent.mqtt.settings import Broker, BrokerError, RefusedError, hung_up, refused, unreachable
+from agent.mqtt.settings import BrokerError, BrokerSettings, RefusedError, hung_up, refused, unreachable
 
-__all__ = ["Broker", "BrokerError", "Client", "Message", "RefusedError", "connect"]
+__all__ = ["BrokerError", "BrokerSettings", "Client", "Message", "RefusedError", "connect"]
 
 MAX_PACKET = 1024 * 1024  # what we let a broker send us in one packet
 _UNSENT_BYTES = 1024 * 1024  # QoS 0 waiting for the socket; beyond this, frames are dropped
@@ -79,7 +79,7 @@ class Message:
 class Client:
     """One live connection; made by `connect`."""
 
-    def __init__(self, broker: Broker, receive_maximum: int, manual_ack: bool) -> None:
+    def __init__(self, broker: BrokerSettings, receive_maximum: int, manual_ack: bool) -> None:
         self.broker = broker
         self.dropped = 0  # QoS 0 messages, incoming and outgoing, that found no room
         self.refusals = 0  # publishes that the broker refused
@@ -363,7 +363,7 @@ class Client:
 
 @contextlib.asynccontextmanager
 async def connect(
-    broker: Broker,
+    broker: BrokerSettings,
     will: Message | None = None,
     *,
     receive_maximum: int = 100,

@@ -35,7 +35,7 @@ class _TlsSocket(ssl.SSLSocket):
             undo.pop_all()
 
 
-class Broker(msgspec.Struct, frozen=True):
+class BrokerSettings(msgspec.Struct, frozen=True):
     """Where a broker is and who we are there. `client_id` empty: the broker makes one up."""
 
     host: str
@@ -49,7 +49,7 @@ class Broker(msgspec.Struct, frozen=True):
     keepalive: int = 30
 
     @classmethod
-    def parse(cls, url: str, **settings: Any) -> Broker:
+    def parse(cls, url: str, **settings: Any) -> BrokerSettings:
         """Read mqtt://user:password@host:port or mqtts://…; `settings` are further fields."""
         try:
             parts = urlsplit(url)
@@ -110,20 +110,20 @@ _ADVICE = {
 }
 
 
-def refused(broker: Broker, code: ReasonCode, what: str) -> str:
+def refused(broker: BrokerSettings, code: ReasonCode, what: str) -> str:
     """Say that the broker said no."""
     advice = _ADVICE.get(code.value, "see the broker's log")
     who = f" as {broker.username!r}" if broker.username else ""
     return f"{broker} refused to {what}{who}: {str(code).lower()}; {advice}"
 
 
-def hung_up(broker: Broker) -> str:
+def hung_up(broker: BrokerSettings) -> str:
     """Say that the connection closed before any answer."""
     other = "mqtt:// and its port" if broker.tls else "mqtts:// and its port"
     return f"{broker} hung up before it answered: is that an MQTT broker? If it is, try {other}"
 
 
-def unreachable(broker: Broker, error: OSError | ValueError) -> str:
+def unreachable(broker: BrokerSettings, error: OSError | ValueError) -> str:
     """Say why connecting failed."""
     match error:
         case ssl.SSLCertVerificationError():

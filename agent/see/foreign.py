@@ -125,7 +125,7 @@ def _declared(layout: str) -> Layout:
     return LAYOUTS[layout]
 
 
-class Foreign:
+class ForeignModel:
     """Run a file of another exporter: a canvas goes in, boxes, scores and classes come out."""
 
     def __init__(

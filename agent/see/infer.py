@@ -32,7 +32,7 @@ from onnxruntime.capi.onnxruntime_pybind11_state import (
 
 from agent.boxes import Detections, Uint8
 from agent.see import model_file
-from agent.see.foreign import Foreign, baked_confidence
+from agent.see.foreign import ForeignModel, baked_confidence
 from agent.see.layouts import LayoutError
 from agent.see.preprocess import Preprocess, fit_picture
 
@@ -159,7 +159,7 @@ class Detector:
         self._session = _session(content, self.path, threads)
         self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
         self._least = np.asarray([confidence], np.float32)
-        self._foreign: Foreign | None = None
+        self._foreign: ForeignModel | None = None
         self.baked: float | None = None
         if self.metadata.get("format") == FORMAT:
             for key, said in (("names", names), ("layout", layout), ("preprocess", preprocess)):
@@ -174,9 +174,9 @@ class Detector:
             self.input_size = self._foreign.size
             self.baked = baked_confidence(content, self.metadata)
 
-    def _read_foreign(self, names: Sequence[str], layout: str, preprocess: Preprocess | None) -> Foreign:
+    def _read_foreign(self, names: Sequence[str], layout: str, preprocess: Preprocess | None) -> ForeignModel:
         try:
-            return Foreign(self._session, self.metadata, names, layout, preprocess)
+            return ForeignModel(self._session, self.metadata, names, layout, preprocess)
         except LayoutError as error:
             raise ModelError(f"{self.path}: {error}; {ADVICE}") from None
         except _UNREADABLE as error:

@@ -39,7 +39,7 @@ class Sight:
     after: int
 
 
-class LookAhead:
+class OrderedDetector:
     """Take a camera's frames and detect in them, `workers` at a time."""
 
     def __init__(

@@ -25,7 +25,7 @@ LEARN = 0.1  # how much of a difference each frame teaches
 
 
 @dataclass(slots=True)
-class Sway:
+class CameraMotion:
     """Learn how much one camera moves beyond what its tracks foresee."""
 
     much: float = 0.0  # variance of the common shift, in those of the place of one track

@@ -23,7 +23,7 @@ Number = TypeVar("Number", float, NDArray[np.float64])
 ON_FOOT = frozenset({"person", "pedestrian"})  # labels, in small letters
 
 
-class Habit(NamedTuple, Generic[Number]):
+class ClassPrior(NamedTuple, Generic[Number]):
     """Say what to expect of one kind, or of N objects at once, each field then (N,).
 
     The costs are of a pair of track and detection, as `agent.track.tracker` weighs them.
@@ -38,22 +38,22 @@ class Habit(NamedTuple, Generic[Number]):
     alike: Number  # what an overlap of 1 is worth, beside the likelihood
 
 
-ANY = Habit(agility=0.5, fastest=2.0, jitter=0.07, gate=5.0, strict=0.0, hidden=0.0, alike=2.0)
-WALK = Habit(agility=0.25, fastest=1.0, jitter=0.055, gate=6.0, strict=2.0, hidden=3.0, alike=5.0)
+ANY = ClassPrior(agility=0.5, fastest=2.0, jitter=0.07, gate=5.0, strict=0.0, hidden=0.0, alike=2.0)
+WALK = ClassPrior(agility=0.25, fastest=1.0, jitter=0.055, gate=6.0, strict=2.0, hidden=3.0, alike=5.0)
 
 
 class Habits:
     """Look up the habits of many objects by their class numbers."""
 
-    def __init__(self, usual: Habit[float], special: Mapping[int, Habit[float]]) -> None:
+    def __init__(self, usual: ClassPrior[float], special: Mapping[int, ClassPrior[float]]) -> None:
         self._rows = np.repeat(np.array(usual)[:, None], max(special, default=-1) + 2, axis=1)  # (F,K)
         for kind, habit in special.items():
             self._rows[:, kind] = habit
 
-    def of(self, kinds: Float) -> Habit[Float]:
+    def of(self, kinds: Float) -> ClassPrior[Float]:
         """Return the habits of class numbers (N,), each field (N,)."""
         last = self._rows.shape[1] - 1
-        return Habit(*self._rows[:, np.minimum(kinds, last).astype(np.intp)])
+        return ClassPrior(*self._rows[:, np.minimum(kinds, last).astype(np.intp)])
 
 
 def walkers(names: Mapping[int, str]) -> list[int]:

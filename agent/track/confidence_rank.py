@@ -21,7 +21,7 @@ FRESH = 0.02  # as many of all that are remembered may wait to be counted
 
 
 @dataclass(slots=True)
-class Levels:
+class ConfidenceRanks:
     """Remember how sure the last detections of one camera were."""
 
     _counts: Float = field(default_factory=lambda: np.full(BINS, START / BINS))

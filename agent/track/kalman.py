@@ -26,7 +26,7 @@ LOG = 0.3  # the unit of the two log channels: they have no size
 
 
 class _Rows:
-    """Some rows of the matrix of a `Book`, by name."""
+    """Some rows of the matrix of a `TrackTable`, by name."""
 
     def __init__(self, first: int, count: int = 0) -> None:
         self.key: int | slice = slice(first, first + count) if count else first
@@ -34,15 +34,15 @@ class _Rows:
     @overload
     def __get__(self, book: None, kind: type) -> _Rows: ...
     @overload
-    def __get__(self, book: Book, kind: type) -> Float: ...
-    def __get__(self, book: Book | None, kind: type) -> Float | _Rows:
+    def __get__(self, book: TrackTable, kind: type) -> Float: ...
+    def __get__(self, book: TrackTable | None, kind: type) -> Float | _Rows:
         return self if book is None else book.all[self.key]
 
-    def __set__(self, book: Book, value: Float) -> None:
+    def __set__(self, book: TrackTable, value: Float) -> None:
         book.all[self.key] = value
 
 
-class Book:
+class TrackTable:
     """All live tracks as columns, T of them, of one matrix; its rows have names."""
 
     mean = _Rows(0, 4)
@@ -73,7 +73,7 @@ class Book:
         return len(self.all[0])
 
     @classmethod
-    def empty(cls, count: int = 0) -> Book:
+    def empty(cls, count: int = 0) -> TrackTable:
         """Return so many columns of zeros."""
         return cls(np.zeros((cls.HEIGHT, count)))
 

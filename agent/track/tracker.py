@@ -34,10 +34,10 @@ from numpy.typing import NDArray
 
 from agent.boxes import Detections
 from agent.track.assignment import assign, match, near
-from agent.track.camera_motion import ENOUGH, LEAST, Sway
-from agent.track.class_prior import ANY, WALK, Habit, Habits, walkers
-from agent.track.confidence_rank import Levels
-from agent.track.kalman import Book, Float, Int, Sight, boxes, overlap, spread, units
+from agent.track.camera_motion import ENOUGH, LEAST, CameraMotion
+from agent.track.class_prior import ANY, WALK, ClassPrior, Habits, walkers
+from agent.track.confidence_rank import ConfidenceRanks
+from agent.track.kalman import Float, Int, Sight, TrackTable, boxes, overlap, spread, units
 from agent.track.motion_prior import Flow
 
 __all__ = ["Tracker", "Tracks", "assign", "make_tracker"]
@@ -122,13 +122,13 @@ class Tracker:
     doubt: float = 0.6  # the same for one that is not confirmed, but for two frames at least
     evidence: float = 0.7  # sum of confidences that confirms
     doubtful: bool = False  # confirm also what is less sure than most here
-    habit: Habit[float] = ANY
-    special: Mapping[int, Habit[float]] = field(default_factory=dict)
+    habit: ClassPrior[float] = ANY
+    special: Mapping[int, ClassPrior[float]] = field(default_factory=dict)
     _habits: Habits = field(init=False, repr=False)
-    _book: Book = field(default_factory=Book.empty, init=False, repr=False)
+    _book: TrackTable = field(default_factory=TrackTable.empty, init=False, repr=False)
     _flow: Flow = field(default_factory=Flow, init=False, repr=False)
-    _levels: Levels = field(default_factory=Levels, init=False, repr=False)
-    _sway: Sway = field(default_factory=Sway, init=False, repr=False)
+    _levels: ConfidenceRanks = field(default_factory=ConfidenceRanks, init=False, repr=False)
+    _sway: CameraMotion = field(default_factory=CameraMotion, init=False, repr=False)
     _now: float = field(default=-np.inf, init=False)
     _step: float = field(default=0.0, init=False)
     _next: int = field(default=1, init=False)
@@ -180,7 +180,7 @@ class Tracker:
     def clear(self) -> Int:
         """Forget all tracks (at the seam of a loop); return the numbers of the confirmed ones."""
         ended = self._book.number[self._book.number > 0].astype(np.int64)
-        self._book = Book.empty()
+        self._book = TrackTable.empty()
         return ended
 
     # ── one step each, in the order of `update` ───────────────────────────────────────────────────
@@ -245,7 +245,7 @@ class Tracker:
         if not gone.any():
             return _NONE
         numbers = book.number[gone]
-        self._book = Book(book.all[:, ~gone])
+        self._book = TrackTable(book.all[:, ~gone])
         return np.sort(numbers[numbers > 0]).astype(np.int64)
 
     def _patience(self) -> float:
@@ -399,7 +399,7 @@ class Tracker:
         if not len(fresh):
             return
         sight = sight.take(fresh)
-        book = Book.empty(len(fresh))
+        book = TrackTable.empty(len(fresh))
         book.mean = sight.channels
         book.var = self._noise(sight)
         fastest = self._habits.of(sight.kind).fastest
@@ -414,7 +414,7 @@ class Tracker:
         book.evidence = sight.confidence
         book.kind = sight.kind
         book.rank = sight.rank - WEAK
-        self._book = Book(np.concatenate([self._book.all, book.all], axis=1))
+        self._book = TrackTable(np.concatenate([self._book.all, book.all], axis=1))
 
 
 def make_tracker(confidence: float, names: Mapping[int, str], *, about_state: bool = False) -> Tracker:

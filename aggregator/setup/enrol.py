@@ -29,7 +29,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from agent import wire
-from agent.mqtt.client import Broker, BrokerError, Client, Message, connect
+from agent.mqtt.client import BrokerError, BrokerSettings, Client, Message, connect
 from aggregator.config import Config
 from aggregator.setup import acl, certificates
 
@@ -96,7 +96,7 @@ def renew_node(config: Config, name: str) -> str:
     return line
 
 
-async def _renew(broker: Broker, change: Answer) -> None:
+async def _renew(broker: BrokerSettings, change: Answer) -> None:
     name = change["username"]
     async with _control(broker) as ask:
         found = (await ask({"command": "getClient", "username": name}))[0]
@@ -139,7 +139,7 @@ def remove_node(config: Config, name: str) -> None:
     _check({key: text for key, text in errors.items() if "not found" not in text})
 
 
-async def _remove(broker: Broker, name: str) -> dict[str, str]:
+async def _remove(broker: BrokerSettings, name: str) -> dict[str, str]:
     """Remove a node's user and roles; return command -> error for those that the broker refused.
 
     Its retained state is cleared by a user made for this, or whoever connects next would be told that it is
@@ -200,7 +200,7 @@ def _folder(config: Config) -> Path:
     return config.path(config.enrol.dir or ".")
 
 
-def _as(config: Config, user: str, secret: str) -> Broker:
+def _as(config: Config, user: str, secret: str) -> BrokerSettings:
     """Return the broker's settings for one of the users that have the control right."""
     broker = msgspec.structs.replace(
         config.broker_settings(), username=user, password="", password_file=str(_folder(config) / secret)
@@ -217,7 +217,7 @@ Ask = Callable[..., Awaitable[list[Answer]]]
 
 
 @contextlib.asynccontextmanager
-async def _control(broker: Broker) -> AsyncIterator[Ask]:
+async def _control(broker: BrokerSettings) -> AsyncIterator[Ask]:
     """Connect to the plugin and give a function that sends commands and returns their answers."""
     try:
         async with asyncio.timeout(_PATIENCE), connect(broker) as client:
@@ -242,7 +242,7 @@ async def _ask(client: Client, messages: AsyncIterator[Message], *commands: Answ
     return found
 
 
-async def _order(broker: Broker, *commands: Answer) -> dict[str, str]:
+async def _order(broker: BrokerSettings, *commands: Answer) -> dict[str, str]:
     """Give orders; return command -> error for those that the broker refused."""
     async with _control(broker) as ask:
         answers = await ask(*commands)
@@ -268,7 +268,7 @@ async def take_joins(config: Config) -> None:
         await asyncio.sleep(_RETRY_SECONDS)
 
 
-async def _welcome(broker: Broker, message: Message) -> None:
+async def _welcome(broker: BrokerSettings, message: Message) -> None:
     """Give a box the secret that it asked for, and a node's rights."""
     with contextlib.suppress(wire.WireError):
         node, _ = wire.parse_topic(message.topic)
@@ -283,7 +283,7 @@ async def _welcome(broker: Broker, message: Message) -> None:
             _LOG.warning("%s could not join: %s", node, error)
 
 
-async def _admit(broker: Broker, node: str, secret: str) -> None:
+async def _admit(broker: BrokerSettings, node: str, secret: str) -> None:
     change: Answer = {
         "command": "modifyClient",
         "username": node,

@@ -43,7 +43,7 @@ class InitError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Layout:
     """Where the services will find their folders, and who they are."""
 
     mosquitto: str
@@ -60,7 +60,7 @@ class Place:
     owners: tuple[tuple[str, int], ...] = ()  # folder of DIR -> user id; empty: all stays the caller's
 
 
-CONTAINERS = Place(
+CONTAINERS = Layout(
     mosquitto="/broker",  # not where the image has a config of its own: Docker would copy that in first
     mosquitto_data="/mosquitto/data",
     centre="/centre",
@@ -86,13 +86,13 @@ CONTAINERS = Place(
 
 def here(
     folder: Path, broker_port: int = 8883, mongodb: str = "127.0.0.1:27017", http_port: int = 8080
-) -> Place:
+) -> Layout:
     """Return the place of a centre that runs on this machine without containers."""
     plugin = next((path for path in _PLUGINS if Path(path).exists()), "")
     if not plugin:
         raise InitError("no dynamic-security plugin of mosquitto found: `sudo apt-get install mosquitto`")
     root = folder.absolute()
-    return Place(
+    return Layout(
         mosquitto=f"{root}/mosquitto",
         mosquitto_data=f"{root}/mosquitto-data",
         centre=f"{root}/centre",
@@ -106,7 +106,7 @@ def here(
     )
 
 
-def prepare(folder: Path, hosts: Sequence[str] = (), place: Place | None = None) -> str:
+def prepare(folder: Path, hosts: Sequence[str] = (), place: Layout | None = None) -> str:
     """Make what is missing in `folder`; return in a sentence how boxes reach this centre.
 
     Args:
@@ -214,7 +214,7 @@ def _secrets(folder: Path) -> None:
     _write_once(folder / "demo" / "secret", secrets.token_hex(24))
 
 
-def _broker(folder: Path, place: Place) -> None:
+def _broker(folder: Path, place: Layout) -> None:
     users = {acl.AGGREGATOR: "aggregator", acl.PORTER: "porter", acl.ADMIN: "admin"}
     passwords = {user: _read(folder / "centre" / name) for user, name in users.items()}
     state = acl.first_state(passwords, {DEMO_NODE: _read(folder / "demo" / "secret")})

@@ -15,7 +15,7 @@ from pymongo import ASCENDING, DESCENDING
 from agent import wire
 from aggregator.store import codec
 from aggregator.store.codec import EVENTS, LOSSES, RESOURCES, TALLIES
-from aggregator.store.errors import plain
+from aggregator.store.errors import translated
 
 Document = dict[str, Any]
 
@@ -32,7 +32,7 @@ class Archive:
         """Return the Unix ms of a camera's first tally; None if there is none yet."""
         if (node, camera) not in self._first:
             query = {"n": node, "c": camera}
-            with plain(self._where):
+            with translated(self._where):
                 found = await self._database[TALLIES].find_one(query, {"a": 1}, sort=[("a", ASCENDING)])
             if found is None:
                 return None
@@ -48,7 +48,7 @@ class Archive:
     ) -> list[Document]:
         """Return events of a node in [since, until), newest first."""
         found: list[Document] = []
-        with plain(self._where):
+        with translated(self._where):
             for name, tags in _homes(kinds).items():
                 query: Document = {"n": node, "a": {"$gte": since, "$lt": until}}
                 if name == EVENTS:
@@ -64,7 +64,7 @@ class Archive:
         Nothing is returned for an event that is unknown or has expired.
         """
         homes = _homes(kinds)
-        with plain(self._where):
+        with translated(self._where):
             origin = await self._origin(id_)
             if origin is None:
                 return []
@@ -105,7 +105,7 @@ class Archive:
     async def stored_since(self, moment: datetime, limit: int) -> list[Document]:
         """Return what any aggregator stored since a moment, oldest first."""
         found: list[Document] = []
-        with plain(self._where):
+        with translated(self._where):
             for name in (EVENTS, TALLIES, LOSSES, RESOURCES):
                 rows = self._database[name].find({"stored_at": {"$gte": moment}})
                 found += [row async for row in rows.sort("stored_at", ASCENDING).limit(limit)]
@@ -115,14 +115,14 @@ class Archive:
     async def resources(self, node: str, since: int, until: int, limit: int) -> list[Document]:
         """Return resource documents of a node, newest first. A document reaches a minute back."""
         query = {"n": node, "a": {"$gte": since - 60_000, "$lt": until}}
-        with plain(self._where):
+        with translated(self._where):
             rows = self._database[RESOURCES].find(query).sort("a", DESCENDING).limit(limit)
             return [row async for row in rows]
 
     async def watch(self, node: str, since: int, until: int) -> list[Document]:
         """Return camera `c`, watched `w`, blind `x`, inferred `g`, p95 `u` of tallies in [since, until)."""
         fields = {"_id": 0, "c": 1, "w": 1, "x": 1, "g": 1, "u": 1}
-        with plain(self._where):
+        with translated(self._where):
             rows = self._database[TALLIES].find({"n": node, "a": {"$gte": since, "$lt": until}}, fields)
             return [row async for row in rows.sort("a", ASCENDING)]
 
@@ -143,7 +143,7 @@ class Archive:
         ]
         tallies = self._database[TALLIES]
         found: dict[tuple[str, int], Document] = {}
-        with plain(self._where):
+        with translated(self._where):
             async for row in tallies.aggregate([{"$match": query}, {"$group": {"_id": slot, **sums}}]):
                 key = (row["_id"]["c"], int(row["_id"]["s"]))
                 found[key] = {"c": key[0], "s": key[1], "x": {}, **{n: int(row[n]) for n in "wfghpu"}}
@@ -154,7 +154,7 @@ class Archive:
     async def hours(self, node: str, since: int, until: int, only: Document | None = None) -> list[Document]:
         """Return the count documents of a node whose hour lies in [since, until); `only`: see `of_kind`."""
         query = {"n": node, "h": {"$gte": since, "$lt": until}, **(only or {})}
-        with plain(self._where):
+        with translated(self._where):
             rows = self._database.counts.find(query)
             return [row async for row in rows]
 
@@ -174,7 +174,7 @@ class Archive:
             {"$project": {**kept, **minutes}},
             {"$project": {**kept, **folded}},
         ]
-        with plain(self._where):
+        with translated(self._where):
             return [row async for row in self._database.counts.aggregate(stages)]
 
     # ── single objects ──
@@ -196,7 +196,7 @@ class Archive:
             {"$match": {"z": zone} if zone else {}},
             {"$group": {"_id": group, "w": {"$sum": "$w"}, **sums, "p": {"$max": "$p"}, "u": {"$max": "$u"}}},
         ]
-        with plain(self._where):
+        with translated(self._where):
             return [_flat(row) async for row in self._database[TALLIES].aggregate(stages)]
 
     async def stays(
@@ -209,7 +209,7 @@ class Archive:
             {"$match": {**query, "z": zone} if zone else query},
             {"$group": {"_id": group, "w": {"$push": "$w"}}},
         ]
-        with plain(self._where):
+        with translated(self._where):
             return [_flat(row) async for row in self._database[EVENTS].aggregate(stages)]
 
     async def speeds(
@@ -223,7 +223,7 @@ class Archive:
             {"$group": {"_id": {"c": "$c", "i": "$i", "d": "$d", "l": "$l", "s": day}, "u": {"$push": "$u"}}},
         ]
         found: dict[tuple[str, str, str, str], list[int]] = {}
-        with plain(self._where):
+        with translated(self._where):
             async for row in self._database[EVENTS].aggregate(stages):
                 key = row["_id"]
                 found.setdefault((key["c"], key["i"], key["d"], key["l"]), []).extend(map(int, row["u"]))
@@ -234,7 +234,7 @@ class Archive:
     ) -> AsyncIterator[tuple[str, str, list[tuple[str, int]]]]:
         """Iterate over tracks that passed several gates: camera, label, gates with ms since first sight."""
         query = {**_span(node, camera, since, until), "t": codec.TAGS[wire.Track], "j": {"$exists": True}}
-        with plain(self._where):
+        with translated(self._where):
             async for row in self._database[EVENTS].find(query, {"_id": 0, "c": 1, "l": 1, "j": 1}):
                 flat = row["j"]
                 yield row["c"], row["l"], list(zip(flat[::2], map(int, flat[1::2]), strict=True))
@@ -253,7 +253,7 @@ class Archive:
             },
             {"$sort": {"first": 1}},
         ]  # fmt: skip
-        with plain(self._where):
+        with translated(self._where):
             epochs = [row async for row in self._database.batches.aggregate(stages)]
             lost = [row async for row in self._database[LOSSES].find({"n": node}, {"o": 1, "u": 1})]
             amounts = {"_id": 1, "seen": 1, "messages": 1}
@@ -271,12 +271,12 @@ class Archive:
     async def losses(self) -> dict[str, int]:
         """Return node -> how many events it says it has lost."""
         stages = [{"$group": {"_id": "$n", "amount": {"$sum": "$o"}}}]
-        with plain(self._where):
+        with translated(self._where):
             return {row["_id"]: int(row["amount"]) async for row in self._database[LOSSES].aggregate(stages)}
 
     async def unknown_losses(self) -> list[str]:
         """Return the nodes that have lost events and cannot say how many."""
-        with plain(self._where):
+        with translated(self._where):
             return [str(node) for node in await self._database[LOSSES].distinct("n", {"u": True})]
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from typing import Any, NamedTuple
 
-from aggregator.store.errors import plain
+from aggregator.store.errors import translated
 
 _CONFIRMED = "confirmed"
 _SAME_MS = 60_000  # two aggregators of one machine read their clocks at different moments
@@ -44,20 +44,20 @@ class Clocks:
 
     async def of_boot(self, boot: str) -> Document | None:
         """Return what is known of this start of the machine."""
-        with plain(self._where):
+        with translated(self._where):
             found: Document | None = await self._rows.find_one({"_id": boot})
             return found
 
     async def begin(self, boot: str, offset: int, wall: int) -> None:
         """Note that the machine has started."""
         row = {"offset": offset, "since": wall, "last": wall, "wrong": False}
-        with plain(self._where):
+        with translated(self._where):
             await self._rows.update_one({"_id": boot}, {"$setOnInsert": row}, upsert=True)
 
     async def save(self, boot: str, wall: int, wrong: bool) -> None:
         """Note up to when something may have been stored."""
         change = {"$max": {"last": wall}, "$set": {"wrong": wrong}}
-        with plain(self._where):
+        with translated(self._where):
             await self._rows.update_one({"_id": boot}, change)
 
     async def step(self, boot: str, offset: int, now: Reading, leap: bool, hold: int) -> Document | None:
@@ -72,7 +72,7 @@ class Clocks:
         """
         query = {"_id": boot, "offset": {"$gte": offset - _SAME_MS, "$lte": offset + _SAME_MS}}
         by = now.offset - offset
-        with plain(self._where):
+        with translated(self._where):
             row = await self._rows.find_one(query)
             if row is None:
                 return None
@@ -87,33 +87,33 @@ class Clocks:
 
     async def open_steps(self) -> list[Document]:
         """Return the steps whose documents may not all be dated yet."""
-        with plain(self._where):
+        with translated(self._where):
             return [
                 step async for row in self._rows.find({"open.0": {"$exists": True}}) for step in row["open"]
             ]
 
     async def close_step(self, change: Document) -> None:
         """Note that all documents of a step are dated."""
-        with plain(self._where):
+        with translated(self._where):
             await self._rows.update_many({}, {"$pull": {"open": {"id": change["id"]}}})
 
     async def wrong(self, but: str) -> list[Document]:
         """Return the starts, but one, whose clock could not be right and was never put right."""
-        with plain(self._where):
+        with translated(self._where):
             return [row async for row in self._rows.find({"wrong": True, "_id": {"$ne": but}})]
 
     async def resolve(self, boot: str) -> None:
         """Note that what was stored in that start is dated anew."""
-        with plain(self._where):
+        with translated(self._where):
             await self._rows.update_one({"_id": boot}, {"$set": {"wrong": False}})
 
     async def confirmed(self) -> int:
         """Return the newest time that was believed, 0 if there is none."""
-        with plain(self._where):
+        with translated(self._where):
             row = await self._rows.find_one({"_id": _CONFIRMED})
         return int(row["at"]) if row else 0
 
     async def confirm(self, wall: int) -> None:
         """Note that a time is believed."""
-        with plain(self._where):
+        with translated(self._where):
             await self._rows.update_one({"_id": _CONFIRMED}, {"$max": {"at": wall}}, upsert=True)

@@ -19,7 +19,7 @@ class StoreError(Exception):
 
 
 @contextlib.contextmanager
-def plain(where: str) -> Iterator[None]:
+def translated(where: str) -> Iterator[None]:
     """Turn pymongo's errors into one line."""
     try:
         yield

@@ -16,7 +16,7 @@ from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError
 
 from aggregator.site_time import now
-from aggregator.store.errors import plain
+from aggregator.store.errors import translated
 from aggregator.store.parcel import Parcel, Poison
 
 KEPT_POISON = 1000  # quarantined messages and conflicts kept of one node; beyond this they are counted
@@ -74,7 +74,7 @@ class Kept:
         """Return collection -> node -> how much was refused, what was only counted included."""
         found: dict[str, dict[str, int]] = {}
         stages = [{"$sort": {"n": 1}}, {"$group": {"_id": "$n", "amount": {"$sum": 1}}}]
-        with plain(self._where):
+        with translated(self._where):
             for name in (_CONFLICTS, _QUARANTINE):
                 rows = self._database[name]
                 found[name] = {row["_id"]: int(row["amount"]) async for row in rows.aggregate(stages)}
@@ -90,7 +90,7 @@ class Kept:
         first = {row["_id"]: row for row in rows}
         if not first and not messages and not events:
             return
-        with plain(self._where):
+        with translated(self._where):
             known = await self._known(name, first)
             room = {node: await self._room(name, node) for node in {row["n"] for row in first.values()}}
             changes = []

@@ -17,7 +17,7 @@ from agent import wire
 from aggregator.store import codec
 from aggregator.store.box_clock import BoxClock
 from aggregator.store.codec import EVENTS, LOSSES, RESOURCES, TALLIES
-from aggregator.store.errors import plain
+from aggregator.store.errors import translated
 from aggregator.store.running_totals import Marks
 
 _AT_ONCE = 2000
@@ -39,7 +39,7 @@ class Redate:
         """Return what is known of the clocks of some epochs."""
         wanted = {f"{node}:{epoch}": (node, epoch) for node, epoch in epochs}
         found = {epoch: BoxClock() for epoch in wanted.values()}
-        with plain(self._where):
+        with translated(self._where):
             async for row in self._database.boxclocks.find({"_id": {"$in": list(wanted)}}):
                 bound = None if row["bound"] is None else int(row["bound"])
                 found[wanted[row["_id"]]] = BoxClock(
@@ -55,14 +55,14 @@ class Redate:
             change = {"$set": {**fields, "stored_at": stored_at}}
             changes.append(UpdateOne({"_id": f"{node}:{epoch}"}, change, upsert=True))
         if changes:
-            with plain(self._where):
+            with translated(self._where):
                 await self._database.boxclocks.bulk_write(changes, ordered=False)
 
     async def put_right(self, node: str, epoch: int, clock: BoxClock, stored_at: datetime) -> int:
         """Put right what an epoch's batches told, as far as its clock is known; return how many documents."""
         changed = 0
         counted = False
-        with plain(self._where):
+        with translated(self._where):
             batches = self._database.batches.find(_of(f"{node}:{epoch}", o={"$exists": True}))
             async for batch in batches:
                 mono = int(batch["m"])

@@ -12,7 +12,7 @@ from typing import Any
 from pymongo.errors import DuplicateKeyError
 
 from aggregator.site_time import now
-from aggregator.store.errors import plain
+from aggregator.store.errors import translated
 
 Document = dict[str, Any]
 
@@ -26,22 +26,22 @@ class Registry:
 
     async def nodes(self) -> list[Document]:
         """Return every node that was ever heard, as it was saved."""
-        with plain(self._where):
+        with translated(self._where):
             return [row async for row in self._database.nodes.find()]
 
     async def save_node(self, node: str, fields: Document) -> None:
         """Save what is known of a node."""
-        with plain(self._where):
+        with translated(self._where):
             await self._database.nodes.update_one({"_id": node}, {"$set": fields}, upsert=True)
 
     async def expect_node(self, node: str, until: int) -> None:
         """Keep that a node may join, with a code that is good until then (Unix ms)."""
-        with plain(self._where):
+        with translated(self._where):
             await self._database.joins.replace_one({"_id": node}, {"until": until}, upsert=True)
 
     async def expected(self) -> dict[str, int]:
         """Return the nodes that were let in to join, joined or not, with the end of their codes (Unix ms)."""
-        with plain(self._where):
+        with translated(self._where):
             return {row["_id"]: int(row["until"]) async for row in self._database.joins.find()}
 
     async def remove_node(self, node: str, losses: int = 0) -> bool:
@@ -50,7 +50,7 @@ class Registry:
         What was refused of it goes, and `losses` that it told of are told no more: whoever has its name next
         begins anew.
         """
-        with plain(self._where):
+        with translated(self._where):
             found = await self._database.nodes.find_one({"_id": node})
             change = {"removed": True, "removed_at": now(), "losses": losses}
             await self._database.nodes.update_one({"_id": node}, {"$set": change}, upsert=True)
@@ -62,25 +62,25 @@ class Registry:
 
     async def removed(self) -> dict[str, int]:
         """Return the nodes that were taken out and have not come back -> losses that they had told of."""
-        with plain(self._where):
+        with translated(self._where):
             rows = self._database.nodes.find({"removed": True}, {"losses": 1})
             return {row["_id"]: int(row.get("losses", 0)) async for row in rows}
 
     async def want(self, node: str) -> Document | None:
         """Return the desired document of a node: {"version", "document"}."""
-        with plain(self._where):
+        with translated(self._where):
             found: Document | None = await self._database.wants.find_one({"_id": node})
             return found
 
     async def wants(self) -> list[Document]:
         """Return the desired documents of all nodes."""
-        with plain(self._where):
+        with translated(self._where):
             return [row async for row in self._database.wants.find()]
 
     async def put_want(self, node: str, replaces: int | None, version: int, document: bytes) -> bool:
         """Set the desired document if the one it `replaces` (None: none) still stands; return if it did."""
         row = {"version": version, "document": document.decode()}
-        with plain(self._where):
+        with translated(self._where):
             try:
                 if replaces is None:
                     await self._database.wants.insert_one({"_id": node, **row})
@@ -93,44 +93,44 @@ class Registry:
 
     async def write_audit(self, entry: Document) -> None:
         """Keep who did what."""
-        with plain(self._where):
+        with translated(self._where):
             await self._database.audit.insert_one({"at": now(), **entry})
 
     # ── who may come in ──
 
     async def user(self, name: str) -> Document | None:
         """Return a user: {"role", "salt", "key"}."""
-        with plain(self._where):
+        with translated(self._where):
             found: Document | None = await self._database.users.find_one({"_id": name})
             return found
 
     async def save_user(self, name: str, fields: Document) -> None:
         """Add or replace a user; their sessions end."""
-        with plain(self._where):
+        with translated(self._where):
             await self._database.users.update_one({"_id": name}, {"$set": fields}, upsert=True)
             await self._database.sessions.delete_many({"user": name})
 
     async def users(self) -> list[Document]:
         """Return all users by name: {"_id", "role"}."""
-        with plain(self._where):
+        with translated(self._where):
             rows = self._database.users.find({}, {"role": 1}).sort("_id", 1)
             return [row async for row in rows]
 
     async def remove_user(self, name: str) -> bool:
         """Take a user out and end their sessions; return whether there was one."""
-        with plain(self._where):
+        with translated(self._where):
             done = await self._database.users.delete_one({"_id": name})
             await self._database.sessions.delete_many({"user": name})
             return bool(done.deleted_count)
 
     async def add_session(self, key: str, fields: Document) -> None:
         """Keep a session under the hash of its secret."""
-        with plain(self._where):
+        with translated(self._where):
             await self._database.sessions.insert_one({"_id": key, **fields})
 
     async def session(self, key: str) -> Document | None:
         """Return a session that has not expired."""
-        with plain(self._where):
+        with translated(self._where):
             found: Document | None = await self._database.sessions.find_one(
                 {"_id": key, "expires": {"$gt": now()}}
             )
@@ -138,7 +138,7 @@ class Registry:
 
     async def end_session(self, key: str) -> Document | None:
         """Forget a session; return it as it was."""
-        with plain(self._where):
+        with translated(self._where):
             found: Document | None = await self._database.sessions.find_one_and_delete({"_id": key})
             return found
 
@@ -147,7 +147,7 @@ class Registry:
     async def beat(self, name: str, seconds: float) -> int:
         """Say that this aggregator lives; return how many others said so within `seconds`."""
         living = self._database.aggregators
-        with plain(self._where):
+        with translated(self._where):
             await living.update_one({"_id": name}, {"$set": {"at": now()}}, upsert=True)
             fresh = {"_id": {"$ne": name}, "at": {"$gt": now() - timedelta(seconds=seconds)}}
             return int(await living.count_documents(fresh))

@@ -12,7 +12,7 @@ from typing import Any
 from pymongo.errors import OperationFailure
 
 from aggregator.store.codec import EVENTS, LOSSES, RESOURCES, TALLIES
-from aggregator.store.errors import plain
+from aggregator.store.errors import translated
 
 _NEVER = 2**31 - 1  # seconds, the longest that the database takes
 _DELETED_AT_ONCE = 5000
@@ -53,7 +53,7 @@ class Retention:
     async def expire(self, at: int) -> int:
         """Delete what is older than it is kept, seen from a moment (Unix ms); return how much."""
         deleted = 0
-        with plain(self._where):
+        with translated(self._where):
             for name, days in self.days.items():
                 before = datetime.fromtimestamp(at / 1000, UTC) - timedelta(days=days)
                 while amount := await self._delete_some(name, {"stored_at": {"$lt": before}}):
@@ -78,7 +78,7 @@ class Retention:
             "dated": step["id"],
         }
         dated = 0
-        with plain(self._where):
+        with translated(self._where):
             for name in self.days:
                 done = await self._database[name].update_many(query, [{"$set": change}])
                 dated += int(done.modified_count)
@@ -86,12 +86,12 @@ class Retention:
 
     async def move_sessions(self, by: int) -> None:
         """Let sessions end some ms later."""
-        with plain(self._where):
+        with translated(self._where):
             change = [{"$set": {"expires": {"$add": ["$expires", by]}}}]
             await self._database.sessions.update_many({}, change)
 
     async def server_time(self) -> int:
         """Return the database's clock, Unix ms."""
-        with plain(self._where):
+        with translated(self._where):
             found = await self._client.admin.command("hello")
         return int(found["localTime"].timestamp() * 1000)

@@ -45,7 +45,7 @@ from pymongo.errors import (
 from aggregator.store.archive import Archive
 from aggregator.store.clocks import Clocks
 from aggregator.store.codec import EVENTS, LOSSES, RESOURCES, TALLIES, UNKNOWN_LOSSES
-from aggregator.store.errors import StoreError, plain
+from aggregator.store.errors import StoreError, translated
 from aggregator.store.kept import KEPT_POISON, Kept
 from aggregator.store.parcel import Claim, Poison
 from aggregator.store.redate import Redate
@@ -89,7 +89,7 @@ class Store:
 
     async def prepare(self, detail_days: int, tally_days: int, batch_days: int) -> None:
         """Check the schema's version, make collections and indexes; raise StoreError."""
-        with plain(self.where):
+        with translated(self.where):
             if "setName" in await self._client.admin.command("hello"):
                 self._database = self._journaled  # a replica set: only the majority's word counts
             await self._check_schema()
@@ -132,7 +132,7 @@ class Store:
         """Raise StoreError if the database does not answer."""
         try:
             async with asyncio.timeout(_PING_SECONDS):
-                with plain(self.where):
+                with translated(self.where):
                     await self._client.admin.command("ping")
         except TimeoutError:
             raise StoreError(f"MongoDB at {self.where} does not answer: see whether it is stuck") from None
@@ -145,7 +145,7 @@ class Store:
             InsertOne({"_id": c.id, "s": c.sum, "g": c.good, "q": c.bad, "stored_at": stored_at, **c.clock()})
             for c in claims
         ]
-        with plain(self.where):
+        with translated(self.where):
             taken = set((await self._insert("batches", rows)).keys())
             if not taken:
                 return ["new"] * len(claims)
@@ -168,7 +168,7 @@ class Store:
         """Insert documents, those already there ignored; return place -> reason of what is refused."""
         if not rows:
             return {}
-        with plain(self.where):
+        with translated(self.where):
             failed = await self._insert(name, [InsertOne(row) for row in rows])
         return {place: reason for place, (code, reason) in failed.items() if code != _DUPLICATE}
 
@@ -185,7 +185,7 @@ class Store:
     async def raise_counts(self, marks: Marks, stored_at: datetime) -> None:
         """Widen the bounds of running totals."""
         rows = [UpdateOne(query, change, upsert=True) for query, change in marks.updates(stored_at)]
-        with plain(self.where):
+        with translated(self.where):
             while rows:
                 failed = await self._insert("counts", rows)  # two writers upserting the same document
                 if any(code != _DUPLICATE for code, _ in failed.values()):
@@ -194,7 +194,7 @@ class Store:
 
     async def mark_stored(self, ids: Sequence[str]) -> None:
         """Mark batches stored, journaled; when this returns they may be acknowledged."""
-        with plain(self.where):
+        with translated(self.where):
             done = await self._journaled.batches.update_many(
                 {"_id": {"$in": list(ids)}}, {"$set": {"d": True}}
             )
@@ -216,7 +216,7 @@ class Store:
     async def size(self) -> Document:
         """Return collection -> (documents, bytes of data and indexes on disk)."""
         sizes: Document = {}
-        with plain(self.where):
+        with translated(self.where):
             await self._client.admin.command({"fsync": 1})
             for name in (EVENTS, TALLIES, LOSSES, RESOURCES, "counts", "batches"):
                 stats = await self._database.command("collStats", name)

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 import msgspec
 
 from agent import wire
-from agent.mqtt.client import Broker, Client, connect
+from agent.mqtt.client import BrokerSettings, Client, connect
 from aggregator.centre import Centre, open_centre
 from aggregator.config import Config
 
@@ -94,7 +94,7 @@ def busy() -> float:
 @asynccontextmanager
 async def box(mqtt_url: str, name: str, client_id: str = "") -> AsyncIterator[Box]:
     """Connect a node."""
-    async with connect(Broker.parse(mqtt_url, client_id=client_id or name)) as client:
+    async with connect(BrokerSettings.parse(mqtt_url, client_id=client_id or name)) as client:
         for kind in ("ack", "want", "cmd"):
             await client.subscribe(wire.topic(name, kind))
         node = Box(name, client)

@@ -19,7 +19,7 @@ import pytest
 
 from agent import wire
 from agent.deliver.spool import Now, Spool
-from agent.mqtt.client import Broker, Client, connect
+from agent.mqtt.client import BrokerSettings, Client, connect
 from deploy.stack import Stack, die_with_parent, free_port
 
 ROOT = Path(__file__).parents[2]
@@ -190,7 +190,7 @@ async def test_check_leaves_a_running_agent_alone(tmp_path: Path, stack: Stack) 
     """`check` beside a running agent does not throw it off the broker."""
     node = node_name()
     path = write_config(tmp_path, stack.mqtt_url, node, {"cam0": {"source": "scene:"}})
-    async with connect(Broker.parse(stack.mqtt_url)) as client:
+    async with connect(BrokerSettings.parse(stack.mqtt_url)) as client:
         with running(path) as agent:
             assert agent.stdout is not None
             while "connected" not in agent.stdout.readline():
@@ -210,7 +210,7 @@ async def test_first_detection_comes_within_seconds_of_the_start(tmp_path: Path,
     """From the start of the process to the first detection on the wire: 3 s, with five-fold slack here."""
     node = node_name()
     path = write_config(tmp_path, stack.mqtt_url, node, {"cam0": {"source": "scene:?seed=7"}})
-    async with connect(Broker.parse(stack.mqtt_url)) as client:
+    async with connect(BrokerSettings.parse(stack.mqtt_url)) as client:
         await client.subscribe(wire.topic(node, "ev"))
         started = time.monotonic()
         with running(path):
@@ -225,7 +225,7 @@ async def test_sigterm_loses_nothing(tmp_path: Path, stack: Stack) -> None:
     """With nobody to confirm, everything that was accepted is still on disk after SIGTERM, exit 0."""
     node = node_name()
     path = write_config(tmp_path, stack.mqtt_url, node, {"cam0": {"source": "scene:?seed=7"}})
-    async with connect(Broker.parse(stack.mqtt_url)) as client:
+    async with connect(BrokerSettings.parse(stack.mqtt_url)) as client:
         await client.subscribe(wire.topic(node, "ev"))
         with running(path) as agent:
             got = await take(client, 12)
@@ -251,7 +251,7 @@ async def test_no_picture_leaves_unless_somebody_asks(tmp_path: Path, stack: Sta
         order = wire.Command(f"order-{number:04d}", "watch", expires, role, "cam0", 30.0, True)
         return msgspec.json.encode(order)
 
-    async with connect(Broker.parse(stack.mqtt_url)) as client:
+    async with connect(BrokerSettings.parse(stack.mqtt_url)) as client:
         await client.subscribe(f"{wire.PREFIX}/{node}/#")
         with running(path):
             quiet = await take(client, 10)
@@ -276,7 +276,7 @@ async def test_document_survives_a_restart_without_the_centre(tmp_path: Path, ow
     want = wire.Document(4, {"cam0": wire.CameraSettings(lines={"north": line})})
 
     async def reported(document: bytes | None) -> wire.ConfigReport:
-        async with connect(Broker.parse(own_stack.mqtt_url)) as client:
+        async with connect(BrokerSettings.parse(own_stack.mqtt_url)) as client:
             await client.subscribe(wire.topic(node, "state"))
             if document:
                 await client.publish(wire.topic(node, "want"), document, retain=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.mqtt.client import Broker, BrokerError, Message, RefusedError, connect
+from agent.mqtt.client import BrokerError, BrokerSettings, Message, RefusedError, connect
 from deploy.stack import Stack, free_port
 
 PASSWORD = "correct-horse"
@@ -67,12 +67,12 @@ def lone(tmp_path: Path) -> Iterator[Stack]:
         yield running
 
 
-def gate(guarded: Guarded, **changes: object) -> Broker:
+def gate(guarded: Guarded, **changes: object) -> BrokerSettings:
     settings = {"username": "gate-01", "password": PASSWORD, **changes}
-    return Broker.parse(guarded.mqtt_url, **settings)
+    return BrokerSettings.parse(guarded.mqtt_url, **settings)
 
 
-async def refusal(broker: Broker) -> str:
+async def refusal(broker: BrokerSettings) -> str:
     with pytest.raises(BrokerError) as caught:
         async with connect(broker, patience=2.0):
             pass
@@ -84,7 +84,7 @@ async def refusal(broker: Broker) -> str:
 
 async def test_messages_go_both_ways_with_retain_and_empty_payload(lone: Stack) -> None:
     """The plain road works, and what is retained is there for who comes later."""
-    broker = Broker.parse(lone.mqtt_url)
+    broker = BrokerSettings.parse(lone.mqtt_url)
     async with connect(broker) as one, connect(broker) as two:
         await two.subscribe("gb/+/x")
         await one.publish("gb/1/x", b"payload", retain=True)
@@ -109,32 +109,32 @@ async def test_messages_go_both_ways_with_retain_and_empty_payload(lone: Stack) 
 )
 async def test_an_unreachable_broker_is_named_in_one_line(url: str, words: str) -> None:
     """A person reads what is wrong and what to check."""
-    assert words in await refusal(Broker.parse(url))
+    assert words in await refusal(BrokerSettings.parse(url))
 
 
 @pytest.mark.parametrize("url", ["http://x", "mqtt://", "mqtt://host:port", "mqtt://host/path", "host:1883"])
 def test_a_malformed_address_is_refused(url: str) -> None:
     """An address that cannot work is refused before anything connects, without repeating it."""
     with pytest.raises(BrokerError, match="address"):
-        Broker.parse(url)
+        BrokerSettings.parse(url)
 
 
 async def test_a_wrong_password_is_refused_in_words_and_not_repeated(guarded: Guarded) -> None:
     """Wrong password, unknown user, no user: each says to check them."""
     for changes in ({"password": "wrong"}, {"username": "gate-99"}, {"password": "", "username": ""}):
         text = await refusal(
-            gate(guarded, **changes) if any(changes.values()) else Broker.parse(guarded.mqtt_url)
+            gate(guarded, **changes) if any(changes.values()) else BrokerSettings.parse(guarded.mqtt_url)
         )
         assert "check the user name and the password" in text
 
 
 def test_a_password_is_in_no_representation(tmp_path: Path) -> None:
     """Settings can be logged."""
-    broker = Broker.parse(f"mqtts://gate-01:{PASSWORD}@centre")
+    broker = BrokerSettings.parse(f"mqtts://gate-01:{PASSWORD}@centre")
     assert broker.secret() == PASSWORD
     assert PASSWORD not in f"{broker} {broker!r}"
     assert (broker.host, broker.port, broker.tls) == ("centre", 8883, True)
-    missing = Broker.parse("mqtt://centre", password_file=str(tmp_path / "none"))
+    missing = BrokerSettings.parse("mqtt://centre", password_file=str(tmp_path / "none"))
     with pytest.raises(BrokerError, match="No such file"):
         missing.secret()
 
@@ -174,32 +174,32 @@ async def test_tls_with_the_right_ca_works_and_every_mismatch_is_named(guarded: 
     """Pinning the CA is what keeps a false centre out; the words say which side to mend."""
     url = f"mqtts://127.0.0.1:{guarded.tls_port}"
     folder = guarded.folder
-    tls = Broker.parse(url, username="gate-01", password=PASSWORD, ca_file=f"{folder}/ca.pem")
+    tls = BrokerSettings.parse(url, username="gate-01", password=PASSWORD, ca_file=f"{folder}/ca.pem")
     async with connect(tls) as client:
         await client.subscribe("free/tls")
         for n in range(50):
             await client.publish("free/tls", bytes([n]) * 2000)
         messages = client.messages
         assert [(await anext(messages)).payload[0] for _ in range(50)] == list(range(50))
-    other = Broker.parse(url, username="gate-01", ca_file=f"{folder}/other.pem")
+    other = BrokerSettings.parse(url, username="gate-01", ca_file=f"{folder}/other.pem")
     assert "its certificate is not trusted" in await refusal(other)
-    assert "No such file" in await refusal(Broker.parse(url, ca_file=f"{folder}/none.pem"))
-    wrong_name = Broker.parse(f"mqtts://localhost:{guarded.tls_port}", ca_file=f"{folder}/ca.pem")
+    assert "No such file" in await refusal(BrokerSettings.parse(url, ca_file=f"{folder}/none.pem"))
+    wrong_name = BrokerSettings.parse(f"mqtts://localhost:{guarded.tls_port}", ca_file=f"{folder}/ca.pem")
     assert "its certificate is not trusted" in await refusal(wrong_name)
-    assert "try mqtts://" in await refusal(Broker.parse(url.replace("mqtts", "mqtt")))
-    assert "mqtt://" in await refusal(Broker.parse(guarded.mqtt_url.replace("mqtt", "mqtts")))
+    assert "try mqtts://" in await refusal(BrokerSettings.parse(url.replace("mqtts", "mqtt")))
+    assert "mqtt://" in await refusal(BrokerSettings.parse(guarded.mqtt_url.replace("mqtt", "mqtts")))
 
 
 async def test_what_listens_but_is_no_broker_is_noticed(lone: Stack) -> None:
     """A port that accepts and says nothing does not hold us for ever."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        assert "does not answer" in await refusal(Broker.parse(f"mqtt://127.0.0.1:{port}"))
+        assert "does not answer" in await refusal(BrokerSettings.parse(f"mqtt://127.0.0.1:{port}"))
 
 
 async def test_the_last_will_is_published_when_the_client_dies_and_not_when_it_leaves(lone: Stack) -> None:
     """`offline` comes from the broker exactly when the node cannot say it."""
-    broker = Broker.parse(lone.mqtt_url)
+    broker = BrokerSettings.parse(lone.mqtt_url)
     async with connect(broker) as watcher:
         await watcher.subscribe("will")
         async with connect(broker, Message("will", b"left", 1)):
@@ -212,7 +212,7 @@ async def test_the_last_will_is_published_when_the_client_dies_and_not_when_it_l
 
 async def test_a_half_open_connection_is_noticed_in_one_and_a_half_keepalives(lone: Stack) -> None:
     """A broker that hangs without closing anything is given up in time."""
-    async with connect(Broker.parse(lone.mqtt_url, keepalive=4)) as client:
+    async with connect(BrokerSettings.parse(lone.mqtt_url, keepalive=4)) as client:
         os.kill(lone.mosquitto.pid, signal.SIGSTOP)
         began = time.monotonic()
         try:
@@ -225,7 +225,7 @@ async def test_a_half_open_connection_is_noticed_in_one_and_a_half_keepalives(lo
 
 async def test_a_killed_broker_wakes_everybody_who_waits(lone: Stack) -> None:
     """A publish in flight, a reader and the next call all raise; none hangs."""
-    async with connect(Broker.parse(lone.mqtt_url)) as client:
+    async with connect(BrokerSettings.parse(lone.mqtt_url)) as client:
         os.kill(lone.mosquitto.pid, signal.SIGSTOP)
         waiting = asyncio.gather(client.publish("x", b"1"), anext(client.messages), return_exceptions=True)
         await asyncio.sleep(0.1)
@@ -238,7 +238,7 @@ async def test_a_killed_broker_wakes_everybody_who_waits(lone: Stack) -> None:
 
 async def test_a_slow_reader_holds_the_broker_back_and_loses_nothing(lone: Stack) -> None:
     """At most `receive_maximum` messages wait here; the rest waits in the broker; all arrive in order."""
-    broker = Broker.parse(lone.mqtt_url)
+    broker = BrokerSettings.parse(lone.mqtt_url)
     async with connect(broker, receive_maximum=7, manual_ack=True) as slow, connect(broker) as fast:
         await slow.subscribe("x")
         for n in range(100):
@@ -257,7 +257,7 @@ async def test_a_slow_reader_holds_the_broker_back_and_loses_nothing(lone: Stack
 
 async def test_a_cancelled_wait_for_a_message_loses_none(lone: Stack) -> None:
     """A reader may be cancelled between messages; the next reader goes on."""
-    async with connect(Broker.parse(lone.mqtt_url)) as client:
+    async with connect(BrokerSettings.parse(lone.mqtt_url)) as client:
         await client.subscribe("x")
         for n in range(30):
             with pytest.raises(TimeoutError):
@@ -268,7 +268,7 @@ async def test_a_cancelled_wait_for_a_message_loses_none(lone: Stack) -> None:
 
 async def test_live_frames_are_dropped_and_counted_when_the_broker_is_slow(lone: Stack) -> None:
     """A stalled link costs frames, not memory."""
-    async with connect(Broker.parse(lone.mqtt_url)) as client:
+    async with connect(BrokerSettings.parse(lone.mqtt_url)) as client:
         os.kill(lone.mosquitto.pid, signal.SIGSTOP)
         sent = 0
         for _ in range(400):

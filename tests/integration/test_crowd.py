@@ -19,7 +19,7 @@ from aiohttp import ClientSession, web
 
 from agent import wire
 from agent.deliver.publish import Delivery
-from agent.mqtt.client import Broker
+from agent.mqtt.client import BrokerSettings
 from aggregator import connections
 from aggregator.api import PREFIX
 from aggregator.centre import Centre
@@ -293,7 +293,7 @@ async def test_a_whole_fleet_comes_back_at_once(own_stack: Stack) -> None:
         for name in names:
             state = wire.State(name, True, now_ms(), 1, 7)
             delivery = Delivery(
-                _Spool(), Broker.parse(own_stack.mqtt_url, client_id=name), name,  # type: ignore[arg-type]
+                _Spool(), BrokerSettings.parse(own_stack.mqtt_url, client_id=name), name,  # type: ignore[arg-type]
                 state=lambda state=state: state, on_want=_nothing, on_command=_nothing,
                 chance=random.Random(name),
             )  # fmt: skip

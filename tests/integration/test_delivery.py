@@ -19,7 +19,7 @@ import pytest
 from agent import wire
 from agent.deliver.publish import Delivery
 from agent.deliver.spool import Now, Spool, SpoolWorker
-from agent.mqtt.client import Broker, Client, Message, connect
+from agent.mqtt.client import BrokerSettings, Client, Message, connect
 from deploy.stack import Stack
 
 NODE = "gate-01"
@@ -46,7 +46,7 @@ class Centre:
     async def run(self) -> None:
         while True:
             with contextlib.suppress(Exception):
-                async with connect(Broker.parse(self._url)) as client:
+                async with connect(BrokerSettings.parse(self._url)) as client:
                     await client.subscribe(f"$share/gb/{wire.topic('+', 'ev')}")
                     async for message in client.messages:
                         await self._take(client, message)
@@ -71,7 +71,7 @@ class Centre:
 class Box:
     """A spool and its delivery, without cameras."""
 
-    def __init__(self, folder: Path, broker: Broker, **options: object) -> None:
+    def __init__(self, folder: Path, broker: BrokerSettings, **options: object) -> None:
         self.wants: list[bytes] = []
         self.commands: list[bytes] = []
         self.total = 0
@@ -117,7 +117,7 @@ class Box:
 
 
 @contextlib.asynccontextmanager
-async def running(folder: Path, broker: Broker, **options: object) -> AsyncIterator[Box]:
+async def running(folder: Path, broker: BrokerSettings, **options: object) -> AsyncIterator[Box]:
     box = Box(folder, broker, **options)
     async with box.spool, asyncio.TaskGroup() as group:
         group.create_task(box.delivery.run(), name="delivery")
@@ -135,8 +135,8 @@ async def attended(centre: Centre) -> AsyncIterator[Centre]:
         task.cancel()
 
 
-def gate(stack: Stack, **settings: object) -> Broker:
-    return Broker.parse(stack.mqtt_url, client_id=NODE, **settings)
+def gate(stack: Stack, **settings: object) -> BrokerSettings:
+    return BrokerSettings.parse(stack.mqtt_url, client_id=NODE, **settings)
 
 
 async def until(true: Callable[[], bool], seconds: float = 10.0) -> None:
@@ -173,7 +173,7 @@ async def test_while_no_aggregator_listens_one_batch_a_second_asks(lone: Stack, 
     """The line is not filled for nobody, the problem is told, and all comes at once when one is there."""
     centre = Centre(lone.mqtt_url)
     async with CountingProxy(lone.mosquitto.port) as proxy:
-        broker = Broker.parse(proxy.url, client_id=NODE)
+        broker = BrokerSettings.parse(proxy.url, client_id=NODE)
         async with running(tmp_path, broker) as box:
             await until(lambda: box.delivery.connected)
             for _ in range(10):
@@ -341,7 +341,7 @@ async def test_wrong_password_then_no_right_then_all_well(guarded: Stack, tmp_pa
 
 async def test_the_state_is_retained_and_the_will_tells_of_a_death(lone: Stack, tmp_path: Path) -> None:
     """online comes from the node, offline from the node when it stops and from the broker when it dies."""
-    async with connect(Broker.parse(lone.mqtt_url)) as watcher:
+    async with connect(BrokerSettings.parse(lone.mqtt_url)) as watcher:
         await watcher.subscribe(wire.topic("+", "state"))
 
         async def online() -> bool:
@@ -366,7 +366,7 @@ async def test_wants_and_commands_reach_the_node_and_retained_commands_do_not(
     lone: Stack, tmp_path: Path
 ) -> None:
     """The desired document waits in the broker; an order never does."""
-    async with connect(Broker.parse(lone.mqtt_url)) as centre:
+    async with connect(BrokerSettings.parse(lone.mqtt_url)) as centre:
         await centre.subscribe(wire.topic(NODE, "rsp"))
         await centre.publish(wire.topic(NODE, "want"), b"document", retain=True)
         await centre.publish(wire.topic(NODE, "cmd"), b"old order", retain=True)
@@ -381,7 +381,7 @@ async def test_live_frames_ride_along_and_are_dropped_when_the_broker_is_away(
     lone: Stack, tmp_path: Path
 ) -> None:
     """Nothing waits for a live frame, and a lost one is counted."""
-    async with connect(Broker.parse(lone.mqtt_url)) as viewer, running(tmp_path, gate(lone)) as box:
+    async with connect(BrokerSettings.parse(lone.mqtt_url)) as viewer, running(tmp_path, gate(lone)) as box:
         assert not box.delivery.publish_live(b"frame 0")
         await until(lambda: box.delivery.connected)
         await viewer.subscribe(wire.topic(NODE, "live"), qos=0)
@@ -471,7 +471,7 @@ async def test_a_crossing_costs_at_most_60_bytes_where_several_share_a_batch(
     """Bytes of MQTT both ways, with headers, PUBACKs and the aggregator's acknowledgement."""
     centre = Centre(lone.mqtt_url)
     async with CountingProxy(lone.mosquitto.port) as proxy, attended(centre):
-        broker = Broker.parse(proxy.url, client_id=NODE)
+        broker = BrokerSettings.parse(proxy.url, client_id=NODE)
         async with running(tmp_path, broker) as box:
             await until(lambda: box.delivery.connected)
             await asyncio.sleep(0.2)
@@ -536,7 +536,7 @@ async def test_a_bad_link_with_resets_loses_and_doubles_nothing(lone: Stack, tmp
     """Latency, little bandwidth, and a reset each second and a half: late, but whole."""
     centre = Centre(lone.mqtt_url)
     async with BadLink(lone.mosquitto.port, 5) as link, attended(centre):
-        broker = Broker.parse(link.url, client_id=NODE)
+        broker = BrokerSettings.parse(link.url, client_id=NODE)
         async with running(tmp_path, broker, resend_seconds=1.0) as box:
             for _ in range(5):
                 for _ in range(15):

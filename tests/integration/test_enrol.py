@@ -22,7 +22,7 @@ from pymongo.errors import OperationFailure
 from agent import config as agent_config
 from agent import wire
 from agent.enrol import EnrolError, fetch_authority, join_centre
-from agent.mqtt.client import Broker, BrokerError, Client, Message, connect
+from agent.mqtt.client import BrokerError, BrokerSettings, Client, Message, connect
 from aggregator.config import Config, load
 from aggregator.setup import acl, addresses, certificates, enrol
 from aggregator.setup.provision import CONTAINERS, DEMO_NODE, InitError, here, prepare
@@ -54,9 +54,9 @@ class Centre:
         )
         self.config: Config = load(folder / "centre" / "aggregator.toml")
 
-    def broker(self, user: str, password: str, client_id: str = "") -> Broker:
+    def broker(self, user: str, password: str, client_id: str = "") -> BrokerSettings:
         """Return the settings to connect as that user."""
-        return Broker(
+        return BrokerSettings(
             "localhost",
             self.port,
             tls=True,
@@ -66,7 +66,7 @@ class Centre:
             client_id=client_id,
         )
 
-    def own(self, user: str) -> Broker:
+    def own(self, user: str) -> BrokerSettings:
         """Return the settings to connect as one of the centre's own users."""
         return self.broker(user, (self.folder / "centre" / user.removeprefix("gb.")).read_text())
 
@@ -239,7 +239,7 @@ async def _may(action: str, client: Client, topic: str) -> bool:
     return True
 
 
-async def _matrix(broker: Broker, nodes: tuple[str, ...]) -> set[tuple[str, str]]:
+async def _matrix(broker: BrokerSettings, nodes: tuple[str, ...]) -> set[tuple[str, str]]:
     """Return every (verb, topic) that the broker really lets this user do."""
     topics = [wire.topic(node, kind) for node in nodes for kind in KINDS]
     extra = [acl.CONTROL, "$CONTROL/broker/v1", "$SYS/broker/version", "other", "gb/2/demo-1/ev"]

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from agent import wire
-from agent.mqtt.client import Broker, connect
+from agent.mqtt.client import BrokerSettings, connect
 from deploy.stack import Stack, die_with_parent
 from tests.integration.test_agent import ROOT, gb_agent, node_name, write_config
 
@@ -82,7 +82,7 @@ def cameras(stack: Stack, config: Path) -> set[str]:
 
 
 async def _cameras(stack: Stack, node: str) -> set[str]:
-    async with connect(Broker.parse(stack.mqtt_url)) as client:
+    async with connect(BrokerSettings.parse(stack.mqtt_url)) as client:
         await client.subscribe(wire.topic(node, "state"))
         async for message in client.messages:
             state: wire.State = wire.decode_json(message.payload, wire.State)

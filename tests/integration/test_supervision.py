@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from agent import wire
-from agent.mqtt.client import Broker, connect
+from agent.mqtt.client import BrokerSettings, connect
 from deploy.stack import Stack, die_with_parent, free_port
 
 from .test_agent import ROOT, events_of, gb_agent, node_name, running, write_config
@@ -182,7 +182,7 @@ async def test_a_box_with_a_read_only_disk_counts_says_so_and_heals(tmp_path: Pa
     script = READ_ONLY.format(disk=disk, python=sys.executable, config=config, folder=tmp_path)
     warnings: list[str] = []
     kinds: set[type] = set()
-    async with connect(Broker.parse(stack.mqtt_url)) as client:
+    async with connect(BrokerSettings.parse(stack.mqtt_url)) as client:
         for kind in ("ev", "state"):
             await client.subscribe(wire.topic(node, kind))
         box = await asyncio.create_subprocess_exec(

@@ -19,7 +19,7 @@ from agent.pipeline import Pipeline
 from agent.see import capture
 from agent.see.capture import Camera
 from agent.see.infer import Detector, InferenceError
-from agent.see.prefetch import LookAhead
+from agent.see.prefetch import OrderedDetector
 from agent.street.scene import Scene
 
 NOW = 1.7e9
@@ -119,7 +119,7 @@ def test_frames_come_out_in_order_and_a_fault_takes_one_place(tmp_path: Path, wo
     """A slow frame keeps its place before a quick one; a frame that cannot be judged stands alone."""
     eyes = Eyes()
     with Camera("c", f"{shades(tmp_path)}?seconds=1", pace="fast") as camera:
-        ahead = LookAhead(camera, eyes.detect, workers, 0.2)
+        ahead = OrderedDetector(camera, eyes.detect, workers, 0.2)
         sights = [ahead.next() for _ in range(80)]
         ahead.stop()
     assert [sight.frame.number for sight in sights if sight.frame] == list(range(80))
@@ -137,7 +137,7 @@ def test_frames_come_out_in_order_and_a_fault_takes_one_place(tmp_path: Path, wo
 def test_an_end_in_the_middle_keeps_what_was_taken(tmp_path: Path) -> None:
     """`rest` gives every frame that left the slot, takes no other, and leaves no thread."""
     with Camera("middle", f"{shades(tmp_path)}?seconds=1", pace="fast") as camera:
-        ahead = LookAhead(camera, Eyes().detect, 2, 0.2)
+        ahead = OrderedDetector(camera, Eyes().detect, 2, 0.2)
         numbers = [sight.frame.number for sight in (ahead.next(), ahead.next()) if sight.frame]
         numbers += [sight.frame.number for sight in ahead.rest() if sight.frame]
     assert numbers == list(range(len(numbers)))
@@ -154,7 +154,7 @@ def test_a_live_camera_gives_its_newest_frame_to_slow_workers() -> None:
         return Detections.empty()
 
     with Camera("c", "scene:?width=320&height=180&fps=50") as camera:
-        ahead = LookAhead(camera, slow, 2, 0.5)
+        ahead = OrderedDetector(camera, slow, 2, 0.5)
         frames = [frame for frame in (ahead.next().frame for _ in range(12)) if frame]
         late = time.time() - frames[-1].wall
         ahead.stop()
@@ -188,7 +188,7 @@ def test_a_dead_capture_thread_is_not_hidden() -> None:
     camera._run = lambda: None  # type: ignore[method-assign]
     camera._thread = threading.Thread(target=camera._run)
     with camera:
-        ahead = LookAhead(camera, lambda image: Detections.empty(), 2, 0.2)
+        ahead = OrderedDetector(camera, lambda image: Detections.empty(), 2, 0.2)
         with pytest.raises(RuntimeError, match="has died"):
             ahead.next()
         ahead.stop()

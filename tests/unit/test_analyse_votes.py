@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from agent import wire
 from agent.count.analyst import Analyst, Totals
-from agent.count.object_table import Objects
+from agent.count.object_table import ObjectTable
 from agent.count.vote import FADE_SECONDS, Vote
 from tests.unit.watched import CAR, LEVEL, MASKS, TRUCK, VEHICLES, Street
 
@@ -101,7 +101,7 @@ def test_votes_fade_by_half_in_their_time(seed: int, rate: float) -> None:
     """The votes stand to each other as if each had been halved every FADE_SECONDS since it was cast."""
     random = np.random.default_rng(seed)
     vote = Vote(VEHICLES)
-    objects = Objects()
+    objects = ObjectTable()
     box = np.array([[0.4, 0.4, 0.6, 0.6]])
     rows = objects.meet(np.array([1]), np.array([1000.0]), box, (1.0, 1.0), 0)
     vote.meet(objects, rows)

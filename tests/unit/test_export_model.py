@@ -20,7 +20,7 @@ from export.model.zoo import FAMILY, cost, make_model, parameters  # noqa: E402
 from export.onnx.fold import fold  # noqa: E402  after the check for PyTorch
 
 
-def stir(model: Network, seed: int = 1) -> Network:
+def randomise_weights(model: Network, seed: int = 1) -> Network:
     """Move a network's norms and fusion weights away from their start."""
     torch.manual_seed(seed)
     for module in model.eval().modules():
@@ -37,7 +37,7 @@ def stir(model: Network, seed: int = 1) -> Network:
 def stirred(classes: int = 6) -> Network:
     """Return a network whose norms and fusion weights are not at their start."""
     torch.manual_seed(1)
-    return stir(GBYolo(classes))
+    return randomise_weights(GBYolo(classes))
 
 
 def test_size_and_shapes() -> None:

@@ -21,7 +21,7 @@ from export.model.widen import widen  # noqa: E402
 from export.model.zoo import make_model, parameters  # noqa: E402
 from export.onnx.to_onnx import describe, export, melt, write  # noqa: E402
 from export.train.warm_start import adopt, thaw  # noqa: E402
-from tests.unit.test_export_model import stir  # noqa: E402
+from tests.unit.test_export_model import randomise_weights  # noqa: E402
 from tests.unit.test_export_train import RECIPE as SMALL  # noqa: E402
 
 SIZE = (96, 128)
@@ -32,7 +32,7 @@ RNG = np.random.default_rng(5)
 def learned(**changes: object) -> Network:
     """Return a network whose norms, fusion weights and classes are not at their start."""
     torch.manual_seed(4)
-    return stir(make_model(RECIPE | changes), 4)
+    return randomise_weights(make_model(RECIPE | changes), 4)
 
 
 def views(count: int = 2) -> list[np.ndarray]:

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agent.count.object_table import PATH_BUFFER, PATH_LEAST, PATH_RECENT, START, Objects, Paths, carry
+from agent.count.object_table import PATH_BUFFER, PATH_LEAST, PATH_RECENT, START, ObjectTable, Paths, carry
 from agent.count.vote import Vote
 
 ROOT = Path(__file__).parents[2]
-COLUMNS = list(Objects.__annotations__)
+COLUMNS = list(ObjectTable.__annotations__)
 
 
-def met_at(objects: Objects, numbers: list[int]) -> np.ndarray:
+def met_at(objects: ObjectTable, numbers: list[int]) -> np.ndarray:
     """Take rows for some track ids, seen first at 5 s in the middle of a square frame."""
     box = np.tile([0.4, 0.4, 0.6, 0.6], (len(numbers), 1))
     return objects.meet(np.array(numbers), np.full(len(numbers), 5.0), box, (1.0, 1.0), 5000)
@@ -24,7 +24,7 @@ def met_at(objects: Objects, numbers: list[int]) -> np.ndarray:
 
 def test_rows_come_and_go() -> None:
     """Free rows are given first; more are made when there are none; what is given back is as it was."""
-    objects = Objects()
+    objects = ObjectTable()
     blank = {name: getattr(objects, name)[0].copy() for name in COLUMNS}
     one = met_at(objects, list(range(1, 11)))
     two = met_at(objects, list(range(11, 21)))
@@ -38,7 +38,7 @@ def test_rows_come_and_go() -> None:
 
 def test_free_rows_are_never_due() -> None:
     """Nothing that looks at all rows finds a free one late, untold or uncounted."""
-    objects = Objects()
+    objects = ObjectTable()
     vote = Vote({0: "car"})
     assert not (1e9 - objects.seen > 10).any()
     assert not (1e9 - objects.part >= 60).any()

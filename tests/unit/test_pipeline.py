@@ -13,7 +13,7 @@ from agent import wire
 from agent.boxes import Detections
 from agent.config import CameraConfig
 from agent.count.analyst import Totals
-from agent.minute import Watch
+from agent.minute import Ledger
 from agent.pipeline import Pipeline
 from agent.preview import picture, rows
 from agent.see.capture import Frame
@@ -24,7 +24,7 @@ from agent.track.tracker import Tracks, make_tracker
 
 def test_time_between_frames_is_watched() -> None:
     """Ten frames a second for two seconds are two seconds watched."""
-    watch = Watch()
+    watch = Ledger()
     for number in range(21):
         watch.frame(number / 10)
     assert watch.take() == (2000, {})
@@ -33,7 +33,7 @@ def test_time_between_frames_is_watched() -> None:
 
 def test_a_gap_between_frames_was_not_watched() -> None:
     """Five seconds without a frame are blind time, though the camera never said that it was lost."""
-    watch = Watch()
+    watch = Ledger()
     watch.frame(0.0)
     watch.frame(1.0)
     watch.frame(6.0)
@@ -43,7 +43,7 @@ def test_a_gap_between_frames_was_not_watched() -> None:
 
 def test_lost_camera_is_blind_with_its_reason_and_not_booked_twice() -> None:
     """The first frame after a loss does not book the loss again."""
-    watch = Watch()
+    watch = Ledger()
     watch.frame(0.0)
     watch.missed("absent", 0.5)
     watch.missed("absent", 0.5)
@@ -54,7 +54,7 @@ def test_lost_camera_is_blind_with_its_reason_and_not_booked_twice() -> None:
 
 def test_the_wait_before_a_loss_is_known_belongs_to_the_loss() -> None:
     """A stall is known only after seconds of waiting; they are blind too. Those of a slow camera are not."""
-    watch = Watch()
+    watch = Ledger()
     watch.frame(0.0)
     watch.waited(0.5)
     watch.frame(1.0)

@@ -1,4 +1,4 @@
-"""How the code reads, as far as a machine can say: one statement a line, rooms that do not know each other."""
+"""How the code reads, as far as a machine can say: one statement a line, rooms that do not meet."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from agent.boxes import Detections
-from agent.track.camera_motion import Sway
+from agent.track.camera_motion import CameraMotion
 from agent.track.tracker import make_tracker
 
 NAMES = {0: "person"}
@@ -15,14 +15,14 @@ ONE = np.full((2, 8), 4.0)  # variances, square pixels
 
 def test_a_camera_that_hangs_still_moves_nothing() -> None:
     """What eight tracks are off by at random is never taken for the camera's motion, in 2,000 frames."""
-    sway = Sway()
+    sway = CameraMotion()
     random = np.random.default_rng(1)
     assert [sway.shift(random.normal(0, 2, (2, 8)), ONE) for _ in range(2000)] == [None] * 2000
 
 
 def test_a_camera_that_shakes_is_followed() -> None:
     """Where all are off by the same again and again, nearly all of it is taken as the camera's."""
-    sway = Sway()
+    sway = CameraMotion()
     random = np.random.default_rng(2)
     left = []
     for n in range(100):
@@ -34,7 +34,7 @@ def test_a_camera_that_shakes_is_followed() -> None:
 
 def test_a_queue_that_starts_is_not_the_camera() -> None:
     """Where half go and half stand, nobody is moved, however often it happens."""
-    sway = Sway()
+    sway = CameraMotion()
     off = np.zeros((2, 8))
     off[0, :5] = 20.0
     assert [sway.shift(off, ONE) for _ in range(50)] == [None] * 50
@@ -42,7 +42,7 @@ def test_a_queue_that_starts_is_not_the_camera() -> None:
 
 def test_two_tracks_say_nothing_of_the_camera() -> None:
     """Less than three tracks have nothing in common that could be told from chance."""
-    assert [Sway().shift(np.full((2, 2), 30.0), ONE[:, :2]) for _ in range(20)] == [None] * 20
+    assert [CameraMotion().shift(np.full((2, 2), 30.0), ONE[:, :2]) for _ in range(20)] == [None] * 20
 
 
 def pan(now: float) -> np.ndarray:
