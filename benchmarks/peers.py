@@ -161,7 +161,8 @@ def groups(data: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     for table in sorted(data.glob("*/sources.csv")):
         with table.open(newline="", encoding="utf-8") as file:
-            found |= {row["file"]: f"{table.parent.name} {row['group']}" for row in csv.DictReader(file)}
+            for row in csv.DictReader(file):
+                found[row["file"]] = f"{table.parent.name} {row.get('group') or row['file']}"
     return found
 
 

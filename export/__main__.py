@@ -134,8 +134,8 @@ def _calibrate(arguments: argparse.Namespace) -> None:
     recipe = load_recipe(arguments.recipe)
     checkpoint = arguments.checkpoint or cache_folder(recipe) / "last.pt"
     out = arguments.out or checkpoint.with_name("calibrated.pt")
-    for name, shift in calibrate(checkpoint, read_recipe(recipe, _data(arguments), HELD), out).items():
-        print(f"{name:12} logit x {shift.scale:.3f} {shift.bias:+.3f}")
+    shift = calibrate(checkpoint, read_recipe(recipe, _data(arguments), HELD), out)
+    print(f"logit x {shift.scale:.3f} {shift.bias:+.3f}")
     print(f"{out}: next, gb-export onnx {arguments.recipe} --checkpoint {out}")
 
 

@@ -1,16 +1,17 @@
 """Make scores mean something: of the boxes told at 0.5, half are right.
 
-    held-back training pictures ─ the file's boxes ─▶ score, right or wrong ─ fit by class ─▶ a, b
+    held-back training pictures ─ the file's boxes ─▶ score, right or wrong ─ fit ─▶ a, b
     new logit = a * logit + b, folded into the class head's last 1x1 convolution
 
-After Platt 1999. What always holds: pictures to judge by have no part in it; a class of which little is known
-stays nearer to a = 1, b = 0; the order of the boxes of one class does not change.
+After Platt 1999. What always holds: pictures to judge by have no part in it; where little is known, scores
+stay nearer to what they were; one curve serves all classes, so that no box changes its class and the order of
+all boxes stays. (One curve a class moved boxes between classes: four vehicles 0.506 for 0.523.)
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,7 +36,7 @@ BINS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
 class Shift(NamedTuple):
-    """Hold what becomes of a class's logits: scale and bias."""
+    """Hold what becomes of logits: scale and bias."""
 
     scale: float
     bias: float
@@ -69,7 +70,7 @@ def logit(score: Float64) -> Float64:
 def fit(score: Float64, right: NDArray[np.bool_]) -> Shift:
     """Fit a logistic curve to (n,) scores and whether they are right, by Newton's steps.
 
-    A pull towards scale 1 and bias 0 keeps classes of few boxes near where they are.
+    A pull towards scale 1 and bias 0 keeps few boxes from saying much.
     """
     columns = np.stack((logit(score), np.ones(len(score))), 1)  # (n,2)
     start = np.asarray((1.0, 0.0))
@@ -93,17 +94,15 @@ def reliability(score: Float64, right: NDArray[np.bool_]) -> list[tuple[float, i
     return rows
 
 
-def apply(model: Network, names: Sequence[str], shifts: Mapping[str, Shift]) -> None:
-    """Fold the shifts into the class head's last convolution, in place."""
+def apply(model: Network, shift: Shift) -> None:
+    """Fold a shift of all logits into the class head's last convolution, in place."""
     with torch.no_grad():
         for head in model.heads:
-            for row, name in enumerate(names):
-                shift = shifts.get(name, Shift(1.0, 0.0))
-                head.class_out.weight[row] *= shift.scale
-                head.class_out.bias[row] = head.class_out.bias[row] * shift.scale + shift.bias
+            head.class_out.weight.mul_(shift.scale)
+            head.class_out.bias.mul_(shift.scale).add_(shift.bias)
 
 
-def calibrate(checkpoint: Path, held: Sequence[Any], out: Path) -> dict[str, Shift]:
+def calibrate(checkpoint: Path, held: Sequence[Any], out: Path) -> Shift:
     """Write a copy of a checkpoint whose average tells calibrated scores; `held` are pictures it never saw.
 
     Raises `DataError` without pictures, `TrainError` for a checkpoint that is calibrated already.
@@ -117,10 +116,11 @@ def calibrate(checkpoint: Path, held: Sequence[Any], out: Path) -> dict[str, Shi
     with tempfile.TemporaryDirectory() as folder:
         path, _ = checkpoint_file(checkpoint, Path(folder), version("gb-fleet"))
         seen = look(detector_for(path), held)
-    shifts = {name: fit(*asked(seen, row)) for row, name in enumerate(names)}
+    parts = [asked(seen, row) for row in range(len(names))]
+    shift = fit(np.concatenate([score for score, _ in parts]), np.concatenate([right for _, right in parts]))
     model = make_model(state["recipe"])
     model.load_state_dict(state["average"])
-    apply(model, names, shifts)
-    told = {name: [round(part, 4) for part in shift] for name, shift in shifts.items()}
+    apply(model, shift)
+    told = [round(part, 4) for part in shift]
     torch.save(state | {"average": model.state_dict(), "recipe": state["recipe"] | {"calibrated": told}}, out)
-    return shifts
+    return shift

@@ -106,7 +106,8 @@ def write(folder: Path, checkpoints: dict[str, Path], data: Path) -> Iterator[Pa
         if file.int8:
             recipe = fewer_streets(load_checkpoint(checkpoints[file.task])["recipe"])
             chosen = evenly(read_recipe(recipe, data, "train"), CALIBRATED)
-            quantize(folder / File(file.task).name, target, chosen)
+            # 7 bits, so that sums do not saturate and every CPU gives the same answers
+            quantize(folder / File(file.task).name, target, chosen, reduce_range=True)
         else:
             write_float(checkpoints[file.task], target, file.size)
         yield target

@@ -110,7 +110,7 @@ def test_the_fit_finds_the_curve(scale: float, bias: float) -> None:
         assert count < 300 or abs(mean - share) < 0.06
 
 
-def test_a_class_of_which_little_is_known_stays_as_it_is() -> None:
+def test_where_little_is_known_scores_stay_as_they_are() -> None:
     """No box changes nothing, and a handful hardly anything."""
     assert fit(np.zeros(0), np.zeros(0, np.bool_)) == Shift(1.0, 0.0)
     shift = fit(np.full(4, 0.5), np.ones(4, np.bool_))
@@ -143,20 +143,17 @@ def test_calibrated_weights_tell_shifted_scores(tmp_path: Path) -> None:
     state = {"average": network.state_dict(), "recipe": recipe, "done": 1, "seconds": 0.0}
     torch.save(state, tmp_path / "last.pt")
     held = [p for seed in (71, 72) for p in draw_scene(seed, [230, 1030], NAMES)]
-    shifts = calibrate(tmp_path / "last.pt", held, tmp_path / "calibrated.pt")
-    assert set(shifts) == set(NAMES)
+    shift = calibrate(tmp_path / "last.pt", held, tmp_path / "calibrated.pt")
     after = load_checkpoint(tmp_path / "calibrated.pt")
     changed = {name for name, array in after["average"].items() if not array.equal(state["average"][name])}
     assert changed
     assert all(".class_out." in name for name in changed)
     again, _ = thaw(TRAFFIC, [noise])
-    apply(again, NAMES, shifts)
+    apply(again, shift)
     picture = torch.rand(1, 3, 64, 64)
     with torch.no_grad():
         before, now = (model.eval()(picture) for model in (network, again))
-    scale = torch.tensor([shifts[name].scale for name in NAMES])
-    bias = torch.tensor([shifts[name].bias for name in NAMES])
-    assert torch.allclose(now.logits, before.logits * scale + bias, atol=1e-4)
+    assert torch.allclose(now.logits, before.logits * shift.scale + shift.bias, atol=1e-4)
     assert torch.equal(now.xyxy, before.xyxy)
     with pytest.raises(TrainError, match="calibrated already"):
         calibrate(tmp_path / "calibrated.pt", held, tmp_path / "twice.pt")
