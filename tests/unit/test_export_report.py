@@ -130,7 +130,12 @@ def test_one_command_from_a_folder_to_a_report(
     data = faces_of_noise(tmp_path / "data")
     folder = tmp_path / "out"
     assert main(["train", "--data", str(data), "--folder", str(folder), "--threads", "1"]) == 0
-    assert {path.name for path in folder.iterdir()} == {"last.pt", "recipe.toml", "report.html"}
+    assert {path.name for path in folder.iterdir()} == {
+        "compared.txt",
+        "last.pt",
+        "recipe.toml",
+        "report.html",
+    }
     following = capsys.readouterr().out.split("gb-export ")[-1].split()
     assert main([*following, "--out", str(tmp_path / "own.onnx")]) == 0
     assert list(Detector(tmp_path / "own.onnx").names.values()) == NAMES
