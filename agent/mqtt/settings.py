@@ -67,7 +67,7 @@ class BrokerSettings(msgspec.Struct, frozen=True):
         return cls(host=parts.hostname, port=port or (8883 if tls else 1883), tls=tls, **fields)
 
     def __repr__(self) -> str:
-        return f"Broker({self})"
+        return f"BrokerSettings({self})"
 
     def __str__(self) -> str:
         who = f"{self.username}@" if self.username else ""

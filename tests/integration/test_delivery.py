@@ -260,10 +260,10 @@ PUBLISHER = textwrap.dedent(
     import asyncio, sys
     from pathlib import Path
     from tests.integration.test_delivery import Box
-    from agent.mqtt.client import Broker
+    from agent.mqtt.client import BrokerSettings
 
     async def main():
-        box = Box(Path(sys.argv[1]), Broker.parse(sys.argv[2], client_id="gate-01"), resend_seconds=1.0)
+        box = Box(Path(sys.argv[1]), BrokerSettings.parse(sys.argv[2], client_id="gate-01"), resend_seconds=1.0)
         box.total = int(await box.spool.recall("total") or b"0")
         async with box.spool, asyncio.TaskGroup() as group:
             group.create_task(box.delivery.run())
