@@ -215,7 +215,7 @@ def traffic(data: Path, name: str) -> list[Score]:
     """Score a packaged traffic model: views from above, and all of `vehicles` that label the road classes."""
     detector = detector_for(MODELS / name)
     recipe = load_recipe("traffic")
-    recipe["source"] = [source for source in recipe["source"] if "folder" in source]
+    recipe["source"] = [s for s in recipe["source"] if s.get("folder", "").startswith("vehicles")]
     names = recipe["names"]
     seen = look(detector, watched(read_recipe(recipe, data, "val", JUDGED), "pictures"))
     wanted = [names.index(name) for name in ROAD]
