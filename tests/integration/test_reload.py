@@ -107,7 +107,7 @@ def test_a_second_camera_is_taken_without_a_new_process(
     assert unit.process.poll() is None
     assert cameras(stack, config) == {"cam0", "cam1"}
     status = gb_agent("status", "--config", str(config)).stdout
-    assert "2 epoch" in status
+    assert "2 start" in status
     unit.process.send_signal(signal.SIGTERM)
     assert "STOPPING=1" in unit.until("STOPPING=1")
     assert unit.process.wait(30) == 0
