@@ -26,7 +26,7 @@ def openssl(folder: Path, command: str, *more: str) -> None:
 
 
 def make_certificates(folder: Path) -> None:
-    """A CA (Python 3.13 wants its key usage), its server certificate for 127.0.0.1, and a CA that signed nothing."""
+    """A CA (with its usage, for Python 3.13), a server certificate of it, and another CA that signed nothing."""
     for ca in ("ca", "other"):
         openssl(
             folder,

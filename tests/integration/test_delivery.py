@@ -263,7 +263,8 @@ PUBLISHER = textwrap.dedent(
     from agent.mqtt.client import BrokerSettings
 
     async def main():
-        box = Box(Path(sys.argv[1]), BrokerSettings.parse(sys.argv[2], client_id="gate-01"), resend_seconds=1.0)
+        broker = BrokerSettings.parse(sys.argv[2], client_id="gate-01")
+        box = Box(Path(sys.argv[1]), broker, resend_seconds=1.0)
         box.total = int(await box.spool.recall("total") or b"0")
         async with box.spool, asyncio.TaskGroup() as group:
             group.create_task(box.delivery.run())
