@@ -26,7 +26,7 @@ def openssl(folder: Path, command: str, *more: str) -> None:
 
 
 def make_certificates(folder: Path) -> None:
-    """A CA (with its usage, for Python 3.13), a server certificate of it, and another CA that signed nothing."""
+    """A CA (with its usage, for Python 3.13), a server certificate of it, and another CA."""
     for ca in ("ca", "other"):
         openssl(
             folder,
