@@ -25,7 +25,8 @@ from .test_agent import ROOT, events_of, gb_agent, node_name, running, write_con
 BROKEN = textwrap.dedent(
     """
     import asyncio, sys
-    from agent import node, publish, watchdog
+    from agent import node, watchdog
+    from agent.deliver import publish
     from agent.__main__ import main
 
     async def cancelled(*_):
