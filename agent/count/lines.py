@@ -25,8 +25,8 @@ from agent.count.object_table import START, Bool, Columns, Float, Int, Moves, Ob
 
 QUIET = 1.0  # seconds: what is undone so soon was swaying on the line, or an edge that flickers
 SURE_SECONDS = 1.0  # to each side of a crossing: over all frames there, the mean confidence must be
-SURE = 0.26  # so much, where the object got no further than the line,
-FAR = 0.8  # and less by this power of e for each size that it got away from it, on both sides
+SURE = 0.34  # so much, where the object got no further than the line,
+FAR = 0.9  # and less by this power of e for each size that it got away from it, on both sides
 LATER = 3.0  # seconds after a crossing: until then a doubtful one may still become sure
 STEP = 0.5  # seconds: a stored path is read at least so often
 

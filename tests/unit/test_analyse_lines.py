@@ -291,11 +291,11 @@ def test_what_only_reaches_over_the_line_must_be_seen_well(sure: float, ways: li
 def test_a_doubtful_crossing_is_told_late_rather_than_never(rate: float) -> None:
     """Who is hardly past the line after a second, and then goes on, is counted then, at the moment it was."""
     street = Street(rate=rate, main=LEVEL)
-    street.go(1, (0.5, 0.4), (0.5, 0.615), seconds=2.0, sure=0.18)
+    street.go(1, (0.5, 0.4), (0.5, 0.615), seconds=2.0, sure=0.22)
     passed = street.now - 1 / rate - 2.0 * 0.015 / 0.215
-    street.go(1, (0.5, 0.615), (0.5, 0.63), sure=0.18)
+    street.go(1, (0.5, 0.615), (0.5, 0.63), sure=0.22)
     assert street.ways == []
-    street.go(1, (0.5, 0.63), (0.5, 0.98), seconds=3.0, sure=0.18)
+    street.go(1, (0.5, 0.63), (0.5, 0.98), seconds=3.0, sure=0.22)
     (crossing,) = street.told(wire.Crossing)
     assert (crossing.at - WALL) / 1000 == pytest.approx(passed, abs=0.4)
 
