@@ -361,11 +361,11 @@ def test_a_film_on_a_web_server_is_a_film(
     data = (films / name).read_bytes()
     server.answers["/film"] = lambda handler: give_file(handler, data, kind)
     with Camera("cam0", server.url("/film?x=1"), pace="fast") as camera:
-        frames = watch(camera, 30.0)
+        frames = watch(camera, 90.0)
     assert (len(frames), camera.captured, camera.dropped, camera.state) == (40, 40, 0, "ended")
     assert np.allclose(np.diff([frame.seconds for frame in frames]), 0.1, atol=2e-3)
     with Camera("cam0", server.url("/film"), pace="fast", loop=True) as camera:
-        passes = [frame.pass_ for frame in (camera.take(20) for _ in range(60)) if frame is not None]
+        passes = [frame.pass_ for frame in (camera.take(90) for _ in range(60)) if frame is not None]
     assert passes == [0] * 40 + [1] * 20
 
 
