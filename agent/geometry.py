@@ -1,13 +1,17 @@
-"""The door to `agent.count.geometry` (lines, zones, paths), kept for those who import it from here."""
+"""The door to the geometry of counting (lines, zones, paths), kept for those who import it from here."""
 
 from agent.count.geometry import (
     AROUND_SECONDS,
     GOING,
     GOING_SECONDS,
+    MARGIN,
+    MARGIN_LEAST,
+    MARGIN_SHARE,
     Areas,
+    Direction,
     Gates,
+    Points,
     anchors,
-    crossings_of_path,
     distance,
     going,
     inside,
@@ -21,13 +25,19 @@ from agent.count.geometry import (
     steadied,
     steady_moment,
 )
+from agent.count.lines import crossings_of_path
 
 __all__ = [
     "AROUND_SECONDS",
     "GOING",
     "GOING_SECONDS",
+    "MARGIN",
+    "MARGIN_LEAST",
+    "MARGIN_SHARE",
     "Areas",
+    "Direction",
     "Gates",
+    "Points",
     "anchors",
     "crossings_of_path",
     "distance",

@@ -281,15 +281,6 @@ def settle(pending: Int, net: Int, away: Float, margin: Float | float) -> tuple[
     return total - np.where(away >= margin, total, 0), told
 
 
-def crossings_of_path(
-    path: ArrayLike, points: Points, margin: float = MARGIN, aspect: float = 1.0
-) -> list[tuple[float, Direction]]:
-    """Count a line afterwards on a path: the door to `agent.count.lines.crossings_of_path`."""
-    from agent.count import lines  # it needs this module
-
-    return lines.crossings_of_path(path, points, margin, aspect)
-
-
 def inside(points: ArrayLike, zone: Points) -> Bool:
     """Say which points (N,2) lie in a polygon; each point of a tiling lies in exactly one of its tiles."""
     spots = np.asarray(points, np.float64).reshape(-1, 1, 2)

@@ -12,7 +12,7 @@ from typing import Any
 import cv2
 
 from agent.see.feed.picture import Feed, Picture, SourceError
-from agent.see.feed.video import rate
+from agent.see.feed.video import grab, rate
 from agent.see.feed.wish import NOTHING, Wish
 
 STALL_SECONDS = 2.0  # OpenCV waits three before it gives up
@@ -47,11 +47,8 @@ class DeviceSource(Feed):
     def read(self) -> Picture:
         """Return the next picture; raise SourceError if there is none."""
         begun = time.monotonic()
-        try:
-            good, image = self._capture.read()
-        except cv2.error as error:
-            raise SourceError(f"{self.name} sent a picture that cannot be decoded ({error.code})") from None
-        if good and image is not None and image.size:
+        image = grab(self._capture, self.name)
+        if image is not None:
             return Picture(image, None)
         if time.monotonic() - begun >= STALL_SECONDS:
             raise SourceError(f"{self.name} sends no picture any more; unplug it and plug it in", "stalled")

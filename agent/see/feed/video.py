@@ -33,6 +33,15 @@ def rate(capture: Any) -> float:
     return said if 0 < said <= 240 else USUAL_FPS
 
 
+def grab(capture: Any, name: str) -> Any:
+    """Return the next picture (H,W,3), or None; raise SourceError for one that cannot be decoded."""
+    try:
+        good, image = capture.read()
+    except cv2.error as error:
+        raise SourceError(f"{name} sent a picture that cannot be decoded ({error.code})") from None
+    return image if good and image is not None and image.size else None
+
+
 def position(capture: Any) -> float:
     """Return the container's seconds of the picture that was grabbed last."""
     return float(capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000
@@ -161,12 +170,9 @@ class StreamSource(Feed):
     def read(self) -> Picture:
         """Return the next picture; raise SourceError if there is none."""
         begun = time.monotonic()
-        try:
-            good, image = self._capture.read()
-        except cv2.error as error:
-            raise SourceError(f"{self.name} sent a picture that cannot be decoded ({error.code})") from None
+        image = grab(self._capture, self.name)
         now = time.monotonic()
-        if good and image is not None and image.size:
+        if image is not None:
             return Picture(image, None, taken=self._clock.moment(position(self._capture), now))
         if now - begun >= READ_TIMEOUT_MS / 1000 * 0.8:
             text = f"{self.name} sends no picture any more; check the camera and the network"
