@@ -5,135 +5,33 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import errno
 import getpass
 import logging
 import os
 import re
 import secrets
-import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterator
-from datetime import datetime
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
-
-from aiohttp import web
 
 from agent import wire
 from agent.mqtt.client import BrokerError, RefusedError, connect
 from aggregator import auth
 from aggregator.centre import open_centre
+from aggregator.command_line import parser
 from aggregator.config import Config, ConfigError, load
-from aggregator.connections import BACKLOG, Connections, room
-from aggregator.serve import ServeError, make_app
+from aggregator.serve import ServeError
+from aggregator.service import run
 from aggregator.setup import enrol, settings
 from aggregator.setup.enrol import EnrolError
 from aggregator.setup.provision import InitError
 from aggregator.store.errors import StoreError
+from aggregator.tail import tail
 
-_PATIENCE = 30.0
 _RESTART = "docker compose restart aggregator, or restart what runs it"
 _EXPECTED = (StoreError, BrokerError, ServeError, EnrolError, InitError)
-
-
-@contextlib.contextmanager
-def _until_asked() -> Iterator[None]:
-    """End the block, gently and without an error, at the first SIGINT or SIGTERM."""
-    task = asyncio.current_task()
-    loop = asyncio.get_running_loop()
-    assert task is not None
-    asked = asyncio.Event()
-
-    def stop() -> None:
-        if not asked.is_set():
-            asked.set()
-            task.cancel()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop)
-    try:
-        yield
-    except asyncio.CancelledError:
-        if not asked.is_set():
-            raise
-
-
-async def run(config: Config) -> None:
-    """Run one aggregator until it is asked to stop."""
-    with _until_asked():
-        async with open_centre(config, _PATIENCE) as centre:
-            runner = web.AppRunner(make_app(centre), access_log=None, shutdown_timeout=1.0)
-            await runner.setup()
-            assert runner.server is not None
-            connections = Connections(runner.server, room(config.http.max_connections), config.http.proxies)
-            try:
-                async with _listening(connections, config) as address, centre.running():
-                    await centre.link.tried()
-                    print(f"ready http://{address}", flush=True)
-                    await asyncio.Event().wait()
-            finally:
-                await runner.cleanup()
-
-
-@contextlib.asynccontextmanager
-async def _listening(connections: Connections, config: Config) -> AsyncIterator[str]:
-    """Take connections while this is open; give the address. Raise ServeError."""
-    host = config.http.host
-    port = config.http.port
-    loop = asyncio.get_running_loop()
-    try:
-        server = await loop.create_server(connections, host, port, backlog=BACKLOG)
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise ServeError(
-                f"port {port} of {host} is in use: end what uses it, or change [http] port"
-            ) from None
-        raise ServeError(f"cannot listen on {host} port {port}: {error.strerror}") from None
-    try:
-        found: Any = server.sockets[0].getsockname()
-        yield f"[{found[0]}]:{found[1]}" if ":" in found[0] else f"{found[0]}:{found[1]}"
-    finally:
-        server.close()
-
-
-async def tail(config: Config, node: str) -> None:
-    """Print events as they arrive, until asked to stop.
-
-    A listener of its own: it takes nothing from the aggregators.
-    """
-    with _until_asked():
-        async with connect(config.broker_settings()) as client:
-            for kind in ("ev", "state"):
-                await client.subscribe(wire.topic(node or "+", kind), qos=0)
-            async for message in client.messages:
-                for line in _readable(message.topic, message.payload):
-                    print(line, flush=True)
-
-
-def _readable(topic: str, payload: bytes) -> list[str]:
-    try:
-        node, kind = wire.parse_topic(topic)
-        if kind == "state":
-            state: wire.State = wire.decode_json(payload, wire.State)
-            return [_line(state.at, node, "online" if state.online else "offline", "")]
-        batch = wire.decode_batch(payload)
-        lines = []
-        for raw in wire.batch_events(batch):
-            fields = wire.event_dict(wire.decode_event(raw, batch.base))
-            at = fields.pop("at")
-            name = fields.pop("type")
-            camera = fields.pop("camera")
-            rest = " ".join(f"{key}={value}" for key, value in fields.items() if key != "path")
-            lines.append(_line(at, node, f"{camera} {name}".strip(), rest))
-        return lines
-    except wire.WireError as error:
-        return [f"{topic}: {error}"]
-
-
-def _line(at: int, node: str, what: str, rest: str) -> str:
-    return f"{datetime.fromtimestamp(at / 1000):%H:%M:%S} {node} {what} {rest}".rstrip()
 
 
 async def add_user(config: Config, name: str, role: str) -> None:
@@ -211,41 +109,6 @@ async def take_out(config: Config, node: str) -> None:
     if unknown is not None and not known:
         raise unknown
     print(f"{node} is removed; what it sent stays stored")
-
-
-def parser() -> argparse.ArgumentParser:
-    """Return the command line."""
-    top = argparse.ArgumentParser(prog="gb-aggregator", description="The centre of a GB-Fleet.")
-    verbs = top.add_subparsers(dest="verb", required=True)
-    config = argparse.ArgumentParser(add_help=False)
-    config.add_argument("--config", type=Path, default=Path("aggregator.toml"), metavar="FILE")
-    verbs.add_parser("run", parents=[config], help="take events, keep them, serve the page")
-    token = verbs.add_parser(
-        "token", parents=[config], help="print the administrator's token, to log in with"
-    )
-    token.add_argument("--new", action="store_true", help="replace it by a new one")
-    setting = verbs.add_parser("set", parents=[config], help="show the settings, or change one")
-    setting.add_argument("key", nargs="?", default="", metavar="SECTION.KEY", help="empty: all of them")
-    setting.add_argument("value", nargs="?", help="empty: show it; a list's parts are separated by commas")
-    tailing = verbs.add_parser("tail", parents=[config], help="print events as they arrive")
-    tailing.add_argument("--node", default="", help="only this node")
-    for verb, text in (("add-node", "let a box join"), ("remove-node", "take a box's rights")):
-        node = verbs.add_parser(verb, parents=[config], help=text)
-        node.add_argument("name")
-        if verb == "add-node":
-            node.add_argument("--again", action="store_true", help="a new line for a node that waits to join")
-    user = verbs.add_parser("add-user", parents=[config], help="let a person in, or change their password")
-    user.add_argument("name")
-    user.add_argument("--role", choices=auth.ROLES, default="viewer")
-    verbs.add_parser("list-users", parents=[config], help="show who is let in, and their roles")
-    verbs.add_parser("remove-user", parents=[config], help="let a person in no more").add_argument("name")
-    init = verbs.add_parser("init", help="make certificates, secrets and the broker's rights")
-    init.add_argument("--dir", type=Path, required=True)
-    init.add_argument(
-        "--host", action="append", default=[], help="how boxes reach this centre; kept; auto: forget it"
-    )
-    init.add_argument("--containers", action="store_true", help="for docker-compose.yml: its paths and users")
-    return top
 
 
 def _work(arguments: argparse.Namespace) -> Coroutine[Any, Any, None] | None:

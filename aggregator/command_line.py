@@ -1,0 +1,43 @@
+"""The words of `gb-aggregator`: its verbs and their options."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from aggregator import auth
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    top = argparse.ArgumentParser(prog="gb-aggregator", description="The centre of a GB-Fleet.")
+    verbs = top.add_subparsers(dest="verb", required=True)
+    config = argparse.ArgumentParser(add_help=False)
+    config.add_argument("--config", type=Path, default=Path("aggregator.toml"), metavar="FILE")
+    verbs.add_parser("run", parents=[config], help="take events, keep them, serve the page")
+    token = verbs.add_parser(
+        "token", parents=[config], help="print the administrator's token, to log in with"
+    )
+    token.add_argument("--new", action="store_true", help="replace it by a new one")
+    setting = verbs.add_parser("set", parents=[config], help="show the settings, or change one")
+    setting.add_argument("key", nargs="?", default="", metavar="SECTION.KEY", help="empty: all of them")
+    setting.add_argument("value", nargs="?", help="empty: show it; a list's parts are separated by commas")
+    tailing = verbs.add_parser("tail", parents=[config], help="print events as they arrive")
+    tailing.add_argument("--node", default="", help="only this node")
+    for verb, text in (("add-node", "let a box join"), ("remove-node", "take a box's rights")):
+        node = verbs.add_parser(verb, parents=[config], help=text)
+        node.add_argument("name")
+        if verb == "add-node":
+            node.add_argument("--again", action="store_true", help="a new line for a node that waits to join")
+    user = verbs.add_parser("add-user", parents=[config], help="let a person in, or change their password")
+    user.add_argument("name")
+    user.add_argument("--role", choices=auth.ROLES, default="viewer")
+    verbs.add_parser("list-users", parents=[config], help="show who is let in, and their roles")
+    verbs.add_parser("remove-user", parents=[config], help="let a person in no more").add_argument("name")
+    init = verbs.add_parser("init", help="make certificates, secrets and the broker's rights")
+    init.add_argument("--dir", type=Path, required=True)
+    init.add_argument(
+        "--host", action="append", default=[], help="how boxes reach this centre; kept; auto: forget it"
+    )
+    init.add_argument("--containers", action="store_true", help="for docker-compose.yml: its paths and users")
+    return top
