@@ -106,7 +106,7 @@ def _memory(remembered: bytes | None) -> _Memory | None:
     """Return what was remembered; None if there is nothing, or another version wrote it differently."""
     try:
         return msgspec.msgpack.decode(remembered, type=_Memory) if remembered else None
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except wire.DECODE_ERRORS:
         return None
 
 

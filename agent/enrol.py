@@ -138,7 +138,7 @@ async def _say(broker: BrokerSettings, secret: str) -> None:
     try:
         async with connect(broker) as client:
             said = True
-            await client.publish(wire.topic(broker.username, "join"), json.dumps({"secret": secret}).encode())
+            await client.publish(wire.topic(broker.username, "join"), msgspec.json.encode(wire.Join(secret)))
     except BrokerError:
         if not said:
             raise

@@ -20,6 +20,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from agent import wire
+
 _log = logging.getLogger("gb-agent")
 
 _PEER = struct.Struct("3i")  # pid, uid, gid
@@ -94,7 +96,7 @@ def ask(state_dir: Path, seconds: float = 3.0) -> Answer | None:
             return None
     try:
         return msgspec.json.decode(said, type=Answer) if said else None
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except wire.DECODE_ERRORS:
         return None  # an agent of another version
 
 

@@ -24,7 +24,6 @@ _LOG = logging.getLogger(__name__)
 _LONGEST_PAUSE = 2.0
 _HELD_BACK = 500
 
-EVENTS = f"$share/gb/{wire.topic('+', 'ev')}"
 HEARD = ("state", "rsp", "live")
 
 Take = Callable[[Message], Awaitable[None]]
@@ -80,7 +79,7 @@ class Link:
         while True:
             try:
                 async with self._connection("ev") as client:
-                    await client.subscribe(EVENTS)
+                    await client.subscribe(wire.SHARED_EVENTS)
                     self._events = client
                     self._stands("events")
                     async for message in client.messages:

@@ -111,5 +111,5 @@ async def body_of(request: web.Request, kind: type[T]) -> T:
     """Return the body as its type; raise Refused."""
     try:
         return msgspec.json.decode(await request.read(), type=kind)
-    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError) as error:
+    except wire.DECODE_ERRORS as error:
         raise bad(str(error)) from None

@@ -281,7 +281,7 @@ class Delivery(Struct):
 class LineBody(Struct, forbid_unknown_fields=True):
     """A counting line, drawn P -> Q."""
 
-    points: Annotated[list[Point], Meta(min_length=2, max_length=8)]
+    points: wire.LinePoints
     anchor: wire.Anchor = "bottom"
     labels: list[wire.Label] = []
 
@@ -289,7 +289,7 @@ class LineBody(Struct, forbid_unknown_fields=True):
 class ZoneBody(Struct, forbid_unknown_fields=True):
     """A zone: a polygon whose last point is joined to its first."""
 
-    points: Annotated[list[Point], Meta(min_length=3, max_length=16)]
+    points: wire.ZonePoints
     anchor: wire.Anchor = "bottom"
     labels: list[wire.Label] = []
 
@@ -297,8 +297,8 @@ class ZoneBody(Struct, forbid_unknown_fields=True):
 class PlaneBody(Struct, forbid_unknown_fields=True):
     """The road plane: four points round a patch of it, and where they lie on it in metres."""
 
-    points: Annotated[list[Point], Meta(min_length=4, max_length=4)]
-    metres: Annotated[list[tuple[wire.Metre, wire.Metre]], Meta(min_length=4, max_length=4)]
+    points: wire.PlanePoints
+    metres: wire.PlaneMetres
 
 
 class Version(Struct):

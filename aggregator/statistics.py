@@ -16,13 +16,13 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from agent import wire
 from aggregator import schemas, site_time
 from aggregator.store.running_totals import HOUR, MINUTE, REACH, Increment, increments, of_kind
 from aggregator.store.store import Store
 
 LONGEST = {"minute": 8, "hour": 100, "day": 800, "all": 800}  # days
 LATE = 150_000  # ms: a minute's tally comes with the node's next batch, until then nobody knows of it
-UNKNOWN = "unknown"
 _NORMAL = 1.959964  # the 97.5 % quantile of the normal distribution
 _FINE = 49 * HOUR  # up to here, time unseen is told by the minute
 _NOTICED = 0.05  # the part of a slot that has to be unseen to be told
@@ -203,10 +203,10 @@ async def shares(store: Store, node: str, camera: str, window: Window) -> list[s
     rows = []
     for (start, name), objects in sorted(seen.items()):
         all_ = sum(objects.values())
-        known = all_ - objects.get(UNKNOWN, 0)
+        known = all_ - objects.get(wire.UNKNOWN, 0)
         for label in sorted(labels[name]):
             count = objects.get(label, 0)
-            total = all_ if label == UNKNOWN else known
+            total = all_ if label == wire.UNKNOWN else known
             part = (count / total, *wilson(count, total)) if total else (None, None, None)
             rows.append(schemas.ShareRow(start, name, label, count, total, *part))
     return rows

@@ -27,11 +27,11 @@ from agent.count.emit import EventBuilder
 from agent.count.lines import Lines
 from agent.count.object_table import GAP_SECONDS, Float, Int, ObjectTable
 from agent.count.totals import Totals
-from agent.count.vote import UNKNOWN, Vote
+from agent.count.vote import Vote
 from agent.count.zones import Meter, Zones
 from agent.track.tracker import Tracks
 
-__all__ = ["FORGET_SECONDS", "GAP_SECONDS", "UNKNOWN", "Analyst", "Totals"]
+__all__ = ["FORGET_SECONDS", "GAP_SECONDS", "Analyst", "Totals"]
 
 COUNT_SECONDS = 5.0  # after which a living object is counted among the objects
 PART_SECONDS = 60.0  # a long life is told in parts

@@ -16,7 +16,7 @@ from agent.count.ground_plane import Road
 from agent.count.lines import Passed
 from agent.count.object_table import ObjectTable
 from agent.count.totals import Totals
-from agent.count.vote import UNKNOWN, Vote
+from agent.count.vote import Vote
 from agent.count.zones import Zones
 
 PATH_SHARE = 0.05  # tolerance of a path: share of the object's size,
@@ -58,7 +58,7 @@ class EventBuilder:
         return events
 
     def _wanted(self, label: str) -> bool:
-        return not self.settings.labels or label == UNKNOWN or label in self.settings.labels
+        return not self.settings.labels or label == wire.UNKNOWN or label in self.settings.labels
 
     def _at(self, row: int, seconds: float) -> int:
         """Return the Unix ms of a moment of an object's life."""
@@ -166,7 +166,7 @@ class EventBuilder:
             return []
         gates = sorted(self.gates.get(row, []), key=lambda gate: gate.after) if ended else []
         if len(gates) >= 2:
-            self.totals.travelled(_named(gates[0]), _named(gates[-1]), label)
+            self.totals.travelled(gates[0].text, gates[-1].text, label)
         return [
             wire.Track(
                 at=round(float(objects.wall[row])),
@@ -194,7 +194,3 @@ class EventBuilder:
             tolerance *= 1.5
             told = geometry.simplify(told, tolerance, paths.aspect)
         return wire.pack_path(told.tolist())
-
-
-def _named(gate: wire.Gate) -> str:
-    return gate.name if gate.kind == "in" else f"{gate.name}:{gate.kind}"

@@ -42,7 +42,6 @@ length here (margin, tolerance, distance) is in *frame heights*: x is first mult
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -54,11 +53,11 @@ from agent.count.path import going as going
 from agent.count.path import simplify as simplify
 from agent.count.path import steadied as steadied
 from agent.count.path import steady_moment as steady_moment
+from agent.wire import Direction as Direction
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
 Bool = NDArray[np.bool_]
-Direction = Literal["AB", "BA"]
 Points = Sequence[tuple[float, float]]
 
 MARGIN = 0.006  # frame heights: the margin where the size of the object is not known

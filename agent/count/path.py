@@ -6,16 +6,17 @@ steadied by what was seen before and after alike.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from agent.wire import Direction
 
 if TYPE_CHECKING:  # it has these functions among its own
     from agent.count.geometry import Gates
 
 Float = NDArray[np.float64]
-Direction = Literal["AB", "BA"]
 
 GOING = 2.5  # margins in its last second: so much is on its way
 GOING_SECONDS = 1.0

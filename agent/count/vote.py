@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from agent import wire
 from agent.count.object_table import START, Columns, Float, Float32, Int, ObjectTable
 
-UNKNOWN = "unknown"
 NOT_TOLD = -2
 SETTLE_SECONDS = 1.0  # an object is told at most so long after its first sight
 SETTLE_FRAMES = 3  # or sooner, when so many sightings
@@ -129,7 +129,7 @@ class Vote:
 
     def name(self, kind: int) -> str:
         """Return the label of a class by vote."""
-        return self.names[kind] if kind >= 0 else UNKNOWN
+        return self.names[kind] if kind >= 0 else wire.UNKNOWN
 
     def score(self, row: int) -> int:
         """Return the mean confidence given to the label over all sightings, percent."""

@@ -448,7 +448,7 @@ class Spool:
             if missing or aside or gone:
                 where = f"the spool was damaged{f', set aside as {aside.name}' if aside else ''}"
                 unknown = bool(gone) or not known
-                event = wire.Lost(now.wall, "", "unknown", missing, gone or where, unknown)
+                event = wire.Lost(now.wall, "", wire.UNKNOWN, missing, gone or where, unknown)
                 batches.insert([event], now)
 
     def _guarded(self, work: Callable[[], T], now: Now) -> T:

@@ -45,8 +45,7 @@ LAST_OF_ALL = 2**62
 
 _ENVELOPE = 64  # bytes at most, around a batch's events
 _LARGEST = wire.MAX_PAYLOAD - _ENVELOPE - 64
-_TAGS = {kind: int(kind.__struct_config__.tag) for kind in wire.EVENT_NAMES}  # type: ignore[attr-defined]
-_NAMES = {tag: wire.EVENT_NAMES[kind] for kind, tag in _TAGS.items()}
+_NAMES = {tag: wire.EVENT_NAMES[kind] for tag, kind in wire.EVENT_TYPES.items()}
 
 DETAIL = (wire.Detection, wire.Track, wire.Resources)
 DROPPED_IN_TURN: tuple[tuple[type, ...], ...] = (DETAIL, (wire.Stay,))
@@ -139,7 +138,7 @@ class Batches:
             if batch is None or not batch.fits(body):
                 batch = self._open = self._new_batch(now)
                 body = wire.encode_event(event, batch.base)
-            kind = _TAGS[type(event)]
+            kind = wire.EVENT_TAGS[type(event)]
             rows.append((batch.id, batch.count, kind, event_crc(batch.id, batch.count, kind, body), body))
             batch.count += 1
             batch.size += len(body)
@@ -269,12 +268,12 @@ class Batches:
             self._delete_empty({row[1] for row in doomed})
             for epoch, count in Counter(row[0] for row in doomed).items():
                 raise_epoch(self.db, epoch, lost=count)
-            self.insert(lost(Counter(_NAMES.get(row[3], "unknown") for row in doomed), now, reason), now)
+            self.insert(lost(Counter(_NAMES.get(row[3], wire.UNKNOWN) for row in doomed), now, reason), now)
         return bool(doomed)
 
     def _droppable(self, kinds: Sequence[type], wanted: int) -> list[tuple[int, int, int, int, int]]:
         """Return (epoch, batch, i, kind, bytes) of the oldest unsealed events that make `wanted` bytes."""
-        tags = ", ".join(str(_TAGS[kind]) for kind in kinds)
+        tags = ", ".join(str(wire.EVENT_TAGS[kind]) for kind in kinds)
         rows = self.db.execute(
             "SELECT b.epoch, e.batch, e.i, e.kind, length(e.body) + ? FROM batches b JOIN events e "
             f"ON e.batch = b.id WHERE b.sealed IS NULL AND b.id < ? AND e.kind IN ({tags}) "
@@ -302,7 +301,7 @@ class Batches:
             self.db.executemany("DELETE FROM events WHERE batch = ? AND i = ?", bad)
             self._delete_empty([id_])
         missing = reconcile(self.db)
-        self.insert(lost({"unknown": missing}, now, "damaged on the disk"), now)
+        self.insert(lost({wire.UNKNOWN: missing}, now, "damaged on the disk"), now)
 
     # ── all or nothing ──
 

@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, Self
 
+from agent import wire
 from agent.see.feed.wish import NOTHING
 from agent.see.flaps import Flaps
 from agent.see.health import Health, Stillness, Verdict
@@ -37,7 +38,7 @@ __all__ = ["Camera", "Frame", "SourceError", "StateChange", "Stillness", "probe"
 
 log = logging.getLogger(__name__)
 
-State = Literal["ok", "absent", "stalled", "frozen", "degraded", "ended"]
+State = wire.SourceStatus
 
 FIRST_WAIT = 0.25  # seconds between attempts; with opening, a camera is back within 5
 LONGEST_WAIT = 2.5

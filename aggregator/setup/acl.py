@@ -22,8 +22,6 @@ ADMIN = "gb.admin"  # add-node and remove-node
 
 CONTROL = "$CONTROL/dynamic-security/v1"
 ANSWER = f"{CONTROL}/response"
-JOIN_FILTER = f"$share/gb-join/{wire.topic('+', 'join')}"
-EVENT_FILTER = f"$share/gb/{wire.topic('+', 'ev')}"
 
 _HASH_ROUNDS = 101  # what mosquitto itself uses; our secrets are random and of 128 bits or more
 
@@ -56,7 +54,7 @@ def aggregator_rights() -> list[Right]:
     heard = [wire.topic("+", kind) for kind in ("ev", "state", "rsp", "live")]
     told = [wire.topic("+", kind) for kind in ("ack", "want", "cmd")]
     return [
-        _right("subscribeLiteral", EVENT_FILTER),
+        _right("subscribeLiteral", wire.SHARED_EVENTS),
         *(_right("subscribePattern", topic) for topic in heard),
         *(_right("publishClientReceive", topic) for topic in heard),
         *(_right("publishClientSend", topic) for topic in told),
@@ -74,7 +72,10 @@ def control_rights() -> list[Right]:
 
 def porter_rights() -> list[Right]:
     """Return the right to hear boxes that join."""
-    return [_right("subscribeLiteral", JOIN_FILTER), _right("publishClientReceive", wire.topic("+", "join"))]
+    return [
+        _right("subscribeLiteral", wire.SHARED_JOINS),
+        _right("publishClientReceive", wire.topic("+", "join")),
+    ]
 
 
 def first_state(passwords: dict[str, str], nodes: dict[str, str]) -> dict[str, Any]:

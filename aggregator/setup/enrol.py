@@ -23,10 +23,9 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-from msgspec import Meta, Struct
 
 from agent import wire
 from agent.mqtt.client import BrokerError, BrokerSettings, Client, Message, connect
@@ -45,12 +44,6 @@ class EnrolError(Exception):
 
 class NoSuchNodeError(EnrolError):
     """The broker has no node of this name."""
-
-
-class Join(Struct, frozen=True):
-    """What a joining box says: the secret that it will use from now on."""
-
-    secret: Annotated[str, Meta(pattern=r"^[0-9a-f]{32,128}$")]
 
 
 # ── for the operator ──────────────────────────────────────────────────────────────────────────────
@@ -260,7 +253,7 @@ async def take_joins(config: Config) -> None:
     while True:
         try:
             async with connect(broker) as client:
-                await client.subscribe(acl.JOIN_FILTER)
+                await client.subscribe(wire.SHARED_JOINS)
                 async for message in client.messages:
                     await _welcome(broker, message)
         except BrokerError as error:
@@ -273,8 +266,8 @@ async def _welcome(broker: BrokerSettings, message: Message) -> None:
     with contextlib.suppress(wire.WireError):
         node, _ = wire.parse_topic(message.topic)
         try:
-            join = msgspec.json.decode(message.payload, type=Join)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+            join: wire.Join = wire.decode_json(message.payload, wire.Join)
+        except wire.WireError:
             _LOG.warning("%s tried to join with a malformed message", node)
             return
         try:

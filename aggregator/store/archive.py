@@ -203,7 +203,7 @@ class Archive:
         self, node: str, camera: str, zone: str, since: int, until: int, length: int
     ) -> list[Document]:
         """Return the dwells `w`, ms, by camera `c`, zone `z`, version `r` and slot `s` of `length` ms."""
-        query = {**_span(node, camera, since, until), "t": codec.TAGS[wire.Stay]}
+        query = {**_span(node, camera, since, until), "t": wire.EVENT_TAGS[wire.Stay]}
         group = {"c": "$c", "z": "$z", "r": "$r", "s": {"$subtract": ["$a", {"$mod": ["$a", length]}]}}
         stages: list[Document] = [
             {"$match": {**query, "z": zone} if zone else query},
@@ -216,7 +216,7 @@ class Archive:
         self, node: str, camera: str, line: str, since: int, until: int
     ) -> dict[tuple[str, str, str, str], list[int]]:
         """Return (camera, line, direction, label) -> speeds in tenths of km/h."""
-        query = {**_span(node, camera, since, until), "t": codec.TAGS[wire.Crossing], "u": {"$gte": 0}}
+        query = {**_span(node, camera, since, until), "t": wire.EVENT_TAGS[wire.Crossing], "u": {"$gte": 0}}
         day = {"$subtract": ["$a", {"$mod": ["$a", 86_400_000]}]}  # so that no document grows too large
         stages: list[Document] = [
             {"$match": {**query, "i": line} if line else query},
@@ -233,7 +233,11 @@ class Archive:
         self, node: str, camera: str, since: int, until: int
     ) -> AsyncIterator[tuple[str, str, list[tuple[str, int]]]]:
         """Iterate over tracks that passed several gates: camera, label, gates with ms since first sight."""
-        query = {**_span(node, camera, since, until), "t": codec.TAGS[wire.Track], "j": {"$exists": True}}
+        query = {
+            **_span(node, camera, since, until),
+            "t": wire.EVENT_TAGS[wire.Track],
+            "j": {"$exists": True},
+        }
         with translated(self._where):
             async for row in self._database[EVENTS].find(query, {"_id": 0, "c": 1, "l": 1, "j": 1}):
                 flat = row["j"]
@@ -304,7 +308,7 @@ def _homes(kinds: Iterable[type]) -> dict[str, list[int]]:
     for kind in kinds:
         home = codec.HOME.get(kind, EVENTS)
         if home != RESOURCES:
-            homes.setdefault(home, []).append(codec.TAGS[kind])
+            homes.setdefault(home, []).append(wire.EVENT_TAGS[kind])
     return homes
 
 

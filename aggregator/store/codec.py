@@ -42,19 +42,8 @@ _ROWS: dict[type, dict[str, Any]] = {
 }  # lists of rows: an array each
 _SAMPLE = ("at", "cpu", "own", "mem", "memp", "disk", "temp", "sent", "recv", "thr", "fps", "lvl")
 
-
-def _tag(kind: type) -> int:
-    """Return an event's number on the wire."""
-    info = msgspec.inspect.type_info(kind)
-    assert isinstance(info, msgspec.inspect.StructType)
-    return int(info.tag or 0)
-
-
-TAGS: dict[type, int] = {kind: _tag(kind) for kind in wire.EVENT_NAMES}
-TYPES: dict[int, type] = {tag: kind for kind, tag in TAGS.items()}
 NAMED: dict[str, type] = {name: kind for kind, name in wire.EVENT_NAMES.items()}
 
-DIRECTIONS: tuple[wire.Direction, ...] = ("AB", "BA")
 EVENTS = "events"
 TALLIES = "tallies"
 LOSSES = "losses"
@@ -90,7 +79,7 @@ def encode(
     `told`: the time that a box with a wrong clock gave, where the event's was put right.
     """
     kind = type(event)
-    document: dict[str, Any] = {"_id": id_, "n": node, "t": TAGS[kind]}
+    document: dict[str, Any] = {"_id": id_, "n": node, "t": wire.EVENT_TAGS[kind]}
     document.update(zip(_KEYS[kind], msgspec.structs.astuple(event), strict=True))
     for key, nothing in _LATER.get(kind, {}).items():
         if document[key] == nothing:
@@ -99,7 +88,7 @@ def encode(
         if key in document:
             document[key] = [msgspec.structs.astuple(row) for row in document[key]]
     if isinstance(event, wire.Track) and event.gates:
-        document["j"] = [part for gate in event.gates for part in (gate_text(gate), gate.after)]
+        document["j"] = [part for gate in event.gates for part in (gate.text, gate.after)]
     document["stored_at"] = stored_at
     if told is not None:
         document["was"] = told
@@ -108,7 +97,7 @@ def encode(
 
 def decode(document: dict[str, Any]) -> tuple[str, wire.AnyEvent]:
     """Return the id and the event of a document."""
-    kind = TYPES[document["t"]]
+    kind = wire.EVENT_TYPES[document["t"]]
     later = _LATER.get(kind, {})
     fields = {
         key: _plain(document[key] if key in document or key not in later else later[key])
@@ -118,20 +107,10 @@ def decode(document: dict[str, Any]) -> tuple[str, wire.AnyEvent]:
         fields[key] = [row(*parts) for parts in fields[key]]
     if kind is wire.Track:
         flat = fields["j"]
-        fields["j"] = [_gate(text, after) for text, after in zip(flat[::2], flat[1::2], strict=True)]
+        fields["j"] = [
+            wire.parse_gate(text, after) for text, after in zip(flat[::2], flat[1::2], strict=True)
+        ]
     return document["_id"], kind(*fields.values())
-
-
-def gate_text(gate: wire.Gate) -> str:
-    """Return a gate as tallies write it: `line:AB`, or a zone's name. It is stored beside its `after`."""
-    return gate.name if gate.kind == "in" else f"{gate.name}:{gate.kind}"
-
-
-def _gate(text: str, after: int) -> wire.Gate:
-    for kind in DIRECTIONS:
-        if text.endswith(f":{kind}"):
-            return wire.Gate(text[: -len(kind) - 1], kind, after)
-    return wire.Gate(text, "in", after)
 
 
 def encode_samples(

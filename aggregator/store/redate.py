@@ -104,7 +104,7 @@ class Redate:
         await self._raise_counts(marks, stored_at)
 
     async def _with_totals(self, id_: str) -> AsyncIterator[wire.AnyEvent]:
-        for name, query in ((EVENTS, _of(id_, t=codec.TAGS[wire.Crossing])), (TALLIES, _of(id_))):
+        for name, query in ((EVENTS, _of(id_, t=wire.EVENT_TAGS[wire.Crossing])), (TALLIES, _of(id_))):
             async for row in self._database[name].find(query):
                 yield codec.decode(row)[1]
 

@@ -263,11 +263,11 @@ async def test_every_cell_of_role_topic_and_verb(centre: Centre) -> None:
     told = {("publish", f"gb/1/{node}/{kind}") for node in nodes for kind in NODE_READS}
     heard = {("subscribe", f"gb/1/{node}/{kind}") for node in (*nodes, "+") for kind in NODE_SENDS}
     assert await _matrix(centre.own(acl.AGGREGATOR), nodes) == {
-        *told, *heard, ("subscribe", acl.EVENT_FILTER)
+        *told, *heard, ("subscribe", wire.SHARED_EVENTS)
     }  # fmt: skip
     control = {("publish", acl.CONTROL), ("subscribe", acl.ANSWER)}
     assert await _matrix(centre.own(acl.ADMIN), nodes) == control
-    assert await _matrix(centre.own(acl.PORTER), nodes) == {*control, ("subscribe", acl.JOIN_FILTER)}
+    assert await _matrix(centre.own(acl.PORTER), nodes) == {*control, ("subscribe", wire.SHARED_JOINS)}
 
 
 async def test_who_is_let_in(centre: Centre) -> None:
@@ -293,13 +293,13 @@ async def test_a_node_cannot_push_the_aggregator_out_or_take_its_share(centre: C
     """With a node that tries both, the aggregator stays connected and gets every event."""
     secret = (centre.folder / "demo" / "secret").read_text()
     aggregator = msgspec.structs.replace(centre.own(acl.AGGREGATOR), client_id="the-aggregator")
-    async with connect(aggregator) as hears, listening(hears, acl.EVENT_FILTER) as heard:
+    async with connect(aggregator) as hears, listening(hears, wire.SHARED_EVENTS) as heard:
         with pytest.raises(BrokerError):
             async with connect(centre.broker(DEMO_NODE, secret, "the-aggregator")):
                 pass
         async with connect(centre.broker(DEMO_NODE, secret, DEMO_NODE)) as node:
             with pytest.raises(BrokerError):
-                await node.subscribe(acl.EVENT_FILTER)
+                await node.subscribe(wire.SHARED_EVENTS)
             for number in range(50):
                 await node.publish(wire.topic(DEMO_NODE, "ev"), str(number).encode())
         async with asyncio.timeout(5):

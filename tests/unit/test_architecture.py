@@ -116,3 +116,20 @@ def test_what_others_import_keeps_its_place(door: str, names: str) -> None:
     """Modules may move; what scripts of users import from these five stays there."""
     module = importlib.import_module(door)
     assert [name for name in names.split() if not hasattr(module, name)] == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["$share/", 'Literal["AB", "BA"]', "UnicodeDecodeError, RecursionError", '= "unknown"', "class Join("],
+)
+def test_the_contract_is_written_once(words: str) -> None:
+    """Shared filters, directions, the open label, decode errors, the join message: each once, in the wire."""
+    found = {
+        str(path.relative_to(ROOT))
+        for package in ("agent", "aggregator")
+        for path in modules(package)
+        for line in path.read_text().splitlines()
+        if words in line and "`" not in line
+    }
+    assert len(found) == 1, found
+    assert found.pop().startswith("agent/wire/")

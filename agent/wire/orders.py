@@ -1,0 +1,48 @@
+"""One-shot messages: a command, its response, and what a box says when it joins."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+
+from agent.wire import tolerance
+from agent.wire.state import State, decode_state
+from agent.wire.terms import DECODE_ERRORS, WireError
+
+
+class Command(Struct, frozen=True):
+    """A one-shot order. `expires`: Unix ms; `verb`: "watch" or "unwatch"."""
+
+    id: Annotated[str, Meta(min_length=8, max_length=64)]
+    verb: str
+    expires: int
+    role: str = "viewer"
+    camera: str = ""
+    seconds: Annotated[float, Meta(ge=0, le=600)] = 0.0
+    picture: bool = False
+
+
+class Response(Struct, frozen=True):
+    """The one answer to a command."""
+
+    id: str
+    ok: bool
+    error: str = ""
+
+
+class Join(Struct, frozen=True):
+    """What a joining box says: the secret that it will use from now on."""
+
+    secret: Annotated[str, Meta(pattern=r"^[0-9a-f]{32,128}$")]
+
+
+def decode_json(payload: bytes, kind: type[Any]) -> Any:
+    """Decode a JSON message (State, Command, Response, Join); raise WireError with what is wrong."""
+    if kind is State:
+        return decode_state(payload)
+    try:
+        return tolerance.decode(msgspec.json.Decoder(kind), payload, kind)[0]
+    except DECODE_ERRORS as error:
+        raise WireError(str(error)) from None

@@ -1,0 +1,100 @@
+"""The retained state of a node, and how a reader of any version reads it."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import msgspec
+from msgspec import Struct, field
+
+from agent.wire import tolerance
+from agent.wire.document import Document
+from agent.wire.terms import DECODE_ERRORS, CameraStatus, Count, WireError
+
+
+class CameraReport(Struct, frozen=True):
+    """A camera as its node sees it now. `since`: Unix ms of the last change of state."""
+
+    camera: str
+    state: CameraStatus
+    since: int
+    reason: str = ""
+    model: str = ""
+    model_sha256: str = ""
+    labels: list[str] = []
+    size: tuple[int, int] = (0, 0)  # width, height of the frames, pixels
+    preview: bool = False  # pictures may be asked for
+
+
+class ConfigReport(Struct, frozen=True, omit_defaults=True):
+    """Which document runs, or why the newest one does not.
+
+    `unread`: what of the document its reader does not know and has left out; the reader fills that in. A
+    document with something unread must never be the base of another one.
+    """
+
+    applied: Count = field(default_factory=lambda: 0)
+    error: str = field(default_factory=lambda: "")
+    document: Document = field(default_factory=lambda: Document())
+    unread: list[str] = []
+
+
+class State(Struct, frozen=True, omit_defaults=True):
+    """The retained `state` of a node; the last will is the same with `online` false.
+
+    `warnings`: what is wrong with the box itself, a sentence each, for a person. As in `CameraSettings`,
+    defaults that are made by a call are always written, and what came later is left out where it is not used.
+    """
+
+    node: str
+    online: bool
+    at: int  # Unix ms
+    mono: int = field(default_factory=lambda: 0)
+    epoch: int = field(default_factory=lambda: 0)
+    version: str = field(default_factory=lambda: "")
+    cameras: list[CameraReport] = field(default_factory=lambda: [])
+    config: ConfigReport = field(default_factory=lambda: ConfigReport())
+    warnings: list[str] = []
+
+
+_state_decoder = msgspec.json.Decoder(State)
+
+
+def decode_state(payload: bytes) -> State:
+    """Decode a node's state; raise WireError with what is wrong.
+
+    A newer node's state is never refused for what is new in it: a camera whose status is not known here is
+    told as absent, in words; a document that is not understood here is left out, and named in `unread`.
+    """
+    state: State
+    try:
+        state, dropped = tolerance.decode(_state_decoder, payload, State)
+    except msgspec.ValidationError as error:
+        state, dropped = _older_view(payload, error)
+    except DECODE_ERRORS as error:
+        raise WireError(str(error)) from None
+    unread = [path.removeprefix(_DOCUMENT) for path in dropped if path.startswith(_DOCUMENT)]
+    config = msgspec.structs.replace(state.config, unread=unread[:10]) if unread else state.config
+    return msgspec.structs.replace(state, config=config)
+
+
+_DOCUMENT = "config.document."
+
+
+def _older_view(payload: bytes, error: msgspec.ValidationError) -> tuple[State, list[str]]:
+    """Read a state with values that this reader does not know; raise WireError if it is wrong otherwise."""
+    try:
+        message, dropped = tolerance.prune(msgspec.json.decode(payload), State)
+        for camera in message.get("cameras", []):
+            if camera.get("state") not in get_args(CameraStatus) and isinstance(camera.get("state"), str):
+                camera["reason"] = (
+                    f"it says {camera['state'][:40]!r}, which is not known here: upgrade the centre"
+                )
+                camera["state"] = "absent"
+        try:
+            return msgspec.convert(message, State), dropped
+        except msgspec.ValidationError:
+            message["config"]["document"] = {}
+            return msgspec.convert(message, State), [*dropped, f"{_DOCUMENT}cameras"]
+    except (msgspec.ValidationError, AttributeError, KeyError, TypeError):
+        raise WireError(str(error)) from None
