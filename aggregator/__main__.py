@@ -19,6 +19,7 @@ from typing import Any
 from agent import wire
 from agent.mqtt.client import BrokerError, RefusedError, connect
 from aggregator import auth
+from aggregator.backup.errors import BackupError
 from aggregator.centre import open_centre
 from aggregator.command_line import parser
 from aggregator.config import Config, ConfigError, load
@@ -31,7 +32,7 @@ from aggregator.store.errors import StoreError
 from aggregator.tail import tail
 
 _RESTART = "docker compose restart aggregator, or restart what runs it"
-_EXPECTED = (StoreError, BrokerError, ServeError, EnrolError, InitError)
+_EXPECTED = (StoreError, BrokerError, ServeError, EnrolError, InitError, BackupError)
 
 
 async def add_user(config: Config, name: str, role: str) -> None:
@@ -121,8 +122,12 @@ def _work(arguments: argparse.Namespace) -> Coroutine[Any, Any, None] | None:
     if arguments.verb == "set":
         _set(arguments.config, arguments.key, arguments.value)
         return None
+    if arguments.verb == "restore":
+        return _restore(arguments)
     config = load(arguments.config)
     match arguments.verb:
+        case "backup":
+            return _back_up(config, arguments)
         case "run":
             return run(config)
         case "token":
@@ -145,6 +150,40 @@ def _work(arguments: argparse.Namespace) -> Coroutine[Any, Any, None] | None:
         case "remove-node":
             return take_out(config, arguments.name)
     return None
+
+
+def _passphrase(file: Path | None, asked: str) -> str:
+    """Return the passphrase of a backup from a file, the terminal or standard input; raise ConfigError."""
+    try:
+        if file is not None:
+            return file.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: {getattr(error, 'strerror', None) or 'is no text'}") from None
+    return getpass.getpass(asked) if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
+
+
+async def _back_up(config: Config, arguments: argparse.Namespace) -> None:
+    from aggregator.backup import backup
+
+    passphrase = _passphrase(arguments.passphrase_file, "Passphrase, without which nobody can read it: ")
+    root = backup.root_of(arguments.config, arguments.dir)
+    said = await backup.back_up(
+        config, arguments.config, root, arguments.file, backup.checked_passphrase(passphrase)
+    )
+    print(f"The backup is made: {said}", file=sys.stderr)
+
+
+async def _restore(arguments: argparse.Namespace) -> None:
+    from aggregator.backup.restore import restore
+
+    if arguments.file == Path("-") and arguments.passphrase_file is None:
+        raise ConfigError(
+            "standard input is the backup: name a file with the passphrase, --passphrase-file FILE"
+        )
+    passphrase = _passphrase(arguments.passphrase_file, "Passphrase of the backup: ")
+    said = await restore(arguments.file, passphrase, arguments.config, arguments.dir)
+    print(f"The centre is restored: {said}")
+    print("Now start the broker and the aggregator (again): boxes come back by themselves", file=sys.stderr)
 
 
 def _set(path: Path, key: str, value: str | None) -> None:

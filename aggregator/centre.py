@@ -52,7 +52,6 @@ class Centre:
         )
         self.fleet.on_moment = self.timing.state
         self.wants = DesiredDocuments(store, self.fleet, self.hub, self.link.want)
-        self.watches = Watches(self.link.command)
         self.auth = Auth(store, config.token(), config.http.session_hours, config.http.origins)
         self.ingest = Ingest(
             store,
@@ -67,6 +66,7 @@ class Centre:
             linger=config.ingest.linger_ms / 1000,
         )
         self.beside = Beside(store, self._show)
+        self.watches = Watches(self.link.command, self.beside.watch)
         self._changed: dict[str, None] = {}  # nodes whose configuration is to be shown, each once
         self._any_changed = asyncio.Event()
         self.fleet.on_config = self._config_changed
@@ -170,8 +170,8 @@ class Centre:
 
 
 @asynccontextmanager
-async def open_centre(config: Config, patience: float = 0.0) -> AsyncIterator[Centre]:
-    """Open the database and join the parts; raise StoreError or ConfigError."""
+async def open_store(config: Config, patience: float = 0.0) -> AsyncIterator[Store]:
+    """Open the database; raise StoreError or ConfigError."""
     section = config.mongodb
     async with connect(
         config.mongodb_uri(),
@@ -182,4 +182,11 @@ async def open_centre(config: Config, patience: float = 0.0) -> AsyncIterator[Ce
         batch_days=section.batch_days,
         patience=patience,
     ) as store:
+        yield store
+
+
+@asynccontextmanager
+async def open_centre(config: Config, patience: float = 0.0) -> AsyncIterator[Centre]:
+    """Open the database and join the parts; raise StoreError or ConfigError."""
+    async with open_store(config, patience) as store:
         yield Centre(config, store)

@@ -34,6 +34,16 @@ def parser() -> argparse.ArgumentParser:
     user.add_argument("--role", choices=auth.ROLES, default="viewer")
     verbs.add_parser("list-users", parents=[config], help="show who is let in, and their roles")
     verbs.add_parser("remove-user", parents=[config], help="let a person in no more").add_argument("name")
+    for verb, text in (
+        ("backup", "write all of the centre into one sealed file, while it runs"),
+        ("restore", "make a centre out of such a file"),
+    ):
+        saving = verbs.add_parser(verb, parents=[config], help=text)
+        saving.add_argument("file", type=Path, metavar="FILE", help="- for standard output or input")
+        saving.add_argument(
+            "--dir", type=Path, help="the folder that init made, where it is not above the config"
+        )
+        saving.add_argument("--passphrase-file", type=Path, metavar="FILE", help="else it is asked for")
     init = verbs.add_parser("init", help="make certificates, secrets and the broker's rights")
     init.add_argument("--dir", type=Path, required=True)
     init.add_argument(

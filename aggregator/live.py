@@ -30,6 +30,8 @@ WATCH_SECONDS = 20.0
 _RENEW_SECONDS = 8.0
 
 Tell = Callable[[str, wire.Command], Awaitable[None]]
+Looks = list[tuple[bool, str]]  # of those who have a camera open: with pictures?, role
+Share = Callable[[str, str, Looks], Awaitable[Looks]]
 
 
 def sse(event: str, data: bytes, id_: str = "") -> bytes:
@@ -222,10 +224,15 @@ class Hub:
 
 
 class Watches:
-    """Which cameras somebody has open, and the orders to their nodes."""
+    """Which cameras somebody has open, and the orders to their nodes.
 
-    def __init__(self, tell: Tell) -> None:
+    `share`: tells other aggregators who has a camera open here, and returns who has it open there. So each
+    order says what all of them together want.
+    """
+
+    def __init__(self, tell: Tell, share: Share) -> None:
         self._tell = tell
+        self._share = share
         self._open: Counter[tuple[str, str, bool, str]] = Counter()  # node, camera, picture, role
 
     @asynccontextmanager
@@ -249,13 +256,14 @@ class Watches:
                 await self._order(node, camera)
 
     async def _order(self, node: str, camera: str) -> None:
-        open_ = [key for key in self._open if key[:2] == (node, camera)]
-        pictures = [key for key in open_ if key[2]]
+        here = [key[2:] for key in self._open if key[:2] == (node, camera)]
+        open_ = here + await self._share(node, camera, here)
+        pictures = [look for look in open_ if look[0]]
         command = wire.Command(
             id=secrets.token_hex(8),
             verb="watch" if open_ else "unwatch",
             expires=int((time.time() + WATCH_SECONDS) * 1000),
-            role=(pictures or open_ or [("", "", False, "viewer")])[0][3],
+            role=(pictures or open_ or [(False, "viewer")])[0][1],
             camera=camera,
             seconds=WATCH_SECONDS if open_ else 0.0,
             picture=bool(pictures),

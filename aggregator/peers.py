@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from aggregator.ingest import Fact
+from aggregator.live import WATCH_SECONDS, Looks
 from aggregator.site_time import now
 from aggregator.store import codec
 from aggregator.store.errors import StoreError
@@ -34,7 +34,7 @@ class Beside:
     def __init__(self, store: Store, show: Callable[[Sequence[Fact]], None]) -> None:
         self._store = store
         self._show = show
-        self._name = secrets.token_hex(8)
+        self._name = store.leases.holder
         self.others = 0  # how many live
         self._shown: deque[tuple[float, frozenset[str]]] = deque()
 
@@ -48,6 +48,16 @@ class Beside:
         self._shown.append((moment, ids))
         while moment - self._shown[0][0] > 3 * _OVERLAP.total_seconds():
             self._shown.popleft()
+
+    async def watch(self, node: str, camera: str, open_here: Looks) -> Looks:
+        """Tell the others who has a camera open here; return who has it open there."""
+        if not self.others:
+            return []
+        try:
+            return await self._store.registry.watch(self._name, node, camera, open_here, WATCH_SECONDS)
+        except StoreError as error:
+            _LOG.debug("who else looks at %s of %s is asked again soon: %s", camera, node, error)
+            return []
 
     async def run(self) -> None:
         """Renew the own document and read what the others stored, for ever."""

@@ -259,10 +259,14 @@ class Resources(Struct):
 
 
 class Epoch(Struct):
-    """How many events of one start of an agent are stored."""
+    """How many events of one start of an agent are stored.
+
+    `missing`: batches between its first and its last that are not: on their way, or lost with a database.
+    """
 
     epoch: int
     stored: int
+    missing: int = 0
 
 
 class Delivery(Struct):

@@ -21,7 +21,7 @@ COMPOSE = {  # the options that the documentation uses; a word for those that ta
     "restart": set(),
     "logs": {"--tail N"},
     "exec": set(),
-    "run": {"--rm", "-T", "--no-deps", "--entrypoint X"},
+    "run": {"--rm", "-T", "-v X"},
 }
 TAKES_SERVICES = {"up", "restart", "logs", "stop"}
 
@@ -66,19 +66,20 @@ def docker(words: list[str]) -> int:
     if chosen and chosen["--profile"] not in re.findall(r"profiles: \[(\w+)\]", text):
         wrong("there is no such profile")
     verb = words.pop(0)
-    given, rest = options(words, COMPOSE[verb])
+    _, rest = options(words, COMPOSE[verb])
     if verb in ("exec", "run"):
         service = rest.pop(0)
-        return in_container(service, given, rest) if service in services else wrong(f"no service {service}")
+        return in_container(service, rest) if service in services else wrong(f"no service {service}")
     if rest and (verb not in TAKES_SERVICES or not set(rest) <= set(services)):
         wrong(f"what is {rest}?")
     return 0
 
 
-def in_container(service: str, given: dict[str, str], words: list[str]) -> int:
+def in_container(service: str, words: list[str]) -> int:
     """Run a command of a service on the sandbox, which holds the volumes."""
-    if service == "init" and given.get("--entrypoint") == "tar":
-        return run("/bin/tar", *(word.replace("/secrets", str(sandbox() / "secrets")) for word in words))
+    if service == "backup":
+        words = [word.replace("/out/", f"{Path.cwd()}/") for word in words]
+        return run(sys.executable, "-m", "aggregator", *words, cwd=sandbox() / "secrets" / "centre")
     if service == "aggregator" and words.pop(0) == "gb-aggregator":
         return run(sys.executable, "-m", "aggregator", *words, cwd=sandbox() / "secrets" / "centre")
     wrong("this cannot be tried here")

@@ -17,6 +17,8 @@ from aggregator.store import codec
 from aggregator.store.codec import EVENTS, LOSSES, RESOURCES, TALLIES
 from aggregator.store.errors import translated
 
+_SEQ = {"$toInt": {"$arrayElemAt": [{"$split": ["$_id", ":"]}, 2]}}  # a batch's number, of its id
+
 Document = dict[str, Any]
 
 
@@ -253,6 +255,7 @@ class Archive:
                 "$group": {
                     "_id": {"$arrayElemAt": [{"$split": ["$_id", ":"]}, 1]},
                     "stored": {"$sum": "$g"}, "bad": {"$sum": "$q"}, "first": {"$min": "$stored_at"},
+                    "batches": {"$sum": 1}, "low": {"$min": _SEQ}, "high": {"$max": _SEQ},
                 }
             },
             {"$sort": {"first": 1}},
@@ -265,7 +268,10 @@ class Archive:
             whole = [1 if row["_id"] != f"{node}:more" else _counted(row) async for row in rows]
             conflicts = await self._database.conflicts.count_documents({"n": node})
         found: Document = {
-            "epochs": [{"epoch": int(row["_id"]), "stored": int(row["stored"])} for row in epochs],
+            "epochs": [
+                {"epoch": int(row["_id"]), "stored": int(row["stored"]), "missing": _missing(row)}
+                for row in epochs
+            ],
             "lost": sum(int(row["o"]) for row in lost),
             "conflicts": conflicts,
             "quarantined": sum(int(row["bad"]) for row in epochs) + sum(whole),
@@ -282,6 +288,11 @@ class Archive:
         """Return the nodes that have lost events and cannot say how many."""
         with translated(self._where):
             return [str(node) for node in await self._database[LOSSES].distinct("n", {"u": True})]
+
+
+def _missing(row: Document) -> int:
+    """Return how many batches between an epoch's first and last are not here: on their way, or lost here."""
+    return int(row["high"]) - int(row["low"]) + 1 - int(row["batches"])
 
 
 def _counted(row: Document) -> int:

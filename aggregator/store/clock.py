@@ -36,6 +36,7 @@ _DAY_MS = 86_400_000
 _LOOK_SECONDS = 1.0
 _SAVE_SECONDS = 10.0
 _EXPIRE_SECONDS = 60.0
+_EXPIRE_LEASE_SECONDS = 90.0
 _AGAIN_SECONDS = 30.0  # a group that was being written at the leap is stored by then
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -183,4 +184,6 @@ class Clock:
         if not agrees:
             return 0
         await self._store.clocks.confirm(now.wall)
+        if not await self._store.leases.take("retention", _EXPIRE_LEASE_SECONDS):
+            return 0  # another aggregator does it
         return await self._store.retention.expire(now.wall)

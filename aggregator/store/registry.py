@@ -146,8 +146,30 @@ class Registry:
 
     async def beat(self, name: str, seconds: float) -> int:
         """Say that this aggregator lives; return how many others said so within `seconds`."""
-        living = self._database.aggregators
         with translated(self._where):
-            await living.update_one({"_id": name}, {"$set": {"at": now()}}, upsert=True)
-            fresh = {"_id": {"$ne": name}, "at": {"$gt": now() - timedelta(seconds=seconds)}}
-            return int(await living.count_documents(fresh))
+            await self._database.aggregators.update_one({"_id": name}, {"$set": {"at": now()}}, upsert=True)
+        return len([other for other in await self.living(seconds) if other != name])
+
+    async def watch(
+        self, name: str, node: str, camera: str, open_here: list[tuple[bool, str]], seconds: float
+    ) -> list[tuple[bool, str]]:
+        """Say for so long who has a camera open at this aggregator; return who has it open at others.
+
+        Each is a pair: whether pictures are asked for, and the role of who looks.
+        """
+        watches = self._database.watches
+        key = f"{name}:{node}:{camera}"
+        row = {"n": node, "c": camera, "open": open_here, "until": now() + timedelta(seconds=seconds)}
+        with translated(self._where):
+            if open_here:
+                await watches.replace_one({"_id": key}, row, upsert=True)
+            else:
+                await watches.delete_many({"$or": [{"_id": key}, {"until": {"$lt": now()}}]})
+            others = watches.find({"n": node, "c": camera, "_id": {"$ne": key}, "until": {"$gt": now()}})
+            return [(bool(look[0]), str(look[1])) async for other in others for look in other["open"]]
+
+    async def living(self, seconds: float) -> list[str]:
+        """Return the aggregators that said within `seconds` that they live."""
+        fresh = {"at": {"$gt": now() - timedelta(seconds=seconds)}}
+        with translated(self._where):
+            return [str(row["_id"]) async for row in self._database.aggregators.find(fresh, {"_id": 1})]

@@ -15,7 +15,7 @@ What always holds:
     quarantine conflicts               what was refused, and why
     nodes wants audit                  the fleet, its desired documents, who changed them
     users sessions                     who may log in, who is
-    aggregators                        which of them live
+    aggregators leases watches         which of them live, which does what, what is looked at there
     boxclocks                          of the boxes, by epoch, see `boxclock`
     clocks                             of the machines on which the centre ran
     meta                               the schema's version
@@ -26,6 +26,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import secrets
+import socket
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -45,8 +47,10 @@ from pymongo.errors import (
 from aggregator.store.archive import Archive
 from aggregator.store.clocks import Clocks
 from aggregator.store.codec import EVENTS, LOSSES, RESOURCES, TALLIES, UNKNOWN_LOSSES
+from aggregator.store.dump import Dump
 from aggregator.store.errors import StoreError, translated
 from aggregator.store.kept import KEPT_POISON, Kept
+from aggregator.store.leases import Leases
 from aggregator.store.parcel import Claim, Poison
 from aggregator.store.redate import Redate
 from aggregator.store.registry import Registry
@@ -70,7 +74,8 @@ class Store:
     """One database. Made by `connect`.
 
     `archive` reads back what was stored; `registry` keeps nodes and people; `kept` what was refused;
-    `retention` deletes what has expired; `clocks` knows by which clocks it was dated.
+    `retention` deletes what has expired; `clocks` knows by which clocks it was dated; `dump` copies it all;
+    `leases` says which of several aggregators does what is to be done once.
     """
 
     def __init__(self, client: Any, database: str, where: str) -> None:
@@ -84,6 +89,9 @@ class Store:
         self.clocks = Clocks(self._journaled, where)
         self.redate = Redate(self._journaled, where, self.raise_counts)
         self.retention = Retention(client, self._journaled, where)
+        self.dump = Dump(self._journaled, where)
+        name = f"{socket.gethostname()}-{secrets.token_hex(3)}"
+        self.leases = Leases(self._journaled, where, name)
 
     # ── opening ──
 

@@ -6,7 +6,7 @@ import asyncio
 
 from agent import wire
 from aggregator.ingest import Fact
-from aggregator.live import BUFFER_BYTES, Hub, Picture, Watcher, Watches
+from aggregator.live import BUFFER_BYTES, Hub, Looks, Picture, Watcher, Watches
 from aggregator.metrics import Metrics
 
 CROSSING = wire.Crossing(1, "cam0", "main", 0, "AB", "car", 1, 1, 90)
@@ -82,7 +82,10 @@ async def test_watch_is_said_while_somebody_watches() -> None:
     async def tell(_node: str, command: wire.Command) -> None:
         said.append(command)
 
-    watches = Watches(tell)
+    async def nobody(_node: str, _camera: str, _open: Looks) -> Looks:
+        return []
+
+    watches = Watches(tell, nobody)
     boxes = watches.watching("box-1", "cam0", False, "viewer")
     async with boxes, watches.watching("box-1", "cam0", True, "operator"):
         pass
