@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from pathlib import Path
 
+from agent import atomic_file
 from agent.see import self_test
 from agent.see.infer import Detector, InferenceError
 
@@ -35,11 +35,9 @@ class Known:
     def add(self, note: str) -> None:
         """Keep a note; where the folder cannot be written, until the end of this run."""
         self._notes = [*self._notes, note][-_MOST:]
-        half = self._path.with_suffix(".new")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            half.write_text(json.dumps(self._notes, indent=1))
-            os.replace(half, self._path)
+            atomic_file.write(self._path, json.dumps(self._notes, indent=1), 0o644)
         except OSError as error:
             log.warning("%s: not written (%s); the models are checked again", self._path, error.strerror)
 

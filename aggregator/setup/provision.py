@@ -24,6 +24,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent import atomic_file
 from aggregator.setup import acl, addresses, certificates
 
 DEMO_NODE = "demo-1"
@@ -129,7 +130,7 @@ def prepare(folder: Path, hosts: Sequence[str] = (), place: Layout | None = None
         _database(folder)
         address = folder / "centre" / "address"
         said = addresses.told(_read(address) if address.exists() else names[0], names[0])
-        _write(address, names[0])
+        atomic_file.write(address, names[0])
         _write_once(folder / "centre" / "aggregator.toml", _AGGREGATOR.format(place=place))
         _write_once(folder / "demo" / "agent.toml", _DEMO.format(place=place, node=DEMO_NODE))
         _give(folder, place.owners)
@@ -146,28 +147,16 @@ def _kept(file: Path, hosts: Sequence[str]) -> list[str]:
         return []
     before = file.read_text().split() if file.exists() else []
     if given and given != before:
-        _write(file, "\n".join(given))
+        atomic_file.write(file, "\n".join(given))
     return given or before
 
 
 # ── files ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _write(path: Path, content: str | bytes, mode: int = 0o600) -> None:
-    """Write a file whole or not at all; nobody else can read it at any moment."""
-    data = content.encode() if isinstance(content, str) else content
-    fresh = path.with_name(path.name + ".new")
-    fresh.unlink(missing_ok=True)
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
-
-
 def _write_once(path: Path, content: str | bytes, mode: int = 0o600) -> None:
     if not path.exists():
-        _write(path, content, mode)
+        atomic_file.write(path, content, mode)
 
 
 def _read(path: Path) -> str:
@@ -191,8 +180,8 @@ def _certificates(folder: Path, hosts: Sequence[str]) -> None:
     ca_file = folder / "ca" / "ca.crt"
     if not ca_file.exists():
         key, ca = certificates.make_authority()
-        _write(key_file, key, 0o400)
-        _write(ca_file, ca, 0o444)
+        atomic_file.write(key_file, key, 0o400)
+        atomic_file.write(ca_file, ca, 0o444)
     for name in ("centre", "demo"):
         _write_once(folder / name / "ca.crt", ca_file.read_bytes(), 0o444)
     chain = folder / "mosquitto" / "server.crt"
@@ -203,8 +192,8 @@ def _certificates(folder: Path, hosts: Sequence[str]) -> None:
             pair = certificates.make_server(key_file.read_bytes(), ca_file.read_bytes(), sorted(wanted))
         except ValueError as error:
             raise InitError(f"a name in {', '.join(hosts)} is no host name: {error}") from None
-        _write(chain.with_suffix(".key"), pair[0])
-        _write(chain, pair[1], 0o644)
+        atomic_file.write(chain.with_suffix(".key"), pair[0])
+        atomic_file.write(chain, pair[1], 0o644)
 
 
 def _secrets(folder: Path) -> None:

@@ -17,6 +17,8 @@ import msgspec
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
+from agent import atomic_file
+from agent.atomic_file import replacing
 from aggregator.config import Config, ConfigError, load
 
 
@@ -101,18 +103,12 @@ def _loads(path: Path) -> Callable[[Path], None]:
 
 def _replace(path: Path, text: str, check: Callable[[Path], None]) -> None:
     """Put the new text in the old one's place, if `check` does not refuse it; raise ConfigError."""
-    fresh = path.with_name(f"{path.name}.new")
     try:
         before = path.stat()
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        check(fresh)
-        os.chmod(fresh, before.st_mode & 0o7777)
-        os.chown(fresh, before.st_uid, before.st_gid)
-        fresh.replace(path)
+        with replacing(path) as fresh:
+            atomic_file.write(fresh, text)
+            check(fresh)
+            os.chmod(fresh, before.st_mode & 0o7777)
+            os.chown(fresh, before.st_uid, before.st_gid)
     except OSError as error:
         raise ConfigError(f"{error.filename or path}: {error.strerror}; nothing was changed") from None
-    finally:
-        fresh.unlink(missing_ok=True)

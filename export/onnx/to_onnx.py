@@ -23,6 +23,7 @@ import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
+from agent.atomic_file import replacing
 from agent.boxes import nms
 from agent.see.infer import FORMAT
 from export.errors import TrainError
@@ -235,13 +236,8 @@ def export(
 ) -> tuple[float, float]:
     """Write a network, return its differences from PyTorch; an old file stays until the new one is right."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    half = path.with_suffix(".new.onnx")
-    onnx.save(build(model, size, metadata), half)
-    try:
-        difference = check_parity(model, half, size)
-    except TrainError:
-        half.unlink()
-        raise
-    store_answer(half)
-    half.replace(path)
+    with replacing(path) as fresh:
+        onnx.save(build(model, size, metadata), fresh)
+        difference = check_parity(model, fresh, size)
+        store_answer(fresh)
     return difference

@@ -28,6 +28,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from agent.atomic_file import replacing
 from export.data.augment import Augmentation, Batch, make_batch
 from export.data.loader import feed
 from export.data.recipe import read_recipe
@@ -233,9 +234,8 @@ class Run:
         state |= {"softened": self.softened, "soft": is_soft(self.average)}
         parts = {"model": self.model, "average": self.average, "optimizer": self.optimizer}
         state |= {name: part.state_dict() for name, part in parts.items()}
-        half = self.path.with_suffix(".new")
-        torch.save(state, half)
-        half.replace(self.path)
+        with replacing(self.path) as fresh:
+            torch.save(state, fresh)
 
     @property
     def progress(self) -> float:

@@ -15,8 +15,16 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("agent", "aggregator", "export")
 MAY_IMPORT = {
     "agent": set(),
-    "aggregator": {"agent.wire", "agent.mqtt.client", "agent.boxes", "agent.count.geometry", "agent.tasks"},
+    "aggregator": {
+        "agent.atomic_file",
+        "agent.wire",
+        "agent.mqtt.client",
+        "agent.boxes",
+        "agent.count.geometry",
+        "agent.tasks",
+    },
     "export": {
+        "agent.atomic_file",
         "agent.see.self_test",
         "agent.boxes",
         "agent.see.capture",

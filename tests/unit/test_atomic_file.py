@@ -1,0 +1,44 @@
+"""What is written beside and put in place is there whole or not at all."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from agent.atomic_file import replacing, write
+
+
+def test_a_file_is_replaced_whole_and_with_its_rights(tmp_path: Path) -> None:
+    """The new content stands, with the rights asked for, and nothing lies beside it."""
+    path = tmp_path / "secret"
+    write(path, "old", 0o644)
+    write(path, b"new", 0o600)
+    assert path.read_text() == "new"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert os.listdir(tmp_path) == ["secret"]
+
+
+def _fail_half_way(path: Path) -> None:
+    with replacing(path) as fresh:
+        assert fresh.suffix == ".onnx"
+        fresh.write_text("half of it")
+        raise ValueError("half")
+
+
+def test_what_fails_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
+    """An error while the new file is made changes nothing."""
+    path = tmp_path / "model.onnx"
+    path.write_text("old")
+    with pytest.raises(ValueError, match="half"):
+        _fail_half_way(path)
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["model.onnx"]
+
+
+def test_what_a_crash_left_is_written_over(tmp_path: Path) -> None:
+    """A file left beside by a run that was killed is no hindrance."""
+    path = tmp_path / "notes.json"
+    (tmp_path / "notes.new.json").write_text("left")
+    write(path, "[]")
+    assert path.read_text() == "[]"
+    assert os.listdir(tmp_path) == ["notes.json"]
