@@ -47,14 +47,14 @@ async def add_user(config: Config, name: str, role: str) -> None:
 async def list_users(config: Config) -> None:
     """Print every user with the role."""
     async with open_centre(config) as centre:
-        for row in await centre.store.registry.users():
+        for row in await centre.store.people.users():
             print(f"{row['_id']} {row['role']}")
 
 
 async def remove_user(config: Config, name: str) -> None:
     """Take a user out; who is logged in by that name is logged out. Raise ConfigError if there is none."""
     async with open_centre(config) as centre:
-        if not await centre.store.registry.remove_user(name):
+        if not await centre.store.people.remove_user(name):
             raise ConfigError(f"there is no user {name}; `gb-aggregator list-users` shows all")
 
 

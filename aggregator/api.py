@@ -11,6 +11,7 @@ import csv
 import io
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -28,9 +29,14 @@ from aggregator.params import (
     kinds_of,
     limit_of,
     node_of,
+    record,
     span_of,
     window_of,
 )
+from aggregator.people import api as people
+from aggregator.places import api as places
+from aggregator.places.choice import QUERY as CHOICE
+from aggregator.places.choice import choice_of, chosen
 from aggregator.store import codec, queries
 from aggregator.stream import preview, stream
 
@@ -48,8 +54,11 @@ async def login(request: web.Request) -> web.Response:
     body = await body_of(request, schemas.LoginBody)
     old = next(iter(auth.session_secrets(request.headers)), "")
     identity, secret = await centre.auth.login(
-        body.token, body.user, body.password, client_of(request), old, body.path
-    )
+        body.token, body.user, body.password, client_of(request), old, body.path,
+        request.headers.get("User-Agent", ""),
+    )  # fmt: skip
+    request[IDENTITY] = identity
+    await record(request, "log in")
     response = answer(schemas.Role(identity.role))
     by_https = request.headers.get("Origin", "").lower().startswith("https://")
     response.set_cookie(
@@ -69,8 +78,14 @@ async def logout(request: web.Request) -> web.Response:
 
 async def me(request: web.Request) -> web.Response:
     """Say who asks."""
-    user, role = request[IDENTITY]
-    return answer(schemas.Me(user, role, schemas.Site(request.app[CENTRE].config.site.timezone)))
+    centre = request.app[CENTRE]
+    identity = request[IDENTITY]
+    site = schemas.Site(centre.config.site.timezone)
+    is_first = identity.user == auth.MASTER and not await centre.store.people.users()
+    reach = identity.reach
+    return answer(
+        schemas.Me(identity.user, identity.role, site, sorted(reach.sites), sorted(reach.groups), is_first)
+    )
 
 
 # ── the fleet ─────────────────────────────────────────────────────────────────────────────────────
@@ -79,10 +94,15 @@ async def me(request: web.Request) -> web.Response:
 async def fleet(request: web.Request) -> web.Response:
     """Show all nodes."""
     centre = request.app[CENTRE]
-    names = centre.fleet.names
+    names = chosen(request, choice_of(request))
     nodes = [await centre.fleet.entry(name) for name in names if centre.fleet.known(name)]
     expected = await centre.store.registry.expected()
-    waiting = [schemas.Waiting(*row) for row in sorted(expected.items()) if not centre.fleet.known(row[0])]
+    sees = partial(centre.places.sees, request[IDENTITY].reach)
+    waiting = [
+        schemas.Waiting(name, until)
+        for name, until in sorted(expected.items())
+        if not centre.fleet.known(name) and sees(name)
+    ]
     return answer(schemas.Fleet(int(time.time() * 1000), nodes, centre.config.site.join, waiting))
 
 
@@ -258,7 +278,7 @@ ROUTES = (
     Route("POST", "/login", login, "Log in", "", schemas.Role, schemas.LoginBody),
     Route("POST", "/logout", logout, "Log out", "viewer", schemas.Nothing),
     Route("GET", "/me", me, "Who asks", answer=schemas.Me),
-    Route("GET", "/fleet", fleet, "All nodes", answer=schemas.Fleet),
+    Route("GET", "/fleet", fleet, "All nodes", answer=schemas.Fleet, query=CHOICE),
     Route("GET", _N, node, "One node", answer=schemas.NodeDetail),
     Route("GET", _N + "/counts", counts, "Counts by bucket", answer=schemas.Counts,
           query=(*_SPAN, "line")),
@@ -281,8 +301,10 @@ ROUTES = (
     Route("GET", _C + "/preview", preview, "Pictures of a camera", "operator",
           media="multipart/x-mixed-replace"),
     Route("GET", "/openapi.json", openapi, "This description"),
+    *people.ROUTES,
+    *places.ROUTES,
 )  # fmt: skip
 OUTSIDE = (
-    Route("GET", "/metrics", metrics, "Figures for Prometheus"),
+    Route("GET", "/metrics", metrics, "Figures for Prometheus", whole=True),
     Route("GET", "/healthz", healthz, "Progress", ""),
 )

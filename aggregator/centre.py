@@ -23,6 +23,8 @@ from aggregator.link import Link
 from aggregator.live import Hub, Watches
 from aggregator.metrics import Metrics
 from aggregator.peers import Beside
+from aggregator.people.proxy import ProxySignIn
+from aggregator.places.places import Places
 from aggregator.store.clock import Clock
 from aggregator.store.errors import StoreError
 from aggregator.store.store import Store, connect
@@ -52,7 +54,13 @@ class Centre:
         )
         self.fleet.on_moment = self.timing.state
         self.wants = DesiredDocuments(store, self.fleet, self.hub, self.link.want)
-        self.auth = Auth(store, config.token(), config.http.session_hours, config.http.origins)
+        self.places = Places(store.places, config.zone)
+        self.fleet.dress = self.places.dress
+        self.fleet.zone_of = self.places.zone_of
+        self.places.on_change = self.fleet.show_again
+        self.auth = Auth(
+            store, config.token(), config.http.session_hours, config.http.origins, _proxy_sign_in(config)
+        )
         self.ingest = Ingest(
             store,
             self.metrics,
@@ -142,6 +150,7 @@ class Centre:
         from aggregator.setup.enrol import take_joins
 
         await self.clock.start()
+        await self.places.load()
         await self.fleet.load()
         parts = {
             "clock": self.clock.run(),
@@ -150,6 +159,7 @@ class Centre:
             "fleet": self.fleet.run(),
             "watches": self.watches.run(),
             "beside": self.beside.run(),
+            "places": self.places.run(),
             "configs": self.show_configs(),
             "wants": self.wants.run(),
             "health": self.show_health(),
@@ -167,6 +177,13 @@ class Centre:
                 self.hub.close()
                 for task in reversed(tasks):
                     task.cancel()
+
+
+def _proxy_sign_in(config: Config) -> ProxySignIn | None:
+    http = config.http
+    if not http.sign_in_header:
+        return None
+    return ProxySignIn(http.sign_in_header, http.sign_in_from, http.sign_in_role)
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -63,11 +63,19 @@ class HttpSection(Struct, frozen=True, forbid_unknown_fields=True):
     session_hours: Annotated[int, Meta(ge=1, le=8760)] = 168
     trusted_proxies: list[str] = []  # addresses and networks whose X-Forwarded-For is believed
     max_connections: Annotated[int, Meta(ge=16, le=100_000)] = 1000
+    sign_in_header: Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{0,60}$")] = ""
+    sign_in_proxies: list[str] = []  # addresses and networks whose sign_in_header is believed
+    sign_in_role: Literal["", "viewer", "operator", "admin"] = ""
 
     @property
     def proxies(self) -> list[client.Network]:
         """The networks of `trusted_proxies`; raise ValueError for what is none."""
         return client.networks(self.trusted_proxies)
+
+    @property
+    def sign_in_from(self) -> list[client.Network]:
+        """The networks of `sign_in_proxies`; raise ValueError for what is none."""
+        return client.networks(self.sign_in_proxies)
 
 
 class IngestSection(Struct, frozen=True, forbid_unknown_fields=True):
@@ -192,6 +200,12 @@ def _check(config: Config, path: Path) -> None:
         _ = config.http.proxies
     except ValueError as error:
         raise ConfigError(f"{path}: http.trusted_proxies: {error}; write 10.0.0.5 or 10.0.0.0/8") from None
+    try:
+        _ = config.http.sign_in_from
+    except ValueError as error:
+        raise ConfigError(f"{path}: http.sign_in_proxies: {error}; write 10.0.0.5 or 10.0.0.0/8") from None
+    if config.http.sign_in_header and not config.http.sign_in_proxies:
+        raise ConfigError(f"{path}: http.sign_in_header: name in sign_in_proxies who may send it")
     if urlsplit(config.mongodb.uri).scheme not in ("mongodb", "mongodb+srv"):
         raise ConfigError(f"{path}: mongodb.uri: it must look like mongodb://HOST:27017")
     for one in config.http.origins:

@@ -6,6 +6,7 @@ What always holds: a node's day is read by one at a time, and what comes while i
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
 from aggregator import site_time
@@ -15,16 +16,16 @@ from aggregator.store.store import Store
 
 
 class Days:
-    """The days of all nodes. `zone`: the site's, which says when a day begins."""
+    """The days of all nodes. `zone_of`: tells the time zone in which a node's day begins."""
 
-    def __init__(self, store: Store, zone: ZoneInfo) -> None:
+    def __init__(self, store: Store, zone_of: Callable[[str], ZoneInfo]) -> None:
         self._store = store
-        self._zone = zone
+        self._zone_of = zone_of
         self._reading: dict[str, asyncio.Lock] = {}
 
     async def refresh(self, view: NodeView, now: int) -> None:
         """Bring a node's day up to date; raise StoreError. `now`: Unix ms."""
-        await self._refresh_day(view, site_time.day_start(now, self._zone))
+        await self._refresh_day(view, site_time.day_start(now, self._zone_of(view.name)))
         await self._refresh_first(view, now)
 
     def forget(self, view: NodeView) -> None:

@@ -42,15 +42,16 @@ class Fleet:
         self._store = store
         self._hub = hub
         self._metrics = metrics
-        self._zone = zone
+        self.zone_of: Callable[[str], ZoneInfo] = lambda node: zone
         self._views: dict[str, NodeView] = {}
         self._removed: dict[str, int] = {}  # node -> losses that it had told of
         self._ask_removed = False
         self._asked_removed = 0.0
-        self._days = Days(store, zone)
+        self._days = Days(store, lambda node: self.zone_of(node))
         self._troubles_at = 0.0
         self.on_moment: Callable[[str, int, int, int], None] = lambda node, epoch, at, mono: None
         self.on_config: Callable[[str], None] = lambda node: None
+        self.dress: Callable[[schemas.Node], schemas.Node] = lambda entry: entry  # with its place
 
     # ── what comes in ──
 
@@ -193,6 +194,15 @@ class Fleet:
         """Return the last state that a node reported."""
         return self._views[node].state if node in self._views else None
 
+    def standing(self, node: str) -> schemas.NodeState:
+        """Return whether a known node is online, offline or stale."""
+        return self._views[node].standing(_now_ms())
+
+    def show_again(self, node: str) -> None:
+        """Have a node's entry shown again: what is known of it elsewhere has changed."""
+        if node in self._views:
+            self._views[node].changed = True
+
     def labels(self, node: str, camera: str) -> list[str]:
         """Return what a camera's model can tell, by class number."""
         state = self.state(node)
@@ -203,7 +213,7 @@ class Fleet:
         view = self._views[node]
         await self._refresh_troubles()
         await self._days.refresh(view, _now_ms())
-        return view.entry(_now_ms())
+        return self.dress(view.entry(_now_ms()))
 
     async def _refresh_troubles(self) -> None:
         if time.monotonic() - self._troubles_at < _TROUBLES_SECONDS:
@@ -250,7 +260,7 @@ class Fleet:
             if standing != view.shown:
                 view.shown = standing
                 view.changed = True
-            if view.day.start != site_time.day_start(at, self._zone):
+            if view.day.start != site_time.day_start(at, self.zone_of(view.name)):
                 view.changed = True
         for state, amount in amounts.items():
             self._metrics.nodes.labels(state).set(amount)
@@ -270,10 +280,10 @@ class Fleet:
                 continue
             view.changed = False
             try:
-                entry = view.entry(_now_ms()) if away else await self.entry(view.name)
+                entry = self.dress(view.entry(_now_ms())) if away else await self.entry(view.name)
             except StoreError:
                 away = True
-                entry = view.entry(_now_ms())
+                entry = self.dress(view.entry(_now_ms()))
             view.changed = view.changed or away
             self._hub.node(view.name, entry)
 

@@ -48,14 +48,25 @@ def fact_event(fact: Fact) -> bytes:
 class Watcher:
     """One open stream and what waits for it."""
 
-    def __init__(self, node: str = "", camera: str = "", types: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        node: str = "",
+        camera: str = "",
+        types: frozenset[str] = frozenset(),
+        sees: Callable[[str], bool] = lambda node: True,
+    ) -> None:
         self.node = node
+        self._sees = sees
         self.camera = camera
         self.types = types
         self.cut_off = False
         self._waiting: deque[bytes] = deque()
         self._bytes = 0
         self._wake = asyncio.Event()
+
+    def is_about(self, node: str) -> bool:
+        """True if this stream is about a node, and its reader may see it."""
+        return self.node in ("", node) and self._sees(node)
 
     def offer(self, chunk: bytes) -> None:
         """Add a chunk, or cut this watcher off if it is too slow."""
@@ -177,7 +188,7 @@ class Hub:
             takers = [
                 watcher
                 for watcher in self._watchers
-                if watcher.node in ("", fact.node) and (not watcher.types or kind in watcher.types)
+                if watcher.is_about(fact.node) and (not watcher.types or kind in watcher.types)
             ]
             if takers:
                 self._offer(takers, fact_event(fact))
@@ -199,7 +210,7 @@ class Hub:
         self._offer(list(self._watchers), sse("centre", msgspec.json.encode(health)))
 
     def _show(self, event: str, name: str, data: Any) -> None:
-        takers = [watcher for watcher in self._watchers if watcher.node in ("", name)]
+        takers = [watcher for watcher in self._watchers if watcher.is_about(name)]
         if takers:
             self._offer(takers, sse(event, msgspec.json.encode(data)))
 
@@ -209,7 +220,9 @@ class Hub:
             for picture in self._pictures:
                 if picture.place == (node, live.camera):
                     picture.offer(live.jpeg)
-        takers = [w for w in self._watchers if w.camera and (w.node, w.camera) == (node, live.camera)]
+        takers = [
+            w for w in self._watchers if w.camera == live.camera and w.node == node and w.is_about(node)
+        ]
         if takers:
             data = {"node": node, "camera": live.camera, "at": live.at, "labels": labels}
             rows = wire.unpack_rows(live.rows)

@@ -33,12 +33,27 @@ _QUERY: dict[str, tuple[dict[str, Any], str]] = {
     "after": ({"type": "string"}, "an event's id: what was stored after it, oldest first"),
     "limit": ({"type": "integer"}, "at most this many"),
     "node": ({"type": "string"}, "only this node"),
+    "site": ({"type": "string"}, "only nodes of this site"),
+    "group": ({"type": "string"}, "only nodes of this group"),
+    "label": (
+        {"type": "array", "items": {"type": "string"}},
+        "only nodes with this label; with each of several",
+    ),
+    "state": ({"type": "string", "enum": ["online", "offline", "stale"]}, "only nodes in this state"),
+    "q": ({"type": "string"}, "only what contains this text"),
+    "user": ({"type": "string"}, "only what this user did"),
+    "action": ({"type": "string"}, "only this action"),
+    "role": ({"type": "string"}, "only who had this role"),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One operation. `role`: empty where nobody needs to be logged in."""
+    """One operation. `role`: empty where nobody needs to be logged in.
+
+    `whole`: only for who sees the whole fleet. A path with a `{node}` is refused to who does
+    not see that node.
+    """
 
     method: str
     path: str
@@ -50,6 +65,7 @@ class Route:
     query: tuple[str, ...] = ()
     status: int = 200
     media: str = "application/json"
+    whole: bool = False
 
 
 def describe(routes: Sequence[Route], prefix: str, version: str) -> dict[str, Any]:
@@ -96,6 +112,7 @@ def _operation(route: Route, described: dict[type, Any]) -> dict[str, Any]:
         },
         "security": [{"token": []}, {"session": []}] if route.role else [],
         "x-role": route.role or "anybody",
+        "x-whole-fleet": route.whole,
     }  # fmt: skip
     if route.body:
         operation["requestBody"] = {

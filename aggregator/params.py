@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from typing import TypeVar
+from zoneinfo import ZoneInfo
 
 import msgspec
 from aiohttp import web
@@ -36,12 +37,27 @@ def client_of(request: web.Request) -> str:
     return client.group_of(client.client_address(request.remote or "", forwarded, http.proxies))
 
 
+def no_node(name: str) -> Refused:
+    """Return the refusal of a node that nobody has heard, or that the one who asks may not see: it is one."""
+    return Refused(404, "no_node", f"no node {name[:40]!r} was ever heard")
+
+
 def node_of(request: web.Request) -> str:
     """Return the node of the path; raise Refused if nobody ever heard of it."""
     name = request.match_info["node"]
     if not request.app[CENTRE].fleet.known(name):
-        raise Refused(404, "no_node", f"no node {name[:40]!r} was ever heard")
+        raise no_node(name)
     return name
+
+
+async def record(
+    request: web.Request, action: str, *, node: str = "", what: str = "", **more: object
+) -> None:
+    """Keep in the audit log who did what. `what`: to which user, camera, site and so on."""
+    identity = request[IDENTITY]
+    entry = {"user": identity.user, "role": identity.role, "address": client_of(request), "action": action}
+    entry |= {name: text for name, text in (("node", node), ("what", what)) if text}
+    await request.app[CENTRE].store.registry.write_audit({**entry, **more})
 
 
 def name_of(request: web.Request, part: str) -> str:
@@ -52,13 +68,18 @@ def name_of(request: web.Request, part: str) -> str:
         raise bad(f"a {part}'s name has 1 to 48 letters, digits, spaces and _.-") from None
 
 
+def zone_of(request: web.Request) -> ZoneInfo:
+    """Return the time zone of the node of the path, or of the centre."""
+    return request.app[CENTRE].places.zone_of(request.match_info.get("node", ""))
+
+
 def moment(request: web.Request, name: str, default: int) -> int:
     """Return a time of the query in Unix milliseconds; raise Refused."""
     text = request.query.get(name, "")
     if not text:
         return default
     try:
-        return min(max(site_time.parse_moment(text, request.app[CENTRE].config.zone), 0), FOREVER)
+        return min(max(site_time.parse_moment(text, zone_of(request)), 0), FOREVER)
     except site_time.MomentError as error:
         raise bad(f"{name}: {error}") from None
 
@@ -77,7 +98,7 @@ def span_of(request: web.Request, since: int = 0, until: int = FOREVER) -> tuple
 
 def window_of(request: web.Request, bucket: str = "hour") -> statistics.Window:
     """Return the time and the bucket that are asked for; raise Refused. `bucket`: if none is given."""
-    zone = request.app[CENTRE].config.zone
+    zone = zone_of(request)
     at = int(time.time() * 1000)
     bucket = request.query.get("bucket", bucket)
     if bucket not in statistics.LONGEST:

@@ -59,7 +59,7 @@ class Camera(Struct):
 
 
 class Node(Struct):
-    """A node in the fleet. `since`: when it came into its state."""
+    """A node in the fleet. `since`: when it came into its state; `title`: how people call it."""
 
     node: str
     state: NodeState
@@ -74,6 +74,10 @@ class Node(Struct):
     temperature: int | None = None
     memory_percent: int | None = None
     disk_percent: int | None = None
+    site: str = ""
+    groups: list[str] = []
+    labels: list[str] = []
+    title: str = ""
 
 
 class ConfigState(Struct):
@@ -333,11 +337,17 @@ class Site(Struct):
 
 
 class Me(Struct):
-    """Who asks."""
+    """Who asks. `sites`, `groups`: to which nodes that is limited; both empty: all.
+
+    `first`: nobody has a name and a password yet, and this one may make the first administrator.
+    """
 
     user: str
     role: str
     site: Site
+    sites: list[str] = []
+    groups: list[str] = []
+    first: bool = False
 
 
 class Health(Struct):

@@ -18,7 +18,7 @@ from aggregator.auth import Refused
 from aggregator.centre import Centre
 from aggregator.connections import connection_of
 from aggregator.openapi import Route, answer
-from aggregator.params import CENTRE, IDENTITY, client_of
+from aggregator.params import CENTRE, IDENTITY, client_of, no_node
 from aggregator.store.errors import StoreError
 
 _LOG = logging.getLogger(__name__)
@@ -34,6 +34,7 @@ _HEADERS = {
 }
 _BODY_BYTES = 64 * 1024
 _BEGUN: web.RequestKey[bool] = web.RequestKey("begun", bool)
+_PAGES = ("nodes/", "people", "places", "alerts", "audit")
 _CODES = {404: "not_found", 405: "wrong_method", 413: "too_large"}
 
 
@@ -66,12 +67,17 @@ def _guarded(route: Route) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
         if route.role:
             identity = await request.app[CENTRE].auth.identify(
-                request.method, request.headers, request.cookies, client_of(request)
+                request.method, request.headers, request.cookies, client_of(request), request.remote or ""
             )
             if connection := connection_of(request):
                 connection.is_known()
             if not identity.may(route.role):
                 raise Refused(403, "not_allowed", f"this needs the role {route.role}")
+            if route.whole and not identity.reach.whole:
+                raise Refused(403, "not_allowed", "this needs rights on the whole fleet")
+            node = request.match_info.get("node")
+            if node is not None and not request.app[CENTRE].places.sees(identity.reach, node):
+                raise no_node(node)
             request[IDENTITY] = identity
         return await route.handler(request)
 
@@ -125,7 +131,8 @@ async def _dress(request: web.Request, response: web.StreamResponse) -> None:
     request[_BEGUN] = True
     for name, value in _HEADERS.items():
         response.headers[name] = value
-    response.headers.setdefault("Cache-Control", "no-cache")
+    of_the_api = f"{PREFIX}/" in request.path  # what one is told is nobody else's
+    response.headers.setdefault("Cache-Control", "no-store" if of_the_api else "no-cache")
 
 
 async def _page(request: web.Request) -> web.StreamResponse:
@@ -134,7 +141,7 @@ async def _page(request: web.Request) -> web.StreamResponse:
     if path.startswith(("api/", ".")):
         raise web.HTTPNotFound
     index = STATIC / "index.html"
-    if path == "" or path.startswith("nodes/"):
+    if path == "" or path.startswith(_PAGES):
         if not index.exists():
             raise Refused(503, "no_page", "The page is not built: run `make setup`, then start again")
         return _index(index, path)

@@ -7,20 +7,22 @@ between two connections is missing. A watcher who has gone is noticed at the nex
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 from aiohttp import web
 
 from agent import wire
-from aggregator.auth import Refused
+from aggregator.auth import Identity, Refused
 from aggregator.centre import Centre
 from aggregator.live import Picture, Watcher, fact_event, sse
-from aggregator.params import CENTRE, IDENTITY, kinds_of, node_of
+from aggregator.params import CENTRE, IDENTITY, kinds_of, node_of, record
 from aggregator.store import codec, queries
 from aggregator.store.errors import StoreError
 
 _PAGE = 1000
+STILL_SECONDS = 5.0  # between two looks whether who watches is still let in
 _BOUNDARY = "gb-frame"
 
 
@@ -37,24 +39,30 @@ async def stream(request: web.Request) -> web.StreamResponse:
     response = web.StreamResponse(
         headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     )
-    with centre.hub.open(Watcher(name, camera if name else "", chosen)) as watcher:
-        greeting = await _greeting(centre, name)
+    identity = request[IDENTITY]
+
+    def sees(node: str) -> bool:
+        return centre.places.sees(identity.reach, node)
+
+    with centre.hub.open(Watcher(name, camera if name else "", chosen, sees)) as watcher:
+        greeting = await _greeting(centre, watcher)
         with contextlib.suppress(ConnectionError, StoreError):  # the client has gone, or comes back
             await response.prepare(request)
             await response.write(b"retry: 1000\n\n" + greeting)
-            async for chunk in _missed(centre, name, last, kinds):
+            async for chunk in _missed(centre, watcher, last, kinds):
                 await response.write(chunk)
-            if watcher.camera and name in centre.fleet.names:
-                async with centre.watches.watching(name, camera, False, request[IDENTITY].role):
-                    await _pour(response, watcher)
+            if watcher.camera and name in centre.fleet.names and sees(name):
+                async with centre.watches.watching(name, camera, False, identity.role):
+                    await _pour(response, watcher, centre, identity)
             else:
-                await _pour(response, watcher)
+                await _pour(response, watcher, centre, identity)
     return response
 
 
-async def _greeting(centre: Centre, name: str) -> bytes:
+async def _greeting(centre: Centre, watcher: Watcher) -> bytes:
     """Return what a new watcher has to know at once: the centre's health and the nodes."""
-    names = [one for one in centre.fleet.names if name in ("", one)]
+    name = watcher.node
+    names = [one for one in centre.fleet.names if watcher.is_about(one)]
     known = centre.fleet.known
     chunks = [sse("centre", msgspec.json.encode(centre.health))]
     chunks += [sse("node", msgspec.json.encode(await centre.fleet.entry(one))) for one in names if known(one)]
@@ -64,21 +72,27 @@ async def _greeting(centre: Centre, name: str) -> bytes:
     return b"".join(chunks)
 
 
-async def _missed(centre: Centre, name: str, last: str, kinds: Sequence[type]) -> AsyncIterator[bytes]:
+async def _missed(centre: Centre, watcher: Watcher, last: str, kinds: Sequence[type]) -> AsyncIterator[bytes]:
     """Iterate over the facts that were stored since the last one that this watcher saw."""
     try:
         codec.split_id(last)
     except ValueError:
         return
-    while facts := await queries.events_after(centre.store, last, kinds, name, _PAGE):
-        yield b"".join(map(fact_event, facts))
+    while facts := await queries.events_after(centre.store, last, kinds, watcher.node, _PAGE):
+        yield b"".join(fact_event(fact) for fact in facts if watcher.is_about(fact.node))
         if len(facts) < _PAGE:
             return
         last = facts[-1].id
 
 
-async def _pour(response: web.StreamResponse, watcher: Watcher) -> None:
+async def _pour(response: web.StreamResponse, watcher: Watcher, centre: Centre, identity: Identity) -> None:
+    """Send what comes, for as long as the one who watches is let in."""
+    asked = time.monotonic()
     async for chunk in watcher.chunks():
+        if time.monotonic() - asked > STILL_SECONDS:
+            if not await centre.auth.still_in(identity):
+                return
+            asked = time.monotonic()
         await response.write(chunk)
 
 
@@ -94,17 +108,20 @@ async def preview(request: web.Request) -> web.StreamResponse:
     response = web.StreamResponse(
         headers={"Content-Type": kind, "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     )
-    user, role = request[IDENTITY]
-    await centre.store.registry.write_audit(
-        {"user": user, "action": f"watch pictures of {camera}", "node": name}
-    )
+    identity = request[IDENTITY]
+    await record(request, f"watch pictures of {camera}", node=name)
+    asked = time.monotonic()
     with (
         centre.hub.open_picture(Picture(name, camera)) as picture,
         contextlib.suppress(ConnectionError),  # the client has gone
     ):
         await response.prepare(request)
-        async with centre.watches.watching(name, camera, True, role):
+        async with centre.watches.watching(name, camera, True, identity.role):
             while not picture.closed and request.transport and not request.transport.is_closing():
+                if time.monotonic() - asked > STILL_SECONDS:
+                    asked = time.monotonic()
+                    if not await centre.auth.still_in(identity):
+                        break
                 if jpeg := await picture.take():
                     await response.write(_part(jpeg))
     return response

@@ -1,4 +1,4 @@
-"""What is kept about nodes and people: the fleet, its desired documents, who changed what, who may come in.
+"""What is kept about nodes: the fleet, its desired documents, who changed what.
 
 What always holds: every write is journaled before it returns. A desired document is replaced only if the one
 it was made from still stands, so no change is lost to another made at the same moment.
@@ -18,7 +18,7 @@ Document = dict[str, Any]
 
 
 class Registry:
-    """Nodes and people of one database. `where`: its address, for the words of an error."""
+    """Nodes of one database. `where`: its address, for the words of an error."""
 
     def __init__(self, database: Any, where: str) -> None:
         self._database = database
@@ -56,6 +56,8 @@ class Registry:
             await self._database.nodes.update_one({"_id": node}, {"$set": change}, upsert=True)
             await self._database.wants.delete_one({"_id": node})
             await self._database.joins.delete_one({"_id": node})
+            await self._database.places.delete_one({"_id": node})
+            await self._database.meta.update_one({"_id": "places"}, {"$inc": {"version": 1}}, upsert=True)
             for name in ("quarantine", "conflicts"):
                 await self._database[name].delete_many({"n": node})
         return found is not None and not found.get("removed")
@@ -95,52 +97,6 @@ class Registry:
         """Keep who did what."""
         with translated(self._where):
             await self._database.audit.insert_one({"at": now(), **entry})
-
-    # ── who may come in ──
-
-    async def user(self, name: str) -> Document | None:
-        """Return a user: {"role", "salt", "key"}."""
-        with translated(self._where):
-            found: Document | None = await self._database.users.find_one({"_id": name})
-            return found
-
-    async def save_user(self, name: str, fields: Document) -> None:
-        """Add or replace a user; their sessions end."""
-        with translated(self._where):
-            await self._database.users.update_one({"_id": name}, {"$set": fields}, upsert=True)
-            await self._database.sessions.delete_many({"user": name})
-
-    async def users(self) -> list[Document]:
-        """Return all users by name: {"_id", "role"}."""
-        with translated(self._where):
-            rows = self._database.users.find({}, {"role": 1}).sort("_id", 1)
-            return [row async for row in rows]
-
-    async def remove_user(self, name: str) -> bool:
-        """Take a user out and end their sessions; return whether there was one."""
-        with translated(self._where):
-            done = await self._database.users.delete_one({"_id": name})
-            await self._database.sessions.delete_many({"user": name})
-            return bool(done.deleted_count)
-
-    async def add_session(self, key: str, fields: Document) -> None:
-        """Keep a session under the hash of its secret."""
-        with translated(self._where):
-            await self._database.sessions.insert_one({"_id": key, **fields})
-
-    async def session(self, key: str) -> Document | None:
-        """Return a session that has not expired."""
-        with translated(self._where):
-            found: Document | None = await self._database.sessions.find_one(
-                {"_id": key, "expires": {"$gt": now()}}
-            )
-            return found
-
-    async def end_session(self, key: str) -> Document | None:
-        """Forget a session; return it as it was."""
-        with translated(self._where):
-            found: Document | None = await self._database.sessions.find_one_and_delete({"_id": key})
-            return found
 
     # ── the aggregators themselves ──
 

@@ -14,7 +14,8 @@ What always holds:
     batches                            names, checksums and sizes of what was stored
     quarantine conflicts               what was refused, and why
     nodes wants audit                  the fleet, its desired documents, who changed them
-    users sessions                     who may log in, who is
+    users sessions tokens              who may log in, who is
+    sites groups places                where nodes stand, and what they belong to
     aggregators leases watches         which of them live, which does what, what is looked at there
     boxclocks                          of the boxes, by epoch, see `boxclock`
     clocks                             of the machines on which the centre ran
@@ -45,6 +46,7 @@ from pymongo.errors import (
 )
 
 from aggregator.store.archive import Archive
+from aggregator.store.audit import Audit
 from aggregator.store.clocks import Clocks
 from aggregator.store.codec import EVENTS, LOSSES, RESOURCES, TALLIES, UNKNOWN_LOSSES
 from aggregator.store.dump import Dump
@@ -52,6 +54,8 @@ from aggregator.store.errors import StoreError, translated
 from aggregator.store.kept import KEPT_POISON, Kept
 from aggregator.store.leases import Leases
 from aggregator.store.parcel import Claim, Poison
+from aggregator.store.people import People
+from aggregator.store.places import PlaceStore
 from aggregator.store.redate import Redate
 from aggregator.store.registry import Registry
 from aggregator.store.retention import Retention
@@ -73,9 +77,10 @@ Document = dict[str, Any]
 class Store:
     """One database. Made by `connect`.
 
-    `archive` reads back what was stored; `registry` keeps nodes and people; `kept` what was refused;
-    `retention` deletes what has expired; `clocks` knows by which clocks it was dated; `dump` copies it all;
-    `leases` says which of several aggregators does what is to be done once.
+    `archive` reads back what was stored; `registry` keeps nodes, `people` who may come in, `places` where
+    nodes stand, `audit` who did what; `kept` what was refused; `retention` deletes what has expired; `clocks`
+    knows by which clocks it was dated; `dump` copies it all; `leases` says which of several aggregators does
+    what is to be done once.
     """
 
     def __init__(self, client: Any, database: str, where: str) -> None:
@@ -85,6 +90,9 @@ class Store:
         self._journaled = self._database.with_options(write_concern=WriteConcern(w="majority", j=True))
         self.archive = Archive(self._database, where)
         self.registry = Registry(self._journaled, where)
+        self.people = People(self._journaled, where)
+        self.places = PlaceStore(self._journaled, where)
+        self.audit = Audit(self._journaled, where)
         self.kept = Kept(self._journaled, where)
         self.clocks = Clocks(self._journaled, where)
         self.redate = Redate(self._journaled, where, self.raise_counts)

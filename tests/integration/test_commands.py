@@ -80,7 +80,7 @@ async def test_a_removed_user_is_logged_out(stack: Stack) -> None:
         async with ClientSession(client._base_url) as browser:
             async with browser.post(f"{PREFIX}/login", json=body) as response:
                 cookie = {"Cookie": f"{auth.COOKIE}={response.cookies[auth.COOKIE].value}"}
-            assert await running.store.registry.remove_user("berta")
+            assert await running.store.people.remove_user("berta")
             async with browser.get(f"{PREFIX}/me", headers=cookie) as response:
                 assert response.status == 401
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from aggregator.auth import Identity, Limiter, Refused, check_origin, hash_password
+from aggregator.auth import Identity, Limiter, Reach, Refused, check_origin
+from aggregator.people import passwords
 
 
 def test_roles_contain_each_other() -> None:
@@ -58,8 +59,25 @@ def test_origin(origin: str, host: str, fits: bool) -> None:
             check_origin(headers, required=True)
 
 
-def test_password_key_is_scrypt() -> None:
-    """The key is long and depends on the password and the salt."""
-    assert hash_password("pleaseletmein", b"SodiumChloride") != hash_password("pleaseletmein", b"x" * 16)
-    assert hash_password("x", b"y" * 16) != hash_password("z", b"y" * 16)
-    assert len(hash_password("x", b"y" * 16)) == 64
+def test_passwords_are_argon2id_and_older_keys_still_open() -> None:
+    """What is kept is argon2id with salt; version 0.3's scrypt key opens, and is marked to be replaced."""
+    kept = {"hash": passwords.hashed("pleaseletmein")}
+    assert kept["hash"].startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    assert kept["hash"] != passwords.hashed("pleaseletmein")
+    assert passwords.fits("pleaseletmein", kept)
+    assert not passwords.fits("pleaseletmeout", kept)
+    assert not passwords.fits("nobody has this password", None)
+    assert not passwords.is_outdated(kept)
+    old = {"salt": b"SodiumChloride", "key": passwords.scrypt_key("pleaseletmein", b"SodiumChloride")}
+    assert passwords.fits("pleaseletmein", old)
+    assert not passwords.fits("x", old)
+    assert passwords.is_outdated(old)
+
+
+def test_a_reach_never_grows() -> None:
+    """Neither sites nor groups is the whole fleet; a site's name is met as it is written, or not at all."""
+    assert Reach().meets("", [])
+    north = Reach.of(["north"], ["buses"])
+    near = (("north", []), ("", ["buses"]), ("North", []), ("north.1", []), ("", []), ("south", ["Buses"]))
+    met = [north.meets(site, groups) for site, groups in near]
+    assert met == [True, True, False, False, False, False]

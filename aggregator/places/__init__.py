@@ -1,0 +1,1 @@
+"""Where nodes stand and what they belong to: sites, groups, labels."""

@@ -1,0 +1,229 @@
+"""Requests about sites, groups and the places of nodes.
+
+What always holds: a node is put only into sites and groups that are there; one that has nodes in it is not
+taken away. Who sees only some sites is told of those, and of nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+from aiohttp import web
+from msgspec import UNSET, Struct, UnsetType
+
+from aggregator.openapi import Route, answer
+from aggregator.params import CENTRE, IDENTITY, bad, body_of, node_of, record
+from aggregator.people.identity import Refused
+from aggregator.places import documents
+from aggregator.schemas import Nothing
+
+
+class SiteRow(documents.SiteDocument, kw_only=True, frozen=True):
+    """A site. `nodes`: how many stand there."""
+
+    site: str
+    nodes: int
+
+
+class Sites(Struct):
+    """All sites that the one who asks may see."""
+
+    sites: list[SiteRow]
+
+
+class GroupRow(documents.GroupDocument, kw_only=True, frozen=True):
+    """A group. `nodes`: how many are in it."""
+
+    group: str
+    nodes: int
+
+
+class Groups(Struct):
+    """All groups that the one who asks may see."""
+
+    groups: list[GroupRow]
+
+
+class PlaceBody(Struct, forbid_unknown_fields=True):
+    """What changes of a node's place; what is left out stays."""
+
+    site: str | UnsetType = UNSET
+    groups: list[str] | UnsetType = UNSET
+    labels: list[documents.Tag] | UnsetType = UNSET
+    title: documents.Title | UnsetType = UNSET
+
+
+def _name(request: web.Request, part: str) -> str:
+    try:
+        return msgspec.convert(request.match_info[part], documents.PlaceName)
+    except msgspec.ValidationError:
+        raise bad(f"a {part}'s name has 1 to 64 letters, digits, spaces and ._@/-") from None
+
+
+# ── sites ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _site_row(request: web.Request, name: str) -> SiteRow:
+    places = request.app[CENTRE].places
+    fields = msgspec.structs.asdict(places.sites[name])
+    return SiteRow(site=name, nodes=len(places.nodes_of(site=name)), **fields)
+
+
+def _sees_site(request: web.Request, name: str) -> bool:
+    """Return whether the one who asks may know of a site: it is theirs, or a node of theirs stands in it."""
+    reach = request[IDENTITY].reach
+    places = request.app[CENTRE].places
+    return (
+        reach.whole
+        or name in reach.sites
+        or any(places.sees(reach, node) for node in places.nodes_of(site=name))
+    )
+
+
+async def list_sites(request: web.Request) -> web.Response:
+    """Show the sites."""
+    names = sorted(request.app[CENTRE].places.sites)
+    return answer(Sites([_site_row(request, name) for name in names if _sees_site(request, name)]))
+
+
+async def get_site(request: web.Request) -> web.Response:
+    """Show one site."""
+    name = _name(request, "site")
+    if name not in request.app[CENTRE].places.sites or not _sees_site(request, name):
+        raise Refused(404, "no_site", f"there is no site {name!r}")
+    return answer(_site_row(request, name))
+
+
+async def put_site(request: web.Request) -> web.Response:
+    """Add a site, or change it."""
+    name = _name(request, "site")
+    body = await body_of(request, documents.SiteDocument)
+    if body.timezone:
+        try:
+            ZoneInfo(body.timezone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise bad(f"timezone: no zone {body.timezone!r}; write a name like Europe/Berlin") from None
+    if (body.latitude is None) != (body.longitude is None):
+        raise bad("latitude, longitude: give both or none")
+    await request.app[CENTRE].places.put("sites", name, body)
+    await record(request, "put site", what=name)
+    return answer(_site_row(request, name))
+
+
+async def delete_site(request: web.Request) -> web.Response:
+    """Take an empty site away."""
+    name = _name(request, "site")
+    await _delete(request, "site", name, len(request.app[CENTRE].places.nodes_of(site=name)))
+    return answer(Nothing())
+
+
+async def _delete(request: web.Request, kind: str, name: str, inside: int) -> None:
+    if inside:
+        raise Refused(409, "not_empty", f"{inside} nodes are in the {kind} {name!r}: move them first")
+    if not await request.app[CENTRE].places.delete(f"{kind}s", name):
+        raise Refused(404, f"no_{kind}", f"there is no {kind} {name!r}")
+    await record(request, f"delete {kind}", what=name)
+
+
+# ── groups ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _group_row(request: web.Request, name: str) -> GroupRow:
+    places = request.app[CENTRE].places
+    fields = msgspec.structs.asdict(places.groups[name])
+    return GroupRow(group=name, nodes=len(places.nodes_of(group=name)), **fields)
+
+
+def _sees_group(request: web.Request, name: str) -> bool:
+    reach = request[IDENTITY].reach
+    places = request.app[CENTRE].places
+    return (
+        reach.whole
+        or name in reach.groups
+        or any(places.sees(reach, node) for node in places.nodes_of(group=name))
+    )
+
+
+async def list_groups(request: web.Request) -> web.Response:
+    """Show the groups."""
+    names = sorted(request.app[CENTRE].places.groups)
+    return answer(Groups([_group_row(request, name) for name in names if _sees_group(request, name)]))
+
+
+async def get_group(request: web.Request) -> web.Response:
+    """Show one group."""
+    name = _name(request, "group")
+    if name not in request.app[CENTRE].places.groups or not _sees_group(request, name):
+        raise Refused(404, "no_group", f"there is no group {name!r}")
+    return answer(_group_row(request, name))
+
+
+async def put_group(request: web.Request) -> web.Response:
+    """Add a group, or change it."""
+    name = _name(request, "group")
+    body = await body_of(request, documents.GroupDocument)
+    await request.app[CENTRE].places.put("groups", name, body)
+    await record(request, "put group", what=name)
+    return answer(_group_row(request, name))
+
+
+async def delete_group(request: web.Request) -> web.Response:
+    """Take an empty group away."""
+    name = _name(request, "group")
+    await _delete(request, "group", name, len(request.app[CENTRE].places.nodes_of(group=name)))
+    return answer(Nothing())
+
+
+# ── a node's place ────────────────────────────────────────────────────────────────────────────────
+
+
+async def get_place(request: web.Request) -> web.Response:
+    """Say where a node stands."""
+    return answer(request.app[CENTRE].places.of(node_of(request)))
+
+
+async def patch_place(request: web.Request) -> web.Response:
+    """Put a node somewhere else, or label it anew."""
+    node = node_of(request)
+    places = request.app[CENTRE].places
+    body = await body_of(request, PlaceBody)
+    changed = {name: value for name, value in msgspec.structs.asdict(body).items() if value is not UNSET}
+    place = _tidy(msgspec.structs.replace(places.of(node), **changed))
+    if place.site and place.site not in places.sites:
+        raise Refused(404, "no_site", f"there is no site {place.site[:64]!r}: PUT /sites/… adds it")
+    for group in place.groups:
+        if group not in places.groups:
+            raise Refused(404, "no_group", f"there is no group {group[:64]!r}: PUT /groups/… adds it")
+    await places.put("places", node, place)
+    await record(request, "place node", node=node, what=_words(changed))
+    return answer(place)
+
+
+def _tidy(place: documents.Place) -> documents.Place:
+    return msgspec.structs.replace(place, groups=sorted(set(place.groups)), labels=sorted(set(place.labels)))
+
+
+def _words(changed: dict[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in changed.items())[:300]
+
+
+_GROUP = "/groups/{group}"
+_SITE = "/sites/{site}"
+_PLACE = "/nodes/{node}/place"
+ROUTES = (
+    Route("GET", "/sites", list_sites, "All sites", answer=Sites),
+    Route("GET", _SITE, get_site, "One site", answer=SiteRow),
+    Route("PUT", _SITE, put_site, "Add or change a site", "admin", SiteRow, documents.SiteDocument,
+          whole=True),
+    Route("DELETE", _SITE, delete_site, "Take a site away", "admin", Nothing, whole=True),
+    Route("GET", "/groups", list_groups, "All groups", answer=Groups),
+    Route("GET", _GROUP, get_group, "One group", answer=GroupRow),
+    Route("PUT", _GROUP, put_group, "Add or change a group", "admin", GroupRow, documents.GroupDocument,
+          whole=True),
+    Route("DELETE", _GROUP, delete_group, "Take a group away", "admin", Nothing, whole=True),
+    Route("GET", _PLACE, get_place, "Where a node stands", answer=documents.Place),
+    Route("PATCH", _PLACE, patch_place, "Move or label a node", "admin", documents.Place, PlaceBody,
+          whole=True),
+)  # fmt: skip

@@ -1,0 +1,88 @@
+"""Where nodes stand: sites, groups, labels; what is filtered by them, and whose midnight it is."""
+
+from __future__ import annotations
+
+from aggregator.api import PREFIX
+from deploy.stack import Stack
+
+from .box import batch, box, centre, crossing, until
+from .test_api import BEARER, get, scene, served
+from .test_people import call, code
+
+
+async def test_nodes_are_chosen_by_site_group_label_state_and_text(stack: Stack) -> None:
+    """Each filter of the fleet gives the nodes that it names, several together those that fit all."""
+    async with scene(stack, "pick-a") as (running, one, client), box(stack.mqtt_url, "pick-b") as two:
+        await two.state()
+        await until(lambda: running.fleet.known("pick-b"))
+        for path in ("/sites/town.1", "/sites/town%2F1", "/groups/bus", "/groups/Bus"):
+            assert (await call(client, "PUT", path, {"title": "x"}))[0] == 200
+        place = {
+            "site": "town/1",
+            "groups": ["bus"],
+            "labels": ["floor=2", "wet"],
+            "title": "Gate <b>west</b>",
+        }
+        assert (await call(client, "PATCH", "/nodes/pick-a/place", place))[0] == 200
+        place = {"site": "town.1", "groups": ["Bus", "bus"], "labels": ["wet"]}
+        assert (await call(client, "PATCH", "/nodes/pick-b/place", place))[0] == 200
+        await two.state(online=False)
+        await until(lambda: running.fleet.standing("pick-b") == "offline")
+        for query, names in (
+            ("site=town/1", "a"), ("site=town.1", "b"), ("site=Town.1", ""), ("group=bus", "ab"),
+            ("group=Bus", "b"), ("label=wet", "ab"), ("label=wet&label=floor=2", "a"), ("state=offline", "b"),
+            ("q=PICK-A", "a"), ("q=%3Cb%3E", "a"), ("q=pick&state=online", "a"), ("group=bus&site=x", ""),
+        ):  # fmt: skip
+            async with client.get(f"{PREFIX}/fleet?{query}") as response:
+                found = [node["node"][-1] for node in (await response.json())["nodes"]]
+            assert "".join(found) == names, query
+        entry = await get(client, "/nodes/pick-a")
+        assert (entry["site"], entry["groups"], entry["labels"]) == ("town/1", ["bus"], ["floor=2", "wet"])
+        assert entry["title"] == "Gate <b>west</b>"
+        assert one.name == "pick-a"
+
+
+async def test_sites_and_groups_are_kept_and_not_taken_away_under_a_node(stack: Stack) -> None:
+    """What makes no sense is refused in a sentence; a site with nodes stays; another aggregator knows it."""
+    async with scene(stack, "site-1") as (running, _, client):
+        north = {"title": "North", "timezone": "Europe/Berlin", "latitude": 52.5, "longitude": 13.4}
+        assert (await call(client, "PUT", "/sites/north", north))[1] == {**north, "site": "north", "nodes": 0}
+        for body in ({"timezone": "Mars/Base"}, {"latitude": 1}, {"latitude": 91, "longitude": 0}, {"x": 1}):
+            assert await code(client, "PUT", "/sites/bad", body) == (400, "bad_request")
+        assert await code(client, "PUT", "/sites/%3Cb%3E", {}) == (400, "bad_request")
+        assert await code(client, "PATCH", "/nodes/site-1/place", {"site": "North"}) == (404, "no_site")
+        assert await code(client, "PATCH", "/nodes/site-1/place", {"groups": ["x"]}) == (404, "no_group")
+        assert (await call(client, "PATCH", "/nodes/site-1/place", {"site": "north"}))[0] == 200
+        assert await code(client, "DELETE", "/sites/north") == (409, "not_empty")
+        async with centre(running.config) as other, served(other) as address:
+            assert other.places.of("site-1").site == "north"
+            async with client.get(f"{address}{PREFIX}/sites/north", headers=BEARER) as response:
+                assert (await response.json())["nodes"] == 1
+            assert (await call(client, "PATCH", "/nodes/site-1/place", {"site": ""}))[0] == 200
+            await until(lambda: other.places.of("site-1").site == "")
+        assert (await call(client, "DELETE", "/sites/north"))[0] == 200
+        assert await code(client, "GET", "/sites/north") == (404, "no_site")
+
+
+async def test_a_nodes_day_begins_at_its_sites_midnight(stack: Stack) -> None:
+    """A day in Auckland begins at midnight of Auckland, without a site at midnight of the centre."""
+    async with scene(stack, "zone-1") as (_, node, client):
+        at = 1_792_879_200_000  # 2026-10-24 22:00 UTC, 2026-10-25 11:00 in Auckland
+        await node.send(batch(7, 1, [crossing(1, at)], at))
+        await until(lambda: node.acked)
+        query = {"bucket": "day", "from": str(at - 86_400_000), "to": str(at + 86_400_000)}
+        (row,) = (await get(client, "/nodes/zone-1/counts", **query))["rows"]
+        assert row["start"] == 1_792_800_000_000  # 2026-10-24 00:00 UTC
+        assert (await call(client, "PUT", "/sites/south", {"timezone": "Pacific/Auckland"}))[0] == 200
+        assert (await call(client, "PATCH", "/nodes/zone-1/place", {"site": "south"}))[0] == 200
+        (row,) = (await get(client, "/nodes/zone-1/counts", **query))["rows"]
+        assert row["start"] == 1_792_839_600_000  # 2026-10-25 00:00 in Auckland, UTC+13
+
+
+async def test_a_removed_nodes_place_is_not_its_heirs(stack: Stack) -> None:
+    """A new box of a removed name begins without a site."""
+    async with scene(stack, "moved-1") as (running, _, client):
+        assert (await call(client, "PUT", "/sites/x", {}))[0] == 200
+        assert (await call(client, "PATCH", "/nodes/moved-1/place", {"site": "x"}))[0] == 200
+        await running.store.registry.remove_node("moved-1")
+        await until(lambda: running.places.of("moved-1").site == "")
