@@ -17,6 +17,14 @@ from agent import wire
 
 SEEN_COMMANDS = 1000
 PICTURE_ROLES = ("operator", "admin")
+KNOWS = [field.name for field in msgspec.structs.fields(wire.CameraSettings)]
+# What a document may say and this agent does not do -> why.
+_WITHOUT_EFFECT = {
+    "privacy": "privacy zones are set in this box's agent.toml only",
+    "budget": "the budget is set in this box's agent.toml only",
+    "second_look": "the second look is set in this box's agent.toml only",
+    "model": "the model is chosen in this box's agent.toml only",
+}
 
 Part = TypeVar("Part", wire.Line, wire.Zone)
 
@@ -56,7 +64,13 @@ class Desired:
 
     def report(self) -> wire.ConfigReport:
         """Return which document runs, or why the newest does not."""
-        return wire.ConfigReport(self.document.version, self.error, self.document)
+        return wire.ConfigReport(
+            self.document.version,
+            self.error,
+            self.document,
+            knows=KNOWS,
+            refused=without_effect(self.document),
+        )
 
     def want(self, payload: bytes) -> bool:
         """Take a desired document; True if it is to be applied now. A refusal is kept in `error`."""
@@ -82,6 +96,17 @@ class Desired:
         """Every camera of this box has settings, and only those."""
         cameras = {n: document.cameras.get(n, s) for n, s in self._first.cameras.items()}
         return wire.Document(document.version, cameras)
+
+
+def without_effect(document: wire.Document) -> dict[str, str]:
+    """Return what of a document this agent understands and does not do -> why, by path."""
+    unset = wire.CameraSettings()
+    return {
+        f"{camera}.{name}": why
+        for camera, settings in document.cameras.items()
+        for name, why in _WITHOUT_EFFECT.items()
+        if getattr(settings, name) != getattr(unset, name)
+    }
 
 
 def check_labels(name: str, camera: wire.CameraSettings, known: list[str]) -> None:

@@ -74,9 +74,14 @@ async def _change(request: web.Request, kind: Kind, action: str, shape: Shape | 
             node, request[IDENTITY].user, f"{action} {kind.name} {place}", change(kind, camera, name, shape)
         )
     except NotWanted as error:
-        status = 409 if error.code in ("busy", "newer_node") else 404
-        raise Refused(status, error.code, str(error)) from None
+        raise refusal(error) from None
     return answer(schemas.Version(version), 202)
+
+
+def refusal(error: NotWanted) -> Refused:
+    """Return the answer to a change that makes no sense."""
+    status = 409 if error.code in ("busy", "newer_node", "changed") else 404
+    return Refused(status, error.code, str(error), error.details)
 
 
 # ── changes ───────────────────────────────────────────────────────────────────────────────────────

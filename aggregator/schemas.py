@@ -12,11 +12,12 @@ NodeState = Literal["online", "offline", "stale"]
 Point = tuple[wire.Fraction, wire.Fraction]
 
 
-class Reason(Struct):
-    """Why a request was refused: a word for programs, a sentence for people."""
+class Reason(Struct, omit_defaults=True):
+    """Why a request was refused: a word for programs, a sentence for people, at times more for programs."""
 
     code: str
     message: str
+    details: dict[str, Any] | None = None
 
 
 class Error(Struct):
@@ -81,12 +82,20 @@ class Node(Struct):
 
 
 class ConfigState(Struct):
-    """Which document is wanted, which runs, or why not."""
+    """Which document is wanted, which runs, or why not.
+
+    `refused`: what of the document has no effect on the node -> why. `since`, `by`: when and by whom the
+    wanted one was set. `profile`: which runs, empty: none.
+    """
 
     wanted: int
     applied: int
     error: str
     document: wire.Document
+    refused: dict[str, str] = {}
+    since: int | None = None
+    by: str = ""
+    profile: str = ""
 
 
 class NodeDetail(Node, kw_only=True):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -103,7 +104,7 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
     except Refused as error:
-        response = _error(error.status, error.code, str(error))
+        response = _error(error.status, error.code, str(error), error.details)
         if error.status == 429:
             response.headers["Retry-After"] = "60"
         return response
@@ -123,8 +124,8 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         return _error(500, "internal", "Something went wrong here; the log says more")
 
 
-def _error(status: int, code: str, message: str) -> web.Response:
-    return answer(schemas.Error(schemas.Reason(code, message)), status)
+def _error(status: int, code: str, message: str, details: dict[str, Any] | None = None) -> web.Response:
+    return answer(schemas.Error(schemas.Reason(code, message, details)), status)
 
 
 async def _dress(request: web.Request, response: web.StreamResponse) -> None:

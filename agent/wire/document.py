@@ -83,11 +83,14 @@ def _no_outline(corners: list[tuple[float, float]], least: float) -> str:
     return ""
 
 
+Budget = Annotated[float, Meta(gt=0.0, le=1.0)]  # share of the box's processor
+
+
 class CameraSettings(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What a server may set on one camera.
 
     Defaults that are made by a call are always written. What came later is left out where it is not used:
-    a reader that does not know it refuses it.
+    a reader that does not know it refuses it. So a centre sends only what the node says that it `knows`.
     """
 
     confidence: Annotated[float, Meta(gt=0.0, lt=1.0)] = field(default_factory=lambda: 0.25)
@@ -95,6 +98,10 @@ class CameraSettings(Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     lines: dict[Name, Line] = field(default_factory=lambda: {})
     zones: dict[Name, Zone] = field(default_factory=lambda: {})
     plane: Plane | None = None
+    privacy: dict[Name, ZonePoints] = {}  # what is black on every picture that leaves the box
+    budget: Budget | None = None
+    second_look: bool | None = None  # at crops, by a model of its own; None: as the box's owner says
+    model: Annotated[str, Meta(max_length=64)] = ""  # by name; empty: as the box's owner says
 
 
 class Document(Struct, frozen=True, forbid_unknown_fields=True):

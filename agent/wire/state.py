@@ -31,12 +31,17 @@ class ConfigReport(Struct, frozen=True, omit_defaults=True):
 
     `unread`: what of the document its reader does not know and has left out; the reader fills that in. A
     document with something unread must never be the base of another one.
+
+    `knows`: the settings of a camera that this node understands; empty: those of version 0.3. `refused`: what
+    of the running document has no effect on this box -> why, by path (`cam0.model`).
     """
 
     applied: Count = field(default_factory=lambda: 0)
     error: str = field(default_factory=lambda: "")
     document: Document = field(default_factory=lambda: Document())
     unread: list[str] = []
+    knows: list[str] = []
+    refused: dict[str, str] = {}
 
 
 class State(Struct, frozen=True, omit_defaults=True):

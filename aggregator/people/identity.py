@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 ROLES = ("viewer", "operator", "admin")
 
 
 class Refused(Exception):
-    """A request that is not let in: HTTP status, code and a sentence."""
+    """A request that is not let in: HTTP status, code and a sentence, and at times more for programs."""
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    def __init__(self, status: int, code: str, message: str, details: dict[str, Any] | None = None) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
+        self.details = details
 
 
 class Reach(NamedTuple):

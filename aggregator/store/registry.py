@@ -15,6 +15,7 @@ from aggregator.site_time import now
 from aggregator.store.errors import translated
 
 Document = dict[str, Any]
+KEPT_VERSIONS = 100  # of a node's desired documents
 
 
 class Registry:
@@ -79,9 +80,14 @@ class Registry:
         with translated(self._where):
             return [row async for row in self._database.wants.find()]
 
-    async def put_want(self, node: str, replaces: int | None, version: int, document: bytes) -> bool:
-        """Set the desired document if the one it `replaces` (None: none) still stands; return if it did."""
-        row = {"version": version, "document": document.decode()}
+    async def put_want(
+        self, node: str, replaces: int | None, version: int, document: bytes, **more: Any
+    ) -> bool:
+        """Set the desired document if the one it `replaces` (None: none) still stands; return if it did.
+
+        `more`: who wanted it, and what else is kept beside it.
+        """
+        row = {"version": version, "document": document.decode(), "at": now(), **more}
         with translated(self._where):
             try:
                 if replaces is None:
@@ -92,6 +98,19 @@ class Registry:
             except DuplicateKeyError:
                 return False
         return bool(done.matched_count)
+
+    async def keep_version(self, node: str, row: Document) -> None:
+        """Keep a desired document in the history of its node."""
+        past = self._database.wanted
+        with translated(self._where):
+            await past.replace_one({"_id": f"{node}:{row['version']}"}, {"n": node, **row}, upsert=True)
+            await past.delete_many({"n": node, "version": {"$lte": row["version"] - KEPT_VERSIONS}})
+
+    async def versions(self, node: str, limit: int) -> list[Document]:
+        """Return the desired documents that a node has had, the newest first."""
+        with translated(self._where):
+            found = self._database.wanted.find({"n": node}).sort("version", -1).limit(limit)
+            return [row async for row in found]
 
     async def write_audit(self, entry: Document) -> None:
         """Keep who did what."""

@@ -13,7 +13,8 @@ What always holds:
     counts                             bounds of running totals by hour, see `counts`
     batches                            names, checksums and sizes of what was stored
     quarantine conflicts               what was refused, and why
-    nodes wants audit                  the fleet, its desired documents, who changed them
+    nodes wants wanted audit           the fleet, its desired documents and earlier ones, who changed them
+    profiles overrides                 settings by the clock, and by hand
     users sessions tokens              who may log in, who is
     sites groups places                where nodes stand, and what they belong to
     aggregators leases watches         which of them live, which does what, what is looked at there
@@ -118,6 +119,7 @@ class Store:
             for name in (LOSSES, "quarantine", "conflicts"):
                 await self._database[name].create_index("n")
             await self._database.audit.create_index("at")
+            await self._database.wanted.create_index([("n", 1), ("version", -1)])
             await self._database.nodes.create_index("removed", sparse=True)
             await self.retention.prepare(detail_days, tally_days, batch_days)
             await self._database.aggregators.create_index("at", expireAfterSeconds=_DAY)

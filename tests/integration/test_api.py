@@ -591,8 +591,9 @@ async def test_openapi_describes_every_route(stack: Stack) -> None:
             operation = described["paths"][PREFIX + route.path][route.method.lower()]
             assert str(route.status) in operation["responses"]
         for route in [one for one in ROUTES if one.method == "GET" and one.answer and one.path != "/stream"]:
-            path = PREFIX + route.path.format(node="open-1")
-            async with client.get(path) as response:
+            async with client.get(PREFIX + filled(route.path, "open-1")) as response:
+                if response.status == 404 and "x" in filled(route.path, "open-1").split("/"):
+                    continue  # there is nothing of that name
                 msgspec.json.decode(await response.read(), type=route.answer)
 
 
