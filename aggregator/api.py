@@ -10,7 +10,7 @@ import asyncio
 import csv
 import io
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -36,7 +36,7 @@ from aggregator.params import (
 from aggregator.people import api as people
 from aggregator.places import api as places
 from aggregator.places.choice import QUERY as CHOICE
-from aggregator.places.choice import choice_of, chosen
+from aggregator.places.choice import choice_of, chosen, named
 from aggregator.store import codec, queries
 from aggregator.stream import preview, stream
 
@@ -116,7 +116,10 @@ async def node(request: web.Request) -> web.Response:
 
 
 def _table(
-    request: web.Request, kind: type[msgspec.Struct], rows: Sequence[Any], whole: type
+    request: web.Request,
+    kind: type[msgspec.Struct],
+    rows: Sequence[Any],
+    whole: Callable[[Any], msgspec.Struct],
 ) -> web.Response:
     """Answer with rows in the form that is asked for: JSON, CSV or a JSON object a line."""
     form = request.query.get("format", "")
@@ -161,6 +164,18 @@ async def counts(request: web.Request) -> web.Response:
     name, camera, line = _asked(request, "camera", "line")
     rows = await statistics.counts(request.app[CENTRE].store, name, camera, line, window_of(request))
     return _table(request, schemas.CountRow, rows, schemas.Counts)
+
+
+async def fleet_counts(request: web.Request) -> web.Response:
+    """Count crossings by bucket over several nodes."""
+    nodes = named(request)
+    camera, line = (request.query.get(name, "") for name in ("camera", "line"))
+    by = request.query.get("by", "line")
+    if by not in ("line", "node"):
+        raise bad("by: one of line, node")
+    window = window_of(request)
+    rows = await statistics.fleet_counts(request.app[CENTRE].store, nodes, camera, line, by, window)
+    return _table(request, schemas.FleetCountRow, rows, lambda rows: schemas.FleetCounts(rows, len(nodes)))
 
 
 async def tallies(request: web.Request) -> web.Response:
@@ -279,6 +294,8 @@ ROUTES = (
     Route("POST", "/logout", logout, "Log out", "viewer", schemas.Nothing),
     Route("GET", "/me", me, "Who asks", answer=schemas.Me),
     Route("GET", "/fleet", fleet, "All nodes", answer=schemas.Fleet, query=CHOICE),
+    Route("GET", "/fleet/counts", fleet_counts, "Counts of several nodes", answer=schemas.FleetCounts,
+          query=(*_SPAN, "line", "nodes", "by", *CHOICE)),
     Route("GET", _N, node, "One node", answer=schemas.NodeDetail),
     Route("GET", _N + "/counts", counts, "Counts by bucket", answer=schemas.Counts,
           query=(*_SPAN, "line")),

@@ -11,7 +11,7 @@ import msgspec
 from aiohttp import web
 
 from agent import wire
-from aggregator import client, site_time, statistics
+from aggregator import client, site_time, window
 from aggregator.auth import Identity, Refused
 from aggregator.centre import Centre
 from aggregator.store import codec, queries
@@ -96,18 +96,18 @@ def span_of(request: web.Request, since: int = 0, until: int = FOREVER) -> tuple
     return begin, end
 
 
-def window_of(request: web.Request, bucket: str = "hour") -> statistics.Window:
+def window_of(request: web.Request, bucket: str = "hour") -> window.Window:
     """Return the time and the bucket that are asked for; raise Refused. `bucket`: if none is given."""
     zone = zone_of(request)
     at = int(time.time() * 1000)
     bucket = request.query.get("bucket", bucket)
-    if bucket not in statistics.LONGEST:
-        raise bad(f"bucket: one of {', '.join(statistics.LONGEST)}")
+    if bucket not in window.LONGEST:
+        raise bad(f"bucket: one of {', '.join(window.LONGEST)}")
     since, until = span_of(request, site_time.day_start(at, zone), at + 60_000)
-    longest = statistics.LONGEST[bucket]
+    longest = window.LONGEST[bucket]
     if until - since > longest * 86_400_000:
         raise bad(f"from, to: at most {longest} days by {bucket}")
-    return statistics.Window(since, until, bucket, zone)
+    return window.Window(since, until, bucket, zone)
 
 
 def limit_of(request: web.Request, default: int) -> int:

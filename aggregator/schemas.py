@@ -144,6 +144,31 @@ class Counts(Struct):
     rows: list[CountRow]
 
 
+class FleetCountRow(Struct):
+    """What lines of one name counted in one bucket, over several nodes; by node: what one row of it counted.
+
+    `watched_seconds`: of all cameras that were asked for (by node: of this camera). `node` and `camera` are
+    empty and `version` is 0 where several are added up.
+    """
+
+    start: int
+    node: str
+    camera: str
+    line: str
+    version: int
+    direction: str
+    label: str
+    count: int
+    watched_seconds: float
+
+
+class FleetCounts(Struct):
+    """Counts of several nodes by bucket; `nodes`: how many were asked."""
+
+    rows: list[FleetCountRow]
+    nodes: int
+
+
 class TallyRow(Struct):
     """A camera's bucket: what was seen of the time, objects that were new in it, frames, latency.
 

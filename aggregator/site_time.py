@@ -42,10 +42,18 @@ def _midnight(moment: datetime, zone: ZoneInfo) -> int:
     return int(datetime(moment.year, moment.month, moment.day, tzinfo=zone).timestamp() * 1000)
 
 
+def _first_day(moment: datetime, bucket: str) -> datetime:
+    if bucket == "week":
+        return moment.replace(tzinfo=None) - timedelta(days=moment.weekday())
+    if bucket == "month":
+        return moment.replace(day=1)
+    return moment.replace(day=1, month=1) if bucket == "year" else moment
+
+
 def bucket_start(at: int, bucket: str, zone: ZoneInfo) -> int:
-    """Return the start of the minute, hour or day that `at` lies in."""
-    if bucket == "day":
-        return day_start(at, zone)
+    """Return the start of the minute, hour, day, week (from Monday), month or year that `at` lies in."""
+    if bucket in ("day", "week", "month", "year"):
+        return _midnight(_first_day(local(at, zone), bucket), zone)
     if bucket == "minute":
         return at // 60_000 * 60_000
     offset = local(at, zone).utcoffset() or timedelta()

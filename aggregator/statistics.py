@@ -12,74 +12,17 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from zoneinfo import ZoneInfo
-
-import msgspec
 
 from agent import wire
-from aggregator import schemas, site_time
-from aggregator.store.running_totals import HOUR, MINUTE, REACH, Increment, increments, of_kind
+from aggregator import schemas
+from aggregator.history import open_window
+from aggregator.store.running_totals import Row
 from aggregator.store.store import Store
+from aggregator.window import Window
 
-LONGEST = {"minute": 8, "hour": 100, "day": 800, "all": 800}  # days
 LATE = 150_000  # ms: a minute's tally comes with the node's next batch, until then nobody knows of it
 _NORMAL = 1.959964  # the 97.5 % quantile of the normal distribution
-_FINE = 49 * HOUR  # up to here, time unseen is told by the minute
 _NOTICED = 0.05  # the part of a slot that has to be unseen to be told
-
-
-class Window(msgspec.Struct, frozen=True):
-    """A span of time in buckets: [since, until). The bucket "all" is the whole span."""
-
-    since: int
-    until: int
-    bucket: str
-    zone: ZoneInfo
-
-    def start(self, at: int) -> int:
-        """Return the start of the bucket that a moment lies in."""
-        return self.since if self.bucket == "all" else site_time.bucket_start(at, self.bucket, self.zone)
-
-    @property
-    def slot(self) -> int:
-        """How finely tallies are summed in the store: every zone's hours start at a quarter."""
-        fine = self.bucket == "minute" or (self.bucket == "hour" and self.until - self.since <= _FINE)
-        return MINUTE if fine else 15 * MINUTE
-
-    def whole_hours(self) -> bool:
-        """True if the zone's hours are those of UTC at both edges, or do not matter."""
-        return self.bucket == "all" or all(
-            self.start(edge // HOUR * HOUR) % HOUR == 0 for edge in (self.since, self.until)
-        )
-
-    def whole(self, hour: int) -> bool:
-        """True if an hour (of UTC) lies in one bucket and no edge cuts it."""
-        last = hour + HOUR - 1
-        cut = hour < self.since <= last or hour < self.until <= last
-        return not cut and self.start(hour) == self.start(last)
-
-    def holds(self, at: int) -> bool:
-        """True if a moment lies inside."""
-        return self.since <= at < self.until
-
-
-async def _increments(store: Store, node: str, camera: str, kind: str, window: Window) -> list[Increment]:
-    """Return what was counted of a kind inside the window; hours that no edge cuts are read folded."""
-    archive = store.archive
-    only = of_kind(kind, camera)
-    since = window.since - REACH - HOUR
-    until = window.until
-    if window.bucket == "minute" or not window.whole_hours():
-        rows = await archive.hours(node, since, until, only)
-    else:
-        first = -(-window.since // HOUR) * HOUR
-        last = window.until // HOUR * HOUR
-        rows = await archive.whole_hours(node, since, first - HOUR, only)
-        rows += await archive.hours(node, first - HOUR, first, only)
-        rows += await archive.whole_hours(node, first, last, only)
-        rows += await archive.hours(node, max(first, last), until, only)
-    steps = increments(rows, window.whole)
-    return [step for step in steps if window.holds(step.minute) and step.row.kind == kind]
 
 
 # ── lines ─────────────────────────────────────────────────────────────────────────────────────────
@@ -87,20 +30,47 @@ async def _increments(store: Store, node: str, camera: str, kind: str, window: W
 
 async def counts(store: Store, node: str, camera: str, line: str, window: Window) -> list[schemas.CountRow]:
     """Count by bucket and row; an empty `camera` or `line` means all."""
-    counted: dict[tuple[int, str, str, int, str, str], int] = defaultdict(int)
-    for step in await _increments(store, node, camera, "line", window):
-        if line in ("", step.row.line):
-            counted[window.start(step.minute), *step.row] += step.amount
-    seen: dict[tuple[int, str], list[float]] = {}
-    for slot in await store.archive.slots(node, camera, window.since, window.until, window.slot):
-        times = seen.setdefault((window.start(slot["s"]), slot["c"]), [0.0, 0.0])
-        times[0] += slot["w"] / 1000
-        times[1] += sum(slot["x"].values()) / 1000
+    reading = await open_window(store, [node], window)
+    counted = await reading.counted("line", camera, lambda _, row: row if line in ("", row.line) else None)
+    seen = await reading.seen(camera, lambda _, name: name)
     rows = []
-    for key, count in sorted(counted.items()):
-        watched, blind = (round(seconds, 3) for seconds in seen.get(key[:2], (0.0, 0.0)))
+    for (start, row), count in sorted(counted.items()):
+        times = seen.get((start, row.camera))
+        watched = times.watched / 1000 if times else 0.0
+        blind = times.blind / 1000 if times else 0.0
         rate = round(count * 3600 / watched, 3) if watched else None
-        rows.append(schemas.CountRow(*key, count, watched, blind, rate))
+        rows.append(schemas.CountRow(start, *row, count, watched, blind, rate))
+    return rows
+
+
+async def fleet_counts(
+    store: Store, nodes: Sequence[str], camera: str, line: str, by: str, window: Window
+) -> list[schemas.FleetCountRow]:
+    """Count by bucket over several nodes.
+
+    Args:
+        store: the facts.
+        nodes: their names.
+        camera: empty for all.
+        line: empty for all.
+        by: "line": lines of one name are added up; "node": each row of each node for itself.
+        window: the time and the bucket.
+    """
+    apart = by == "node"
+    reading = await open_window(store, nodes, window)
+
+    def under(node: str, row: Row) -> tuple[str, Row] | None:
+        if line not in ("", row.line):
+            return None
+        return (node, row) if apart else ("", row._replace(camera="", version=0))
+
+    counted = await reading.counted("line", camera, under)
+    seen = await reading.seen(camera, lambda node, name: (node, name) if apart else ("", ""))
+    rows = []
+    for (start, (node, row)), count in sorted(counted.items()):
+        times = seen.get((start, (node, row.camera)))
+        watched = times.watched / 1000 if times else 0.0
+        rows.append(schemas.FleetCountRow(start, node, *row, count, watched))
     return rows
 
 
@@ -130,25 +100,25 @@ def quantile(ordered: Sequence[int], share: float) -> float:
 
 async def tallies(store: Store, node: str, camera: str, window: Window) -> list[schemas.TallyRow]:
     """Sum tallies by bucket and camera; latencies are the worst minute's."""
+    reading = await open_window(store, [node], window)
     rows: dict[tuple[int, str], schemas.TallyRow] = {}
     watched: dict[str, dict[int, int]] = defaultdict(dict)
-    for slot in await store.archive.slots(node, camera, window.since, window.until, window.slot):
-        key = (window.start(slot["s"]), slot["c"])
+    for slot in await reading.slots(camera):
+        key = (window.start(slot.start), slot.camera)
         row = rows.setdefault(key, schemas.TallyRow(*key, 0.0, {}, {}, 0, 0, 0, 0, 0))
-        watched[slot["c"]][slot["s"]] = slot["w"]
-        row.watched_seconds += slot["w"] / 1000
-        for reason, blind in slot["x"].items():
+        watched[slot.camera][slot.start] = watched[slot.camera].get(slot.start, 0) + slot.watched
+        row.watched_seconds += slot.watched / 1000
+        for reason, blind in slot.blind.items():
             row.blind[reason] = row.blind.get(reason, 0.0) + blind / 1000
-        row.captured += slot["f"]
-        row.inferred += slot["g"]
-        row.dropped += slot["h"]
-        row.p50_ms = max(row.p50_ms, slot["p"])
-        row.p95_ms = max(row.p95_ms, slot["u"])
-    for step in await _increments(store, node, camera, "object", window):
-        found = rows.get((window.start(step.minute), step.row.camera))
+        row.captured += slot.captured
+        row.inferred += slot.inferred
+        row.dropped += slot.dropped
+        row.p50_ms = max(row.p50_ms, slot.p50)
+        row.p95_ms = max(row.p95_ms, slot.p95)
+    for (start, (name, label)), amount in (await reading.counted("object", camera, _object)).items():
+        found = rows.get((start, name))
         if found is not None:
-            label = step.row.label
-            found.objects[label] = found.objects.get(label, 0) + step.amount
+            found.objects[label] = found.objects.get(label, 0) + amount
     now = int(time.time() * 1000)
     for name, slots in watched.items():
         first = await store.archive.first_seen(node, name) or 0
@@ -160,6 +130,10 @@ async def tallies(store: Store, node: str, camera: str, window: Window) -> list[
         row.watched_seconds = round(row.watched_seconds, 3)
         row.blind = {reason: round(seconds, 3) for reason, seconds in row.blind.items()}
     return [rows[key] for key in sorted(rows)]
+
+
+def _object(_: str, row: Row) -> tuple[str, str]:
+    return row.camera, row.label
 
 
 def unseen(watched: dict[int, int], window: Window, now: int, first: int = 0) -> Iterator[tuple[int, int]]:
@@ -197,9 +171,10 @@ async def shares(store: Store, node: str, camera: str, window: Window) -> list[s
     """Return each label's share of the objects of a bucket; the unknown are apart, out of all objects."""
     seen: dict[tuple[int, str], dict[str, int]] = defaultdict(lambda: defaultdict(int))
     labels: dict[str, set[str]] = defaultdict(set)
-    for step in await _increments(store, node, camera, "object", window):
-        seen[window.start(step.minute), step.row.camera][step.row.label] += step.amount
-        labels[step.row.camera].add(step.row.label)
+    reading = await open_window(store, [node], window)
+    for (start, (name, label)), amount in (await reading.counted("object", camera, _object)).items():
+        seen[start, name][label] += amount
+        labels[name].add(label)
     rows = []
     for (start, name), objects in sorted(seen.items()):
         all_ = sum(objects.values())
@@ -234,9 +209,9 @@ async def trips(
     counted: dict[tuple[str, str, str, str], int] = defaultdict(int)
     seconds: dict[tuple[str, str, str, str], list[int]] = defaultdict(list)
     if ends:
-        for step in await _increments(store, node, camera, "trip", window):
-            row = step.row
-            counted[row.camera, row.line, row.destination, row.label] += step.amount
+        reading = await open_window(store, [node], window)
+        for (_, row), amount in (await reading.counted("trip", camera, lambda _, row: row)).items():
+            counted[row.camera, row.line, row.destination, row.label] += amount
     async for name, label, gates in store.archive.gates(node, camera, window.since, window.until):
         pairs = {} if not gates else pairs_of(gates[:1] + gates[-1:] if ends else gates, origin, destination)
         for (one, two), length in pairs.items():
@@ -291,18 +266,15 @@ class _Zone:
 async def zones(store: Store, node: str, camera: str, zone: str, window: Window) -> list[schemas.ZoneRow]:
     """Return by bucket how full zones were, who came and went, and how long they stayed."""
     found: dict[tuple[int, str, str, int], _Zone] = defaultdict(_Zone)
-    for step in await _increments(store, node, camera, "zone", window):
-        row = step.row
-        if zone in ("", row.line):
-            found[window.start(step.minute), row.camera, row.line, row.version].moved[row.direction] += (
-                step.amount
-            )
-    span = (window.since, window.until, window.slot)
-    for slot in await store.archive.occupancy(node, camera, zone, *span):
-        one = found[window.start(slot["s"]), slot["c"], slot["z"], slot["r"]]
-        one.watched += slot["w"]
-        one.sums = [one.sums[0] + slot["m"], one.sums[1] + slot["q"]]
-        one.peaks = [max(one.peaks[0], slot["p"]), max(one.peaks[1], slot["u"])]
-    for slot in await store.archive.stays(node, camera, zone, *span):
-        found[window.start(slot["s"]), slot["c"], slot["z"], slot["r"]].dwells += slot["w"]
+    reading = await open_window(store, [node], window)
+    moved = await reading.counted("zone", camera, lambda _, row: row if zone in ("", row.line) else None)
+    for (start, row), amount in moved.items():
+        found[start, row.camera, row.line, row.version].moved[row.direction] += amount
+    for slot in await reading.filled(camera, zone):
+        one = found[window.start(slot.start), slot.camera, slot.zone, slot.version]
+        one.watched += slot.watched
+        one.sums = [one.sums[0] + slot.inside, one.sums[1] + slot.queued]
+        one.peaks = [max(one.peaks[0], slot.most_inside), max(one.peaks[1], slot.most_queued)]
+    for stays in await store.slots.dwells(node, camera, zone, window.since, window.until, window.slot):
+        found[window.start(stays.start), stays.camera, stays.zone, stays.version].dwells += stays.lengths
     return [found[key].row(key) for key in sorted(found)]

@@ -25,6 +25,7 @@ from deploy.stack import Stack, die_with_parent
 
 NODES = 50
 BATCH = 50
+Sealed = tuple[str, int, int, bytes]  # node, epoch, seq, payload
 LABELS = ("person", "car", "bus", "truck", "bicycle")
 
 
@@ -46,17 +47,18 @@ def make_events(count: int, at: int, chance: random.Random, first_track: int) ->
     return events
 
 
-def make_work(total: int) -> list[tuple[str, int, int, bytes]]:
-    """Return (node, epoch, seq, payload) of batches, spread over nodes."""
+def make_work(total: int, batch: int = BATCH, epoch: int = 1000) -> list[Sealed]:
+    """Return `total` events in batches of `batch`, spread over nodes. `epoch`: the first node's."""
     chance = random.Random(1)
     base = round(time.time() * 1000)
     work = []
-    for number in range(total // BATCH):
+    for number in range(total // batch):
         node = f"box-{number % NODES:03d}"
         seq = number // NODES + 1
-        epoch = 1000 + number % NODES
-        events = [wire.encode_event(e, base) for e in make_events(BATCH, base, chance, number * BATCH)]
-        work.append((node, epoch, seq, wire.encode_batch(epoch, seq, base, 0, events)))
+        epoch_of_node = epoch + number % NODES
+        events = [wire.encode_event(e, base) for e in make_events(batch, base, chance, number * batch)]
+        payload = wire.encode_batch(epoch_of_node, seq, base, 0, events)
+        work.append((node, epoch_of_node, seq, payload))
     return work
 
 
@@ -83,7 +85,7 @@ def centre(folder: Path, stack: Stack) -> Iterator[None]:
         process.wait(20)
 
 
-async def offer(client: Client, work: list[tuple[str, int, int, bytes]], rate: float) -> list[float]:
+async def offer(client: Client, work: list[Sealed], rate: float, batch: int = BATCH) -> list[float]:
     """Publish the batches at `rate` events a second; return each one's seconds until it was stored."""
     sent: dict[tuple[int, int], float] = {}
     stored: list[float] = []
@@ -103,20 +105,20 @@ async def offer(client: Client, work: list[tuple[str, int, int, bytes]], rate: f
         group.create_task(acknowledged(), name="acks")
         started = time.perf_counter()
         for number, (node, epoch, seq, payload) in enumerate(work):
-            await asyncio.sleep(max(started + number * BATCH / rate - time.perf_counter(), 0))
+            await asyncio.sleep(max(started + number * batch / rate - time.perf_counter(), 0))
             sent[epoch, seq] = time.perf_counter()
             group.create_task(client.publish(wire.topic(node, "ev"), payload), name="publish")
     return stored
 
 
 async def drive(
-    stack: Stack, work: list[tuple[str, int, int, bytes]], rate: float
+    stack: Stack, work: list[Sealed], rate: float, batch: int = BATCH
 ) -> tuple[list[float], float]:
     """Offer the work; return each batch's seconds until it was stored, and the seconds of it all."""
     async with connect(BrokerSettings.parse(stack.mqtt_url)) as client:
         await client.subscribe(wire.topic("+", "ack"), 0)
         started = time.perf_counter()
-        return await offer(client, work, rate), time.perf_counter() - started
+        return await offer(client, work, rate, batch), time.perf_counter() - started
 
 
 async def sizes_of(stack: Stack) -> dict[str, tuple[int, int]]:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from aiohttp import web
 
-from aggregator.params import CENTRE, IDENTITY
+from aggregator.params import CENTRE, IDENTITY, no_node
 
 QUERY = ("site", "group", "label", "state", "q")
 
@@ -39,6 +39,21 @@ def chosen(request: web.Request, choice: Choice) -> list[str]:
         for name in centre.fleet.names
         if centre.fleet.known(name) and centre.places.sees(reach, name) and _fits(request, choice, name)
     ]
+
+
+def named(request: web.Request) -> list[str]:
+    """Return the nodes of the query's `nodes` that are chosen too, all that are if it names none.
+
+    Raise Refused for a node that nobody has heard, or that the one who asks may not see.
+    """
+    among = chosen(request, choice_of(request))
+    names = {name for name in request.query.get("nodes", "").split(",") if name}
+    if not names:
+        return among
+    visible = set(chosen(request, Choice()))
+    for name in sorted(names - visible):
+        raise no_node(name)
+    return [name for name in among if name in names]
 
 
 def _fits(request: web.Request, choice: Choice, name: str) -> bool:

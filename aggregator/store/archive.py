@@ -16,6 +16,7 @@ from agent import wire
 from aggregator.store import codec
 from aggregator.store.codec import EVENTS, LOSSES, RESOURCES, TALLIES
 from aggregator.store.errors import translated
+from aggregator.store.slots import span
 
 _SEQ = {"$toInt": {"$arrayElemAt": [{"$split": ["$_id", ":"]}, 2]}}  # a batch's number, of its id
 
@@ -128,31 +129,6 @@ class Archive:
             rows = self._database[TALLIES].find({"n": node, "a": {"$gte": since, "$lt": until}}, fields)
             return [row async for row in rows.sort("a", ASCENDING)]
 
-    async def slots(self, node: str, camera: str, since: int, until: int, length: int) -> list[Document]:
-        """Return the tallies in [since, until) summed by camera `c` and slot `s` of `length` ms.
-
-        Summed: watched `w`, blind `x` by reason, frames `f` `g` `h`; the worst of `p` and `u`.
-        """
-        query = _span(node, camera, since, until)
-        slot = {"c": "$c", "s": {"$subtract": ["$a", {"$mod": ["$a", length]}]}}
-        sums: Document = {name: {"$sum": f"${name}"} for name in "wfgh"}
-        sums |= {name: {"$max": f"${name}"} for name in "pu"}
-        blind = [
-            {"$match": {**query, "x": {"$ne": {}}}},
-            {"$project": {"c": 1, "a": 1, "x": {"$objectToArray": "$x"}}},
-            {"$unwind": "$x"},
-            {"$group": {"_id": {**slot, "k": "$x.k"}, "v": {"$sum": "$x.v"}}},
-        ]
-        tallies = self._database[TALLIES]
-        found: dict[tuple[str, int], Document] = {}
-        with translated(self._where):
-            async for row in tallies.aggregate([{"$match": query}, {"$group": {"_id": slot, **sums}}]):
-                key = (row["_id"]["c"], int(row["_id"]["s"]))
-                found[key] = {"c": key[0], "s": key[1], "x": {}, **{n: int(row[n]) for n in "wfghpu"}}
-            async for row in tallies.aggregate(blind):
-                found[row["_id"]["c"], int(row["_id"]["s"])]["x"][row["_id"]["k"]] = int(row["v"])
-        return [found[key] for key in sorted(found)]
-
     async def hours(self, node: str, since: int, until: int, only: Document | None = None) -> list[Document]:
         """Return the count documents of a node whose hour lies in [since, until); `only`: see `of_kind`."""
         query = {"n": node, "h": {"$gte": since, "$lt": until}, **(only or {})}
@@ -160,65 +136,13 @@ class Archive:
             rows = self._database.counts.find(query)
             return [row async for row in rows]
 
-    async def whole_hours(
-        self, node: str, since: int, until: int, only: Document | None = None
-    ) -> list[Document]:
-        """Return them with each hour folded into its first minute: small, for long spans."""
-        minutes = {"s": {"$objectToArray": "$s"}, "e": {"$objectToArray": "$e"}}
-        kept = {"c": 1, "i": 1, "r": 1, "d": 1, "l": 1, "y": 1, "h": 1}
-        first = {"$toString": {"$min": {"$map": {"input": "$s.k", "in": {"$toInt": "$$this"}}}}}
-        folded = {
-            name: {"$arrayToObject": [[{"k": first, "v": {operator: f"${name}.v"}}]]}
-            for name, operator in (("s", "$min"), ("e", "$max"))
-        }
-        stages: list[Document] = [
-            {"$match": {"n": node, "h": {"$gte": since, "$lt": until}, **(only or {})}},
-            {"$project": {**kept, **minutes}},
-            {"$project": {**kept, **folded}},
-        ]
-        with translated(self._where):
-            return [row async for row in self._database.counts.aggregate(stages)]
-
     # ── single objects ──
-
-    async def occupancy(
-        self, node: str, camera: str, zone: str, since: int, until: int, length: int
-    ) -> list[Document]:
-        """Return how full zones were by camera `c`, zone `z`, version `r` and slot `s` of `length` ms.
-
-        Watched `w` ms; in the zone `m` hundredths of an object x ms, at most `p`; in its queue `q` and `u`.
-        """
-        part = {name: {"$arrayElemAt": ["$y", place]} for place, name in enumerate("zrmpnqu")}
-        group = {"c": "$c", "z": "$z", "r": "$r", "s": {"$subtract": ["$a", {"$mod": ["$a", length]}]}}
-        sums: Document = {name: {"$sum": {"$multiply": ["$w", f"${name}"]}} for name in "mq"}
-        stages: list[Document] = [
-            {"$match": {**_span(node, camera, since, until), "y": {"$exists": True}}},
-            {"$unwind": "$y"},
-            {"$project": {"c": 1, "a": 1, "w": 1, **part}},
-            {"$match": {"z": zone} if zone else {}},
-            {"$group": {"_id": group, "w": {"$sum": "$w"}, **sums, "p": {"$max": "$p"}, "u": {"$max": "$u"}}},
-        ]
-        with translated(self._where):
-            return [_flat(row) async for row in self._database[TALLIES].aggregate(stages)]
-
-    async def stays(
-        self, node: str, camera: str, zone: str, since: int, until: int, length: int
-    ) -> list[Document]:
-        """Return the dwells `w`, ms, by camera `c`, zone `z`, version `r` and slot `s` of `length` ms."""
-        query = {**_span(node, camera, since, until), "t": wire.EVENT_TAGS[wire.Stay]}
-        group = {"c": "$c", "z": "$z", "r": "$r", "s": {"$subtract": ["$a", {"$mod": ["$a", length]}]}}
-        stages: list[Document] = [
-            {"$match": {**query, "z": zone} if zone else query},
-            {"$group": {"_id": group, "w": {"$push": "$w"}}},
-        ]
-        with translated(self._where):
-            return [_flat(row) async for row in self._database[EVENTS].aggregate(stages)]
 
     async def speeds(
         self, node: str, camera: str, line: str, since: int, until: int
     ) -> dict[tuple[str, str, str, str], list[int]]:
         """Return (camera, line, direction, label) -> speeds in tenths of km/h."""
-        query = {**_span(node, camera, since, until), "t": wire.EVENT_TAGS[wire.Crossing], "u": {"$gte": 0}}
+        query = {**span([node], camera, since, until), "t": wire.EVENT_TAGS[wire.Crossing], "u": {"$gte": 0}}
         day = {"$subtract": ["$a", {"$mod": ["$a", 86_400_000]}]}  # so that no document grows too large
         stages: list[Document] = [
             {"$match": {**query, "i": line} if line else query},
@@ -236,7 +160,7 @@ class Archive:
     ) -> AsyncIterator[tuple[str, str, list[tuple[str, int]]]]:
         """Iterate over tracks that passed several gates: camera, label, gates with ms since first sight."""
         query = {
-            **_span(node, camera, since, until),
+            **span([node], camera, since, until),
             "t": wire.EVENT_TAGS[wire.Track],
             "j": {"$exists": True},
         }
@@ -298,19 +222,6 @@ def _missing(row: Document) -> int:
 def _counted(row: Document) -> int:
     """Return how many messages were counted and not kept; older documents do not tell them from events."""
     return int(row["messages"] if "messages" in row else row["seen"])
-
-
-def _span(node: str, camera: str, since: int, until: int) -> Document:
-    query: Document = {"n": node, "a": {"$gte": since, "$lt": until}}
-    return {**query, "c": camera} if camera else query
-
-
-def _flat(row: Document) -> Document:
-    """Return a group's key and sums beside each other, as Python's own numbers."""
-    key = row["_id"]
-    sums = {name: value for name, value in row.items() if name != "_id"}
-    plain_ = {name: list(map(int, v)) if isinstance(v, list) else int(v) for name, v in sums.items()}
-    return {**key, "r": int(key["r"]), "s": int(key["s"]), **plain_}
 
 
 def _homes(kinds: Iterable[type]) -> dict[str, list[int]]:

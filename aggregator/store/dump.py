@@ -2,7 +2,8 @@
 
 What always holds: `batches` is copied before everything else. A batch is marked stored only after its events
 and counts were written, so whatever the copy says is stored is in the copy; what came later is sent again by
-its box, or is there twice under one id, which is once. What lives for seconds only (`_PASSING`) is left out.
+its box, or is there twice under one id, which is once. `derived` is copied before `days`: what it says is
+ready is in the copy. What lives for seconds only (`_PASSING`) is left out.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class Dump:
             names = [
                 name for name in sorted(found) if name not in _PASSING and not name.startswith("system.")
             ]
-            for name in sorted(names, key=lambda each: each != "batches"):
+            for name in sorted(names, key=lambda each: (each != "batches", each != "derived")):
                 part = bytearray()
                 async for raw in self._database[name].find_raw_batches({}, batch_size=_AT_ONCE):
                     part += raw

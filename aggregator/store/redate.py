@@ -25,15 +25,24 @@ _AT_ONCE = 2000
 Document = dict[str, Any]
 Epoch = tuple[str, int]  # a node and the number of a start of its agent
 Raise = Callable[[Marks, datetime], Awaitable[None]]
+Mark = Callable[[Iterable[tuple[str, int]]], Awaitable[None]]
 
 
 class Redate:
-    """What is known of boxes' clocks, and what they dated. `where`: the database's address, for errors."""
+    """What is known of boxes' clocks, and what they dated.
 
-    def __init__(self, database: Any, where: str, raise_counts: Raise) -> None:
+    Args:
+        database: its collections.
+        where: the database's address, for errors.
+        raise_counts: widens bounds of running totals.
+        mark: told the hours of nodes whose detail has changed.
+    """
+
+    def __init__(self, database: Any, where: str, raise_counts: Raise, mark: Mark) -> None:
         self._database = database
         self._where = where
         self._raise_counts = raise_counts
+        self._mark = mark
 
     async def clocks(self, epochs: Iterable[Epoch]) -> dict[Epoch, BoxClock]:
         """Return what is known of the clocks of some epochs."""
@@ -92,7 +101,9 @@ class Redate:
 
     async def _count_again(self, node: str, epoch: int, stored_at: datetime) -> None:
         """Make the bounds of an epoch's running totals anew. What is stored meanwhile is raised by itself."""
-        await self._database.counts.delete_many({"n": node, "y": epoch})
+        rows = self._database.counts
+        left = {(node, int(hour)) for hour in await rows.distinct("h", {"n": node, "y": epoch})}
+        await rows.delete_many({"n": node, "y": epoch})
         marks = Marks()
         number = 0
         async for event in self._with_totals(f"{node}:{epoch}"):
@@ -102,6 +113,7 @@ class Redate:
                 await self._raise_counts(marks, stored_at)
                 marks = Marks()
         await self._raise_counts(marks, stored_at)
+        await self._mark(left)
 
     async def _with_totals(self, id_: str) -> AsyncIterator[wire.AnyEvent]:
         for name, query in ((EVENTS, _of(id_, t=wire.EVENT_TAGS[wire.Crossing])), (TALLIES, _of(id_))):

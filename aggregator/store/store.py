@@ -11,6 +11,7 @@ What always holds:
 
     events tallies losses resources    what nodes report, see `documents`
     counts                             bounds of running totals by hour, see `counts`
+    days derived                       what days of nodes came to, see `history`
     batches                            names, checksums and sizes of what was stored
     quarantine conflicts               what was refused, and why
     nodes wants wanted audit           the fleet, its desired documents and earlier ones, who changed them
@@ -48,10 +49,12 @@ from pymongo.errors import (
 
 from aggregator.store.archive import Archive
 from aggregator.store.audit import Audit
+from aggregator.store.chains import Chains
 from aggregator.store.clocks import Clocks
 from aggregator.store.codec import EVENTS, LOSSES, RESOURCES, TALLIES, UNKNOWN_LOSSES
 from aggregator.store.dump import Dump
 from aggregator.store.errors import StoreError, translated
+from aggregator.store.history import History
 from aggregator.store.kept import KEPT_POISON, Kept
 from aggregator.store.leases import Leases
 from aggregator.store.parcel import Claim, Poison
@@ -61,6 +64,7 @@ from aggregator.store.redate import Redate
 from aggregator.store.registry import Registry
 from aggregator.store.retention import Retention
 from aggregator.store.running_totals import Marks
+from aggregator.store.slots import Slots
 
 __all__ = ["KEPT_POISON", "SCHEMA", "Claim", "Poison", "Store", "connect"]
 
@@ -68,6 +72,7 @@ _LOG = logging.getLogger(__name__)
 SCHEMA = 1
 _DUPLICATE = 11000
 _ZSTD = {"wiredTiger": {"configString": "block_compressor=zstd"}}
+_MADE = (EVENTS, TALLIES, LOSSES, RESOURCES, "counts", "days", "batches", "quarantine", "conflicts")
 _NAMESPACE_EXISTS = 48
 _DAY = 86_400
 _PING_SECONDS = 5.0
@@ -78,10 +83,11 @@ Document = dict[str, Any]
 class Store:
     """One database. Made by `connect`.
 
-    `archive` reads back what was stored; `registry` keeps nodes, `people` who may come in, `places` where
-    nodes stand, `audit` who did what; `kept` what was refused; `retention` deletes what has expired; `clocks`
-    knows by which clocks it was dated; `dump` copies it all; `leases` says which of several aggregators does
-    what is to be done once.
+    `archive` reads back what was stored, `slots` and `chains` tallies and running totals; `history` keeps
+    days ready to be read for years; `registry` keeps nodes, `people` who may come in, `places` where nodes
+    stand, `audit` who did what; `kept` what was refused; `retention` deletes what has expired; `clocks` knows
+    by which clocks it was dated; `dump` copies it all; `leases` says which of several aggregators does what
+    is to be done once.
     """
 
     def __init__(self, client: Any, database: str, where: str) -> None:
@@ -90,13 +96,16 @@ class Store:
         self._database = client[database]
         self._journaled = self._database.with_options(write_concern=WriteConcern(w="majority", j=True))
         self.archive = Archive(self._database, where)
+        self.slots = Slots(self._database, where)
+        self.chains = Chains(self._database, where)
+        self.history = History(self._journaled, where, self.chains, self.slots)
         self.registry = Registry(self._journaled, where)
         self.people = People(self._journaled, where)
         self.places = PlaceStore(self._journaled, where)
         self.audit = Audit(self._journaled, where)
         self.kept = Kept(self._journaled, where)
         self.clocks = Clocks(self._journaled, where)
-        self.redate = Redate(self._journaled, where, self.raise_counts)
+        self.redate = Redate(self._journaled, where, self.raise_counts, self.history.mark)
         self.retention = Retention(client, self._journaled, where)
         self.dump = Dump(self._journaled, where)
         name = f"{socket.gethostname()}-{secrets.token_hex(3)}"
@@ -110,7 +119,7 @@ class Store:
             if "setName" in await self._client.admin.command("hello"):
                 self._database = self._journaled  # a replica set: only the majority's word counts
             await self._check_schema()
-            for name in (EVENTS, TALLIES, LOSSES, RESOURCES, "counts", "batches", "quarantine", "conflicts"):
+            for name in _MADE:
                 await self._make(name)
             await self._database[EVENTS].create_index([("n", 1), ("t", 1), ("a", 1)])
             for name in (TALLIES, RESOURCES):
@@ -121,6 +130,7 @@ class Store:
             await self._database.audit.create_index("at")
             await self._database.wanted.create_index([("n", 1), ("version", -1)])
             await self._database.nodes.create_index("removed", sparse=True)
+            await self.history.prepare()
             await self.retention.prepare(detail_days, tally_days, batch_days)
             await self._database.aggregators.create_index("at", expireAfterSeconds=_DAY)
 
@@ -209,6 +219,8 @@ class Store:
                 if any(code != _DUPLICATE for code, _ in failed.values()):
                     raise StoreError(f"MongoDB at {self.where}: {next(iter(failed.values()))[1]}")
                 rows = [rows[place] for place in failed]
+        if marks.hours:
+            await self.history.mark({(key.node, key.hour) for key in marks.hours})
 
     async def mark_stored(self, ids: Sequence[str]) -> None:
         """Mark batches stored, journaled; when this returns they may be acknowledged."""
@@ -236,7 +248,7 @@ class Store:
         sizes: Document = {}
         with translated(self.where):
             await self._client.admin.command({"fsync": 1})
-            for name in (EVENTS, TALLIES, LOSSES, RESOURCES, "counts", "batches"):
+            for name in (EVENTS, TALLIES, LOSSES, RESOURCES, "counts", "days", "batches"):
                 stats = await self._database.command("collStats", name)
                 sizes[name] = (stats["count"], stats["storageSize"] + stats["totalIndexSize"])
         return sizes

@@ -1,0 +1,156 @@
+"""How long a history takes to read: a year by day, 100 days by hour, five years by month, a site's month.
+
+A box that counted for a year and a site of many boxes are played over the real wire: tallies with six rows of
+running totals, as a box sends them. Then both builds are asked in turns. What version 0.2.0 cannot be asked at
+once, all boxes of a site, is asked of it box by box.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+
+from agent import wire
+from benchmarks import ingest
+from benchmarks.builds import TOKEN, Build
+
+DAY = 86_400_000
+HOUR = 3_600_000
+MINUTE = 60_000
+LABELS = ("car", "truck", "person")
+OLD = "year-1"
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much is played and asked. `every`, `site_every`: minutes between two tallies."""
+
+    days: int = 365
+    every: int = 10
+    site_nodes: int = 100
+    site_days: int = 30
+    site_every: int = 60
+    rounds: int = 20
+    rounds_before: int = 4
+
+
+def tallies(node: str, epoch: int, since: int, until: int, every: int) -> Iterator[ingest.Sealed]:
+    """Yield a box's tallies in batches of 60: each row counts a few more, by night fewer."""
+    totals = dict.fromkeys(((way, label) for way in ("AB", "BA") for label in LABELS), 0)
+    seq = 0
+    batch: list[wire.AnyEvent] = []
+    for at in range(since, until, every * MINUTE):
+        by_day = 6 <= at % DAY // HOUR < 22
+        for number, key in enumerate(totals):
+            totals[key] += (3 + (at // MINUTE + number) % 7) if by_day else number % 2
+        rows = [wire.LineTotal("main", 1, way, label, total) for (way, label), total in totals.items()]  # type: ignore[arg-type]
+        objects = {label: totals["AB", label] + totals["BA", label] for label in LABELS}
+        batch.append(wire.Tally(at, "cam0", every * MINUTE, {}, rows, objects, 900, 900, 0, 20, 30))
+        if len(batch) == 60 or at + every * MINUTE >= until:
+            seq += 1
+            events = [wire.encode_event(event, at) for event in batch]
+            yield node, epoch, seq, wire.encode_batch(epoch, seq, at, 0, events)
+            batch = []
+
+
+def work(scale: Scale, now: int) -> list[ingest.Sealed]:
+    """Return the batches of the box with a long history and of the site's boxes, until an hour ago."""
+    until = now // HOUR * HOUR - HOUR
+    found = list(tallies(OLD, 10, until - scale.days * DAY, until, scale.every))
+    for number in range(scale.site_nodes):
+        since = until - scale.site_days * DAY
+        found += tallies(f"site-{number:03d}", 20 + number, since, until, scale.site_every)
+    return found
+
+
+class Client:
+    """Asks one build's API, and tells how long it took."""
+
+    def __init__(self, build: Build, session: aiohttp.ClientSession) -> None:
+        self._url = f"{build.url}/api/v1"
+        self._session = session
+
+    async def ask(self, path: str, **query: Any) -> tuple[float, list[dict[str, Any]]]:
+        """Return the milliseconds until the whole answer was here, and its rows; raise for a refusal."""
+        started = time.perf_counter()
+        async with self._session.get(
+            self._url + path, params={k: str(v) for k, v in query.items()}
+        ) as response:
+            response.raise_for_status()
+            body = await response.read()
+        took = (time.perf_counter() - started) * 1000
+        rows: list[dict[str, Any]] = json.loads(body)["rows"]
+        return took, rows
+
+    async def site(self, names: list[str], **query: Any) -> tuple[float, int]:
+        """Return the milliseconds of a site's counts box by box, and how much was counted."""
+        took = 0.0
+        counted = 0
+        for name in names:
+            one, rows = await self.ask(f"/nodes/{name}/counts", **query)
+            took += one
+            counted += sum(row["count"] for row in rows)
+        return took, counted
+
+
+def p95(values: list[float]) -> float:
+    """Return the value that 19 of 20 do not exceed."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * 0.95))]
+
+
+async def fill(build: Build, scale: Scale, now: int) -> float:
+    """Play the histories into one build; return the seconds until all of it was stored."""
+    return (await ingest.drive(build.stack, work(scale, now), 20_000, 60))[1]
+
+
+async def ask_in_turns(now_build: Build, before: Build, scale: Scale, now: int) -> dict[str, float]:
+    """Ask both builds the same; return p95 of this one, and the other's p95 over it."""
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    names = [f"site-{number:03d}" for number in range(scale.site_nodes)]
+    year = {"from": now - scale.days * DAY, "to": now, "bucket": "day"}
+    hundred = {"from": now - min(100, scale.days) * DAY, "to": now, "bucket": "hour"}
+    month = {"from": now - scale.site_days * DAY, "to": now, "bucket": "hour"}
+    five_years = {"from": now - 5 * 365 * DAY, "to": now, "bucket": "month"}
+    timeout = aiohttp.ClientTimeout(total=300)
+    found: dict[str, float] = {}
+    async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
+        ours = Client(now_build, session)
+        theirs = Client(before, session)
+        for name, query in (("year_day", year), ("hundred_days_hour", hundred)):
+            path = f"/nodes/{OLD}/counts"
+            assert _rows(await ours.ask(path, **query)) == _rows(await theirs.ask(path, **query)), name
+            mine = []
+            other = []
+            for number in range(scale.rounds):
+                mine.append((await ours.ask(path, **query))[0])
+                if number < scale.rounds_before:
+                    other.append((await theirs.ask(path, **query))[0])
+            found |= {f"{name}_p95_ms": p95(mine), f"{name}_ratio": p95(other) / p95(mine)}
+        mine = [(await ours.ask(f"/nodes/{OLD}/counts", **five_years))[0] for _ in range(scale.rounds)]
+        found["five_years_month_p95_ms"] = p95(mine)
+        took, counted = await theirs.site(names, **month)
+        mine = []
+        for _ in range(scale.rounds):
+            one, rows = await ours.ask("/fleet/counts", **month, nodes=",".join(names))
+            assert sum(row["count"] for row in rows) == counted
+            mine.append(one)
+        return found | {"site_month_p95_ms": p95(mine), "site_month_ratio": took / p95(mine)}
+
+
+def _rows(answer: tuple[float, list[dict[str, Any]]]) -> list[Any]:
+    return [(row["start"], row["line"], row["direction"], row["label"], row["count"]) for row in answer[1]]
+
+
+def measure(now_build: Build, before: Build, scale: Scale) -> dict[str, float]:
+    """Fill both builds and ask them in turns."""
+    now = int(time.time() * 1000)
+    for build in (now_build, before):
+        print(f"  {build.name}: history stored in {asyncio.run(fill(build, scale, now)):.0f} s", flush=True)
+    return asyncio.run(ask_in_turns(now_build, before, scale, now))
