@@ -11,7 +11,7 @@ WEB    := $(shell find aggregator/web -type f -not -path '*/node_modules/*' 2>/d
 
 export SOURCE MODEL LINE PACE LOOP PORT TOKEN DIR
 
-.PHONY: help setup setup-export demo test check format bench bench-count bench-model models chaos clean
+.PHONY: help setup setup-export demo test check format bench bench-count bench-model bench-centre models chaos clean
 
 help:
 	@echo 'make demo          the whole product on this machine: broker, database, centre, two nodes'
@@ -21,6 +21,7 @@ help:
 	@echo 'make check         format, lint and types, Python and TypeScript'
 	@echo 'make bench         speed, memory, bytes; bench-count, bench-model: counting, models'
 	@echo '                   bench-count runs other trackers beside ours; ARGS=--alone without, ARGS=--docs=docs'
+	@echo '                   bench-centre: the centre beside version 0.2.0, in turns; ARGS=--full for long'
 	@echo 'make models        the files in agent/models from checkpoints, measured; GB_DATA=DIR TRAFFIC=CKPT MASK=CKPT FREE=CKPT;'
 	@echo '                   what has no checkpoint stays as it is'
 	@echo 'make chaos         kill -9 at random; CYCLES=300 SEED=1'
@@ -71,6 +72,9 @@ bench-model: setup-export
 	@$(BIN)/python -m benchmarks.model
 	@if [ -n "$(GB_DATA)" ]; then $(BIN)/python -m benchmarks.peers; else \
 	  echo 'beside others: not measured; GB_DATA names the data, GB_PEERS the folder of their files'; fi
+
+bench-centre: setup
+	@$(BIN)/python -m benchmarks.centre $(ARGS)
 
 models: setup-export
 	@$(BIN)/python -m export.onnx.release "$(TRAFFIC)" "$(MASK)" "$(FREE)"

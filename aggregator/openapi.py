@@ -12,6 +12,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from aggregator import schemas
+from aggregator.window import LONGEST
 
 _REF = "#/components/schemas/{name}"
 _TIME = (
@@ -23,7 +24,7 @@ _QUERY: dict[str, tuple[dict[str, Any], str]] = {
     "line": ({"type": "string"}, "only this line"),
     "from": ({"type": "string"}, _TIME + "; included"),
     "to": ({"type": "string"}, _TIME + "; not included"),
-    "bucket": ({"type": "string", "enum": ["minute", "hour", "day", "all"]}, "of the site's clock; all: one"),
+    "bucket": ({"type": "string", "enum": list(LONGEST)}, "of the site's clock; all: one"),
     "format": ({"type": "string", "enum": ["json", "csv", "jsonl"]}, "or by the Accept header"),
     "zone": ({"type": "string"}, "only this zone"),
     "origin": ({"type": "string"}, "from this gate, `line:AB` or a zone: to any that came later"),
@@ -44,6 +45,8 @@ _QUERY: dict[str, tuple[dict[str, Any], str]] = {
     "user": ({"type": "string"}, "only what this user did"),
     "action": ({"type": "string"}, "only this action"),
     "role": ({"type": "string"}, "only who had this role"),
+    "nodes": ({"type": "string"}, "only these nodes, separated by commas; all if none is named"),
+    "by": ({"type": "string", "enum": ["line", "node"]}, "add up lines of one name, or keep nodes apart"),
 }
 
 
