@@ -27,7 +27,7 @@ ROUNDS = 3  # in turns: what else runs on the machine touches both
 
 
 def _offer(build: Build, events: int, rate: float, batch: int, epoch: int) -> tuple[float, float]:
-    """Store events; return the CPU seconds of aggregator and database, and the seconds until all were stored."""
+    """Store events; return the CPU seconds of aggregator and database, and how long it took."""
     work = ingest.make_work(events, batch, epoch)
     before = build.cpu_seconds()
     _, took = asyncio.run(ingest.drive(build.stack, work, rate, batch))

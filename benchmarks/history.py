@@ -1,8 +1,8 @@
 """How long a history takes to read: a year by day, 100 days by hour, five years by month, a site's month.
 
-A box that counted for a year and a site of many boxes are played over the real wire: tallies with six rows of
-running totals, as a box sends them. Then both builds are asked in turns. What version 0.2.0 cannot be asked at
-once, all boxes of a site, is asked of it box by box.
+A box that counted for a year and a site of many boxes are played over the real wire: tallies with six rows
+of running totals, as a box sends them. Then both builds are asked in turns. What version 0.2.0 cannot be
+asked at once, all boxes of a site, is asked of it box by box.
 """
 
 from __future__ import annotations
