@@ -39,6 +39,8 @@ from aggregator.places.choice import QUERY as CHOICE
 from aggregator.places.choice import choice_of, chosen, named
 from aggregator.store import codec, queries
 from aggregator.stream import preview, stream
+from aggregator.wanted import api as wanted
+from aggregator.wanted import profiles_api as profiles
 
 PREFIX = "/api/v1"
 VERSION = "1.0"
@@ -320,6 +322,8 @@ ROUTES = (
     Route("GET", "/openapi.json", openapi, "This description"),
     *people.ROUTES,
     *places.ROUTES,
+    *wanted.ROUTES,
+    *profiles.ROUTES,
 )  # fmt: skip
 OUTSIDE = (
     Route("GET", "/metrics", metrics, "Figures for Prometheus", whole=True),

@@ -16,7 +16,7 @@ from agent.tasks import lasting
 from aggregator import schemas
 from aggregator.auth import Auth
 from aggregator.config import Config
-from aggregator.desired import DesiredDocuments
+from aggregator.desired import DesiredDocuments, NotWanted
 from aggregator.fleet import Fleet
 from aggregator.ingest import Fact, Ingest
 from aggregator.link import Link
@@ -29,6 +29,7 @@ from aggregator.store.clock import Clock
 from aggregator.store.errors import StoreError
 from aggregator.store.store import Store, connect
 from aggregator.timing import Timing
+from aggregator.wanted.profiles import Profiles
 
 _LOG = logging.getLogger(__name__)
 _HEALTH_SECONDS = 2.0
@@ -58,6 +59,8 @@ class Centre:
         self.fleet.dress = self.places.dress
         self.fleet.zone_of = self.places.zone_of
         self.places.on_change = self.fleet.show_again
+        self.profiles = Profiles(store.places, self.places)
+        self.wants.profile_of = self.profiles.profile_of
         self.auth = Auth(
             store, config.token(), config.http.session_hours, config.http.origins, _proxy_sign_in(config)
         )
@@ -120,7 +123,10 @@ class Centre:
             while self._changed:
                 node = self._changed.popitem()[0]
                 try:
+                    await self.wants.catch_up(node)
                     self.hub.config(node, await self.wants.config(node))
+                except NotWanted as error:
+                    _LOG.warning("%s is sent later what it now knows: %s", node, error)
                 except StoreError as error:
                     _LOG.debug("the configuration of %s is shown later: %s", node, error)
 
@@ -151,6 +157,8 @@ class Centre:
 
         await self.clock.start()
         await self.places.load()
+        await self.profiles.load()
+        await self.wants.load()
         await self.fleet.load()
         parts = {
             "clock": self.clock.run(),
@@ -160,6 +168,7 @@ class Centre:
             "watches": self.watches.run(),
             "beside": self.beside.run(),
             "places": self.places.run(),
+            "profiles": self.profiles.run(lambda: self.fleet.names, self.wants.show_profile),
             "configs": self.show_configs(),
             "wants": self.wants.run(),
             "health": self.show_health(),

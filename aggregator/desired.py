@@ -153,7 +153,10 @@ class DesiredDocuments:
 
     async def read(self, node: str) -> Wanted:
         """Return what is wanted of a node now."""
-        row = await self._store.registry.want(node)
+        return self.wanted(node, await self._store.registry.want(node))
+
+    def wanted(self, node: str, row: dict[str, Any] | None) -> Wanted:
+        """Return what is wanted of a node whose row of the store is at hand."""
         report = self.report(node)
         if row is None:
             return Wanted(None, report.document, report.document, 0, report.unread)
@@ -165,7 +168,10 @@ class DesiredDocuments:
 
     async def config(self, node: str) -> schemas.ConfigState:
         """Return what is wanted of a node and what it does."""
-        wanted = await self.read(node)
+        return self.state_of(node, await self.read(node))
+
+    def state_of(self, node: str, wanted: Wanted) -> schemas.ConfigState:
+        """Return what became of what is wanted of a node."""
         report = self.report(node)
         row = wanted.row or {}
         return schemas.ConfigState(

@@ -47,6 +47,7 @@ _QUERY: dict[str, tuple[dict[str, Any], str]] = {
     "role": ({"type": "string"}, "only who had this role"),
     "nodes": ({"type": "string"}, "only these nodes, separated by commas; all if none is named"),
     "by": ({"type": "string", "enum": ["line", "node"]}, "add up lines of one name, or keep nodes apart"),
+    "dry_run": ({"type": "boolean"}, "say what would change, and change nothing"),
 }
 
 

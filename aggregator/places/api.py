@@ -13,11 +13,15 @@ import msgspec
 from aiohttp import web
 from msgspec import UNSET, Struct, UnsetType
 
+from aggregator.desired import NotWanted
+from aggregator.drawing import refusal
 from aggregator.openapi import Route, answer
 from aggregator.params import CENTRE, IDENTITY, bad, body_of, node_of, record
 from aggregator.people.identity import Refused
 from aggregator.places import documents
 from aggregator.schemas import Nothing
+from aggregator.wanted import merge
+from aggregator.wanted.api import merging
 
 
 class SiteRow(documents.SiteDocument, kw_only=True, frozen=True):
@@ -164,6 +168,10 @@ async def put_group(request: web.Request) -> web.Response:
     """Add a group, or change it."""
     name = _name(request, "group")
     body = await body_of(request, documents.GroupDocument)
+    try:
+        merge.check(body.settings)
+    except merge.SettingsError as error:
+        raise bad(f"settings: {error}") from None
     await request.app[CENTRE].places.put("groups", name, body)
     await record(request, "put group", what=name)
     return answer(_group_row(request, name))
@@ -190,7 +198,8 @@ async def patch_place(request: web.Request) -> web.Response:
     places = request.app[CENTRE].places
     body = await body_of(request, PlaceBody)
     changed = {name: value for name, value in msgspec.structs.asdict(body).items() if value is not UNSET}
-    place = _tidy(msgspec.structs.replace(places.of(node), **changed))
+    before = places.of(node)
+    place = _tidy(msgspec.structs.replace(before, **changed))
     if place.site and place.site not in places.sites:
         raise Refused(404, "no_site", f"there is no site {place.site[:64]!r}: PUT /sites/… adds it")
     for group in place.groups:
@@ -198,7 +207,23 @@ async def patch_place(request: web.Request) -> web.Response:
             raise Refused(404, "no_group", f"there is no group {group[:64]!r}: PUT /groups/… adds it")
     await places.put("places", node, place)
     await record(request, "place node", node=node, what=_words(changed))
+    await _give_defaults(request, node, [group for group in place.groups if group not in before.groups])
     return answer(place)
+
+
+async def _give_defaults(request: web.Request, node: str, groups: list[str]) -> None:
+    """Give a node that comes into groups their defaults, the last group's last."""
+    centre = request.app[CENTRE]
+    if centre.fleet.state(node) is None:
+        return  # it has told of no camera yet
+    for group in groups:
+        settings = centre.places.groups[group].settings
+        if settings:
+            user = request[IDENTITY].user
+            try:
+                await centre.wants.change(node, user, f"defaults of group {group}", merging(settings, []))
+            except NotWanted as error:
+                raise refusal(error) from None
 
 
 def _tidy(place: documents.Place) -> documents.Place:

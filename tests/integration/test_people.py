@@ -233,6 +233,12 @@ TABLE = {
     "DELETE /sites/{site}": "A/", "GET /groups": "voA/voA", "GET /groups/{group}": "voA/voA",
     "PUT /groups/{group}": "A/", "DELETE /groups/{group}": "A/",
     "GET /nodes/{node}/place": "voA/", "PATCH /nodes/{node}/place": "A/",
+    "GET /nodes/{node}/cameras/{camera}/settings": "voA/",
+    "PUT /nodes/{node}/cameras/{camera}/settings": "oA/",
+    "POST /settings": "oA/oA", "GET /nodes/{node}/documents": "voA/", "GET /drift": "voA/voA",
+    "GET /profiles": "voA/voA", "PUT /profiles/{profile}": "oA/", "DELETE /profiles/{profile}": "oA/",
+    "GET /nodes/{node}/profile": "voA/", "PUT /nodes/{node}/profile": "oA/",
+    "DELETE /nodes/{node}/profile": "oA/", "POST /profiles/switch": "oA/oA",
     "GET /metrics": "voA/", "GET /healthz": "avoA/voA",
 }  # fmt: skip
 REFUSALS = {"login_needed", "not_allowed", "no_node"}

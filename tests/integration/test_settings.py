@@ -1,0 +1,234 @@
+"""Settings as documents: of one camera, of many, by profile; two editors, older nodes, drift."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import Any
+
+import msgspec
+import pytest
+
+from agent import wire
+from aggregator.api import PREFIX
+from aggregator.site_time import now
+from deploy.stack import Stack
+
+from .box import DOCUMENT, Box, box, centre, until
+from .test_api import get, scene
+from .test_people import call, code
+
+NIGHT = {"settings": {"confidence": 0.6}}
+CAM = "/nodes/{}/cameras/cam0/settings"
+
+
+async def obey(node: Box, **more: Any) -> None:
+    """Apply what was wanted last, as a node does."""
+    document = node.wants[-1]
+    await node.state(config=wire.ConfigReport(document.version, "", document, **more))
+
+
+async def test_a_document_is_shown_set_and_told_of(stack: Stack) -> None:
+    """The difference is shown first; the whole document is sent; wanted, applied and since when are told."""
+    async with scene(stack, "doc-1") as (running, node, client):
+        before = await get(client, CAM.format("doc-1"))
+        assert (before["version"], before["running"], before["settings"]["confidence"]) == (0, True, 0.25)
+        body = {"confidence": 0.4, "lines": {"main": {"points": [[0, 0.6], [1, 0.6]]}}, "labels": ["car"]}
+        status, shown = await call(client, "PUT", CAM.format("doc-1") + "?dry_run=true", body)
+        assert (status, shown["version"]) == (200, None)
+        assert [row["path"] for row in shown["difference"]] == ["confidence", "labels"]
+        assert node.wants == []
+        status, sent = await call(client, "PUT", CAM.format("doc-1"), body)
+        assert (status, sent["version"], sent["difference"]) == (202, 1, shown["difference"])
+        await until(lambda: node.wants)
+        assert node.wants[0].cameras["cam0"].lines["main"].version == 0, "it did not move and counts on"
+        drift = (await get(client, "/drift"))["rows"]
+        assert [(row["node"], row["wanted"], row["applied"], row["why"]) for row in drift] == [
+            ("doc-1", 1, 0, "it has not answered yet")
+        ]
+        assert abs(drift[0]["since"] - time.time() * 1000) < 20_000
+        await obey(node)
+        await until(lambda: running.wants.report("doc-1").applied == 1)
+        after = await get(client, CAM.format("doc-1"))
+        assert (after["running"], after["by"], after["version"]) == (True, "token", 1)
+        assert (await get(client, "/drift"))["rows"] == []
+        kept = (await get(client, "/nodes/doc-1/documents"))["documents"]
+        assert [(row["version"], row["by"], row["action"]) for row in kept] == [
+            (1, "token", "put settings cam0")
+        ]
+        for bad in ({"confidence": 3}, {"colour": 1}, {"lines": {"x": {"points": [[0, 0]]}}}):
+            assert await code(client, "PUT", CAM.format("doc-1"), bad) == (400, "bad_request")
+        assert await code(client, "PUT", CAM.format("doc-1").replace("cam0", "cam9"), body) == (
+            404,
+            "no_camera",
+        )
+
+
+async def test_the_second_of_two_editors_is_told_and_loses_nothing(stack: Stack) -> None:
+    """Who saw an older version is refused with what is there now; other cameras and lines disturb nobody."""
+    async with scene(stack, "two-1") as (_, node, client):
+        cameras = {"cam0": DOCUMENT.cameras["cam0"], "cam1": wire.CameraSettings()}
+        await node.state(config=wire.ConfigReport(0, "", wire.Document(0, cameras)))
+        await asyncio.sleep(0.2)
+        async with client.get(PREFIX + CAM.format("two-1")) as response:
+            tag = response.headers["ETag"]
+        first = {"confidence": 0.4}
+        status, sent = await call(client, "PUT", CAM.format("two-1"), first, **{"If-Match": tag})
+        assert (status, sent["version"]) == (202, 1)
+        status, refused = await call(
+            client, "PUT", CAM.format("two-1"), {"confidence": 0.9}, **{"If-Match": tag}
+        )
+        assert (status, refused["error"]["code"]) == (409, "changed")
+        assert "token has changed cam0" in refused["error"]["message"]
+        assert refused["error"]["details"]["settings"]["confidence"] == 0.4
+        assert refused["error"]["details"]["version"] == 1
+        other = CAM.format("two-1").replace("cam0", "cam1")
+        assert (await call(client, "PUT", other, {"confidence": 0.3}))[1]["version"] == 2
+        body = {"version": 1, "settings": {"confidence": 0.9}}
+        assert (await call(client, "PUT", CAM.format("two-1"), body))[1]["version"] == 3
+        assert await code(client, "PUT", CAM.format("two-1"), body) == (409, "changed")
+        assert await code(client, "PUT", CAM.format("two-1"), {}, **{"If-Match": '"x"'}) == (
+            400,
+            "bad_request",
+        )
+        at_once = [
+            call(client, "PUT", CAM.format("two-1"), {"confidence": n / 10, "version": 3})
+            for n in range(1, 8)
+        ]
+        statuses = sorted(status for status, _ in await asyncio.gather(*at_once))
+        assert statuses == [202] + [409] * 6
+        kept = (await get(client, "/nodes/two-1/documents"))["documents"]
+        assert [row["version"] for row in kept] == [4, 3, 2, 1]
+
+
+async def test_an_older_node_gets_what_it_knows_and_the_rest_when_it_is_upgraded(stack: Stack) -> None:
+    """What a node of 0.3 would refuse is kept back and told; after its upgrade it is sent by itself."""
+    async with scene(stack, "old-1") as (running, node, client):
+        body = {"confidence": 0.4, "budget": 0.5, "privacy": {"door": [[0, 0], [0, 1], [1, 1]]}}
+        assert (await call(client, "PUT", CAM.format("old-1"), body))[0] == 202
+        await until(lambda: node.wants)
+        assert node.wants[0].cameras["cam0"] == wire.CameraSettings(0.4)
+        await obey(node)
+        await until(lambda: running.wants.report("old-1").applied == 1)
+        refused = (await get(client, CAM.format("old-1")))["refused"]
+        assert refused["budget"] == "this version of the agent does not know it: upgrade the box"
+        assert set(refused) == {"budget", "privacy"}
+        (row,) = (await get(client, "/drift"))["rows"]
+        assert set(row["refused"]) == {"cam0.budget", "cam0.privacy"}
+        knows = [*wire.CameraSettings.__struct_fields__]
+        await obey(node, knows=knows, refused={"cam0.budget": "set in agent.toml only"})
+        await until(lambda: len(node.wants) == 2)
+        assert node.wants[1].cameras["cam0"].budget == 0.5
+        await obey(node, knows=knows, refused={"cam0.budget": "set in agent.toml only"})
+        await until(lambda: running.wants.report("old-1").applied == node.wants[1].version)
+        assert (await get(client, CAM.format("old-1")))["refused"] == {"budget": "set in agent.toml only"}
+
+
+async def test_a_group_gives_defaults_and_settings_go_to_many(stack: Stack) -> None:
+    """Who comes into a group gets its defaults; a setting for all goes to all, one refuses with a reason."""
+    async with scene(stack, "many-0") as (running, first, client), contextlib.AsyncExitStack() as all_:
+        nodes = [first]
+        for number in range(1, 4):
+            nodes.append(await all_.enter_async_context(box(stack.mqtt_url, f"many-{number}")))
+            await nodes[-1].state()
+        await until(lambda: all(running.fleet.known(f"many-{number}") for number in range(4)))
+        assert await code(client, "PUT", "/groups/bus", {"settings": {"x": 1}}) == (400, "bad_request")
+        assert (await call(client, "PUT", "/groups/bus", {"settings": {"confidence": 0.35}}))[0] == 200
+        for node in nodes[:3]:
+            assert (await call(client, "PATCH", f"/nodes/{node.name}/place", {"groups": ["bus"]}))[0] == 200
+            await until(lambda node=node: node.wants)  # type: ignore[misc]
+            assert node.wants[0].cameras["cam0"].confidence == 0.35
+        assert nodes[3].wants == []
+        everyone = {"group": "bus", "settings": {"labels": ["tram"]}, "dry_run": True}
+        status, shown = await call(client, "POST", "/settings", everyone)
+        assert status == 200
+        assert [[d["path"] for d in row["difference"]] for row in shown["rows"]] == [["labels"]] * 3
+        status, sent = await call(client, "POST", "/settings", {**everyone, "dry_run": False})
+        assert (status, [row["version"] for row in sent["rows"]]) == (202, [2, 2, 2])
+        for node in nodes[:2]:
+            await until(lambda node=node: len(node.wants) == 2)  # type: ignore[misc]
+            await obey(node)
+        document = nodes[2].wants[0]
+        await nodes[2].state(config=wire.ConfigReport(1, "cam0: the model does not know 'tram'", document))
+        await until(lambda: running.wants.report("many-2").error)
+        await until(lambda: running.wants.report("many-1").applied == 2)
+        rows = (await get(client, "/drift", group="bus"))["rows"]
+        assert [(row["node"], row["wanted"], row["applied"], row["why"]) for row in rows] == [
+            ("many-2", 2, 1, "cam0: the model does not know 'tram'")
+        ]
+        assert await code(client, "POST", "/settings", {"settings": {"confidence": 0.5}}) == (
+            400,
+            "bad_request",
+        )
+        assert await code(client, "POST", "/settings", {"nodes": ["none-1"], "settings": {}}) == (
+            404,
+            "no_node",
+        )
+        assert (await call(client, "PUT", "/groups/bus", {"settings": {"confidence": 0.45}}))[0] == 200
+        rows = (await get(client, "/drift", group="bus", q="many-0"))["rows"]
+        assert rows[0]["defaults"] == ["cam0.confidence"]
+
+
+async def test_profiles_by_the_clock_and_by_hand(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A profile's hour comes and it is sent; by hand it is switched at once; the base comes back."""
+    monkeypatch.setattr("aggregator.wanted.profiles._LOOK_SECONDS", 0.1)
+    async with scene(stack, "night-1") as (running, node, client):
+        hours = [{"from": "00:00", "to": "00:00", "days": [f"{now():%a}".lower(), _tomorrow()]}]
+        assert await code(client, "PUT", "/profiles/night", {"settings": {"confidence": 7}}) == (
+            400,
+            "bad_request",
+        )
+        assert (await call(client, "PUT", "/sites/dark", {}))[0] == 200
+        assert (await call(client, "PATCH", "/nodes/night-1/place", {"site": "dark"}))[0] == 200
+        night = {**NIGHT, "hours": hours, "sites": ["dark"]}
+        assert (await call(client, "PUT", "/profiles/night", night))[0] == 200
+        await until(lambda: node.wants)
+        assert node.wants[-1].cameras["cam0"].confidence == 0.6
+        assert node.wants[-1].cameras["cam0"].lines == DOCUMENT.cameras["cam0"].lines
+        line = "/nodes/night-1/cameras/cam0/lines/gate"
+        assert (await call(client, "PUT", line, {"points": [[0, 0.2], [1, 0.2]]}))[1]["version"] == 2
+        await until(lambda: len(node.wants) == 2)
+        assert node.wants[-1].cameras["cam0"].confidence == 0.6
+        assert (await get(client, CAM.format("night-1")))["settings"]["confidence"] == 0.25
+        assert (await get(client, "/profiles"))["profiles"][0]["running"] == 1
+        event = {"settings": {"confidence": 0.8}}
+        assert (await call(client, "PUT", "/profiles/event", event))[0] == 200
+        switched = (await call(client, "PUT", "/nodes/night-1/profile", {"profile": "event"}))[1]
+        assert (switched["profile"], switched["by_hand"]["until"]) == ("event", None)
+        await until(lambda: node.wants[-1].cameras["cam0"].confidence == 0.8)
+        none = {"site": "dark", "profile": ""}
+        assert (await call(client, "POST", "/profiles/switch", none))[1]["rows"][0]["profile"] == ""
+        await until(lambda: node.wants[-1].cameras["cam0"].confidence == 0.25)
+        assert node.wants[-1].cameras["cam0"].lines["gate"].version == 2
+        over = {"profile": "event", "until": 1000}
+        assert (await call(client, "PUT", "/nodes/night-1/profile", over))[1]["profile"] == "night"
+        assert await code(client, "PUT", "/nodes/night-1/profile", {"profile": "x"}) == (404, "no_profile")
+        assert (await call(client, "DELETE", "/nodes/night-1/profile"))[1]["by_hand"] is None
+        await until(lambda: node.wants[-1].cameras["cam0"].confidence == 0.6)
+        async with centre(running.config):
+            before = len(node.wants)
+            await asyncio.sleep(1)
+            assert len(node.wants) <= before + 1, "two aggregators do not take turns; the second says it once"
+        assert (await call(client, "DELETE", "/profiles/night"))[0] == 200
+        await until(lambda: node.wants[-1].cameras["cam0"].confidence == 0.25)
+        assert node.wants[-1].cameras["cam0"].lines["main"].version == 0
+
+
+def _tomorrow() -> str:
+    days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+    return days[(now().weekday() + 1) % 7]
+
+
+async def test_a_document_of_0_3_in_the_database_is_read_as_before(stack: Stack) -> None:
+    """What version 0.3 has stored has no history and no profile; it is changed like any other."""
+    async with scene(stack, "row-3") as (running, node, client):
+        document = wire.Document(4, DOCUMENT.cameras)
+        row = {"_id": "row-3", "version": 4, "document": msgspec.json.encode(document).decode()}
+        await running.store._database.wants.insert_one(row)
+        found = await get(client, CAM.format("row-3"))
+        assert (found["version"], found["wanted"], found["since"], found["profile"]) == (4, 4, None, "")
+        assert (await call(client, "PUT", CAM.format("row-3"), {"confidence": 0.5, "version": 4}))[1][
+            "version"
+        ] == 5
+        await until(lambda: node.wants)
