@@ -214,7 +214,8 @@ async def test_a_proxys_word_is_believed_from_its_address_only(stack: Stack) -> 
 # whole fleet. Behind the stroke: which of them is, if their rights are on another site only.
 TABLE = {
     "POST /login": "avoA/voA", "POST /logout": "voA/voA", "GET /me": "voA/voA",
-    "GET /fleet": "voA/voA", "GET /nodes/{node}": "voA/", "GET /nodes/{node}/counts": "voA/",
+    "GET /fleet": "voA/voA", "GET /fleet/counts": "voA/voA",
+    "GET /nodes/{node}": "voA/", "GET /nodes/{node}/counts": "voA/",
     "GET /nodes/{node}/tallies": "voA/", "GET /nodes/{node}/shares": "voA/",
     "GET /nodes/{node}/zones": "voA/", "GET /nodes/{node}/speeds": "voA/",
     "GET /nodes/{node}/trips": "voA/", "GET /nodes/{node}/events": "voA/",
