@@ -19,6 +19,7 @@ from aiohttp import web
 
 from agent import wire
 from aggregator import auth, drawing, schemas, statistics
+from aggregator.alerts.handlers import ALERT_ROUTES
 from aggregator.openapi import Route, answer, describe
 from aggregator.params import (
     CENTRE,
@@ -319,6 +320,7 @@ ROUTES = (
           media="text/event-stream"),
     Route("GET", _C + "/preview", preview, "Pictures of a camera", "operator",
           media="multipart/x-mixed-replace"),
+    *ALERT_ROUTES,
     Route("GET", "/openapi.json", openapi, "This description"),
     *people.ROUTES,
     *places.ROUTES,

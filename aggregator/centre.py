@@ -14,6 +14,8 @@ from agent import wire
 from agent.mqtt.client import Message
 from agent.tasks import lasting
 from aggregator import schemas
+from aggregator.alerts.alerts import Alerts
+from aggregator.alerts.places import Membership
 from aggregator.auth import Auth
 from aggregator.config import Config
 from aggregator.desired import DesiredDocuments, NotWanted
@@ -82,6 +84,20 @@ class Centre:
         self._any_changed = asyncio.Event()
         self.fleet.on_config = self._config_changed
         self.health = schemas.Health(True, [])
+        self.alerts = Alerts(
+            config,
+            store,
+            self.fleet,
+            self.metrics,
+            self.link.tell,
+            deaf=lambda: self.link.trouble,
+            member=self._membership,
+            show=lambda: self.hub.board(self.alerts.board),
+        )
+
+    def _membership(self, node: str) -> Membership:
+        place = self.places.of(node)
+        return Membership(place.site, tuple(place.groups), tuple(place.labels))
 
     def _on_stored(self, facts: Sequence[Fact]) -> None:
         self.beside.stored_here(facts)
@@ -90,6 +106,7 @@ class Centre:
     def _show(self, facts: Sequence[Fact]) -> None:
         self.fleet.on_stored(facts)
         self.hub.facts(facts)
+        self.alerts.watch.see(facts)
 
     async def take(self, message: Message) -> None:
         """Take a state, an answer or a live frame; what is malformed goes to quarantine."""
@@ -172,6 +189,8 @@ class Centre:
             "configs": self.show_configs(),
             "wants": self.wants.run(),
             "health": self.show_health(),
+            "alerts": self.alerts.watch.run(),
+            "board": self.alerts.show_board(),
             "rest": self.link.take_rest(self.take, self.wants.publish_again),
             "events": self.link.take_events(self.ingest.put),
         }

@@ -103,6 +103,24 @@ class EnrolSection(Struct, frozen=True, forbid_unknown_fields=True):
     repository: str = ""  # whence a box clones the program
 
 
+class AlertsSection(Struct, frozen=True, forbid_unknown_fields=True):
+    """How alerts are sent."""
+
+    try_hours: Annotated[int, Meta(ge=1, le=720)] = 24
+
+
+class MailSection(Struct, frozen=True, forbid_unknown_fields=True):
+    """The server by which alerts are mailed."""
+
+    host: str = ""
+    port: Annotated[int, Meta(ge=1, le=65535)] = 587
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    username: str = ""
+    password_file: str = ""
+    ca_file: str = ""
+    sender: Annotated[str, Meta(pattern=r"^([^@\s<>]+@[^@\s<>]+)?$")] = ""
+
+
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """The whole file. `folder`: where it lies; every relative path starts there."""
 
@@ -112,6 +130,8 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     ingest: IngestSection = IngestSection()
     site: SiteSection = SiteSection()
     enrol: EnrolSection = EnrolSection()
+    alerts: AlertsSection = AlertsSection()
+    mail: MailSection = MailSection()
     folder: str = "."
 
     def path(self, name: str) -> Path:
@@ -215,6 +235,10 @@ def _check(config: Config, path: Path) -> None:
         raise ConfigError(f"{path}: http.token: give a token or a token_file, not both")
     if config.mongodb.username and not config.mongodb.password_file:
         raise ConfigError(f"{path}: mongodb.password_file: a username needs it")
+    if config.mail.host and not config.mail.sender:
+        raise ConfigError(f"{path}: mail.sender: a host needs it; write it like fleet@example.com")
+    if config.mail.username and not config.mail.password_file:
+        raise ConfigError(f"{path}: mail.password_file: a username needs it")
     local = config.http.host in ("localhost", "::1") or config.http.host.startswith("127.")
     token = config.token()
     if not local and 0 < len(token) < 16:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -180,6 +180,10 @@ class Fleet:
         return view
 
     # ── what is asked ──
+
+    def views(self) -> Collection[NodeView]:
+        """Return every node as it stands."""
+        return list(self._views.values())
 
     @property
     def names(self) -> list[str]:

@@ -67,6 +67,10 @@ class Link:
         payload = msgspec.json.encode(command)
         await self._connected().publish(wire.topic(node, "cmd"), payload, qos=1)
 
+    async def tell(self, topic: str, payload: bytes) -> None:
+        """Publish for others than the nodes; raise BrokerError."""
+        await self._connected().publish(topic, payload, qos=1)
+
     def _connected(self) -> Client:
         if self._control is None:
             raise BrokerError("the broker is away; it is sent later")

@@ -56,7 +56,7 @@ class Watcher:
         sees: Callable[[str], bool] = lambda node: True,
     ) -> None:
         self.node = node
-        self._sees = sees
+        self.sees = sees
         self.camera = camera
         self.types = types
         self.cut_off = False
@@ -66,7 +66,7 @@ class Watcher:
 
     def is_about(self, node: str) -> bool:
         """True if this stream is about a node, and its reader may see it."""
-        return self.node in ("", node) and self._sees(node)
+        return self.node in ("", node) and self.sees(node)
 
     def offer(self, chunk: bytes) -> None:
         """Add a chunk, or cut this watcher off if it is too slow."""
@@ -208,6 +208,11 @@ class Hub:
     def health(self, health: Any) -> None:
         """Show whether this aggregator makes progress."""
         self._offer(list(self._watchers), sse("centre", msgspec.json.encode(health)))
+
+    def board(self, board: Callable[[Callable[[str], bool]], Any]) -> None:
+        """Show which alerts are not closed, to each watcher those of the nodes that they see."""
+        for watcher in list(self._watchers):
+            self._offer([watcher], sse("alerts", msgspec.json.encode(board(watcher.sees))))
 
     def _show(self, event: str, name: str, data: Any) -> None:
         takers = [watcher for watcher in self._watchers if watcher.is_about(name)]

@@ -40,7 +40,10 @@ _QUERY: dict[str, tuple[dict[str, Any], str]] = {
         {"type": "array", "items": {"type": "string"}},
         "only nodes with this label; with each of several",
     ),
-    "state": ({"type": "string", "enum": ["online", "offline", "stale"]}, "only nodes in this state"),
+    "state": (
+        {"type": "string"},
+        "only what is so: nodes online, offline, stale; alerts open, acknowledged, snoozed, closed",
+    ),
     "q": ({"type": "string"}, "only what contains this text"),
     "user": ({"type": "string"}, "only what this user did"),
     "action": ({"type": "string"}, "only this action"),
@@ -48,6 +51,7 @@ _QUERY: dict[str, tuple[dict[str, Any], str]] = {
     "nodes": ({"type": "string"}, "only these nodes, separated by commas; all if none is named"),
     "by": ({"type": "string", "enum": ["line", "node"]}, "add up lines of one name, or keep nodes apart"),
     "dry_run": ({"type": "boolean"}, "say what would change, and change nothing"),
+    "rule": ({"type": "string"}, "only what this rule found"),
 }
 
 

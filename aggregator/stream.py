@@ -64,7 +64,10 @@ async def _greeting(centre: Centre, watcher: Watcher) -> bytes:
     name = watcher.node
     names = [one for one in centre.fleet.names if watcher.is_about(one)]
     known = centre.fleet.known
-    chunks = [sse("centre", msgspec.json.encode(centre.health))]
+    chunks = [
+        sse("centre", msgspec.json.encode(centre.health)),
+        sse("alerts", msgspec.json.encode(centre.alerts.board(watcher.sees))),
+    ]
     chunks += [sse("node", msgspec.json.encode(await centre.fleet.entry(one))) for one in names if known(one)]
     if name in names:
         config = {"node": name, **msgspec.to_builtins(await centre.wants.config(name))}

@@ -23,6 +23,8 @@ ADMIN = "gb.admin"  # add-node and remove-node
 CONTROL = "$CONTROL/dynamic-security/v1"
 ANSWER = f"{CONTROL}/response"
 
+OUTSIDE = ["gb/alerts/#", "gb/json/#", "gb/ha/#", "homeassistant/#"]  # what the centre tells other programs
+
 _HASH_ROUNDS = 101  # what mosquitto itself uses; our secrets are random and of 128 bits or more
 
 Right = dict[str, Any]
@@ -53,6 +55,7 @@ def aggregator_rights() -> list[Right]:
     """Return what an aggregator may do: share the events, hear the rest, tell the nodes."""
     heard = [wire.topic("+", kind) for kind in ("ev", "state", "rsp", "live")]
     told = [wire.topic("+", kind) for kind in ("ack", "want", "cmd")]
+    told += OUTSIDE
     return [
         _right("subscribeLiteral", wire.SHARED_EVENTS),
         *(_right("subscribePattern", topic) for topic in heard),

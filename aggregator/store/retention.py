@@ -33,8 +33,8 @@ class Retention:
 
     async def prepare(self, detail_days: int, tally_days: int, batch_days: int) -> None:
         """Learn how long what is kept, and see that the times are indexed."""
-        details = dict.fromkeys((EVENTS, RESOURCES, "quarantine", "conflicts"), detail_days)
-        totals = dict.fromkeys((TALLIES, LOSSES, "counts"), tally_days)
+        details = dict.fromkeys((EVENTS, RESOURCES, "quarantine", "conflicts", "outbox"), detail_days)
+        totals = dict.fromkeys((TALLIES, LOSSES, "counts", "alerts"), tally_days)
         self.days = {**details, **totals, "batches": batch_days, "boxclocks": batch_days}
         for name in self.days:
             await self._never_by_itself(name, "stored_at")

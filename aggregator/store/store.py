@@ -21,6 +21,7 @@ What always holds:
     aggregators leases watches         which of them live, which does what, what is looked at there
     boxclocks                          of the boxes, by epoch, see `boxclock`
     clocks                             of the machines on which the centre ran
+    alert_rules alert_outlets alerts outbox   see `alert_book`
     meta                               the schema's version
 """
 
@@ -47,6 +48,7 @@ from pymongo.errors import (
     PyMongoError,
 )
 
+from aggregator.store.alert_book import AlertBook
 from aggregator.store.archive import Archive
 from aggregator.store.audit import Audit
 from aggregator.store.chains import Chains
@@ -57,6 +59,7 @@ from aggregator.store.errors import StoreError, translated
 from aggregator.store.history import History
 from aggregator.store.kept import KEPT_POISON, Kept
 from aggregator.store.leases import Leases
+from aggregator.store.many import Many
 from aggregator.store.parcel import Claim, Poison
 from aggregator.store.people import People
 from aggregator.store.places import PlaceStore
@@ -110,6 +113,8 @@ class Store:
         self.dump = Dump(self._journaled, where)
         name = f"{socket.gethostname()}-{secrets.token_hex(3)}"
         self.leases = Leases(self._journaled, where, name)
+        self.alert_book = AlertBook(self._journaled, where)
+        self.many = Many(self._database, where)
 
     # ── opening ──
 
@@ -131,6 +136,7 @@ class Store:
             await self._database.wanted.create_index([("n", 1), ("version", -1)])
             await self._database.nodes.create_index("removed", sparse=True)
             await self.history.prepare()
+            await self.alert_book.prepare()
             await self.retention.prepare(detail_days, tally_days, batch_days)
             await self._database.aggregators.create_index("at", expireAfterSeconds=_DAY)
 

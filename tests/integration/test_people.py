@@ -240,6 +240,11 @@ TABLE = {
     "GET /profiles": "voA/voA", "PUT /profiles/{profile}": "oA/", "DELETE /profiles/{profile}": "oA/",
     "GET /nodes/{node}/profile": "voA/", "PUT /nodes/{node}/profile": "oA/",
     "DELETE /nodes/{node}/profile": "oA/", "POST /profiles/switch": "oA/oA",
+    "GET /alerts/history": "voA/voA", "PATCH /alerts/history/{alert}": "oA/oA",
+    "GET /alerts": "voA/", "GET /alerts/{rule}": "voA/", "POST /alerts": "oA/", "PATCH /alerts/{rule}": "oA/",
+    "DELETE /alerts/{rule}": "oA/", "POST /alerts/{rule}/test": "oA/",
+    "GET /alerts/outlets": "oA/", "PUT /alerts/outlets/{outlet}": "A/",
+    "DELETE /alerts/outlets/{outlet}": "A/", "POST /alerts/outlets/{outlet}/test": "oA/",
     "GET /metrics": "voA/", "GET /healthz": "avoA/voA",
 }  # fmt: skip
 REFUSALS = {"login_needed", "not_allowed", "no_node"}
