@@ -14,6 +14,7 @@ from statistics import median
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from agent import wire
 from aggregator.alerts import rules
 from aggregator.alerts.conditions import nodes_in
 from aggregator.alerts.places import Found, Place, Verdict, holds_camera, matches
@@ -25,7 +26,6 @@ from aggregator.store.running_totals import HOUR, MINUTE, Row
 
 LATE_MS = 150_000  # a minute's tally comes with the node's next batch
 _WATCHED = 0.9  # the part of a span that must have been watched to say "too few" of it
-_UNKNOWN = "unknown"
 
 Lines = Mapping[tuple[str, str], Collection[str]]  # (node, camera) -> its lines, as it runs them
 
@@ -155,7 +155,7 @@ class Counted:
         span = (now - condition.minutes * MINUTE, now)
         objects: dict[Camera, dict[str, int]] = defaultdict(lambda: defaultdict(int))
         for (node, row), (amount,) in (await self._many.counted("object", nodes, [span])).items():
-            if row.label != _UNKNOWN and holds_camera(scope, row.camera):
+            if row.label != wire.UNKNOWN and holds_camera(scope, row.camera):
                 objects[Camera(node, row.camera)][row.label] += amount
         told = set()
         for camera, labels in objects.items():
