@@ -20,7 +20,6 @@ PICTURE_ROLES = ("operator", "admin")
 KNOWS = [field.name for field in msgspec.structs.fields(wire.CameraSettings)]
 # What a document may say and this agent does not do -> why.
 _WITHOUT_EFFECT = {
-    "privacy": "privacy zones are set in this box's agent.toml only",
     "budget": "the budget is set in this box's agent.toml only",
     "second_look": "the second look is set in this box's agent.toml only",
     "model": "the model is chosen in this box's agent.toml only",

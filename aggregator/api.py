@@ -21,6 +21,7 @@ from agent import wire
 from aggregator import auth, drawing, schemas, statistics
 from aggregator.alerts.handlers import ALERT_ROUTES
 from aggregator.openapi import Route, answer, describe
+from aggregator.orders import api as orders
 from aggregator.params import (
     CENTRE,
     IDENTITY,
@@ -325,6 +326,7 @@ ROUTES = (
     *people.ROUTES,
     *places.ROUTES,
     *wanted.ROUTES,
+    *orders.ROUTES,
     *profiles.ROUTES,
 )  # fmt: skip
 OUTSIDE = (

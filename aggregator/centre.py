@@ -24,6 +24,7 @@ from aggregator.ingest import Fact, Ingest
 from aggregator.link import Link
 from aggregator.live import Hub, Watches
 from aggregator.metrics import Metrics
+from aggregator.orders.orders import Orders
 from aggregator.peers import Beside
 from aggregator.people.proxy import ProxySignIn
 from aggregator.places.places import Places
@@ -57,6 +58,7 @@ class Centre:
         )
         self.fleet.on_moment = self.timing.state
         self.wants = DesiredDocuments(store, self.fleet, self.hub, self.link.want)
+        self.orders = Orders(store.orders, self.link.command)
         self.places = Places(store.places, config.zone)
         self.fleet.dress = self.places.dress
         self.fleet.zone_of = self.places.zone_of
@@ -121,6 +123,7 @@ class Centre:
                 response: wire.Response = wire.decode_json(message.payload, wire.Response)
                 if not response.ok:
                     _LOG.info("%s refused an order: %s", node, response.error[:200])
+                await self.orders.on_response(node, response)
         except wire.WireError as error:
             self.ingest.refuse(message, str(error))
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from agent.wire import tolerance
 from agent.wire.state import State, decode_state
 from agent.wire.terms import DECODE_ERRORS, WireError
+
+ANSWER_LETTERS = 65_536
+ANSWER_BYTES = 524_288
 
 
 class Command(Struct, frozen=True):
@@ -24,12 +27,14 @@ class Command(Struct, frozen=True):
     picture: bool = False
 
 
-class Response(Struct, frozen=True):
-    """The one answer to a command."""
+class Response(Struct, frozen=True, omit_defaults=True):
+    """The one answer to a command. `text`, `jpeg`: what was asked for, where that is words or a picture."""
 
     id: str
     ok: bool
-    error: str = ""
+    error: str = field(default_factory=lambda: "")
+    text: Annotated[str, Meta(max_length=ANSWER_LETTERS)] = ""
+    jpeg: Annotated[bytes, Meta(max_length=ANSWER_BYTES)] = b""  # in base64 on the wire
 
 
 class Join(Struct, frozen=True):

@@ -15,7 +15,7 @@ What always holds:
     batches                            names, checksums and sizes of what was stored
     quarantine conflicts               what was refused, and why
     nodes wants wanted audit           the fleet, its desired documents and earlier ones, who changed them
-    profiles overrides                 settings by the clock, and by hand
+    profiles overrides orders          settings by the clock and by hand; orders and their answers
     users sessions tokens              who may log in, who is
     sites groups places                where nodes stand, and what they belong to
     aggregators leases watches         which of them live, which does what, what is looked at there
@@ -60,6 +60,7 @@ from aggregator.store.history import History
 from aggregator.store.kept import KEPT_POISON, Kept
 from aggregator.store.leases import Leases
 from aggregator.store.many import Many
+from aggregator.store.orders import OrderStore
 from aggregator.store.parcel import Claim, Poison
 from aggregator.store.people import People
 from aggregator.store.places import PlaceStore
@@ -105,6 +106,7 @@ class Store:
         self.registry = Registry(self._journaled, where)
         self.people = People(self._journaled, where)
         self.places = PlaceStore(self._journaled, where)
+        self.orders = OrderStore(self._journaled, where)
         self.audit = Audit(self._journaled, where)
         self.kept = Kept(self._journaled, where)
         self.clocks = Clocks(self._journaled, where)
@@ -133,6 +135,7 @@ class Store:
             for name in (LOSSES, "quarantine", "conflicts"):
                 await self._database[name].create_index("n")
             await self._database.audit.create_index("at")
+            await self.orders.prepare()
             await self._database.wanted.create_index([("n", 1), ("version", -1)])
             await self._database.nodes.create_index("removed", sparse=True)
             await self.history.prepare()

@@ -82,7 +82,7 @@ def differences(before: wire.CameraSettings | None, after: wire.CameraSettings |
 
 
 def _flat(settings: wire.CameraSettings | None) -> dict[str, str]:
-    """Return path -> JSON of each setting, lines, zones and privacy zones one by one."""
+    """Return path -> JSON of each setting, lines, zones and the like one by one."""
     found: dict[str, str] = {}
     for field in msgspec.structs.fields(wire.CameraSettings) if settings else ():
         value = getattr(settings, field.name)

@@ -245,6 +245,8 @@ TABLE = {
     "DELETE /alerts/{rule}": "oA/", "POST /alerts/{rule}/test": "oA/",
     "GET /alerts/outlets": "oA/", "PUT /alerts/outlets/{outlet}": "A/",
     "DELETE /alerts/outlets/{outlet}": "A/", "POST /alerts/outlets/{outlet}/test": "oA/",
+    "POST /nodes/{node}/commands": "oA/", "GET /nodes/{node}/commands": "oA/",
+    "GET /nodes/{node}/commands/{id}": "oA/", "GET /nodes/{node}/commands/{id}/picture": "oA/",
     "GET /metrics": "voA/", "GET /healthz": "avoA/voA",
 }  # fmt: skip
 REFUSALS = {"login_needed", "not_allowed", "no_node"}

@@ -105,7 +105,7 @@ async def test_the_second_of_two_editors_is_told_and_loses_nothing(stack: Stack)
 async def test_an_older_node_gets_what_it_knows_and_the_rest_when_it_is_upgraded(stack: Stack) -> None:
     """What a node of 0.3 would refuse is kept back and told; after its upgrade it is sent by itself."""
     async with scene(stack, "old-1") as (running, node, client):
-        body = {"confidence": 0.4, "budget": 0.5, "privacy": {"door": [[0, 0], [0, 1], [1, 1]]}}
+        body = {"confidence": 0.4, "budget": 0.5, "model": "mask"}
         assert (await call(client, "PUT", CAM.format("old-1"), body))[0] == 202
         await until(lambda: node.wants)
         assert node.wants[0].cameras["cam0"] == wire.CameraSettings(0.4)
@@ -113,9 +113,9 @@ async def test_an_older_node_gets_what_it_knows_and_the_rest_when_it_is_upgraded
         await until(lambda: running.wants.report("old-1").applied == 1)
         refused = (await get(client, CAM.format("old-1")))["refused"]
         assert refused["budget"] == "this version of the agent does not know it: upgrade the box"
-        assert set(refused) == {"budget", "privacy"}
+        assert set(refused) == {"budget", "model"}
         (row,) = (await get(client, "/drift"))["rows"]
-        assert set(row["refused"]) == {"cam0.budget", "cam0.privacy"}
+        assert set(row["refused"]) == {"cam0.budget", "cam0.model"}
         knows = [*wire.CameraSettings.__struct_fields__]
         await obey(node, knows=knows, refused={"cam0.budget": "set in agent.toml only"})
         await until(lambda: len(node.wants) == 2)
@@ -201,6 +201,9 @@ async def test_profiles_by_the_clock_and_by_hand(stack: Stack, monkeypatch: pyte
         assert (await call(client, "POST", "/profiles/switch", none))[1]["rows"][0]["profile"] == ""
         await until(lambda: node.wants[-1].cameras["cam0"].confidence == 0.25)
         assert node.wants[-1].cameras["cam0"].lines["gate"].version == 2
+        later = {"profile": "event", "until": 4_000_000_000_000}
+        assert (await call(client, "PUT", "/nodes/night-1/profile", later))[1]["by_hand"] == later
+        await until(lambda: node.wants[-1].cameras["cam0"].confidence == 0.8)
         over = {"profile": "event", "until": 1000}
         assert (await call(client, "PUT", "/nodes/night-1/profile", over))[1]["profile"] == "night"
         assert await code(client, "PUT", "/nodes/night-1/profile", {"profile": "x"}) == (404, "no_profile")

@@ -43,7 +43,7 @@ def test_a_difference_names_each_path_and_no_version() -> None:
 
 
 @pytest.mark.parametrize("settings", [{"confidence": 2}, {"colour": 1}, {"lines": {"x": {"points": []}}},
-                                      {"privacy": {"door": [[0, 0], [1, 1]]}}, {"budget": 0}])  # fmt: skip
+                                      {"model": 7}, {"budget": 0}])  # fmt: skip
 def test_settings_that_make_no_sense_are_named(settings: dict[str, object]) -> None:
     """The words say which setting it is."""
     with pytest.raises(merge.SettingsError, match=next(iter(settings))):
@@ -64,11 +64,11 @@ def test_a_profile_comes_and_goes_without_new_versions_of_the_base() -> None:
 
 def test_an_older_node_is_sent_only_what_it_knows() -> None:
     """A node of version 0.3 gets no key for which it would refuse the whole; what is left out is told."""
-    camera = msgspec.structs.replace(CAMERA, budget=0.5, privacy={"door": [(0, 0), (0, 1), (1, 1)]})
+    camera = msgspec.structs.replace(CAMERA, budget=0.5, model="mask")
     document = wire.Document(4, {"cam.0": camera})
     sent, left = merge.understood(document, [])
     assert wire.decode_document(sent).cameras["cam.0"] == CAMERA
-    assert set(left) == {"cam.0.budget", "cam.0.privacy"}
+    assert set(left) == {"cam.0.budget", "cam.0.model"}
     assert merge.understood(document, KNOWS) == (msgspec.json.encode(document), {})
     assert merge.understood(wire.Document(4, {"x": CAMERA}), [])[1] == {}
 

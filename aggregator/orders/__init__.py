@@ -1,0 +1,1 @@
+"""Orders to nodes: each has an id, an expiry and one answer."""
