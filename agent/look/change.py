@@ -1,0 +1,124 @@
+"""Where a picture has changed: what was seen stands as long as its pixels do, and what moves is looked at.
+
+What always holds: a picture is compared by the mean grey of cells of CELL pixels, in which a camera's noise
+hardly shows; what was seen in a place is compared with the cells of when it was seen, so that a slow change
+adds up; the same pixels give the same answer, so nothing is believed that a new look would not say again.
+
+        cells when it was seen        cells now
+        ┌─┬─┬─┬─┐                     ┌─┬─┬─┬─┐
+        │ │▒│▒│ │                     │ │▒│▒│█│   the find in ▒ stands, what lay in █ is forgotten
+        └─┴─┴─┴─┘                     └─┴─┴─┴─┘
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.boxes import Detections, Float32, Uint8
+from agent.look.merge import Finds, finds, joined
+from agent.look.region import Region
+
+Cells = NDArray[np.int16]
+Bool = NDArray[np.bool_]
+
+CELL = 8  # pixels
+NOISE = 6  # grey levels of a cell's mean: more is a change
+STILL = 0.15  # share of a find's cells that may have changed
+MOST_MOVES = 8  # moving places that are told of a frame
+LEAST_CELLS = 2  # of a moving place
+LARGEST_MOVE = 0.1  # of all cells: more is the light or the camera
+
+
+def cells_of(image: Uint8) -> Cells:
+    """Return the mean grey (H/CELL, W/CELL) of a picture's (H,W,3) cells."""
+    height, width = image.shape[:2]
+    size = max(width // CELL, 1), max(height // CELL, 1)
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), np.int16)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """What a region showed: its finds, and the cells (h,w) then, the first at (row, column)."""
+
+    finds: Finds
+    cells: Cells
+    corner: tuple[int, int]
+
+    def standing(self, now: Cells) -> Finds:
+        """Return the finds whose pixels are as they were."""
+        row, column = self.corner
+        height, width = self.cells.shape
+        changed = np.abs(now[row : row + height, column : column + width] - self.cells) > NOISE
+        total = np.zeros((height + 1, width + 1), np.int64)
+        total[1:, 1:] = changed.cumsum(0).cumsum(1)
+        edges = self.finds.found.xyxy / CELL - np.asarray([column, row] * 2)
+        left, top = np.floor(edges[:, :2]).astype(int).clip(0, (width - 1, height - 1)).T
+        right, bottom = np.ceil(edges[:, 2:]).astype(int).clip(1, (width, height)).T
+        inside = total[bottom, right] - total[top, right] - total[bottom, left] + total[top, left]
+        return self.finds.some(inside <= STILL * np.maximum((right - left) * (bottom - top), 1))
+
+
+class Memory:
+    """What the last look at each place showed, for as long as it stands."""
+
+    def __init__(self) -> None:
+        self._seen: dict[int, Seen] = {}
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._seen.clear()
+
+    def keep(self, places: Mapping[int, tuple[Region, Finds]], now: Cells) -> None:
+        """Take what places, by their number, showed just now, instead of what they showed before."""
+        for number, (region, found) in places.items():
+            row = region.top // CELL
+            column = region.left // CELL
+            end = -(-region.bottom // CELL), -(-region.right // CELL)
+            self._seen[number] = Seen(found, now[row : end[0], column : end[1]], (row, column))
+
+    def standing(self, now: Cells, but: Iterable[int]) -> Finds:
+        """Return the finds of all places but some whose pixels are as they were; forget the others."""
+        told = [finds(Detections.empty(), 1.0)]
+        for number in set(self._seen) - set(but):
+            seen = self._seen[number]
+            left = seen.standing(now)
+            if len(left):
+                self._seen[number] = Seen(left, seen.cells, seen.corner)
+                told.append(left)
+            else:
+                del self._seen[number]
+        return joined(told)
+
+
+class Motion:
+    """Where something moves from frame to frame."""
+
+    def __init__(self) -> None:
+        self._before: Cells | None = None
+
+    def clear(self) -> None:
+        """Forget the last frame."""
+        self._before = None
+
+    def see(self, now: Cells, known: Float32) -> Float32:
+        """Return boxes (N,4), pixels, of what has moved beside what is known (M,4), the largest first."""
+        before = self._before
+        self._before = now
+        if before is None or before.shape != now.shape:
+            return np.zeros((0, 4), np.float32)
+        moved = (np.abs(now - before) > NOISE).astype(np.uint8)
+        for left, top, right, bottom in np.rint(known / CELL).astype(int).tolist():
+            moved[max(top - 1, 0) : bottom + 1, max(left - 1, 0) : right + 1] = 0
+        if moved.mean() > LARGEST_MOVE:
+            return np.zeros((0, 4), np.float32)
+        _, _, stats, _ = cv2.connectedComponentsWithStats(moved, connectivity=8)
+        parts = stats[1:][stats[1:, cv2.CC_STAT_AREA] >= LEAST_CELLS]
+        parts = parts[np.argsort(-parts[:, cv2.CC_STAT_AREA], kind="stable")][:MOST_MOVES]
+        corner = parts[:, :2]
+        return np.asarray(np.concatenate((corner, corner + parts[:, 2:4]), axis=1) * CELL, np.float32)

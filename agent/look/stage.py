@@ -1,0 +1,177 @@
+"""The second look of a camera: between the first look and the tracker, within a budget.
+
+What always holds:
+
+* Without a budget the first look's answer goes on untouched.
+* What is spent is at most what the budget gives in the time of the frames; what is not affordable waits, and
+  the place that is wanted most, for longest, is looked at next.
+* What a region showed stands for as long as its pixels do (`agent.look.change`); then it is the first look's
+  alone again.
+* Every place of the coarsest level comes in turn, however little speaks for it, where the picture has pixels
+  that the first look did not show.
+
+        frame ─▶ first look ─┐        urgency = seconds unseen x (its turn + need)
+                             ▼
+       memory ─▶ finds ─▶ merge ─▶ tracker ─▶ tracks ─▶ hints of the next frame
+          ▲                  ▲
+          └──── regions ◀── plan, motion
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.boxes import Detections, Float32, Int64, Uint8, iou
+from agent.look.change import Memory, Motion, cells_of
+from agent.look.merge import Finds, finds, joined, mend, merge
+from agent.look.plan import Place, need, places
+from agent.look.region import Region, Size
+from agent.look.still import Finder, Purse, canvas_of, kinds_of, leans, look_at
+
+Float = NDArray[np.float64]
+
+SHARE = 0.5  # of what the first look costs, where no budget is said
+TURN = 1.0  # how much speaks for a place that shows new pixels, whatever is in it
+FINER = 0.3  # the same of each finer level
+TURNED = 0.05  # the same of a turned region
+NEVER = 30.0  # seconds that count for a place that was not looked at yet
+LONGEST_STEP = 1.0  # seconds between frames that give a budget; in a longer gap nothing was to be seen
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A minute's account: regions looked at, and the seconds for which the oldest place waits."""
+
+    regions: int
+    oldest: float
+
+
+class LookStage:
+    """Look again at a camera's frames.
+
+    Args:
+        detector: what the regions are looked at with.
+        budget: milliseconds of CPU a second of video; None: SHARE of what the first look costs; 0: nothing.
+        clock: seconds of CPU that this thread has used.
+    """
+
+    def __init__(
+        self, detector: Finder, budget: float | None, *, clock: Callable[[], float] = time.thread_time
+    ) -> None:
+        self._detector = detector
+        self.budget = budget
+        self._clock = clock
+        self._canvas = canvas_of(detector)
+        self._kinds = kinds_of(detector.names)
+        self._leans = leans(detector.names)
+        self._purse = Purse()
+        self._memory = Memory()
+        self._motion = Motion()
+        self._plan: list[Place] = []
+        self._picture: Size = (0, 0)
+        self._zoom = 1.0  # input pixels a pixel of the frame in the first look
+        self._turn: Float = np.zeros(0)
+        self._seen: Float = np.zeros(0)  # (P,) when each place was looked at
+        self._now = -np.inf
+        self._regions = 0
+
+    @property
+    def works(self) -> bool:
+        """True where anything is ever looked at again."""
+        return self.budget != 0
+
+    def clear(self) -> None:
+        """Forget what was seen: the picture is another one."""
+        self._memory.clear()
+        self._motion.clear()
+        self._now = -np.inf
+
+    def refine(self, image: Uint8, found: Detections, seconds: float, hints: Float32) -> Detections:
+        """Return what both looks see in a frame, best first.
+
+        Args:
+            image: the frame (H,W,3) BGR.
+            found: the first look at it.
+            seconds: the frame's time.
+            hints: boxes (N,4) where something should be: what was followed up to here.
+        """
+        if not self.works:
+            return found
+        picture = (image.shape[1], image.shape[0])
+        if picture != self._picture:
+            self._survey(picture)
+        step = float(np.clip(seconds - self._now, 0.0, LONGEST_STEP)) if np.isfinite(self._now) else 0.0
+        self._now = seconds
+        begin = self._clock()
+        now = cells_of(image)
+        hints = np.concatenate((_unseen(hints, found.xyxy), self._motion.see(now, found.xyxy)))
+        order = self._order(found, hints)
+        self._purse.earn(self._income(step))
+        self._purse.pay(self._clock() - begin)
+        fresh = self._look(image, order)
+        self._memory.keep(fresh, now)
+        seen = self._memory.standing(now, but=fresh)
+        mended = mend(list(fresh.values()), picture)
+        return merge(finds(found, self._zoom), joined([mended, seen]), self._kinds)
+
+    def take(self) -> Looked:
+        """Return the account since the last call, and begin anew."""
+        turns = self._seen[self._turn >= TURN]
+        oldest = self._now - turns.min() if len(turns) and np.isfinite(self._now) else 0.0
+        told = Looked(self._regions, float(max(oldest, 0.0)))
+        self._regions = 0
+        return told
+
+    def _survey(self, picture: Size) -> None:
+        """Make the plan for frames of a size (width, height)."""
+        self.clear()
+        self._picture = picture
+        self._zoom = min(self._canvas[0] / picture[0], self._canvas[1] / picture[1])
+        self._plan = places(picture, self._canvas, turned=self._leans)
+        self._turn = np.asarray([self._turn_of(place) for place in self._plan])
+        self._seen = np.full(len(self._plan), -np.inf)
+
+    def _turn_of(self, place: Place) -> float:
+        """Return how much speaks for a place that holds nothing known."""
+        shown = self._zoom * 2 ** (place.level - 1)  # input pixels a pixel, one level before
+        if shown >= 1.0:
+            return 0.0
+        return TURNED if place.region.roll else TURN * FINER ** (place.level - 1)
+
+    def _order(self, found: Detections, hints: Float32) -> Int64:
+        """Return the numbers of the places that are wanted, the most urgent first."""
+        age = np.minimum(self._now - self._seen, NEVER)
+        turned = np.asarray([bool(place.region.roll) for place in self._plan])
+        wanted = need(self._plan, found, self._zoom, hints) * np.where(turned, TURNED, 1.0)
+        urgency = age * (self._turn + wanted)
+        order = np.argsort(-urgency, kind="stable")
+        return np.asarray(order[urgency[order] > 0], np.int64)
+
+    def _income(self, step: float) -> float:
+        """Return the seconds of CPU that a frame gives, `step` seconds after the last one."""
+        return SHARE * self._purse.price if self.budget is None else self.budget / 1000 * step
+
+    def _look(self, image: Uint8, order: Int64) -> dict[int, tuple[Region, Finds]]:
+        """Look at places for as long as the purse lasts; return what they showed by their number."""
+        looked: dict[int, tuple[Region, Finds]] = {}
+        for number in order.tolist():
+            price = self._purse.price
+            if price and not self._purse.affords(price):  # what a region costs shows with the first one
+                break
+            begin = self._clock()
+            region = self._plan[number].region
+            looked[number] = (region, look_at(self._detector, image, region, self._canvas))
+            self._purse.spent(self._clock() - begin)
+            self._seen[number] = self._now
+        self._regions += len(looked)
+        return looked
+
+
+def _unseen(hints: Float32, found: Float32) -> Float32:
+    """Return which of some boxes (N,4) the first look does not show (M,4)."""
+    return np.asarray(hints[iou(hints, found).max(1, initial=0.0) < 0.3], np.float32)

@@ -1,0 +1,126 @@
+"""The second look of a camera: what it is given, what it spends, what it remembers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from agent.boxes import Detections, iou
+from agent.look.change import Memory, Motion, cells_of
+from agent.look.merge import finds
+from agent.look.region import Region
+from agent.look.stage import LookStage
+from tests.unit.test_look import SMALL, Sees, picture
+
+NOTHING = np.zeros((0, 4), np.float32)
+
+
+def staged(budget: float | None = None) -> LookStage:
+    """Return a stage on whose clock each look takes PRICE and the rest nothing."""
+    detector = Sees()
+    return LookStage(detector, budget, clock=lambda: detector.spent)
+
+
+def watch(stage: LookStage, image: np.ndarray, frames: int, start: float = 0.0) -> list[Detections]:
+    """Show a stage the same picture ten times a second."""
+    first = Sees().detect(image)
+    return [stage.refine(image, first, start + n / 10, NOTHING) for n in range(frames)]
+
+
+def holds(found: Detections, boxes: list[tuple[int, ...]]) -> int:
+    """Return how many of some boxes were found."""
+    return int((iou(np.asarray(boxes, np.float32), found.xyxy).max(1, initial=0.0) > 0.7).sum())
+
+
+def test_with_no_budget_the_first_look_goes_on_untouched() -> None:
+    """Budget 0 is what the agent did before: the very same object comes out, and nothing is looked at."""
+    detector = Sees()
+    stage = LookStage(detector, 0)
+    first = Detections.empty()
+    assert stage.refine(picture(*SMALL), first, 0.0, NOTHING) is first
+    assert detector.calls == 0
+    assert not stage.works
+
+
+def test_a_standing_picture_is_seen_whole_after_a_while_and_stays_so() -> None:
+    """Regions come in turn, and what they showed is told in each frame for as long as its pixels stand."""
+    told = watch(staged(), picture(*SMALL), 60)
+    assert holds(told[-1], SMALL) == len(SMALL)
+    assert all(holds(found, SMALL) == len(SMALL) for found in told[-10:])
+
+
+@pytest.mark.parametrize(("budget", "regions"), [(20.0, 20), (5.0, 5), (100.0, 100), (None, 50)])
+def test_the_budget_is_kept_over_time(budget: float | None, regions: int) -> None:
+    """In 10 s, 100 frames: 20 ms a second pay 20 regions of 10 ms; by default every other frame pays one."""
+    stage = staged(budget)
+    watch(stage, picture(*SMALL), 101)
+    assert stage.take().regions == pytest.approx(regions, abs=2)
+
+
+def test_every_place_comes_in_turn() -> None:
+    """The oldest place of the coarsest level never waits for long, and the minute's account says how long."""
+    stage = staged()
+    watch(stage, picture(), 200)
+    account = stage.take()
+    assert account.regions > 40
+    assert account.oldest < 8.0
+    assert stage.take().regions == 0
+
+
+def test_what_was_hinted_is_looked_at_soon() -> None:
+    """A place where something was followed to is looked at before those where nothing is known."""
+    image = picture((1200, 900, 1224, 925))
+    stage = staged()
+    watch(stage, picture(), 100)
+    hint = np.asarray([(1195, 895, 1230, 930)], np.float32)
+    told = [stage.refine(image, Detections.empty(), 10 + n / 10, hint) for n in range(8)]
+    assert max(holds(found, [(1200, 900, 1224, 925)]) for found in told) == 1
+
+
+def test_a_change_of_the_picture_ends_what_was_remembered() -> None:
+    """An object that has gone is not told in the next frame, though nobody looked there again."""
+    stage = staged()
+    assert holds(watch(stage, picture(*SMALL), 60)[-1], SMALL) == 3
+    gone = stage.refine(picture(*SMALL[:2]), Detections.empty(), 6.1, NOTHING)
+    assert holds(gone, SMALL[2:]) == 0
+    assert holds(gone, SMALL[:2]) == 2
+
+
+def test_another_size_of_frames_is_another_plan() -> None:
+    """A camera that comes back with other frames is looked at anew."""
+    stage = staged()
+    watch(stage, picture(*SMALL), 30)
+    small = picture((20, 20, 33, 33), size=(640, 480))
+    assert len(watch(stage, small, 30, start=5.0)) == 30
+
+
+def test_noise_changes_nothing_and_an_object_does() -> None:
+    """A camera's noise leaves what was seen; an object of its size does not."""
+    rng = np.random.default_rng(1)
+    image = picture(*SMALL)
+    region = Region(0, 0, 640, 480)
+    found = Detections(
+        np.asarray([(100, 100, 120, 120), (300, 300, 316, 316)], np.float32),
+        np.ones(2, np.float32),
+        np.zeros(2, np.int64),
+    )
+    memory = Memory()
+    memory.keep({3: (region, finds(found, 1.0))}, cells_of(image))
+    noisy = np.clip(image + rng.normal(0, 8, image.shape), 0, 255).astype(np.uint8)
+    assert len(memory.standing(cells_of(noisy), but=())) == 2
+    assert len(memory.standing(cells_of(image), but=(3,))) == 0
+    image[300:316, 300:316] = 255
+    assert len(memory.standing(cells_of(image), but=())) == 1
+
+
+@pytest.mark.parametrize("shift", [0, 40])
+def test_motion_is_told_where_nothing_is_known(shift: int) -> None:
+    """What moves and is no find is a hint; a find, a standing picture or a change of light is none."""
+    motion = Motion()
+    assert len(motion.see(cells_of(picture((200, 200, 240, 240))), NOTHING)) == 0
+    moved = picture((200 + shift, 200, 240 + shift, 240))
+    told = motion.see(cells_of(moved), NOTHING)
+    assert (len(told) > 0) == (shift > 0)
+    known = np.asarray([(190, 190, 300, 250)], np.float32)
+    assert len(motion.see(cells_of(picture((200, 200, 240, 240))), known)) == 0
+    assert len(motion.see(cells_of(np.full((960, 1280, 3), 250, np.uint8)), NOTHING)) == 0
