@@ -29,6 +29,7 @@ MAY_IMPORT = {
         "agent.boxes",
         "agent.see.capture",
         "agent.count.geometry",
+        "agent.look",
         "agent.see.infer",
         "agent.street.scene",
     },
@@ -115,6 +116,7 @@ def test_every_module_says_what_it_is_for() -> None:
     [
         ("agent.boxes", "Detections area iou letterbox nms"),
         ("agent.infer", "Detector InferenceError ModelError"),
+        ("agent.look", "SecondLook"),
         ("agent.track", "Tracker Tracks make_tracker"),
         ("agent.geometry", "Direction Points MARGIN anchors crossings_of_path inside margins side simplify"),
         ("agent.wire", "Crossing Detection Document Line State Tally Zone decode_batch encode_batch topic"),

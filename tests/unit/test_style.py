@@ -15,6 +15,7 @@ MOST_PACKED = 0.003  # of all assignments; what is left are swaps and pairs that
 # What a room of the agent may import of the agent, beside its own modules.
 ROOMS = {
     "see": {"agent.atomic_file", "agent.boxes", "agent.street", "agent.wire"},
+    "look": {"agent.boxes", "agent.see"},
     "track": {"agent.boxes"},
     "count": {"agent.track", "agent.wire"},
     "deliver": {"agent.mqtt", "agent.tasks", "agent.wire"},
