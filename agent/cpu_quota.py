@@ -14,7 +14,7 @@ def usable(groups: Path = GROUPS, own: Path = Path("/proc/self/cgroup")) -> int:
 
 
 def share(cameras: int, threads: int = 1) -> int:
-    """Return the workers of one of so many cameras when nobody says: its share of the cores, 1 to 4."""
+    """Return the default number of workers of each of so many cameras: its share of the cores, 1 to 4."""
     return min(max(usable() // max(cameras * threads, 1), 1), 4)
 
 

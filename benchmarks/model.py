@@ -32,7 +32,7 @@ from export.model.baseline import PANet, yolov5
 from export.model.network import Head, Network, ghost_stages
 from export.model.zoo import FAMILY, cost
 from export.onnx.quantize import Calibration, feeds, quantize
-from export.onnx.to_onnx import describe, melt, noise, write
+from export.onnx.to_onnx import describe, folded_copy, noise, write
 from export.onnx.writer import PARTS, PLAIN
 
 MODELS = Path(__file__).parent.parent / "agent" / "models"
@@ -95,7 +95,7 @@ def save(build: Build, name: str, path: Path, size: tuple[int, int], form: str, 
     torch.manual_seed(0)
     recipe = {"name": name, "task": "speed", "names": NAMES, "licence": "none", "model": name}
     metadata = describe(recipe, size, 0, "0")
-    onnx.save(write(melt(build(len(NAMES)).eval(), fusions=fusions), size, metadata, form)[0], path)
+    onnx.save(write(folded_copy(build(len(NAMES)).eval(), fusions=fusions), size, metadata, form)[0], path)
     return path
 
 

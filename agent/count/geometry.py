@@ -147,7 +147,7 @@ class Gates:
 
 
 def moment(share: Float, before: Float, after: Float) -> Float:
-    """Return at which share of its time a move had made a share (N,L) of its way. Boxes (N,4) in fractions.
+    """Convert fractions (N,L) of a move's image distance to fractions of its time; boxes (N,4) in fractions.
 
     What goes away from the camera at a constant speed grows smaller and goes ever more slowly in the picture:
     its distance is taken as the inverse of its size. A side that the frame cuts off tells nothing of that.

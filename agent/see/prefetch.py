@@ -31,7 +31,7 @@ UNFIT = (*RUNTIME_ERRORS, ValueError, ArithmeticError, LookupError, TypeError, A
 class Sight:
     """Hold one frame and what is in it, or that none came.
 
-    `after`: all that the camera did before it had captured so many frames lies before this.
+    `after`: a frame number; camera events up to it precede this one.
     """
 
     frame: Frame | None

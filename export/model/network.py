@@ -3,7 +3,7 @@
 The whole network is in this file; `export.onnx.fold` melts it for export, `export.model.baseline` holds what
 it is
 compared with. What always holds: a network is four stages, a neck and three heads, and every activation
-between a fusion and the next convolution is a ReLU, so that norms and fusion weights can be melted away.
+between a fusion and the next convolution is a ReLU, so that norms and fusion weights can be folded away.
 
     picture ─ stem ─ ghost ─ GB ─┬─ P3 ──────┐            stride  8
                                  ├─ P4 ──────┤ BiFPN ─ heads    16

@@ -59,7 +59,7 @@ def ranges(
 
 @torch.no_grad()
 def equalize(network: Network, canvases: Iterable[NDArray[np.uint8]]) -> Network:
-    """Make the channels' ranges of a melted network more alike, in place; canvases are (h,w,3) BGR."""
+    """Make the channels' ranges of a folded network more alike, in place; canvases are (h,w,3) BGR."""
     both = list(pairs(network))
     for place, top in ranges(network, [first for first, _ in both], canvases).items():
         first, second = both[place]

@@ -1,4 +1,4 @@
-"""Melt a trained network for export: norms and fusion weights disappear into plain convolutions.
+"""Fold a trained network for export: norms and fusion weights disappear into plain convolutions.
 
 What always holds: the folded network says what the network said, to float precision, and holds no BatchNorm
 and no `Fusion` any more.

@@ -125,16 +125,16 @@ def _rewrite(source: Path, detector: Detector, pictures: Sequence[Picture]) -> t
     """Write a file again in the form for int8; return it and its first node that is quantized."""
     from export.model.zoo import make_model
     from export.onnx.equalize import equalize
-    from export.onnx.to_onnx import melt, write
+    from export.onnx.to_onnx import folded_copy, write
     from export.onnx.writer import INT8, read_back
 
-    network = melt(make_model(json.loads(detector.metadata["recipe"])))
+    network = folded_copy(make_model(json.loads(detector.metadata["recipe"])))
     try:
-        melted = read_back(onnx.load(source), network)
+        folded = read_back(onnx.load(source), network)
     except (KeyError, IndexError, RuntimeError):
         raise ModelError(
             f"{source}: not written by this `gb-export onnx`; export the checkpoint again"
         ) from None
     size = detector.input_size
-    equalize(melted, (letterbox(picture.image, size)[0] for picture in pictures))
-    return write(melted, size, detector.metadata, INT8)
+    equalize(folded, (letterbox(picture.image, size)[0] for picture in pictures))
+    return write(folded, size, detector.metadata, INT8)

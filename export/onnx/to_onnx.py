@@ -104,23 +104,23 @@ def fold_input(model: Network) -> Network:
     return model
 
 
-def melt(model: Network, *, fusions: bool = True) -> Network:
+def folded_copy(model: Network, *, fusions: bool = True) -> Network:
     """Return a folded copy of a network whose stem takes bytes; `fusions` as `fold` takes it."""
     return fold_input(fold(copy.deepcopy(model).float().cpu(), fusions=fusions))
 
 
 def write(
-    melted: Network, size: tuple[int, int], metadata: dict[str, str], form: str = PARTS
+    folded: Network, size: tuple[int, int], metadata: dict[str, str], form: str = PARTS
 ) -> tuple[onnx.ModelProto, int]:
-    """Write the graph of a melted network for one input size; return it and its first node for int8."""
+    """Write the graph of a folded network for one input size; return it and its first node for int8."""
     graph = Graph()
     writer = Writer(graph, size, form)
-    levels = writer.network(melted)
-    if isinstance(melted, AnchorNetwork):
-        found = decode_anchors(graph, levels, size, melted.classes)
+    levels = writer.network(folded)
+    if isinstance(folded, AnchorNetwork):
+        found = decode_anchors(graph, levels, size, folded.classes)
     else:
         found = decode(graph, levels, size, form)
-    suppress(graph, *found, axis=2 if form == INT8 and not isinstance(melted, AnchorNetwork) else 1)
+    suppress(graph, *found, axis=2 if form == INT8 and not isinstance(folded, AnchorNetwork) else 1)
     if form == PARTS:
         graph.regroup()
     return pack(graph, size, metadata), writer.first_int8
@@ -128,7 +128,7 @@ def write(
 
 def build(model: Network, size: tuple[int, int], metadata: dict[str, str]) -> onnx.ModelProto:
     """Write the graph of a network for one input size (height, width)."""
-    return write(melt(model), size, metadata)[0]
+    return write(folded_copy(model), size, metadata)[0]
 
 
 def pack(graph: Graph, size: tuple[int, int], metadata: dict[str, str]) -> onnx.ModelProto:

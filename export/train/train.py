@@ -40,7 +40,7 @@ from export.onnx.fold import fold
 from export.train.activation_annealing import END as SHARP
 from export.train.activation_annealing import is_soft, sharpen, soften
 from export.train.loss import Loss, detection_loss, distillation_loss
-from export.train.warm_start import adopt, read_file, thaw
+from export.train.warm_start import load_trainable, read_file, transfer
 
 EMA_DECAY = 0.9995  # of the moving average, for a batch of EMA_BATCH
 EMA_BATCH = 24
@@ -189,13 +189,13 @@ class Run:
             batch = self.recipe["batch"]
             seed = self.recipe["seed"]
             views = (make_batch(pictures, how, batch, (seed, number)).pictures for number in range(RANGED))
-            known, theirs = thaw(path, views)
+            known, theirs = load_trainable(path, views)
         else:
             state = load_checkpoint(path)
             known = make_model(state["recipe"])
             theirs = state["recipe"]
             known.load_state_dict(state["average"])
-        begun = adopt(known, theirs["names"], self.recipe).state_dict()
+        begun = transfer(known, theirs["names"], self.recipe).state_dict()
         self.model.load_state_dict(begun)
         self.average.load_state_dict(begun)
         licence = self.recipe["licence"]

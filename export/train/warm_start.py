@@ -1,9 +1,9 @@
 """Begin a training from what an exported file knows.
 
-    .onnx ─ read back ─▶ melted network ─ norms, shares ─▶ network that learns ─ adopt ─▶ the recipe's
+    .onnx ─ read back ─▶ folded network ─ norms, shares ─▶ network that learns ─ transfer ─▶ the recipe's
 
 What always holds: the network that learns says what the file says, to float precision, and only arrays of
-classes that the file does not know are new. Norms come back by looking: what a melted convolution gives has
+classes that the file does not know are new. Norms come back by looking: what a folded convolution gives has
 some mean and spread over pictures; a norm that takes both out and puts both back changes nothing.
 """
 
@@ -29,14 +29,14 @@ from export.errors import TrainError
 from export.model.network import EPSILON, BiFPN, Convolution, Head, Network
 from export.model.widen import widen
 from export.model.zoo import make_model
-from export.onnx.to_onnx import melt
+from export.onnx.to_onnx import folded_copy
 from export.onnx.writer import read_back
 
 CLASSES = ".class_out."  # the arrays that depend on which classes there are
 
 
 def read_file(path: Path) -> tuple[Network, dict[str, Any]]:
-    """Return the melted network in a float file, and its recipe.
+    """Return the folded network in a float file, and its recipe.
 
     Raises `TrainError` for a file that `gb-export onnx` did not write in float.
     """
@@ -44,27 +44,27 @@ def read_file(path: Path) -> tuple[Network, dict[str, Any]]:
         proto = onnx.load(path)
         said = {entry.key: entry.value for entry in proto.metadata_props}
         recipe: dict[str, Any] = json.loads(said["recipe"])
-        return read_back(proto, melt(make_model(recipe))), recipe
+        return read_back(proto, folded_copy(make_model(recipe))), recipe
     except (DecodeError, OSError, KeyError, IndexError, ValueError, RuntimeError):
         raise TrainError(
             f"{path}: not a float file of this `gb-export onnx`; start from such a file, or a checkpoint"
         ) from None
 
 
-def thaw(path: Path, canvases: Iterable[NDArray[np.uint8]]) -> tuple[Network, dict[str, Any]]:
+def load_trainable(path: Path, canvases: Iterable[NDArray[np.uint8]]) -> tuple[Network, dict[str, Any]]:
     """Return the network in a float file as one that learns, and its recipe; canvases (B,h,w,3) RGB.
 
     Raises `TrainError` as `read_file` does.
     """
-    melted, recipe = read_file(path)
-    return unmelt(melted, make_model(recipe), canvases), recipe
+    folded, recipe = read_file(path)
+    return unfold(folded, make_model(recipe), canvases), recipe
 
 
 @torch.no_grad()
-def unmelt(melted: Network, fresh: Network, canvases: Iterable[NDArray[np.uint8]]) -> Network:
-    """Give a fresh network what a melted one knows; canvases (B,h,w,3) RGB tell how its channels range."""
-    convolutions = [module for module in melted.modules() if isinstance(module, Convolution)]
-    seen = spreads(melted, [module[0] for module in convolutions], canvases)
+def unfold(folded: Network, fresh: Network, canvases: Iterable[NDArray[np.uint8]]) -> Network:
+    """Give a fresh network what a folded one knows; canvases (B,h,w,3) RGB tell how its channels range."""
+    convolutions = [module for module in folded.modules() if isinstance(module, Convolution)]
+    seen = spreads(folded, [module[0] for module in convolutions], canvases)
     ours = [module for module in fresh.modules() if isinstance(module, Convolution)]
     for target, source, (mean, variance) in zip(ours, convolutions, seen, strict=True):
         target[0].weight.copy_(source[0].weight)
@@ -76,11 +76,11 @@ def unmelt(melted: Network, fresh: Network, canvases: Iterable[NDArray[np.uint8]
     ours[0][0].weight.copy_(ours[0][0].weight.flip(1) * 255)  # bytes BGR -> 0..1 RGB
     for name, module in fresh.named_modules():
         if isinstance(module, nn.Conv2d) and not isinstance(_parent(fresh, name), Convolution):
-            _copy(module, melted.get_submodule(name))
+            _copy(module, folded.get_submodule(name))
     if isinstance(fresh.neck, BiFPN):
         for node, fusion in fresh.neck.nodes():
             fusion.weight.fill_(1.0)
-            node[0].weight.mul_(len(fusion.weight) + EPSILON)  # a melted sum has no shares
+            node[0].weight.mul_(len(fusion.weight) + EPSILON)  # a folded sum has no shares
     return fresh
 
 
@@ -95,7 +95,7 @@ def _copy(target: nn.Conv2d, source: nn.Conv2d) -> None:
 
 
 def spreads(
-    melted: Network, layers: list[nn.Conv2d], canvases: Iterable[NDArray[np.uint8]]
+    folded: Network, layers: list[nn.Conv2d], canvases: Iterable[NDArray[np.uint8]]
 ) -> list[tuple[Tensor, Tensor]]:
     """Return mean and variance (channels,) of what each layer gives, over canvases (B,h,w,3) RGB."""
     sums = [torch.zeros(3, layer.out_channels, dtype=torch.float64) for layer in layers]
@@ -110,7 +110,7 @@ def spreads(
     hooks = [layer.register_forward_hook(note(total)) for layer, total in zip(layers, sums, strict=True)]
     for batch in canvases:
         bgr = torch.from_numpy(batch[..., ::-1].copy()).permute(0, 3, 1, 2).float()
-        melted.levels(bgr)
+        folded.levels(bgr)
     for hook in hooks:
         hook.remove()
     means = [(total[1] / total[0], total[2] / total[0]) for total in sums]
@@ -118,7 +118,7 @@ def spreads(
 
 
 @torch.no_grad()
-def adopt(known: Network, names: list[str], recipe: dict[str, Any]) -> Network:
+def transfer(known: Network, names: list[str], recipe: dict[str, Any]) -> Network:
     """Return a network of the recipe's shape and classes that begins with what `known` knows of them.
 
     Classes go by their names; those that `known` has not heard of begin fresh. A wider network of the same

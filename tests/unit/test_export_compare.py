@@ -19,7 +19,7 @@ from export.judge.compare import Renamed, rival  # noqa: E402
 from export.judge.evaluate import Seen  # noqa: E402
 from export.onnx.calibrate import Shift, apply, asked, calibrate, fit, reliability  # noqa: E402
 from export.train.train import load_checkpoint  # noqa: E402
-from export.train.warm_start import thaw  # noqa: E402
+from export.train.warm_start import load_trainable  # noqa: E402
 
 TRAFFIC = MODELS / "gb-yolo-n-traffic.onnx"
 NAMES = ["person", "bicycle", "car", "motorcycle", "bus", "truck"]
@@ -139,7 +139,7 @@ def test_calibrated_weights_tell_shifted_scores(tmp_path: Path) -> None:
     """The copy of the checkpoint says a * logit + b and nothing else is different; once is enough."""
     recipe = load_recipe("traffic") | {"source": []}
     noise = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)
-    network, _ = thaw(TRAFFIC, [noise])
+    network, _ = load_trainable(TRAFFIC, [noise])
     state = {"average": network.state_dict(), "recipe": recipe, "done": 1, "seconds": 0.0}
     torch.save(state, tmp_path / "last.pt")
     held = [p for seed in (71, 72) for p in draw_scene(seed, [230, 1030], NAMES)]
@@ -148,7 +148,7 @@ def test_calibrated_weights_tell_shifted_scores(tmp_path: Path) -> None:
     changed = {name for name, array in after["average"].items() if not array.equal(state["average"][name])}
     assert changed
     assert all(".class_out." in name for name in changed)
-    again, _ = thaw(TRAFFIC, [noise])
+    again, _ = load_trainable(TRAFFIC, [noise])
     apply(again, shift)
     picture = torch.rand(1, 3, 64, 64)
     with torch.no_grad():

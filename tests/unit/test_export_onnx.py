@@ -21,7 +21,7 @@ from export.model.network import Fusion, Network  # noqa: E402
 from export.model.zoo import FAMILY, make_model  # noqa: E402
 from export.onnx.equalize import equalize, pairs, ranges  # noqa: E402
 from export.onnx.quantize import quantize  # noqa: E402
-from export.onnx.to_onnx import check_parity, describe, export, melt, noise, run_whole, write  # noqa: E402
+from export.onnx.to_onnx import check_parity, describe, export, folded_copy, noise, run_whole, write  # noqa: E402
 from export.onnx.writer import INT8, PARTS, PLAIN, read_back  # noqa: E402
 
 SIZE = (96, 128)
@@ -78,7 +78,7 @@ def test_every_network_in_every_form_says_what_pytorch_says(name: str, form: str
     """However the graph is written, cells, kept boxes and classes are PyTorch's."""
     model = network(name)
     path = tmp_path / "model.onnx"
-    onnx.save(write(melt(model), (96, 64), describe(RECIPE, (96, 64), 5, "1"), form)[0], path)
+    onnx.save(write(folded_copy(model), (96, 64), describe(RECIPE, (96, 64), 5, "1"), form)[0], path)
     pixels, score = check_parity(model, path, (96, 64), 11)
     assert pixels < 1e-2
     assert score < 1e-4
@@ -96,7 +96,7 @@ def test_fusion_weights_may_stay(tmp_path: Path) -> None:
     """Without folding the shares are in the graph, and it says the same."""
     model = network()
     path = tmp_path / "model.onnx"
-    proto, _ = write(melt(model, fusions=False), SIZE, describe(RECIPE, SIZE, 5, "1"), PLAIN)
+    proto, _ = write(folded_copy(model, fusions=False), SIZE, describe(RECIPE, SIZE, 5, "1"), PLAIN)
     onnx.save(proto, path)
     assert sum(node.op_type == "Mul" for node in proto.graph.node) >= 9
     check_parity(model, path, SIZE, 12)
@@ -106,8 +106,8 @@ def test_fusion_weights_may_stay(tmp_path: Path) -> None:
 def test_a_file_can_be_read_back(name: str, tmp_path: Path) -> None:
     """The weights of a file fill a network that writes the same file again."""
     recipe = RECIPE | {"model": name}
-    first, _ = write(melt(network(name)), SIZE, describe(recipe, SIZE, 5, "1"))
-    again, _ = write(read_back(first, melt(make_model(recipe))), SIZE, describe(recipe, SIZE, 5, "1"))
+    first, _ = write(folded_copy(network(name)), SIZE, describe(recipe, SIZE, 5, "1"))
+    again, _ = write(read_back(first, folded_copy(make_model(recipe))), SIZE, describe(recipe, SIZE, 5, "1"))
     assert again.graph == first.graph
 
 
@@ -135,34 +135,34 @@ def test_one_object_is_one_box_whatever_its_class(exported: tuple[Network, Path]
 
 def test_ranges_become_alike_and_nothing_else_changes() -> None:
     """Before int8 the channels of a map get more alike ranges; every cell says what it said."""
-    melted = melt(network())
+    folded = folded_copy(network())
     canvases = [noise(SIZE, seed) for seed in (5, 6)]
-    for first, second in pairs(melted):  # far apart, as training leaves them
+    for first, second in pairs(folded):  # far apart, as training leaves them
         share = torch.logspace(-2, 2, first.out_channels)
         first.weight.data *= share[:, None, None, None]
         if first.bias is not None:
             first.bias.data *= share
         second.weight.data /= share[None, :, None, None]
-    before = run_levels(melted)
-    layers = [first for first, _ in pairs(melted)]
+    before = run_levels(folded)
+    layers = [first for first, _ in pairs(folded)]
     assert len(layers) == 4 + 3 * 4
 
     def spread() -> float:
-        tops = ranges(melted, layers, canvases).values()
+        tops = ranges(folded, layers, canvases).values()
         return float(np.median([(top.max() / top.clamp_min(1e-6).median()).item() for top in tops]))
 
     wide = spread()
-    equalize(melted, canvases)
+    equalize(folded, canvases)
     assert spread() < wide / 3
-    for one, other in zip(before, run_levels(melted), strict=True):
+    for one, other in zip(before, run_levels(folded), strict=True):
         assert (one - other).abs().max() < 1e-3
 
 
-def run_levels(melted: Network) -> list[torch.Tensor]:
-    """Return all logits and sides of a melted network for one picture."""
+def run_levels(folded: Network) -> list[torch.Tensor]:
+    """Return all logits and sides of a folded network for one picture."""
     picture = torch.from_numpy(noise(SIZE, 9)).permute(2, 0, 1)[None].float()
     with torch.no_grad():
-        return [part for level in melted.levels(picture) for part in level]
+        return [part for level in folded.levels(picture) for part in level]
 
 
 def test_int8_is_smaller_and_close(exported: tuple[Network, Path], tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 """One COCO .json for many pictures: "images", "annotations" and "categories".
 
-What always holds: an id that nothing has is refused; a crowd (`iscrowd`) is neither taught nor judged; of two
-files about the same pictures the one of instances is read and the one of landmarks is not (COCO's own folder
-`annotations` holds both), and two of one kind are refused, for their boxes would be taken twice.
+What always holds: an id that nothing has is refused; a crowd (`iscrowd`) is ignored in training and
+evaluation; of two files about the same pictures the one of instances is read and the one of landmarks is not
+(COCO's own folder `annotations` holds both), and two of one kind are refused: they would be taken twice.
 """
 
 from __future__ import annotations

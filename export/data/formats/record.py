@@ -18,7 +18,7 @@ Box = tuple[float, float, float, float]
 
 
 class Mark(NamedTuple):
-    """Hold one box: its class, its corners, whether it is neither taught nor judged, and where it stands."""
+    """Hold one box: class, corners, whether training and evaluation ignore it, and its file and line."""
 
     label: str
     box: Box

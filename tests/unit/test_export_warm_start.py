@@ -19,8 +19,8 @@ from export.errors import TrainError  # noqa: E402
 from export.model.network import Network, Raw  # noqa: E402
 from export.model.widen import widen  # noqa: E402
 from export.model.zoo import make_model, parameters  # noqa: E402
-from export.onnx.to_onnx import describe, export, melt, write  # noqa: E402
-from export.train.warm_start import adopt, thaw  # noqa: E402
+from export.onnx.to_onnx import describe, export, folded_copy, write  # noqa: E402
+from export.train.warm_start import load_trainable, transfer  # noqa: E402
 from tests.unit.test_export_model import randomise_weights  # noqa: E402
 from tests.unit.test_export_train import RECIPE as SMALL  # noqa: E402
 
@@ -55,10 +55,10 @@ def write_file(model: Network, path: Path) -> Path:
 
 
 def test_a_file_learns_again_from_where_it_was(tmp_path: Path) -> None:
-    """A network thawed from its file says what it said, and its norms would not change it either."""
+    """A network loaded from its file says what it said, and its norms would not change it either."""
     model = learned()
     known = views(8)
-    again, recipe = thaw(write_file(model, tmp_path / "a.onnx"), known)
+    again, recipe = load_trainable(write_file(model, tmp_path / "a.onnx"), known)
     assert recipe == RECIPE
     before = ask(model)
     after = ask(again)
@@ -77,7 +77,7 @@ def test_other_networks_thaw_too(name: str, tmp_path: Path) -> None:
     model = learned(model=name)
     path = tmp_path / "a.onnx"
     export(model, path, SIZE, describe(RECIPE | {"model": name}, SIZE, 5, "1"))
-    again, _ = thaw(path, views())
+    again, _ = load_trainable(path, views())
     torch.testing.assert_close(ask(again).logits, ask(model).logits, atol=1e-3, rtol=1e-3)
 
 
@@ -103,12 +103,12 @@ def test_a_wider_network_begins_as_the_small_one(monkeypatch: pytest.MonkeyPatch
 def test_classes_go_by_their_names() -> None:
     """A class that the file knows keeps what it says, wherever it stands; one that is new begins fresh."""
     known = learned()
-    ours = adopt(known, ["a", "b"], RECIPE | {"names": ["new", "b"]})
+    ours = transfer(known, ["a", "b"], RECIPE | {"names": ["new", "b"]})
     before = ask(known).logits
     after = ask(ours).logits
     torch.testing.assert_close(after[..., 1], before[..., 1])
     assert not torch.allclose(after[..., 0], before[..., 0], atol=1e-2)
-    wide = adopt(known, ["a", "b"], RECIPE | {"names": ["b", "c", "d"], "model": "s"})
+    wide = transfer(known, ["a", "b"], RECIPE | {"names": ["b", "c", "d"], "model": "s"})
     assert ask(wide).logits.shape[2] == 3
     assert float((ask(wide).logits[..., 0] - before[..., 1]).abs().mean()) < 0.2
 
@@ -117,9 +117,9 @@ def test_classes_go_by_their_names() -> None:
 def test_a_network_of_other_layers_is_refused(name: str) -> None:
     """Neither alike nor narrower: one line says so."""
     with pytest.raises(TrainError, match="neither like this one nor narrower"):
-        adopt(learned(), ["a", "b"], RECIPE | {"model": name})
+        transfer(learned(), ["a", "b"], RECIPE | {"model": name})
     with pytest.raises(TrainError, match="neither like this one nor narrower"):
-        adopt(make_model(RECIPE | {"model": "s"}), ["a", "b"], RECIPE)
+        transfer(make_model(RECIPE | {"model": "s"}), ["a", "b"], RECIPE)
 
 
 def test_a_training_begins_with_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,7 +135,7 @@ def test_a_training_begins_with_a_file(tmp_path: Path, monkeypatch: pytest.Monke
     state = loop.load_checkpoint(loop.train(recipe, tmp_path, plan, tmp_path / "run"))
     assert state["done"] == 2
     assert state["recipe"]["licence"] == "its owner's; begun with small: none needed"
-    begun, _ = thaw(
+    begun, _ = load_trainable(
         path, (make_batch([picture], loop.augmentation(recipe, 0), 2, (1, n)).pictures for n in range(8))
     )
     after = copy.deepcopy(begun)
@@ -162,13 +162,15 @@ def test_wrong_weights_are_said_before_the_pictures_are_read(
 def test_what_cannot_begin_a_training_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A missing file, an int8 one and one of another exporter end with one line and exit code 1."""
     whole = describe(RECIPE, SIZE, 5, "1")
-    other, _ = write(melt(learned()), SIZE, {key: value for key, value in whole.items() if key != "recipe"})
+    other, _ = write(
+        folded_copy(learned()), SIZE, {key: value for key, value in whole.items() if key != "recipe"}
+    )
     onnx.save(other, tmp_path / "other.onnx")
     (tmp_path / "broken.onnx").write_bytes(b"not a model")
     none = tmp_path / "none.onnx"
     for path in (packaged("mask-int8"), tmp_path / "other.onnx", tmp_path / "broken.onnx", none):
         with pytest.raises(TrainError, match="not a float file of this `gb-export onnx`"):
-            thaw(path, views())
+            load_trainable(path, views())
     assert packaged("traffic") == MODELS / "gb-yolo-n-traffic.onnx"
     assert packaged("my.onnx") == Path("my.onnx")
     with pytest.raises(SystemExit):
