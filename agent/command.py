@@ -166,9 +166,9 @@ def strip(document: wire.Document) -> dict[str, wire.CameraSettings]:
 
 
 class Commands:
-    """Executes each command once. `watch(camera, seconds, picture)` is what "watch" calls."""
+    """Executes each command once. `watch(command)` is what "watch" and "unwatch" call."""
 
-    def __init__(self, cameras: Mapping[str, bool], watch: Callable[[str, float, bool], None]) -> None:
+    def __init__(self, cameras: Mapping[str, bool], watch: Callable[[wire.Command], None]) -> None:
         self._cameras = cameras  # name -> pictures may leave
         self._watch = watch
         self._seen: OrderedDict[str, None] = OrderedDict()
@@ -186,7 +186,7 @@ class Commands:
         self._seen[command.id] = None
         while len(self._seen) > SEEN_COMMANDS:
             self._seen.popitem(last=False)
-        self._watch(command.camera, command.seconds if command.verb == "watch" else 0.0, command.picture)
+        self._watch(command)
         return wire.Response(command.id, True)
 
     def _refuse(self, command: wire.Command, now_ms: int) -> None:

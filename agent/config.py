@@ -31,6 +31,12 @@ class ConfigError(Exception):
     """A configuration that cannot be used; the text names the file, the key and the remedy."""
 
 
+def _model_path(model: str) -> Path:
+    """Return a model's file: the packaged model of that name, or a path."""
+    packaged = MODELS / f"gb-yolo-n-{model}.onnx"
+    return packaged if packaged.exists() else Path(model)
+
+
 class BrokerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Where the events go. The password comes from a file, never from the TOML itself."""
 
@@ -44,6 +50,17 @@ class SpoolConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """How much disk the waiting events may take."""
 
     limit_mb: Annotated[int, Meta(ge=4, le=1_000_000)] = 512
+
+
+class PrivacyConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """How faces are found in pictures that leave."""
+
+    faces: Annotated[str, Meta(min_length=1)] = "mask-free"  # or mask, or the path of a model of faces
+
+    @property
+    def model_path(self) -> Path:
+        """The model's file."""
+        return _model_path(self.faces)
 
 
 class CameraConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -61,23 +78,31 @@ class CameraConfig(Struct, frozen=True, forbid_unknown_fields=True):
     format: Annotated[str, Meta(pattern=r"^([A-Za-z0-9 ]{4})?$")] = ""  # of a USB camera, four letters
     pace: Literal["real", "fast"] = "real"
     loop: bool = False
-    preview: Literal["off", "unblurred"] = "off"
+    preview: Literal["off", "blurred", "unblurred"] = "blurred"
+    rtsp_out: Annotated[str, Meta(pattern=r"^(rtsps?://[^\s]{3,990})?$")] = ""
     confidence: Annotated[float, Meta(gt=0.0, lt=1.0)] = 0.25
     labels: list[wire.Label] = []
     lines: dict[wire.Name, wire.Line] = {}
     zones: dict[wire.Name, wire.Zone] = {}
     plane: wire.Plane | None = None
+    privacy: dict[wire.Name, wire.ZonePoints] = {}  # the owner's: no centre takes them away
 
     @property
     def model_path(self) -> Path:
         """The model's file: a path, or the packaged model of that name."""
-        packaged = MODELS / f"gb-yolo-n-{self.model}.onnx"
-        return packaged if packaged.exists() else Path(self.model)
+        return _model_path(self.model)
 
     @property
     def pictures_may_leave(self) -> bool:
-        """True if a preview may be asked for: the scene, files, or the owner's explicit word."""
-        return self.preview == "unblurred" or is_recording(self.source)
+        """True if a preview may be asked for: not of a live camera whose owner says "off"."""
+        return self.preview != "off" or is_recording(self.source)
+
+    @property
+    def manner(self) -> Literal["blurred", "unblurred", "drawn"]:
+        """What pictures lose before they leave; the built-in street shows nobody real."""
+        if self.source.startswith("scene:"):
+            return "drawn"
+        return "unblurred" if self.preview == "unblurred" else "blurred"
 
     @property
     def wish(self) -> Wish:
@@ -96,6 +121,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     state_dir: str = "/var/lib/gb-agent"
     broker: BrokerConfig = BrokerConfig()
     spool: SpoolConfig = SpoolConfig()
+    privacy: PrivacyConfig = PrivacyConfig()
     camera: dict[wire.Name, CameraConfig] = {}
 
     @property

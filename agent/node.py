@@ -12,6 +12,7 @@ import asyncio
 import logging
 import os
 import time
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -28,6 +29,8 @@ from agent.pipeline import Pipeline
 from agent.resources import Sampler
 from agent.see.infer import Detector, ModelError
 from agent.see.model_checks import Known, meet
+from agent.show.departures import TOLD, Departures
+from agent.show.faces import Faces
 from agent.tasks import lasting
 from agent.watchdog import Watchdog, notify
 
@@ -116,15 +119,21 @@ class Node:
     """What runs between the spool and the cameras."""
 
     def __init__(
-        self, config: Config, spool: SpoolWorker, desired: Desired, pipelines: dict[str, Pipeline]
+        self,
+        config: Config,
+        spool: SpoolWorker,
+        desired: Desired,
+        pipelines: dict[str, Pipeline],
+        departures: Departures,
     ) -> None:
         self._config = config
         self._spool = spool
         self._desired = desired
         self._pipelines = pipelines
         self._watchdog = Watchdog()
+        self._departures = departures
         pictures = {name: camera.pictures_may_leave for name, camera in config.camera.items()}
-        self._commands = Commands(pictures, lambda camera, s, picture: pipelines[camera].watch(s, picture))
+        self._commands = Commands(pictures, self._watch)
 
     @classmethod
     async def restore(cls, config: Config, detectors: dict[str, Detector], spool: SpoolWorker) -> Node:
@@ -132,6 +141,8 @@ class Node:
         labels = {name: list(detector.names.values()) for name, detector in detectors.items()}
         desired = Desired(config.document(), await spool.recall("document"), labels)
         await spool.remember("document", desired.remember())
+        departures = Departures(Path(config.state_dir) / "pictures.json")
+        faces = Faces(config.privacy.model_path)
         pipelines = {
             name: Pipeline(
                 name,
@@ -140,10 +151,12 @@ class Node:
                 desired.settings(name),
                 await _totals(spool, name),
                 workers=cpu_quota.share(len(config.camera), camera.threads),
+                departures=departures,
+                faces=faces,
             )
             for name, camera in config.camera.items()
         }
-        return cls(config, spool, desired, pipelines)
+        return cls(config, spool, desired, pipelines, departures)
 
     async def serve(self, broker_settings: BrokerSettings, stop: asyncio.Event) -> None:
         """Deliver, watch the cameras, and end in the other order."""
@@ -157,6 +170,8 @@ class Node:
             alive=lambda seconds: self._watchdog.progress("delivery", seconds),
         )
         self._spool.on_problem = delivery.state_changed
+        loop = asyncio.get_running_loop()
+        self._departures.changed = partial(loop.call_soon_threadsafe, delivery.state_changed)
         told = inquiry.answering(Path(self._config.state_dir), lambda: self._answer(delivery))
         async with told, asyncio.TaskGroup() as downstream:
             work = lasting(delivery.run(), "delivery", asked=stop.is_set)
@@ -221,6 +236,10 @@ class Node:
         if response is not None:
             await delivery.respond(msgspec.json.encode(response))
 
+    def _watch(self, command: wire.Command) -> None:
+        seconds = command.seconds if command.verb == "watch" else 0.0
+        self._pipelines[command.camera].watch(seconds, command.picture, command.user, command.role)
+
     def _answer(self, delivery: Delivery) -> inquiry.Answer:
         """Return what this box says of itself to who asks on it."""
         standing = delivery.standing()
@@ -244,6 +263,7 @@ class Node:
             cameras=[pipeline.report() for pipeline in self._pipelines.values()],
             config=self._desired.report(),
             warnings=[_sentence(self._spool.problem)] if self._spool.problem else [],
+            departures=self._departures.entries(TOLD),
         )
 
 

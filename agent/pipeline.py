@@ -27,16 +27,20 @@ import numpy as np
 
 from agent import wire
 from agent.boxes import Detections
-from agent.config import CameraConfig
+from agent.config import CameraConfig, PrivacyConfig
 from agent.count.analyst import FORGET_SECONDS, Analyst, Totals
 from agent.deliver.spool import SpoolWorker
 from agent.minute import Ledger, Minute
-from agent.preview import BOXES_INTERVAL, PICTURE_INTERVAL, Viewing, picture, rows
+from agent.preview import BOXES_INTERVAL, Preview, rows
 from agent.see.capture import Camera, Frame, StateChange
 from agent.see.infer import Detector, InferenceError
 from agent.see.prefetch import OrderedDetector
 from agent.see.sharpness import sharpness
 from agent.see.trouble import Trouble
+from agent.show.departures import Departures
+from agent.show.faces import Faces, Look
+from agent.show.privacy import Privacy
+from agent.show.showing import Showing
 from agent.track.tracker import Tracks, make_tracker
 from agent.watchdog import Watchdog
 
@@ -65,6 +69,8 @@ class Pipeline:
         totals: Totals,
         *,
         workers: int = 1,
+        departures: Departures | None = None,
+        faces: Look | None = None,
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -80,7 +86,12 @@ class Pipeline:
             wish=camera.wish,
         )
         self._ahead = OrderedDetector(self.camera, detector.detect, camera.workers or workers, TAKE_SECONDS)
-        self.viewing = Viewing()
+        owner = list(camera.privacy.values())
+        privacy = Privacy(camera.manner, owner, detector.names, faces or Faces(PrivacyConfig().model_path))
+        self.showing = Showing(name, privacy, departures or Departures(), monotonic)
+        self.preview = Preview(name, monotonic)
+        self.showing.add(self.preview)
+        self._next_boxes = 0.0
         self.fps = 0.0
         self.since_ms = round(wall() * 1000)
         self._wall = wall
@@ -110,15 +121,14 @@ class Pipeline:
         """Take new lines and thresholds from the next frame on; nothing is zeroed."""
         self._pending = settings
 
-    def watch(self, seconds: float, picture: bool) -> None:
+    def watch(self, seconds: float, picture: bool, who: str = "", role: str = "operator") -> None:
         """Give live boxes (and pictures, where its owner allows) for so many seconds."""
-        self.viewing.until = self._monotonic() + seconds
-        self.viewing.picture = picture and self.config.pictures_may_leave
+        self.preview.watch(seconds, picture and self.config.pictures_may_leave, who, role)
 
     @property
     def watched(self) -> bool:
         """True while somebody watches."""
-        return self._monotonic() < self.viewing.until
+        return self.preview.watched
 
     def report(self) -> wire.CameraReport:
         """Return the camera as the node's state shows it."""
@@ -154,6 +164,7 @@ class Pipeline:
     ) -> None:
         """Look at frames until `end`; then close what is open and store it."""
         loop = asyncio.get_running_loop()
+        self.preview.send = lambda live: loop.call_soon_threadsafe(show, live)
         with ThreadPoolExecutor(1, f"follow {self.name}") as worker:
             await self._store(spool, [self._baseline()])
             self.camera.start()
@@ -188,6 +199,8 @@ class Pipeline:
             tracks, seen = self._follow(sight.frame, sight.found)
             events += seen
             live = self._live(sight.frame, tracks)
+            if tracks is not None and isinstance(sight.found, Detections):
+                self.showing.offer(sight.frame, sight.found, tracks)
         self._tick = self._monotonic()
         ended = any(isinstance(event, wire.CameraState) and event.state == "ended" for event in events)
         # The end itself goes last: it is urgent, and takes the totals before it along at once.
@@ -205,6 +218,7 @@ class Pipeline:
     def _stop(self) -> None:
         self.camera.stop()
         self._ahead.stop()
+        self.showing.stop()
 
     def _finish(self) -> list[wire.AnyEvent]:
         """Nothing more will come: close what is open."""
@@ -278,6 +292,7 @@ class Pipeline:
         self._pending = None
         if settings is not None:
             self._settings = settings
+            self.showing.privacy.add_zones(list(settings.privacy.values()))
             self._tracker.confident = settings.confidence
             self._analyst.apply(settings)
 
@@ -363,13 +378,9 @@ class Pipeline:
     # ── what a viewer sees ──
 
     def _live(self, frame: Frame, tracks: Tracks | None) -> wire.Live | None:
-        """Return this frame's boxes (and picture) if somebody watches and it is time for some."""
+        """Return this frame's boxes if somebody watches and it is time for some."""
         now = self._monotonic()
-        if tracks is None or not self.watched or now < self.viewing.next_boxes:
+        if tracks is None or not self.watched or now < self._next_boxes:
             return None
-        self.viewing.next_boxes = now + BOXES_INTERVAL
-        jpeg = b""
-        if self.viewing.picture and now >= self.viewing.next_picture:
-            self.viewing.next_picture = now + PICTURE_INTERVAL
-            jpeg = picture(frame.image)
-        return wire.Live(round(frame.wall * 1000), self.name, rows(tracks, self._size), jpeg)
+        self._next_boxes = now + BOXES_INTERVAL
+        return wire.Live(round(frame.wall * 1000), self.name, rows(tracks, self._size))

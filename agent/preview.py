@@ -1,28 +1,55 @@
-"""What somebody who watches a camera gets: its boxes, and a small picture where its owner allows."""
+"""What who watches a camera over the centre gets: its boxes, and small pictures where its owner allows."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from collections.abc import Callable
 
 import cv2
 import numpy as np
 
 from agent import wire
+from agent.boxes import Uint8
+from agent.show.privacy import shrink
+from agent.show.showing import Shown
 from agent.track.tracker import Tracks
 
 BOXES_INTERVAL = 0.1
 PICTURE_INTERVAL = 0.2
-PICTURE_WIDTH = 640
 
 
-@dataclass(slots=True)
-class Viewing:
-    """Somebody watches this camera until `until` (monotonic seconds)."""
+class Preview:
+    """The way out over the broker: open while the centre says that somebody watches."""
 
-    until: float = 0.0
-    picture: bool = False
-    next_boxes: float = 0.0
-    next_picture: float = 0.0
+    name = "preview"
+    every = PICTURE_INTERVAL
+
+    def __init__(self, camera: str, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self.send: Callable[[wire.Live], object] = lambda live: None
+        self._camera = camera
+        self._monotonic = monotonic
+        self._until = 0.0
+        self._pictures_until = 0.0
+        self._watcher = ("", "")
+
+    def watch(self, seconds: float, picture: bool, who: str, role: str) -> None:
+        """Give boxes, and pictures if `picture`, for so many seconds."""
+        self._until = self._monotonic() + seconds
+        self._pictures_until = self._until if picture else 0.0
+        self._watcher = (who, role)
+
+    @property
+    def watched(self) -> bool:
+        """True while somebody watches."""
+        return self._monotonic() < self._until
+
+    def watchers(self) -> list[tuple[str, str]]:
+        """Return who asked for pictures, and in which role."""
+        return [self._watcher] if self._monotonic() < self._pictures_until else []
+
+    def take(self, shown: Shown) -> None:
+        """Send a picture with its boxes."""
+        self.send(wire.Live(shown.at, self._camera, rows(shown.tracks, shown.size), picture(shown.image)))
 
 
 def rows(tracks: Tracks, size: tuple[int, int]) -> bytes:
@@ -37,11 +64,7 @@ def rows(tracks: Tracks, size: tuple[int, int]) -> bytes:
     )
 
 
-def picture(image: np.ndarray) -> bytes:
+def picture(image: Uint8) -> bytes:
     """Return a preview JPEG, at most 640 pixels wide."""
-    height, width = image.shape[:2]
-    if width > PICTURE_WIDTH:
-        size = (PICTURE_WIDTH, max(round(height * PICTURE_WIDTH / width), 1))
-        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    ok, encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 75])
+    ok, encoded = cv2.imencode(".jpg", shrink(image), [cv2.IMWRITE_JPEG_QUALITY, 75])
     return encoded.tobytes() if ok else b""

@@ -94,6 +94,7 @@ from agent.wire.packing import (
 from agent.wire.state import (
     CameraReport,
     ConfigReport,
+    Departure,
     State,
     decode_state,
 )
@@ -160,6 +161,7 @@ __all__ = [
     "ConfigReport",
     "Count",
     "Crossing",
+    "Departure",
     "Detection",
     "Direction",
     "Document",

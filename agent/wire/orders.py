@@ -16,7 +16,7 @@ ANSWER_BYTES = 524_288
 
 
 class Command(Struct, frozen=True):
-    """A one-shot order. `expires`: Unix ms; `verb`: "watch" or "unwatch"."""
+    """A one-shot order. `expires`: Unix ms; `verb`: "watch" or "unwatch"; `user`: on whose behalf."""
 
     id: Annotated[str, Meta(min_length=8, max_length=64)]
     verb: str
@@ -25,6 +25,7 @@ class Command(Struct, frozen=True):
     camera: str = ""
     seconds: Annotated[float, Meta(ge=0, le=600)] = 0.0
     picture: bool = False
+    user: Annotated[str, Meta(max_length=200)] = ""
 
 
 class Response(Struct, frozen=True, omit_defaults=True):

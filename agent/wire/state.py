@@ -26,6 +26,23 @@ class CameraReport(Struct, frozen=True):
     preview: bool = False  # pictures may be asked for
 
 
+class Departure(Struct, frozen=True):
+    """Pictures that left a box one after the other: by which way, for whom, how many, and how changed.
+
+    `start`, `end`: Unix ms of the first and the last. `way`: preview, page, rtsp or empty (the picture that
+    shows nobody). `manner`: blurred, unblurred, or drawn where the source shows nobody real.
+    """
+
+    start: int
+    end: int
+    camera: str
+    way: str
+    who: str
+    role: str
+    pictures: Count
+    manner: str
+
+
 class ConfigReport(Struct, frozen=True, omit_defaults=True):
     """Which document runs, or why the newest one does not.
 
@@ -60,6 +77,7 @@ class State(Struct, frozen=True, omit_defaults=True):
     cameras: list[CameraReport] = field(default_factory=lambda: [])
     config: ConfigReport = field(default_factory=lambda: ConfigReport())
     warnings: list[str] = []
+    departures: list[Departure] = []  # the last ones, oldest first
 
 
 _state_decoder = msgspec.json.Decoder(State)

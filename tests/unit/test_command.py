@@ -105,8 +105,8 @@ class Watched:
     def __init__(self) -> None:
         self.calls: list[tuple[str, float, bool]] = []
 
-    def __call__(self, camera: str, seconds: float, picture: bool) -> None:
-        self.calls.append((camera, seconds, picture))
+    def __call__(self, command: wire.Command) -> None:
+        self.calls.append((command.camera, command.seconds, command.picture))
 
 
 def order(**changes: Any) -> bytes:
