@@ -88,6 +88,7 @@ class Pipeline:
         self._ahead = OrderedDetector(self.camera, detector.detect, camera.workers or workers, TAKE_SECONDS)
         owner = list(camera.privacy.values())
         privacy = Privacy(camera.manner, owner, detector.names, faces or Faces(PrivacyConfig().model_path))
+        privacy.add_zones(list(settings.privacy.values()))
         self.showing = Showing(name, privacy, departures or Departures(), monotonic)
         self.preview = Preview(name, monotonic)
         self.showing.add(self.preview)
