@@ -98,6 +98,7 @@ class CameraSettings(Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     lines: dict[Name, Line] = field(default_factory=lambda: {})
     zones: dict[Name, Zone] = field(default_factory=lambda: {})
     plane: Plane | None = None
+    privacy: dict[Name, ZonePoints] = {}  # what is black on every picture that leaves the box
     budget: Budget | None = None
     second_look: bool | None = None  # at crops, by a model of its own; None: as the box's owner says
     model: Annotated[str, Meta(max_length=64)] = ""  # by name; empty: as the box's owner says
