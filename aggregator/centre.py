@@ -228,6 +228,7 @@ async def open_store(config: Config, patience: float = 0.0) -> AsyncIterator[Sto
         detail_days=section.detail_days,
         tally_days=section.tally_days,
         batch_days=section.batch_days,
+        history_days=section.history_days,
         patience=patience,
     ) as store:
         yield store

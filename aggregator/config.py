@@ -48,6 +48,7 @@ class MongoSection(Struct, frozen=True, forbid_unknown_fields=True):
     detail_days: Days = 30
     tally_days: Days = 730
     batch_days: Days = 90
+    history_days: Days = 3650
 
 
 class HttpSection(Struct, frozen=True, forbid_unknown_fields=True):

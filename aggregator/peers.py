@@ -17,7 +17,6 @@ from datetime import datetime, timedelta
 from aggregator.ingest import Fact
 from aggregator.live import WATCH_SECONDS, Looks
 from aggregator.site_time import now
-from aggregator.store import codec
 from aggregator.store.errors import StoreError
 from aggregator.store.store import Store
 
@@ -77,13 +76,10 @@ class Beside:
         """Show what the others stored since a moment; return where to go on."""
         rows = await self._store.archive.stored_since(since - _OVERLAP, _MOST)
         known = frozenset().union(*(ids for _, ids in self._shown))
-        facts = []
-        for row in rows:
-            pairs = codec.decode_samples(row) if "t" not in row else [codec.decode(row)]
-            facts += [Fact(row["n"], id_, event) for id_, event in pairs if id_ not in known]
+        facts = [Fact(*one[:3]) for one in rows if one.id not in known]
         if facts:
             self._remember(frozenset(fact.id for fact in facts))
             self._show(facts)
         if len(rows) == _MOST:  # more than can be shown: go on with what comes from now on
             return now() + _OVERLAP
-        return max(since, rows[-1]["stored_at"]) if rows else since
+        return max(since, rows[-1].stored_at) if rows else since

@@ -275,6 +275,7 @@ async def zones(store: Store, node: str, camera: str, zone: str, window: Window)
         one.watched += slot.watched
         one.sums = [one.sums[0] + slot.inside, one.sums[1] + slot.queued]
         one.peaks = [max(one.peaks[0], slot.most_inside), max(one.peaks[1], slot.most_queued)]
-    for stays in await store.slots.dwells(node, camera, zone, window.since, window.until, window.slot):
-        found[window.start(stays.start), stays.camera, stays.zone, stays.version].dwells += stays.lengths
+    async for stay in store.archive.each(node, wire.Stay, window.since, window.until, camera):
+        if zone in ("", stay.zone):
+            found[window.start(stay.at), stay.camera, stay.zone, stay.version].dwells.append(stay.dwell)
     return [found[key].row(key) for key in sorted(found)]

@@ -6,7 +6,9 @@ first, for people; and by the time of storing, for whoever goes on where they we
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+import asyncio
+import heapq
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,13 +16,14 @@ from pymongo import ASCENDING, DESCENDING
 
 from agent import wire
 from aggregator.store import codec
-from aggregator.store.codec import EVENTS, LOSSES, RESOURCES, TALLIES
+from aggregator.store.codec import BATCHES, EVENTS, LOSSES, RESOURCES, TALLIES
+from aggregator.store.detail import SPAN, Stored, events_of, samples_of
 from aggregator.store.errors import translated
-from aggregator.store.slots import span
 
 _SEQ = {"$toInt": {"$arrayElemAt": [{"$split": ["$_id", ":"]}, 2]}}  # a batch's number, of its id
 
 Document = dict[str, Any]
+_AT_ONCE = 200  # documents that are decoded together
 
 
 class Archive:
@@ -48,71 +51,112 @@ class Archive:
 
     async def newest(
         self, node: str, kinds: Iterable[type], since: int, until: int, limit: int
-    ) -> list[Document]:
+    ) -> list[Stored]:
         """Return events of a node in [since, until), newest first."""
-        found: list[Document] = []
+        found: list[Stored] = []
         with translated(self._where):
             for name, tags in _homes(kinds).items():
-                query: Document = {"n": node, "a": {"$gte": since, "$lt": until}}
-                if name == EVENTS:
-                    query["t"] = {"$in": tags}
-                rows = self._database[name].find(query).sort("a", DESCENDING).limit(limit)
-                found += [row async for row in rows]
-        found.sort(key=lambda row: (row["a"], row["_id"]), reverse=True)
+                found += await self._newest_of(name, node, tags, (since, until), limit)
+        found.sort(key=lambda one: (one.event.at, one.id), reverse=True)
         return found[:limit]
 
-    async def after(self, id_: str, kinds: Iterable[type], node: str, limit: int) -> list[Document]:
+    async def _newest_of(
+        self, name: str, node: str, tags: list[int], span: tuple[int, int], limit: int
+    ) -> list[Stored]:
+        """Read documents by their last event, until what follows can only be older than what was found."""
+        since, until = span
+        reach = SPAN if name == BATCHES else 0
+        query: Document = {"n": node, "a": {"$gte": since, "$lt": until + reach}}
+        if name in (EVENTS, BATCHES):
+            query["t"] = {"$in": tags}
+        if name == BATCHES:
+            query["e"] = {"$exists": True}
+        found: list[Stored] = []
+        newest: list[int] = []  # a heap of the `limit` newest times
+        async for row in self._database[name].find(query).sort("a", DESCENDING):
+            if len(newest) == limit and row["a"] < newest[0]:
+                break
+            for one in events_of(row, tags):
+                if since <= one.event.at < until:
+                    found.append(one)
+                    heapq.heappush(newest, one.event.at)
+                    if len(newest) > limit:
+                        heapq.heappop(newest)
+        return found
+
+    async def each(
+        self, node: str, kind: type, since: int, until: int, camera: str = ""
+    ) -> AsyncIterator[Any]:
+        """Iterate over a node's events of one kind in [since, until), in no order; empty camera: all."""
+        tag = wire.EVENT_TAGS[kind]
+        query = {"n": node, "t": tag}
+        spans = {EVENTS: {"$gte": since, "$lt": until}, BATCHES: {"$gte": since, "$lt": until + SPAN}}
+        with translated(self._where):
+            for name, span in spans.items():
+                more = {"e": {"$exists": True}} if name == BATCHES else {}
+                rows = self._database[name].find({**query, "a": span, **more})
+                while some := await rows.to_list(_AT_ONCE):
+                    for one in await asyncio.to_thread(_events, some, (tag,)):
+                        if since <= one.event.at < until and camera in ("", one.event.camera):
+                            yield one.event
+
+    async def after(self, id_: str, kinds: Iterable[type], node: str, limit: int) -> list[Stored]:
         """Return what was stored after an event, in that order; `node` empty: of all nodes.
 
         Nothing is returned for an event that is unknown or has expired.
         """
-        homes = _homes(kinds)
         with translated(self._where):
             origin = await self._origin(id_)
             if origin is None:
                 return []
-            found: list[Document] = []
-            for name, tags in homes.items():
+            found: list[Stored] = []
+            for name, tags in _homes(kinds).items():
                 query: Document = {"n": node} if node else {}
-                if name == EVENTS:
+                if name in (EVENTS, BATCHES):
                     query["t"] = {"$in": tags}
-                found += await self._stored_after(name, query, origin, limit)
-        found.sort(key=_storing_order)
+                found += await self._stored_after(name, query, tags, origin, limit)
+        found.sort(key=lambda one: one.order)
         return found[:limit]
 
-    async def _origin(self, id_: str) -> Document | None:
-        """Return `_id` and `stored_at` of an event; a resource sample has those of its batch's document."""
-        for name in (EVENTS, TALLIES, LOSSES, RESOURCES):
-            held = id_.rpartition(":")[0] if name == RESOURCES else id_
-            found = await self._database[name].find_one({"_id": held}, {"stored_at": 1})
-            if found:
-                return {**found, "_id": id_}
+    async def _origin(self, id_: str) -> tuple[datetime, str, int, int, int] | None:
+        """Return an event's place in the order of storing; a resource sample has that of its batch."""
+        batch = id_.rpartition(":")[0]
+        for name in (EVENTS, TALLIES, LOSSES, RESOURCES, BATCHES):
+            query: Document = {"_id": batch if name in (RESOURCES, BATCHES) else id_}
+            row = await self._database[name].find_one(query)
+            if row is None or (name == BATCHES and all(one.id != id_ for one in events_of(row))):
+                continue
+            return (row["stored_at"], *codec.split_id(id_))
         return None
 
-    async def _stored_after(self, name: str, query: Document, origin: Document, limit: int) -> list[Document]:
+    async def _stored_after(
+        self,
+        name: str,
+        query: Document,
+        tags: list[int],
+        origin: tuple[datetime, str, int, int, int],
+        limit: int,
+    ) -> list[Stored]:
         """Page through one collection: ties of `stored_at` are always read whole."""
-        rows = self._database[name]
-        moment = origin["stored_at"]
-        ties = [row async for row in rows.find({**query, "stored_at": moment})]
-        found = [row for row in ties if _storing_order(row) > _storing_order(origin)]
-        if len(found) >= limit:
-            return found
-        later = {**query, "stored_at": {"$gt": moment}}
-        page = [row async for row in rows.find(later).sort("stored_at", ASCENDING).limit(limit)]
-        if len(page) == limit:
-            last = page[-1]["stored_at"]
-            page = [row for row in page if row["stored_at"] < last]
-            page += [row async for row in rows.find({**query, "stored_at": last})]
-        return found + page
+        later = {**query, "stored_at": {"$gte": origin[0]}}
+        found: list[Stored] = []
+        moment = origin[0]
+        async for row in self._database[name].find(later).sort("stored_at", ASCENDING):
+            if len(found) >= limit and row["stored_at"] > moment:
+                break
+            moment = row["stored_at"]
+            found += [one for one in events_of(row, tags) if one.order > origin]
+        return found
 
-    async def stored_since(self, moment: datetime, limit: int) -> list[Document]:
+    async def stored_since(self, moment: datetime, limit: int) -> list[Stored]:
         """Return what any aggregator stored since a moment, oldest first."""
-        found: list[Document] = []
+        found: list[Stored] = []
         with translated(self._where):
-            for name in (EVENTS, TALLIES, LOSSES, RESOURCES):
+            for name in (EVENTS, BATCHES, TALLIES, LOSSES, RESOURCES):
                 rows = self._database[name].find({"stored_at": {"$gte": moment}})
-                found += [row async for row in rows.sort("stored_at", ASCENDING).limit(limit)]
-        found.sort(key=lambda row: row["stored_at"])
+                async for row in rows.sort("stored_at", ASCENDING).limit(limit):
+                    found += samples_of(row) if name == RESOURCES else events_of(row)
+        found.sort(key=lambda one: one.stored_at)
         return found[:limit]
 
     async def resources(self, node: str, since: int, until: int, limit: int) -> list[Document]:
@@ -142,32 +186,20 @@ class Archive:
         self, node: str, camera: str, line: str, since: int, until: int
     ) -> dict[tuple[str, str, str, str], list[int]]:
         """Return (camera, line, direction, label) -> speeds in tenths of km/h."""
-        query = {**span([node], camera, since, until), "t": wire.EVENT_TAGS[wire.Crossing], "u": {"$gte": 0}}
-        day = {"$subtract": ["$a", {"$mod": ["$a", 86_400_000]}]}  # so that no document grows too large
-        stages: list[Document] = [
-            {"$match": {**query, "i": line} if line else query},
-            {"$group": {"_id": {"c": "$c", "i": "$i", "d": "$d", "l": "$l", "s": day}, "u": {"$push": "$u"}}},
-        ]
         found: dict[tuple[str, str, str, str], list[int]] = {}
-        with translated(self._where):
-            async for row in self._database[EVENTS].aggregate(stages):
-                key = row["_id"]
-                found.setdefault((key["c"], key["i"], key["d"], key["l"]), []).extend(map(int, row["u"]))
+        async for one in self.each(node, wire.Crossing, since, until, camera):
+            if one.speed is not None and line in ("", one.line):
+                key = (one.camera, one.line, one.direction, one.label)
+                found.setdefault(key, []).append(one.speed)
         return found
 
     async def gates(
         self, node: str, camera: str, since: int, until: int
     ) -> AsyncIterator[tuple[str, str, list[tuple[str, int]]]]:
-        """Iterate over tracks that passed several gates: camera, label, gates with ms since first sight."""
-        query = {
-            **span([node], camera, since, until),
-            "t": wire.EVENT_TAGS[wire.Track],
-            "j": {"$exists": True},
-        }
-        with translated(self._where):
-            async for row in self._database[EVENTS].find(query, {"_id": 0, "c": 1, "l": 1, "j": 1}):
-                flat = row["j"]
-                yield row["c"], row["l"], list(zip(flat[::2], map(int, flat[1::2]), strict=True))
+        """Iterate over tracks that passed gates: camera, label, gates with ms since first sight."""
+        async for one in self.each(node, wire.Track, since, until, camera):
+            if one.gates:
+                yield one.camera, one.label, [(gate.text, gate.after) for gate in one.gates]
 
     # ── what arrived ──
 
@@ -229,10 +261,10 @@ def _homes(kinds: Iterable[type]) -> dict[str, list[int]]:
     homes: dict[str, list[int]] = {}
     for kind in kinds:
         home = codec.HOME.get(kind, EVENTS)
-        if home != RESOURCES:
-            homes.setdefault(home, []).append(wire.EVENT_TAGS[kind])
+        for name in (EVENTS, BATCHES) if home == EVENTS else () if home == RESOURCES else (home,):
+            homes.setdefault(name, []).append(wire.EVENT_TAGS[kind])
     return homes
 
 
-def _storing_order(row: Document) -> tuple[datetime, str, int, int, int]:
-    return (row["stored_at"], *codec.split_id(row["_id"]))
+def _events(rows: Sequence[Document], tags: Collection[int]) -> list[Stored]:
+    return [one for row in rows for one in events_of(row, tags)]

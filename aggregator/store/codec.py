@@ -45,6 +45,7 @@ _SAMPLE = ("at", "cpu", "own", "mem", "memp", "disk", "temp", "sent", "recv", "t
 NAMED: dict[str, type] = {name: kind for kind, name in wire.EVENT_NAMES.items()}
 
 EVENTS = "events"
+BATCHES = "batches"
 TALLIES = "tallies"
 LOSSES = "losses"
 RESOURCES = "resources"

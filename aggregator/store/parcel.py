@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from agent import wire
-from aggregator.store import codec
+from aggregator.store import codec, detail
 from aggregator.store.box_clock import BoxClock, corrected, has_clocks
 
 KEPT_OF_BATCH = wire.BATCH_EVENTS  # bad events of one batch that are kept; of an agent's batch all
@@ -38,7 +38,8 @@ class Poison(NamedTuple):
 class Claim(NamedTuple):
     """A batch about to be stored: its id, checksum, and how many events are good and bad.
 
-    `base`, `mono`: when it was begun by its box's two clocks; 0 where the box told no `mono`.
+    `base`, `mono`: when it was begun by its box's two clocks; 0 where the box told no `mono`. `detail`: its
+    events, see `detail`; None where they are documents of their own.
     """
 
     id: str
@@ -47,10 +48,17 @@ class Claim(NamedTuple):
     bad: int
     base: int = 0
     mono: int = 0
+    detail: dict[str, Any] | None = None
 
     def clock(self) -> dict[str, int]:
         """Return both as they are stored: the one since the box's start, and what the other is above it."""
         return {"m": self.mono, "o": self.base - self.mono} if self.mono else {}
+
+    def row(self, stored_at: datetime) -> dict[str, Any]:
+        """Return the batch's document."""
+        row: dict[str, Any] = {"_id": self.id, "s": self.sum, "g": self.good, "q": self.bad}
+        row |= {"stored_at": stored_at, **self.clock()}
+        return row if self.detail is None else {**row, "n": self.id.partition(":")[0], **self.detail}
 
 
 class Fact(NamedTuple):
@@ -74,6 +82,8 @@ class Parcel:
     poison: list[Poison] = field(default_factory=list)
     more_poison: int = 0
     rows: dict[str, list[Any]] = field(default_factory=dict)
+    detail: dict[str, Any] | None = None  # its events, for the batch's own document
+    raws: dict[int, msgspec.Raw] = field(default_factory=dict)  # place -> a good event as it came
     told: dict[int, int] = field(default_factory=dict)  # place -> the wrong time that the box told
     true: int | None = None  # the offset by which its times were judged
     was_read: bool = False
@@ -106,7 +116,7 @@ class Parcel:
     def claim(self) -> Claim:
         """Return what names this batch in the store."""
         clocks = (self.batch.base, self.batch.mono) if has_clocks(self.batch) else (0, 0)
-        return Claim(self.id, self.sum, len(self.good), self.bad, *clocks)
+        return Claim(self.id, self.sum, len(self.good), self.bad, *clocks, self.detail)
 
     def facts(self) -> list[Fact]:
         """Return its good events with their ids."""
@@ -124,6 +134,7 @@ class Parcel:
             else:
                 try:
                     self.good.append((place, wire.decode_event(raw, self.batch.base)))
+                    self.raws[place] = raw
                 except wire.WireError as error:
                     self.refuse(place, str(error), raw)
             if place % _SLICE == _SLICE - 1:
@@ -184,27 +195,40 @@ def addressing(parcel: Parcel, stored_at: datetime) -> Iterator[None]:
     """Fill the parcel's documents by collection, in slices; what the database cannot hold becomes poison."""
     parcel.rows = defaultdict(list)
     samples: list[tuple[int, wire.Resources]] = []
-    keep: list[tuple[int, wire.AnyEvent]] = []
+    plain: list[tuple[int, wire.AnyEvent]] = []
+    bad: set[int] = set()
     for number, (place, event) in enumerate(parcel.good):
         try:
             if isinstance(event, wire.Resources):
                 codec.check_sample(event)
                 samples.append((place, event))
+            elif type(event) in codec.HOME:
+                parcel.rows[codec.HOME[type(event)]].append(_alone(parcel, place, event, stored_at))
             else:
-                home = codec.HOME.get(type(event), codec.EVENTS)
-                id_ = f"{parcel.id}:{place}"
-                row = codec.encode(parcel.node, id_, event, stored_at, parcel.told.get(place))
-                parcel.rows[home].append(row)
-            keep.append((place, event))
+                plain.append((place, event))
         except codec.Unstorable as error:
             parcel.refuse(place, str(error), wire.encode_event(event, 0))
+            bad.add(place)
         if number % _SLICE == _SLICE - 1:
             yield
-    parcel.good = keep
+    parcel.good = [one for one in parcel.good if one[0] not in bad]
     if samples:
         told = parcel.told.get(samples[0][0])
         row = codec.encode_samples(parcel.node, parcel.id, samples, stored_at, told)
         parcel.rows[codec.RESOURCES].append(row)
+    parcel.detail = None
+    if plain and detail.is_short([event for _, event in plain]):
+        parcel.detail = detail.fields(plain, parcel.raws, parcel.batch.base, parcel.told)
+    elif plain:
+        for number, (place, event) in enumerate(plain):
+            parcel.rows[codec.EVENTS].append(_alone(parcel, place, event, stored_at))
+            if number % _SLICE == _SLICE - 1:
+                yield
+
+
+def _alone(parcel: Parcel, place: int, event: wire.AnyEvent, stored_at: datetime) -> Any:
+    """Return an event's own document; raise Unstorable."""
+    return codec.encode(parcel.node, f"{parcel.id}:{place}", event, stored_at, parcel.told.get(place))
 
 
 def exhaust(slices: Iterator[None]) -> None:

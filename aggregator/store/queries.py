@@ -26,8 +26,8 @@ async def events(
 ) -> list[dict[str, object]]:
     """Return a node's events in [since, until), newest first."""
     found = [
-        codec.fact(node, *codec.decode(row)) | ({"told_at": int(row["was"])} if "was" in row else {})
-        for row in await store.archive.newest(node, kinds, since, until, limit)
+        codec.fact(node, one.id, one.event) | ({} if one.told is None else {"told_at": one.told})
+        for one in await store.archive.newest(node, kinds, since, until, limit)
     ]
     if wire.Resources in kinds:
         for row in await store.archive.resources(node, since, until, limit):
@@ -42,5 +42,4 @@ async def events(
 
 async def events_after(store: Store, id_: str, kinds: Iterable[type], node: str, limit: int) -> list[Fact]:
     """Return what was stored after an event, in that order."""
-    rows = await store.archive.after(id_, kinds, node, limit)
-    return [Fact(row["n"], *codec.decode(row)) for row in rows]
+    return [Fact(*one[:3]) for one in await store.archive.after(id_, kinds, node, limit)]

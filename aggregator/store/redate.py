@@ -7,16 +7,17 @@ events, since they are bounds by minute and cannot be moved.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from pymongo import UpdateOne
 
 from agent import wire
-from aggregator.store import codec
+from aggregator.store import codec, detail
 from aggregator.store.box_clock import BoxClock
-from aggregator.store.codec import EVENTS, LOSSES, RESOURCES, TALLIES
+from aggregator.store.codec import BATCHES, EVENTS, LOSSES, RESOURCES, TALLIES
 from aggregator.store.errors import translated
 from aggregator.store.running_totals import Marks
 
@@ -76,6 +77,10 @@ class Redate:
             async for batch in batches:
                 mono = int(batch["m"])
                 base = int(batch["o"]) + mono
+                if "e" in batch:
+                    amount = await self._put_detail_right(batch, clock, base, mono)
+                    changed += amount
+                    counted = counted or amount > 0
                 for name in (EVENTS, TALLIES, LOSSES, RESOURCES):
                     amount = await self._put_batch_right(name, batch["_id"], clock, base, mono)
                     changed += amount
@@ -99,6 +104,42 @@ class Redate:
             await self._database[name].bulk_write(changes, ordered=False)
         return len(changes)
 
+    async def _put_detail_right(self, batch: Document, clock: BoxClock, base: int, mono: int) -> int:
+        """Put right the events in a batch's own document."""
+        stored = detail.events_of(batch)
+        events: list[tuple[int, wire.AnyEvent]] = []
+        told: dict[int, int] = {}
+        changed = 0
+        for one in stored:
+            place = codec.split_id(one.id)[3]
+            said = one.event.at if one.told is None else one.told
+            right = clock.correct(said, base, mono)
+            changed += right != one.event.at
+            if right != said:
+                told[place] = said
+            events.append((place, msgspec.structs.replace(one.event, at=right)))
+        if changed:
+            start = int(batch["b"])
+            raws = {place: wire.encode_event(event, start) for place, event in events}
+            fields = detail.fields(events, raws, start, told)
+            if not detail.is_short([event for _, event in events]):
+                await self._apart(batch, events, told)
+                return changed
+            gone = {"$unset": {"was": ""}} if "was" not in fields else {}
+            await self._database.batches.update_one({"_id": batch["_id"]}, {"$set": fields, **gone})
+        return changed
+
+    async def _apart(
+        self, batch: Document, events: Sequence[tuple[int, wire.AnyEvent]], told: Mapping[int, int]
+    ) -> None:
+        """Make documents of their own of events that no longer lie near each other."""
+        for place, event in events:
+            id_ = f"{batch['_id']}:{place}"
+            row = codec.encode(batch["n"], id_, event, batch["stored_at"], told.get(place))
+            await self._database[EVENTS].replace_one({"_id": id_}, row, upsert=True)
+        gone = dict.fromkeys(detail.NAMES, "")
+        await self._database.batches.update_one({"_id": batch["_id"]}, {"$unset": gone})
+
     async def _count_again(self, node: str, epoch: int, stored_at: datetime) -> None:
         """Make the bounds of an epoch's running totals anew. What is stored meanwhile is raised by itself."""
         rows = self._database.counts
@@ -116,9 +157,11 @@ class Redate:
         await self._mark(left)
 
     async def _with_totals(self, id_: str) -> AsyncIterator[wire.AnyEvent]:
-        for name, query in ((EVENTS, _of(id_, t=wire.EVENT_TAGS[wire.Crossing])), (TALLIES, _of(id_))):
-            async for row in self._database[name].find(query):
-                yield codec.decode(row)[1]
+        crossing = wire.EVENT_TAGS[wire.Crossing]
+        for name, query in ((EVENTS, {"t": crossing}), (BATCHES, {"t": crossing}), (TALLIES, {})):
+            async for row in self._database[name].find(_of(id_, **query)):
+                for one in detail.events_of(row, None if name == TALLIES else (crossing,)):
+                    yield one.event
 
 
 def _of(id_: str, **more: Any) -> Document:

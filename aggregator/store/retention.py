@@ -7,35 +7,62 @@ that is dated anew keeps its first date, `stored_as`. Moments are Unix milliseco
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from pymongo.errors import OperationFailure
 
-from aggregator.store.codec import EVENTS, LOSSES, RESOURCES, TALLIES
+from aggregator.store import detail
+from aggregator.store.codec import BATCHES, EVENTS, LOSSES, RESOURCES, TALLIES
+from aggregator.store.day import DAY
 from aggregator.store.errors import translated
+from aggregator.store.history import History
 
 _NEVER = 2**31 - 1  # seconds, the longest that the database takes
 _DELETED_AT_ONCE = 5000
 _OTHER_OPTIONS = 85  # an index is there already, with another time to live
 _OTHER_KEYS = 86
 
+_MADE_FROM = {"counts": "h", TALLIES: "a"}  # what days are made from -> its time
+_NEEDED_DAYS = 2  # before a day, for what it goes on from
+
 Document = dict[str, Any]
 
 
-class Retention:
-    """What expires. `where`: the database's address, for the words of an error."""
+class Keep(NamedTuple):
+    """How many days what is kept: details, tallies, names of batches, days of nodes."""
 
-    def __init__(self, client: Any, database: Any, where: str) -> None:
+    detail_days: int = 30
+    tally_days: int = 730
+    batch_days: int = 90
+    history_days: int = 3650
+
+
+class Retention:
+    """What expires.
+
+    Args:
+        client: the connection.
+        database: its collections.
+        where: the database's address, for the words of an error.
+        history: makes days for the last time, before what they are made from is deleted.
+    """
+
+    def __init__(self, client: Any, database: Any, where: str, history: History) -> None:
+        self._history = history
+        self._details_before = datetime.fromtimestamp(0, UTC)  # no batch from before holds events any more
         self._client = client
         self._database = database
         self._where = where
+        self.keep = Keep()
         self.days: dict[str, int] = {}  # collection -> how long its documents are kept
 
-    async def prepare(self, detail_days: int, tally_days: int, batch_days: int) -> None:
+    async def prepare(self, keep: Keep) -> None:
         """Learn how long what is kept, and see that the times are indexed."""
-        details = dict.fromkeys((EVENTS, RESOURCES, "quarantine", "conflicts", "outbox"), detail_days)
-        totals = dict.fromkeys((TALLIES, LOSSES, "counts", "alerts"), tally_days)
-        self.days = {**details, **totals, "batches": batch_days, "boxclocks": batch_days}
+        self.keep = keep
+        details = dict.fromkeys((EVENTS, RESOURCES, "quarantine", "conflicts", "outbox"), keep.detail_days)
+        totals = dict.fromkeys((TALLIES, LOSSES, "counts", "alerts"), keep.tally_days)
+        names = max(keep.batch_days, keep.detail_days)  # a batch's events lie in its document
+        self.days = {**details, **totals, BATCHES: names, "boxclocks": keep.batch_days}
         for name in self.days:
             await self._never_by_itself(name, "stored_at")
         await self._never_by_itself("sessions", "expires")
@@ -52,14 +79,36 @@ class Retention:
 
     async def expire(self, at: int) -> int:
         """Delete what is older than it is kept, seen from a moment (Unix ms); return how much."""
+        moment = datetime.fromtimestamp(at / 1000, UTC)
         deleted = 0
         with translated(self._where):
             for name, days in self.days.items():
-                before = datetime.fromtimestamp(at / 1000, UTC) - timedelta(days=days)
-                while amount := await self._delete_some(name, {"stored_at": {"$lt": before}}):
+                query: Document = {"stored_at": {"$lt": moment - timedelta(days=days)}}
+                if name in _MADE_FROM:
+                    query |= await self._finished(name, query)
+                while amount := await self._delete_some(name, query):
                     deleted += amount
-            await self._delete_some("sessions", {"expires": {"$lt": datetime.fromtimestamp(at / 1000, UTC)}})
+            await self._expire_details(moment - timedelta(days=self.keep.detail_days))
+            oldest = at - self.keep.history_days * DAY
+            await self._delete_some("days", {"d": {"$lt": oldest - oldest % DAY}})
+            await self._delete_some("sessions", {"expires": {"$lt": moment}})
         return deleted
+
+    async def _finished(self, name: str, query: Document) -> Document:
+        """Have the days made for the last time that are made from what is deleted; return what may go."""
+        rows = self._database[name]
+        if await rows.find_one(query, {"_id": 1}) is None:
+            return {}
+        nodes = [node for node in await rows.distinct("n", query) if node]
+        final = await self._history.finish(int(query["stored_at"]["$lt"].timestamp() * 1000), nodes)
+        return {"$nor": [{_MADE_FROM[name]: {"$gte": final - _NEEDED_DAYS * DAY}}]}
+
+    async def _expire_details(self, before: datetime) -> None:
+        """Take the events out of batches; their names are kept longer."""
+        query = {"stored_at": {"$gte": self._details_before, "$lt": before}, "e": {"$exists": True}}
+        change = {"$unset": dict.fromkeys(detail.NAMES, "")}
+        await self._database[BATCHES].update_many(query, change)
+        self._details_before = before
 
     async def _delete_some(self, name: str, query: Document) -> int:
         rows = self._database[name]
@@ -78,6 +127,7 @@ class Retention:
             "dated": step["id"],
         }
         dated = 0
+        self._details_before = datetime.fromtimestamp(0, UTC)
         with translated(self._where):
             for name in self.days:
                 done = await self._database[name].update_many(query, [{"$set": change}])

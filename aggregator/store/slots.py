@@ -6,13 +6,11 @@ documents stay in here.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from agent import wire
-from aggregator.store.codec import EVENTS, TALLIES
+from aggregator.store.codec import TALLIES
 from aggregator.store.errors import translated
 
 Document = dict[str, Any]
@@ -47,16 +45,6 @@ class ZoneSlot(NamedTuple):
     queued: int
     most_inside: int
     most_queued: int
-
-
-class Dwells(NamedTuple):
-    """The lengths, ms, of the stays in a zone that ended in a slot."""
-
-    camera: str
-    zone: str
-    version: int
-    start: int  # Unix ms
-    lengths: list[int]
 
 
 class Slots:
@@ -113,19 +101,6 @@ class Slots:
                 numbers = (int(row[name]) for name in "wmqpu")
                 found.append(ZoneSlot(key["n"], key["c"], key["z"], int(key["r"]), int(key["s"]), *numbers))
         return found
-
-    async def dwells(
-        self, node: str, camera: str, zone: str, since: int, until: int, length: int
-    ) -> list[Dwells]:
-        """Return how long the stays were that ended in [since, until), by zone and slot of `length` ms."""
-        query = {**span([node], camera, since, until), "t": wire.EVENT_TAGS[wire.Stay]}
-        rows = self._database[EVENTS].find({**query, "z": zone} if zone else query)
-        found: dict[tuple[str, str, int, int], list[int]] = defaultdict(list)
-        with translated(self._where):
-            async for row in rows:
-                start = int(row["a"]) // length * length
-                found[row["c"], row["z"], int(row["r"]), start].append(int(row["w"]))
-        return [Dwells(*key, lengths) for key, lengths in found.items()]
 
 
 def span(nodes: Sequence[str], camera: str, since: int, until: int) -> Document:

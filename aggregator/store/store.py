@@ -2,17 +2,17 @@
 
 What always holds:
 
-* A batch is stored in this order: claim it, insert its events, raise the counts, mark it `d` with a journaled
-  write. Only what is marked may be acknowledged. Each step can be repeated: ids make inserts idempotent,
-  counts move by `$min` and `$max` only.
+* A batch is stored in this order: claim it with its events, insert the rest, raise the counts, mark it `d`
+  with a journaled write. Only what is marked may be acknowledged. Each step can be repeated: ids make inserts
+  idempotent, counts move by `$min` and `$max` only.
 * Details expire by `stored_at`, the centre's clock, never by a box's, and only while that clock is believed
   (see `clock`): the database deletes nothing by itself.
 * What the database cannot do now is a `StoreError` of one line. Motor is imported by this module only.
 
-    events tallies losses resources    what nodes report, see `documents`
+    events tallies losses resources    what nodes report, see `codec`; `events` of earlier versions
     counts                             bounds of running totals by hour, see `counts`
     days derived                       what days of nodes came to, see `history`
-    batches                            names, checksums and sizes of what was stored
+    batches                            what was stored: names, checksums, and events, see `detail`
     quarantine conflicts               what was refused, and why
     nodes wants wanted audit           the fleet, its desired documents and earlier ones, who changed them
     profiles overrides orders          settings by the clock and by hand; orders and their answers
@@ -66,14 +66,14 @@ from aggregator.store.people import People
 from aggregator.store.places import PlaceStore
 from aggregator.store.redate import Redate
 from aggregator.store.registry import Registry
-from aggregator.store.retention import Retention
+from aggregator.store.retention import Keep, Retention
 from aggregator.store.running_totals import Marks
 from aggregator.store.slots import Slots
 
 __all__ = ["KEPT_POISON", "SCHEMA", "Claim", "Poison", "Store", "connect"]
 
 _LOG = logging.getLogger(__name__)
-SCHEMA = 1
+SCHEMA = 2
 _DUPLICATE = 11000
 _ZSTD = {"wiredTiger": {"configString": "block_compressor=zstd"}}
 _MADE = (EVENTS, TALLIES, LOSSES, RESOURCES, "counts", "days", "batches", "quarantine", "conflicts")
@@ -111,7 +111,7 @@ class Store:
         self.kept = Kept(self._journaled, where)
         self.clocks = Clocks(self._journaled, where)
         self.redate = Redate(self._journaled, where, self.raise_counts, self.history.mark)
-        self.retention = Retention(client, self._journaled, where)
+        self.retention = Retention(client, self._journaled, where, self.history)
         self.dump = Dump(self._journaled, where)
         name = f"{socket.gethostname()}-{secrets.token_hex(3)}"
         self.leases = Leases(self._journaled, where, name)
@@ -120,7 +120,7 @@ class Store:
 
     # ── opening ──
 
-    async def prepare(self, detail_days: int, tally_days: int, batch_days: int) -> None:
+    async def prepare(self, keep: Keep) -> None:
         """Check the schema's version, make collections and indexes; raise StoreError."""
         with translated(self.where):
             if "setName" in await self._client.admin.command("hello"):
@@ -129,6 +129,10 @@ class Store:
             for name in _MADE:
                 await self._make(name)
             await self._database[EVENTS].create_index([("n", 1), ("t", 1), ("a", 1)])
+            with_events = {"e": {"$exists": True}}
+            await self._database.batches.create_index(
+                [("n", 1), ("t", 1), ("a", 1)], partialFilterExpression=with_events
+            )
             for name in (TALLIES, RESOURCES):
                 await self._database[name].create_index([("n", 1), ("a", 1)])
             await self._database.counts.create_index([("n", 1), ("h", 1)])
@@ -140,7 +144,7 @@ class Store:
             await self._database.nodes.create_index("removed", sparse=True)
             await self.history.prepare()
             await self.alert_book.prepare()
-            await self.retention.prepare(detail_days, tally_days, batch_days)
+            await self.retention.prepare(keep)
             await self._database.aggregators.create_index("at", expireAfterSeconds=_DAY)
 
     async def _make(self, name: str) -> None:
@@ -159,6 +163,8 @@ class Store:
         if found is None:
             with contextlib.suppress(DuplicateKeyError):
                 await meta.insert_one({"_id": "schema", "version": SCHEMA})
+        elif found["version"] < SCHEMA:  # what lies there is read as it is
+            await meta.update_one({"_id": "schema"}, {"$max": {"version": SCHEMA}})
         elif found["version"] > SCHEMA:
             raise StoreError(
                 f"the database {self._database.name!r} at {self.where} was written by a newer version "
@@ -178,16 +184,14 @@ class Store:
 
     async def claim(self, claims: Sequence[Claim], stored_at: datetime) -> list[str]:
         """Claim batches; return for each "new", "known" (not yet stored), "stored" or "conflict"."""
-        rows = [
-            InsertOne({"_id": c.id, "s": c.sum, "g": c.good, "q": c.bad, "stored_at": stored_at, **c.clock()})
-            for c in claims
-        ]
+        rows = [InsertOne(claim.row(stored_at)) for claim in claims]
         with translated(self.where):
             taken = set((await self._insert("batches", rows)).keys())
             if not taken:
                 return ["new"] * len(claims)
             ids = [claims[place].id for place in taken]
-            found = {row["_id"]: row async for row in self._database.batches.find({"_id": {"$in": ids}})}
+            held = self._database.batches.find({"_id": {"$in": ids}}, {"s": 1, "d": 1})
+            found = {row["_id"]: row async for row in held}
         return [
             self._judge(claim, found.get(claim.id)) if place in taken else "new"
             for place, claim in enumerate(claims)
@@ -272,6 +276,7 @@ async def connect(
     detail_days: int = 30,
     tally_days: int = 730,
     batch_days: int = 90,
+    history_days: int = 3650,
     patience: float = 0.0,
 ) -> AsyncIterator[Store]:
     """Open the database and make it ready; raise StoreError after `patience` seconds of its absence."""
@@ -290,7 +295,7 @@ async def connect(
         waiting = False
         while True:
             try:
-                await store.prepare(detail_days, tally_days, batch_days)
+                await store.prepare(Keep(detail_days, tally_days, batch_days, history_days))
                 break
             except StoreError as error:
                 if time.monotonic() > deadline or "no MongoDB answers" not in str(error):

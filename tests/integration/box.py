@@ -5,15 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
+import bson
 import msgspec
 
 from agent import wire
 from agent.mqtt.client import BrokerSettings, Client, connect
 from aggregator.centre import Centre, open_centre
 from aggregator.config import Config
+from aggregator.store import codec
+from aggregator.store.detail import events_of
+from aggregator.store.store import Store
 
 TOKEN = "a-token-of-the-tests"
 DOCUMENT = wire.Document(
@@ -36,6 +41,26 @@ def batch(epoch: int, seq: int, events: Sequence[wire.AnyEvent | bytes], base: i
     base = base or now_ms()
     encoded = [event if isinstance(event, bytes) else wire.encode_event(event, base) for event in events]
     return wire.encode_batch(epoch, seq, base, 0, encoded)
+
+
+def singly(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return stored events one by one, as documents of their own would hold them, by id.
+
+    `rows`: documents of `events` and `batches`.
+    """
+    found = [
+        bson.decode(codec.encode(one.node, one.id, one.event, one.stored_at, one.told).raw)
+        for row in rows
+        for one in events_of(row)
+    ]
+    return sorted(found, key=lambda row: str(row["_id"]))
+
+
+async def event_rows(running: Centre | Store) -> list[dict[str, Any]]:
+    """Return all events that are stored, see `singly`."""
+    store = running if isinstance(running, Store) else running.store
+    rows = [row async for row in store._database.events.find()]
+    return singly([*rows, *[row async for row in store._database.batches.find()]])
 
 
 class Box:

@@ -25,6 +25,7 @@ from aggregator.config import load
 from aggregator.setup.provision import DEMO_NODE
 from aggregator.store.store import SCHEMA
 from deploy.stack import Service, find_mosquitto
+from tests.integration.box import singly
 from tests.integration.counting_box import CountingBox, running
 from tests.integration.test_enrol import Centre, database, make_database_users
 
@@ -86,8 +87,8 @@ class Machine:
     def totals(self) -> list[int]:
         """Return the running totals of the crossings that are stored, in order."""
         with pymongo.MongoClient(load(self.config).mongodb_uri()) as client:
-            rows = client["gb_fleet"]["events"].find({"n": DEMO_NODE, "o": {"$exists": True}}, {"o": 1})
-            return sorted(int(row["o"]) for row in rows)
+            rows = singly(client["gb_fleet"]["batches"].find({"n": DEMO_NODE}))
+            return sorted(int(row["o"]) for row in rows if "o" in row)
 
 
 @pytest.fixture

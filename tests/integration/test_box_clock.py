@@ -14,7 +14,7 @@ from aggregator.statistics import Window, counts
 from aggregator.store.box_clock import BoxClock
 from deploy.stack import Stack
 
-from .box import Box, box, centre, crossing, now_ms, settings, until
+from .box import Box, box, centre, crossing, event_rows, now_ms, settings, until
 
 YEARS = 10 * 365 * 86_400_000
 MINUTE = 60_000
@@ -40,7 +40,7 @@ def sample(at: int) -> wire.Resources:
 
 async def events(running: Centre, node: str) -> list[dict[str, Any]]:
     """Return a node's events and tallies as they lie in the database, by id."""
-    rows = [row async for row in running.store._database.events.find({"n": node})]
+    rows = [row for row in await event_rows(running) if row["n"] == node]
     rows += [row async for row in running.store._database.tallies.find({"n": node})]
     return sorted(rows, key=lambda row: str(row["_id"]))
 

@@ -19,6 +19,7 @@ from aggregator.site_time import now
 from aggregator.store import clock as clock_module
 from aggregator.store.clock import Clock
 from aggregator.store.clocks import Reading, read
+from aggregator.store.detail import events_of
 from aggregator.store.store import Store, connect
 from deploy.stack import Stack, die_with_parent
 
@@ -98,7 +99,8 @@ async def come_true(store: Store, condition: Callable[[list[Any]], bool], second
 
 async def dates(store: Store) -> list[Any]:
     """Return when the events were stored, oldest first."""
-    return [row["stored_at"] async for row in store._database.events.find().sort("stored_at")]
+    rows = store._database.batches.find().sort("stored_at")
+    return [one.stored_at async for row in rows for one in events_of(row)]
 
 
 @pytest.mark.skipif(not FAKETIME.exists(), reason="needs libfaketime")
@@ -114,7 +116,7 @@ async def test_a_centre_that_learns_the_time_deletes_nothing(own_stack: Stack, t
         machine.set("+0")
         assert await come_true(store, lambda at: at[0] > began - timedelta(seconds=2))
         assert (await dates(store))[-1] < now() + timedelta(seconds=1)
-        old = await store._database.events.find_one({})
+        old = await store._database.batches.find_one({})
         assert old["stored_as"].year <= began.year - 9
         await send(own_stack, "learn-1", 41, 10)
         machine.set("+10y")
@@ -125,7 +127,7 @@ async def test_a_centre_that_learns_the_time_deletes_nothing(own_stack: Stack, t
         assert len(await dates(store)) == 60
         assert (await dates(store))[0] > began - timedelta(seconds=2)
         assert (await store.archive.delivery("learn-1"))["epochs"] == [{"epoch": 7, "stored": 60}]
-        order = [row["_id"] async for row in store._database.events.find().sort("stored_at")]
+        order = [row["_id"] async for row in store._database.batches.find().sort("stored_at")]
         assert [int(id_.split(":")[2]) for id_ in order] == sorted(range(1, 61))
         await until(lambda: machine.log().count("are dated anew") == 3, 40)
         await asyncio.sleep(2)  # the audit log follows

@@ -16,7 +16,7 @@ from aggregator.live import Watcher
 from aggregator.store.store import KEPT_POISON
 from deploy.stack import Stack
 
-from .box import DOCUMENT, batch, box, centre, crossing, now_ms, settings, until
+from .box import DOCUMENT, batch, box, centre, crossing, event_rows, now_ms, settings, until
 
 
 async def rows(running: Any, name: str, query: dict[str, Any] | None = None) -> list[dict[str, Any]]:
@@ -34,7 +34,7 @@ async def test_stored_before_it_is_acknowledged(stack: Stack) -> None:
         assert await running.store.archive.delivery("ack-1") == {
             "epochs": [{"epoch": 7, "stored": 80}], "lost": 0, "conflicts": 0, "quarantined": 0,
         }  # fmt: skip
-        ids = {row["_id"] for row in await rows(running, "events")}
+        ids = {row["_id"] for row in await event_rows(running)}
         assert ids == {f"ack-1:7:{seq}:{i}" for seq in range(1, 41) for i in range(2)}
 
 
@@ -51,7 +51,7 @@ async def test_resends_are_stored_once(stack: Stack) -> None:
         await node.send(payloads[0])
         count = node.acked.count((7, 1))
         await until(lambda: node.acked.count((7, 1)) > count)
-        assert len(await rows(running, "events")) == 20
+        assert len(await event_rows(running)) == 20
         assert (await running.store.archive.delivery("twice-1"))["epochs"] == [{"epoch": 7, "stored": 20}]
         assert (await running.fleet.entry("twice-1")).counts_today[0].count == 20
 
@@ -69,7 +69,7 @@ async def test_same_number_with_other_content_is_a_conflict(stack: Stack) -> Non
         await until(lambda: node.acked == [(7, 1)] * 2)
         (kept,) = await rows(running, "conflicts")
         assert kept["raw"] == second
-        assert [row["l"] for row in await rows(running, "events")] == ["car"]
+        assert [row["l"] for row in await event_rows(running)] == ["car"]
         running.fleet.forget_troubles()
         assert any("copy" in text for text in (await running.fleet.entry("copy-1")).warnings)
         both = [batch(7, 2, [crossing(6)]), batch(7, 2, [crossing(7)])]  # both in one group
@@ -106,7 +106,7 @@ async def test_what_the_database_cannot_hold_is_poison(stack: Stack) -> None:
     async with centre(config) as running, box(stack.mqtt_url, "big-1") as node:
         await node.send(batch(7, 1, [crossing(1), sample, crossing(2)]))
         await until(lambda: node.acked == [(7, 1)])
-        assert len(await rows(running, "events")) == 2
+        assert len(await event_rows(running)) == 2
         assert [row["_id"] for row in await rows(running, "quarantine")] == ["big-1:7:1:1"]
 
 
@@ -130,7 +130,7 @@ async def test_malformed_messages_go_to_quarantine(stack: Stack) -> None:
         reasons = " ".join(row["why"] for row in kept.values())
         for part in ("checksum", "foreign topic", "limit is", "bad-2", "bad live frame"):
             assert part in reasons, part
-        assert len(await rows(running, "events")) == 1
+        assert len(await event_rows(running)) == 1
 
 
 async def test_no_message_stops_it(stack: Stack) -> None:
@@ -212,7 +212,7 @@ async def test_survives_the_database_killed(own_stack: Stack) -> None:
         assert delivery == {
             "epochs": [{"epoch": 7, "stored": 300}], "lost": 0, "conflicts": 0, "quarantined": 0,
         }  # fmt: skip
-        assert len(await rows(running, "events")) == 300
+        assert len(await event_rows(running)) == 300
         assert (await running.fleet.entry("kill-1")).counts_today[0].count == 300
 
 

@@ -24,7 +24,7 @@ from aggregator.store.parcel import KEPT_OF_BATCH
 from aggregator.store.store import KEPT_POISON
 from deploy.stack import Stack
 
-from .box import DOCUMENT, Box, batch, box, busy, centre, crossing, now_ms, settings, until
+from .box import DOCUMENT, Box, batch, box, busy, centre, crossing, event_rows, now_ms, settings, until
 
 HELD_UP = 0.5  # seconds that an acknowledgement may come later for another node's sake
 PER_KB = 0.005 * 2  # seconds of CPU a kilobyte of any content may cost, and slack for a busy machine
@@ -222,7 +222,7 @@ async def test_no_message_stops_it(stack: Stack) -> None:
                     await asyncio.sleep(0)
         await node.send(batch(7, 1, [crossing(1)]))
         await until(lambda: (7, 1) in node.acked, 60)
-        for row in await rows(running, "events"):
+        for row in await event_rows(running):
             assert row["_id"] == "fuzz-2:7:1:0"
     took.sort()
     print(f"p99 {took[len(took) * 99 // 100] * 1000:.3f} ms of {FUZZED}")
