@@ -126,7 +126,9 @@ async def test_a_centre_that_learns_the_time_deletes_nothing(own_stack: Stack, t
         assert await come_true(store, lambda at: at[-1] < now() + timedelta(minutes=1))
         assert len(await dates(store)) == 60
         assert (await dates(store))[0] > began - timedelta(seconds=2)
-        assert (await store.archive.delivery("learn-1"))["epochs"] == [{"epoch": 7, "stored": 60}]
+        assert (await store.archive.delivery("learn-1"))["epochs"] == [
+            {"epoch": 7, "stored": 60, "missing": 0}
+        ]
         order = [row["_id"] async for row in store._database.batches.find().sort("stored_at")]
         assert [int(id_.split(":")[2]) for id_ in order] == sorted(range(1, 61))
         await until(lambda: machine.log().count("are dated anew") == 3, 40)

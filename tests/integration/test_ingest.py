@@ -32,7 +32,7 @@ async def test_stored_before_it_is_acknowledged(stack: Stack) -> None:
             await node.send(batch(7, seq, [crossing(seq * 2 - 1), crossing(seq * 2)]))
         await until(lambda: len(node.acked) == 40)
         assert await running.store.archive.delivery("ack-1") == {
-            "epochs": [{"epoch": 7, "stored": 80}], "lost": 0, "conflicts": 0, "quarantined": 0,
+            "epochs": [{"epoch": 7, "stored": 80, "missing": 0}], "lost": 0, "conflicts": 0, "quarantined": 0,
         }  # fmt: skip
         ids = {row["_id"] for row in await event_rows(running)}
         assert ids == {f"ack-1:7:{seq}:{i}" for seq in range(1, 41) for i in range(2)}
@@ -52,7 +52,9 @@ async def test_resends_are_stored_once(stack: Stack) -> None:
         count = node.acked.count((7, 1))
         await until(lambda: node.acked.count((7, 1)) > count)
         assert len(await event_rows(running)) == 20
-        assert (await running.store.archive.delivery("twice-1"))["epochs"] == [{"epoch": 7, "stored": 20}]
+        assert (await running.store.archive.delivery("twice-1"))["epochs"] == [
+            {"epoch": 7, "stored": 20, "missing": 0}
+        ]
         assert (await running.fleet.entry("twice-1")).counts_today[0].count == 20
 
 
@@ -94,7 +96,7 @@ async def test_poison_among_good(stack: Stack) -> None:
         assert kept["raw"] == bad
         assert "XY" in kept["why"]
         delivery = await running.store.archive.delivery("poison-1")
-        assert delivery["epochs"] == [{"epoch": 7, "stored": 999}]
+        assert delivery["epochs"] == [{"epoch": 7, "stored": 999, "missing": 0}]
         assert delivery["quarantined"] == 1
         assert (await running.fleet.entry("poison-1")).counts_today[0].count == 1000  # by its running total
 
@@ -210,7 +212,8 @@ async def test_survives_the_database_killed(own_stack: Stack) -> None:
             await resending
         delivery = await running.store.archive.delivery("kill-1")
         assert delivery == {
-            "epochs": [{"epoch": 7, "stored": 300}], "lost": 0, "conflicts": 0, "quarantined": 0,
+            "epochs": [{"epoch": 7, "stored": 300, "missing": 0}],
+            "lost": 0, "conflicts": 0, "quarantined": 0,
         }  # fmt: skip
         assert len(await event_rows(running)) == 300
         assert (await running.fleet.entry("kill-1")).counts_today[0].count == 300
@@ -254,4 +257,6 @@ async def test_two_aggregators_share_the_work(stack: Stack) -> None:
         assert min(shares) > 10
         for running in (one, two):
             assert (await running.fleet.entry("shared-1")).state == "online"
-        assert (await one.store.archive.delivery("shared-1"))["epochs"] == [{"epoch": 7, "stored": 60}]
+        assert (await one.store.archive.delivery("shared-1"))["epochs"] == [
+            {"epoch": 7, "stored": 60, "missing": 0}
+        ]

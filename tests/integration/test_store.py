@@ -133,7 +133,7 @@ async def test_storing_twice_changes_nothing(stack: Stack) -> None:
         events = [crossing(n) for n in range(1, 30)]
         await asyncio.gather(*(store_events(store, "again-1", 5, 1, events) for _ in range(5)))
         delivery = await store.archive.delivery("again-1")
-        assert delivery["epochs"] == [{"epoch": 5, "stored": 29}]
+        assert delivery["epochs"] == [{"epoch": 5, "stored": 29, "missing": 0}]
         hours = await store.archive.hours("again-1", 0, 2**50)
         assert sum(step.amount for step in increments(hours)) == 29
 
@@ -194,7 +194,9 @@ async def test_marked_means_on_disk(own_stack: Stack) -> None:
         with pytest.raises(StoreError):
             await store_events(store, "disk-1", 5, 99, [crossing(99)])
         await asyncio.to_thread(own_stack.mongod.start)
-        assert (await store.archive.delivery("disk-1"))["epochs"] == [{"epoch": 5, "stored": marked}]
+        assert (await store.archive.delivery("disk-1"))["epochs"] == [
+            {"epoch": 5, "stored": marked, "missing": 0}
+        ]
         assert len(await store.archive.newest("disk-1", [wire.Crossing], 0, 2**50, 1000)) == marked
 
 
