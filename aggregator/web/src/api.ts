@@ -41,7 +41,7 @@ async function reasonOf(response: Response): Promise<ApiError> {
   return new ApiError(response.status, code, message);
 }
 
-async function request<T>(method: string, path: string, body?: unknown): Promise<T> {
+export async function request<T>(method: string, path: string, body?: unknown): Promise<T> {
   const init: RequestInit = { method, headers: { Accept: "application/json" }, cache: "no-store" };
   if (body !== undefined) {
     init.headers = { Accept: "application/json", "Content-Type": "application/json" };
@@ -65,7 +65,7 @@ async function request<T>(method: string, path: string, body?: unknown): Promise
 type Query = Record<string, string | number | undefined>;
 
 /** The part of an address behind the question mark; what is empty is not asked. */
-function query(values: Query): string {
+export function query(values: Query): string {
   const search = new URLSearchParams();
   for (const [key, value] of Object.entries(values))
     if (value !== undefined && value !== "") search.set(key, String(value));

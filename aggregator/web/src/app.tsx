@@ -1,5 +1,7 @@
 // The frame around both pages: the bar at the top, the banner about the connection, the login.
 import { useEffect, useState } from "preact/hooks";
+import { AlertsLink, Toasts } from "./alert-board";
+import { AlertsPage } from "./alerts-page";
 import { api, type ApiError } from "./api";
 import { useCell } from "./cell";
 import { FleetPage } from "./fleet-page";
@@ -83,6 +85,7 @@ function Bar() {
         GB-Fleet
       </a>
       <span class="grow" />
+      {who !== "out" && <AlertsLink />}
       {who !== "out" && <LiveDot />}
       {stuck && (
         <span class="problem" role="alert">
@@ -107,6 +110,7 @@ function Bar() {
 function Page() {
   const where = useCell(route);
   if (where.page === "node") return <NodePage key={where.node} node={where.node} camera={where.camera} />;
+  if (where.page === "alerts") return <AlertsPage />;
   return <FleetPage />;
 }
 
@@ -120,6 +124,7 @@ export function App() {
     <div class="app">
       <Bar />
       {who !== "out" && <ConnectionBanner />}
+      {who !== "out" && <Toasts />}
       <main>{who === "out" ? <LoginForm /> : <Page />}</main>
     </div>
   );

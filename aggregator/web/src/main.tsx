@@ -1,5 +1,6 @@
 import { render } from "preact";
 import "./style.css";
+import "./alerts.css";
 import { App } from "./app";
 import { api } from "./api";
 import { loggedOut, refresh, whoAmI } from "./session";

@@ -1,11 +1,13 @@
-// Two pages: "" is the fleet, "nodes/NAME?camera=CAM" one node; both below the folder where a proxy put them.
+// Pages: "" is the fleet, "nodes/NAME?camera=CAM" one node, "alerts" the alerts; all below the folder where a proxy put them.
 import { Cell } from "./cell";
 import { HOME } from "./home";
 
-export type Route = { page: "fleet" } | { page: "node"; node: string; camera: string | null };
+export type Route =
+  { page: "fleet" } | { page: "alerts" } | { page: "node"; node: string; camera: string | null };
 
 function read(): Route {
   const path = location.pathname.startsWith(HOME) ? location.pathname.slice(HOME.length) : "";
+  if (/^alerts\/?$/.test(path)) return { page: "alerts" };
   const match = /^nodes\/([^/]+)\/?$/.exec(path);
   if (!match) return { page: "fleet" };
   return {

@@ -1,6 +1,7 @@
 // What this page knows: who is logged in, the nodes as last heard, and how fresh that is.
 // One stream feeds it; pages choose what the stream is about with `watch`.
 import { api, ApiError } from "./api";
+import type { Board } from "./alert-types";
 import { Cell } from "./cell";
 import { Stream, type Link } from "./stream";
 import type { Fact, Health, LiveFrame, Me, NodeConfig, NodeEntry, Waiting } from "./types";
@@ -16,6 +17,8 @@ export const waiting = new Cell<readonly Waiting[]>([]);
 export const link = new Cell<Link>({ state: "opening", since: Date.now(), heard: Date.now() });
 /** What the centre says is wrong with itself; empty while all is well. */
 export const trouble = new Cell("");
+/** The alerts that stand; null until the centre has told them. */
+export const board = new Cell<Board | null>(null);
 /** The centre's clock, once a second. */
 export const now = new Cell(Date.now());
 /** Grows each time that the stream is back after a break: what was read before may have holes. */
@@ -122,6 +125,7 @@ export function loggedOut(): void {
   stream = undefined;
   window.clearTimeout(refreshTimer);
   nodes.set(null);
+  board.set(null);
   login.set("out");
 }
 
@@ -130,6 +134,7 @@ function take(name: string, data: string): void {
   if (name === "node") putNode(value as NodeEntry);
   else if (name === "gone") dropNode((value as { node: string }).node);
   else if (name === "centre") trouble.set((value as Health).reasons[0] ?? "");
+  else if (name === "alerts") board.set(value as Board);
   else if (name === "live") for (const reader of frames) reader(value as LiveFrame);
   else if (name === "fact") for (const reader of facts) reader(value as Fact);
   else if (name === "config") {
