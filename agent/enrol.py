@@ -29,6 +29,7 @@ from agent import wire
 from agent.mqtt.client import BrokerError, BrokerSettings, connect
 
 _CONNECT_SECONDS = 10.0
+_MACHINE_ID = Path("/etc/machine-id")
 _ADMIT_SECONDS = 20.0
 _REFUSED = "refused to connect"  # in a BrokerError: it was reached and said no
 _DER = 2  # _ssl.ENCODING_DER, for Python before 3.13
@@ -39,7 +40,12 @@ class EnrolError(Exception):
 
 
 def join_centre(url: str, node: str, code: str, fingerprint: str, config_path: Path) -> None:
-    """Join and write what the agent needs beside `config_path`; raise EnrolError."""
+    """Join and write what the agent needs beside `config_path`; raise EnrolError.
+
+    `code`: of this box, or one for several boxes. With that, the name `auto` becomes this machine's own.
+    """
+    if node == wire.OWN_NAME and wire.read_group_code(code)[0]:
+        node = own_name(socket.gethostname(), _MACHINE_ID)
     broker = _broker(url, node)
     config_path = config_path.absolute()
     folder = config_path.parent
@@ -50,13 +56,17 @@ def join_centre(url: str, node: str, code: str, fingerprint: str, config_path: P
         _write(folder / "ca.crt.new", authority, 0o644)
         secret = _fresh_secret(folder / "secret.new")
         broker = msgspec.structs.replace(broker, ca_file=str(folder / "ca.crt.new"))
-        joined = asyncio.run(_join(broker, code, secret, _read(folder / "secret")))
+        if wire.read_group_code(code)[0]:
+            joined, waits = asyncio.run(_apply(broker, code, secret, _read(folder / "secret")))
+        else:
+            joined = asyncio.run(_join(broker, code, secret, _read(folder / "secret")))
+            waits = False
         _put_in_place(folder, config_path, text, joined)
     except OSError as error:
         advice = "run it with sudo" if isinstance(error, PermissionError) else "it must be writable"
         raise EnrolError(f"{error.filename or folder}: {error.strerror}; {advice}") from None
-    print(f"{node} has joined {url}")
-    print(f"wrote {config_path}, ca.crt and secret beside it; the code is used up")
+    print(f"{node} waits at {url} for an administrator's word" if waits else f"{node} has joined {url}")
+    print(f"wrote {config_path}, ca.crt and secret beside it")
     print("next: `sudo systemctl restart gb-agent`, or `sudo gb-agent check` to try everything first")
 
 
@@ -163,6 +173,51 @@ async def _admitted(broker: BrokerSettings, password: str) -> bool | None:
             return True
     except BrokerError as error:
         return False if _REFUSED in str(error) else None
+
+
+# ── with a code for several boxes ─────────────────────────────────────────────────────────────────
+
+
+def own_name(host: str, machine_id: Path) -> str:
+    """Return a name for this machine, the same each time: its host name and four digits of its id."""
+    slug = re.sub(r"[^a-z0-9]+", "-", host.partition(".")[0].lower()).strip("-")[:24] or "box"
+    try:
+        id_ = machine_id.read_bytes().strip()
+    except OSError:
+        id_ = host.encode()
+    return f"{slug}-{sha256(id_).hexdigest()[:4]}"
+
+
+async def _apply(broker: BrokerSettings, code: str, secret: str, present: str) -> tuple[str, bool]:
+    """Ask to be let in with a code for several boxes.
+
+    Return the secret that the centre knows now, and whether an administrator still has to say a word.
+    """
+    id_, word = wire.read_group_code(code)
+    stranger = msgspec.structs.replace(
+        broker, username=wire.group_user(id_), password=word, client_id=f"gb-apply-{secrets.token_hex(8)}"
+    )
+    for known in (secret, present):
+        if known and await _admitted(broker, known):
+            return known, False  # the same line was run before
+    application = msgspec.json.encode(wire.Application(secret, code))
+    try:
+        async with asyncio.timeout(_ADMIT_SECONDS), connect(stranger) as client:
+            await client.subscribe(wire.topic(broker.username, "applied"))
+            await client.publish(wire.topic(broker.username, "apply"), application)
+            message = await anext(client.messages)
+    except TimeoutError:
+        raise EnrolError(
+            "the centre's aggregator did not answer; start it and run the same line again"
+        ) from None
+    except BrokerError as error:
+        if _REFUSED not in str(error):
+            raise EnrolError(str(error)) from None
+        raise EnrolError("the centre does not take the code: used up, expired or mistyped") from None
+    answer: wire.Applied = wire.decode_json(message.payload, wire.Applied)
+    if not answer.ok:
+        raise EnrolError(f"the centre did not let this box in: {answer.error}")
+    return secret, answer.waits
 
 
 # ── files ─────────────────────────────────────────────────────────────────────────────────────────

@@ -20,6 +20,7 @@ from aiohttp import web
 from agent import wire
 from aggregator import auth, drawing, schemas, statistics
 from aggregator.alerts.handlers import ALERT_ROUTES
+from aggregator.joining import api as joining
 from aggregator.openapi import Route, answer, describe
 from aggregator.orders import api as orders
 from aggregator.params import (
@@ -326,6 +327,7 @@ ROUTES = (
     *people.ROUTES,
     *places.ROUTES,
     *wanted.ROUTES,
+    *joining.ROUTES,
     *orders.ROUTES,
     *profiles.ROUTES,
 )  # fmt: skip

@@ -21,6 +21,7 @@ from aggregator.config import Config
 from aggregator.desired import DesiredDocuments, NotWanted
 from aggregator.fleet import Fleet
 from aggregator.ingest import Fact, Ingest
+from aggregator.joining.joining import Joining
 from aggregator.link import Link
 from aggregator.live import Hub, Watches
 from aggregator.metrics import Metrics
@@ -28,6 +29,9 @@ from aggregator.orders.orders import Orders
 from aggregator.peers import Beside
 from aggregator.people.proxy import ProxySignIn
 from aggregator.places.places import Places
+from aggregator.setup import groups
+from aggregator.setup.control import EnrolError, NoRightsError
+from aggregator.setup.enrol import take_joins
 from aggregator.store.clock import Clock
 from aggregator.store.errors import StoreError
 from aggregator.store.store import Store, connect
@@ -63,6 +67,7 @@ class Centre:
         self.fleet.dress = self.places.dress
         self.fleet.zone_of = self.places.zone_of
         self.places.on_change = self.fleet.show_again
+        self.joining = Joining(config, store, self.places, self.link)
         self.profiles = Profiles(store.places, self.places)
         self.wants.profile_of = self.profiles.profile_of
         self.auth = Auth(
@@ -170,11 +175,22 @@ class Centre:
                 self.hub.health(self.health)
             await asyncio.sleep(_HEALTH_SECONDS)
 
+    async def take_joins(self) -> None:
+        """Let joining boxes in, for ever; returns at once where the broker gives no rights."""
+        while True:
+            try:
+                await groups.widen(self.config)
+                break
+            except NoRightsError:
+                return
+            except EnrolError as error:
+                _LOG.debug("joining boxes have to wait: %s", error)
+                await asyncio.sleep(_HEALTH_SECONDS)
+        await take_joins(self.config, self.joining.apply)
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator[asyncio.TaskGroup]:
         """Run all tasks while this is open."""
-        from aggregator.setup.enrol import take_joins
-
         await self.clock.start()
         await self.places.load()
         await self.profiles.load()
@@ -188,6 +204,7 @@ class Centre:
             "watches": self.watches.run(),
             "beside": self.beside.run(),
             "places": self.places.run(),
+            "joining": self.joining.run(),
             "profiles": self.profiles.run(lambda: self.fleet.names, self.wants.show_profile),
             "configs": self.show_configs(),
             "wants": self.wants.run(),
@@ -198,7 +215,7 @@ class Centre:
             "events": self.link.take_events(self.ingest.put),
         }
         async with asyncio.TaskGroup() as group:
-            joins = lasting(take_joins(self.config), "joins", asked=lambda: True)
+            joins = lasting(self.take_joins(), "joins", asked=lambda: True)
             tasks = [group.create_task(joins, name="joins lasts")]
             for name, work in parts.items():
                 tasks.append(group.create_task(lasting(work, name), name=f"{name} lasts"))

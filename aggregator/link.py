@@ -8,6 +8,7 @@ the database is away hold back nothing else. A lost connection is tried again fo
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import secrets
@@ -17,7 +18,7 @@ from contextlib import asynccontextmanager
 import msgspec
 
 from agent import wire
-from agent.mqtt.client import BrokerError, Client, Message, connect
+from agent.mqtt.client import BrokerError, Client, Message, RefusedError, connect
 from aggregator.config import Config
 
 _LOG = logging.getLogger(__name__)
@@ -61,6 +62,13 @@ class Link:
     async def want(self, node: str, document: bytes) -> None:
         """Publish a desired document, retained; raise BrokerError."""
         await self._connected().publish(wire.topic(node, "want"), document, qos=1, retain=True)
+
+    async def forget(self, node: str) -> None:
+        """Have the broker forget what was wanted of a node, and its state where it may; raise BrokerError."""
+        client = self._connected()
+        await client.publish(wire.topic(node, "want"), b"", qos=1, retain=True)
+        with contextlib.suppress(RefusedError):  # a broker with rights has forgotten the state before
+            await client.publish(wire.topic(node, "state"), b"", qos=1, retain=True)
 
     async def command(self, node: str, command: wire.Command) -> None:
         """Send a one-shot order; raise BrokerError."""

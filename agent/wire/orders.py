@@ -44,6 +44,42 @@ class Join(Struct, frozen=True):
     secret: Annotated[str, Meta(pattern=r"^[0-9a-f]{32,128}$")]
 
 
+# ── joining with a code for several boxes ─────────────────────────────────────────────────────────
+
+OWN_NAME = "auto"  # in a line for several boxes: each makes a name of its own
+
+
+class Application(Struct, frozen=True):
+    """What a box says that has a code for several boxes: the secret that it will use, and that code."""
+
+    secret: Annotated[str, Meta(pattern=r"^[0-9a-f]{32,128}$")]
+    code: Annotated[str, Meta(pattern=r"^[0-9a-f]{8}\.[0-9a-f]{32}$")]
+
+
+class Applied(Struct, frozen=True):
+    """The answer to an application. `waits`: an administrator's word is still needed."""
+
+    ok: bool
+    error: str = ""
+    waits: bool = False
+
+
+def group_user(id_: str) -> str:
+    """Return the broker's user of an invitation; with a dot in it, it can never be a node's name."""
+    return f"gb.group-{id_}"
+
+
+def group_code(id_: str, secret: str) -> str:
+    """Return the code for several boxes: the invitation's id and its secret."""
+    return f"{id_}.{secret}"
+
+
+def read_group_code(code: str) -> tuple[str, str]:
+    """Return the id and the secret of such a code; both empty if it is a code for one box."""
+    id_, dot, secret = code.partition(".")
+    return (id_, secret) if dot else ("", "")
+
+
 def decode_json(payload: bytes, kind: type[Any]) -> Any:
     """Decode a JSON message (State, Command, Response, Join); raise WireError with what is wrong."""
     if kind is State:

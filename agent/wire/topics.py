@@ -11,7 +11,7 @@ NODE_NAME = re.compile(r"^[a-z0-9][a-z0-9-]{2,31}$")
 
 
 def topic(node: str, kind: str) -> str:
-    """Return the topic of `kind` (ev, ack, state, want, cmd, rsp, live, join) of a node."""
+    """Return the topic of `kind` (ev, ack, state, want, cmd, rsp, live, join, apply, applied) of a node."""
     return f"{PREFIX}/{node}/{kind}"
 
 
@@ -34,3 +34,4 @@ def valid_node(name: str) -> str:
 # these texts whole.
 SHARED_EVENTS = f"$share/gb/{topic('+', 'ev')}"
 SHARED_JOINS = f"$share/gb-join/{topic('+', 'join')}"
+SHARED_APPLICATIONS = f"$share/gb-join/{topic('+', 'apply')}"

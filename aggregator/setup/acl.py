@@ -46,6 +46,15 @@ def joining_rights(node: str) -> list[Right]:
     return [_right("publishClientSend", wire.topic(node, "join"))]
 
 
+def applying_rights() -> list[Right]:
+    """Return all that a box may do which has only a code for several boxes: ask, and hear the answer."""
+    return [
+        _right("publishClientSend", wire.topic("+", "apply")),
+        _right("subscribePattern", wire.topic("+", "applied")),
+        _right("publishClientReceive", wire.topic("+", "applied")),
+    ]
+
+
 def clearing_rights(node: str) -> list[Right]:
     """Return the right to have the broker forget a node's state."""
     return [_right("publishClientSend", wire.topic(node, "state"))]
@@ -78,6 +87,9 @@ def porter_rights() -> list[Right]:
     return [
         _right("subscribeLiteral", wire.SHARED_JOINS),
         _right("publishClientReceive", wire.topic("+", "join")),
+        _right("subscribeLiteral", wire.SHARED_APPLICATIONS),
+        _right("publishClientReceive", wire.topic("+", "apply")),
+        _right("publishClientSend", wire.topic("+", "applied")),
     ]
 
 

@@ -16,14 +16,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from functools import partial
-from pathlib import Path
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
@@ -31,19 +27,35 @@ from agent import wire
 from agent.mqtt.client import BrokerError, BrokerSettings, Client, Message, connect
 from aggregator.config import Config
 from aggregator.setup import acl, certificates
+from aggregator.setup.control import (
+    Answer,
+    EnrolError,
+    NoRightsError,
+    NoSuchNodeError,
+    as_user,
+    check,
+    control,
+    folder,
+    order,
+)
+from aggregator.store.errors import StoreError
+
+__all__ = [
+    "EnrolError",
+    "NoSuchNodeError",
+    "add_node",
+    "hint",
+    "join_line",
+    "remove_node",
+    "renew_node",
+    "replace_node",
+    "take_joins",
+]
 
 _LOG = logging.getLogger(__name__)
 _PATIENCE = 10.0
 _RETRY_SECONDS = 3.0
 _WAITS = "code until "  # the plugin's text of a user that has not joined yet, before Unix seconds
-
-
-class EnrolError(Exception):
-    """A node that cannot be added or removed; the text says why and what to do."""
-
-
-class NoSuchNodeError(EnrolError):
-    """The broker has no node of this name."""
 
 
 # ── for the operator ──────────────────────────────────────────────────────────────────────────────
@@ -64,34 +76,34 @@ def add_node(config: Config, name: str) -> str:
             "roles": [{"rolename": f"join-{name}"}],
         },
     ]
-    line = _join_line(config, name, code)
-    errors = asyncio.run(_order(_as(config, acl.ADMIN, "admin"), *commands))
+    line = join_line(config, name, code)
+    errors = asyncio.run(order(as_user(config, acl.ADMIN, "admin"), *commands))
     if "already" in errors.get("createClient", ""):
         raise EnrolError(
             f"{name} is there already. If it waits to join, `gb-aggregator add-node {name} --again` prints a "
             f"new line; to join it anew, `gb-aggregator remove-node {name}` first"
         )
-    _check({key: text for key, text in errors.items() if "already" not in text})
+    check({key: text for key, text in errors.items() if "already" not in text})
     return line
 
 
 def renew_node(config: Config, name: str) -> str:
     """Give a node that has not joined yet a new code; return the new line, raise EnrolError."""
     code, until = _new_code(config)
-    line = _join_line(config, _valid(name), code)
+    line = join_line(config, _valid(name), code)
     change: Answer = {
         "command": "modifyClient",
         "username": name,
         "password": code,
         "textdescription": f"{_WAITS}{until}",
     }
-    asyncio.run(_renew(_as(config, acl.ADMIN, "admin"), change))
+    asyncio.run(_renew(as_user(config, acl.ADMIN, "admin"), change))
     return line
 
 
 async def _renew(broker: BrokerSettings, change: Answer) -> None:
     name = change["username"]
-    async with _control(broker) as ask:
+    async with control(broker) as ask:
         found = (await ask({"command": "getClient", "username": name}))[0]
         if "error" in found:
             raise EnrolError(f"no node {name} waits to join; `gb-aggregator add-node {name}` adds it")
@@ -100,7 +112,30 @@ async def _renew(broker: BrokerSettings, change: Answer) -> None:
                 f"{name} has joined; to join it anew, `gb-aggregator remove-node {name}` and add it again"
             )
         answer = (await ask(change))[0]
-    _check({change["command"]: answer["error"]} if "error" in answer else {})
+    check({change["command"]: answer["error"]} if "error" in answer else {})
+
+
+def replace_node(config: Config, name: str) -> str:
+    """Take a joined node's rights and give its name a new code; return the new line, raise EnrolError."""
+    code, until = _new_code(config)
+    line = join_line(config, _valid(name), code)
+    asyncio.run(_replace(as_user(config, acl.ADMIN, "admin"), name, code, until))
+    return line
+
+
+async def _replace(broker: BrokerSettings, name: str, code: str, until: int) -> None:
+    role = {"command": "createRole", "rolename": f"join-{name}", "acls": acl.joining_rights(name)}
+    change: Answer = {
+        "command": "modifyClient",
+        "username": name,
+        "password": code,
+        "textdescription": f"{_WAITS}{until}",
+        "roles": [{"rolename": f"join-{name}"}],
+    }
+    errors = await order(broker, role, change)
+    if "not found" in errors.get("modifyClient", ""):
+        raise NoSuchNodeError(f"the broker has no node {name}; `gb-aggregator add-node {name}` adds it")
+    check({key: text for key, text in errors.items() if "already" not in text})
 
 
 def hint(config: Config, name: str) -> str:
@@ -126,10 +161,10 @@ def remove_node(config: Config, name: str) -> None:
     What it sent stays stored. The broker forgets the state also of a node that it does not know; then
     `NoSuchNodeError` is raised.
     """
-    errors = asyncio.run(_remove(_as(config, acl.ADMIN, "admin"), _valid(name)))
+    errors = asyncio.run(_remove(as_user(config, acl.ADMIN, "admin"), _valid(name)))
     if "not found" in errors.pop("deleteClient", ""):
         raise NoSuchNodeError(f"there is no node {name}: it was removed before, or was never added")
-    _check({key: text for key, text in errors.items() if "not found" not in text})
+    check({key: text for key, text in errors.items() if "not found" not in text})
 
 
 async def _remove(broker: BrokerSettings, name: str) -> dict[str, str]:
@@ -144,7 +179,7 @@ async def _remove(broker: BrokerSettings, name: str) -> dict[str, str]:
     )
     user = {"command": "createClient", "username": lent, "password": clearer.password}
     away = ({"command": "deleteClient", "username": lent}, {"command": "deleteRole", "rolename": lent})
-    async with _control(broker) as ask:
+    async with control(broker) as ask:
         answers = await ask(
             {"command": "deleteClient", "username": name},
             {"command": "deleteRole", "rolename": f"join-{name}"},
@@ -170,18 +205,13 @@ def _valid(name: str) -> str:
         raise EnrolError(str(error)) from None
 
 
-def _check(errors: dict[str, str]) -> None:
-    for command, text in errors.items():
-        raise EnrolError(f"the broker refused {command}: {text}")
-
-
-def _join_line(config: Config, name: str, code: str) -> str:
-    folder = _folder(config)
+def join_line(config: Config, name: str, code: str) -> str:
+    place = folder(config)
     try:
-        pin = certificates.fingerprint((folder / "ca.crt").read_bytes())
-        host = config.enrol.hosts[0] if config.enrol.hosts else (folder / "address").read_text().strip()
+        pin = certificates.fingerprint((place / "ca.crt").read_bytes())
+        host = config.enrol.hosts[0] if config.enrol.hosts else (place / "address").read_text().strip()
     except OSError as error:
-        raise EnrolError(f"{error.filename}: {error.strerror}. Run `gb-aggregator init` first") from None
+        raise NoRightsError(f"{error.filename}: {error.strerror}. Run `gb-aggregator init` first") from None
     host = f"[{host}]" if ":" in host else host
     return (
         f"sudo systemd/install.sh --join mqtts://{host}:{config.enrol.broker_port}"
@@ -189,76 +219,51 @@ def _join_line(config: Config, name: str, code: str) -> str:
     )
 
 
-def _folder(config: Config) -> Path:
-    return config.path(config.enrol.dir or ".")
-
-
-def _as(config: Config, user: str, secret: str) -> BrokerSettings:
-    """Return the broker's settings for one of the users that have the control right."""
-    broker = msgspec.structs.replace(
-        config.broker_settings(), username=user, password="", password_file=str(_folder(config) / secret)
-    )
-    if not Path(broker.password_file).exists():
-        raise EnrolError(f"{broker.password_file} is missing. Run `gb-aggregator init` first")
-    return broker
-
-
-# ── the broker's control channel ──────────────────────────────────────────────────────────────────
-
-Answer = dict[str, Any]
-Ask = Callable[..., Awaitable[list[Answer]]]
-
-
-@contextlib.asynccontextmanager
-async def _control(broker: BrokerSettings) -> AsyncIterator[Ask]:
-    """Connect to the plugin and give a function that sends commands and returns their answers."""
-    try:
-        async with asyncio.timeout(_PATIENCE), connect(broker) as client:
-            await client.subscribe(acl.ANSWER)
-            yield partial(_ask, client, client.messages)
-    except BrokerError as error:
-        raise EnrolError(str(error)) from None
-    except TimeoutError:
-        raise EnrolError(f"{broker} does not answer on its control topic: is its plugin loaded?") from None
-
-
-async def _ask(client: Client, messages: AsyncIterator[Message], *commands: Answer) -> list[Answer]:
-    mark = secrets.token_hex(8)
-    marked = [{**command, "correlationData": mark} for command in commands]
-    await client.publish(acl.CONTROL, json.dumps({"commands": marked}).encode())
-    found: list[Answer] = []
-    async for message in messages:
-        answers = json.loads(message.payload).get("responses", [])
-        found += [answer for answer in answers if answer.get("correlationData") == mark]
-        if len(found) >= len(commands):
-            break
-    return found
-
-
-async def _order(broker: BrokerSettings, *commands: Answer) -> dict[str, str]:
-    """Give orders; return command -> error for those that the broker refused."""
-    async with _control(broker) as ask:
-        answers = await ask(*commands)
-    return {answer["command"]: answer["error"] for answer in answers if "error" in answer}
-
-
 # ── for the running centre ────────────────────────────────────────────────────────────────────────
 
 
-async def take_joins(config: Config) -> None:
-    """Let joining boxes in, for ever; a lost broker is tried again. Returns at once without secrets."""
-    if not (_folder(config) / "porter").exists():
+Apply = Callable[[BrokerSettings, str, wire.Application], Awaitable[wire.Applied]]
+
+
+async def take_joins(config: Config, apply: Apply | None = None) -> None:
+    """Let joining boxes in, for ever; a lost broker is tried again. Returns at once without secrets.
+
+    `apply`: answers boxes that have a code for several; None: nobody does.
+    """
+    if not (folder(config) / "porter").exists():
         return
-    broker = _as(config, acl.PORTER, "porter")
+    broker = as_user(config, acl.PORTER, "porter")
     while True:
         try:
             async with connect(broker) as client:
                 await client.subscribe(wire.SHARED_JOINS)
+                if apply is not None:
+                    await client.subscribe(wire.SHARED_APPLICATIONS)
                 async for message in client.messages:
-                    await _welcome(broker, message)
+                    if message.topic.endswith("/apply") and apply is not None:
+                        await _hear(broker, client, message, apply)
+                    else:
+                        await _welcome(broker, message)
         except BrokerError as error:
             _LOG.warning("joining boxes have to wait: %s", error)
         await asyncio.sleep(_RETRY_SECONDS)
+
+
+async def _hear(broker: BrokerSettings, client: Client, message: Message, apply: Apply) -> None:
+    """Answer a box that has a code for several boxes."""
+    try:
+        node, _ = wire.parse_topic(message.topic)
+        application: wire.Application = wire.decode_json(message.payload, wire.Application)
+    except wire.WireError as error:
+        _LOG.warning("a box asked to be let in with a malformed message: %s", error)
+        return
+    try:
+        answer = await apply(broker, node, application)
+    except StoreError as error:
+        answer = wire.Applied(False, f"the centre's database is away, try again: {error}")
+    if not answer.ok:
+        _LOG.warning("%s was not let in: %s", node, answer.error)
+    await client.publish(wire.topic(node, "applied"), msgspec.json.encode(answer), qos=1)
 
 
 async def _welcome(broker: BrokerSettings, message: Message) -> None:
@@ -284,13 +289,13 @@ async def _admit(broker: BrokerSettings, node: str, secret: str) -> None:
         "textdescription": f"joined {time.time():.0f}",
         "roles": [{"rolename": f"node-{node}"}],
     }
-    async with _control(broker) as ask:
+    async with control(broker) as ask:
         found = (await ask({"command": "getClient", "username": node}))[0]
         if _expired(found):
             await ask({"command": "deleteClient", "username": node})
             raise EnrolError("its code has expired; add it again")
         answer = (await ask(change))[0]
-    _check({change["command"]: answer["error"]} if "error" in answer else {})
+    check({change["command"]: answer["error"]} if "error" in answer else {})
     _LOG.info("%s has joined", node)
 
 

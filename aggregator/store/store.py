@@ -15,6 +15,7 @@ What always holds:
     batches                            what was stored: names, checksums, and events, see `detail`
     quarantine conflicts               what was refused, and why
     nodes wants wanted audit           the fleet, its desired documents and earlier ones, who changed them
+    invitations applications           codes for several boxes; boxes that wait for a word
     profiles overrides orders          settings by the clock and by hand; orders and their answers
     users sessions tokens              who may log in, who is
     sites groups places                where nodes stand, and what they belong to
@@ -57,6 +58,7 @@ from aggregator.store.codec import EVENTS, LOSSES, RESOURCES, TALLIES, UNKNOWN_L
 from aggregator.store.dump import Dump
 from aggregator.store.errors import StoreError, translated
 from aggregator.store.history import History
+from aggregator.store.joins import JoinStore
 from aggregator.store.kept import KEPT_POISON, Kept
 from aggregator.store.leases import Leases
 from aggregator.store.many import Many
@@ -106,6 +108,7 @@ class Store:
         self.registry = Registry(self._journaled, where)
         self.people = People(self._journaled, where)
         self.places = PlaceStore(self._journaled, where)
+        self.joins = JoinStore(self._journaled, where)
         self.orders = OrderStore(self._journaled, where)
         self.audit = Audit(self._journaled, where)
         self.kept = Kept(self._journaled, where)

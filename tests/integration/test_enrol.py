@@ -24,7 +24,7 @@ from agent import wire
 from agent.enrol import EnrolError, fetch_authority, join_centre
 from agent.mqtt.client import BrokerError, BrokerSettings, Client, Message, connect
 from aggregator.config import Config, load
-from aggregator.setup import acl, addresses, certificates, enrol
+from aggregator.setup import acl, addresses, certificates, enrol, groups
 from aggregator.setup.provision import CONTAINERS, DEMO_NODE, InitError, here, prepare
 from deploy.stack import Service, find_mongod, find_mosquitto, free_port
 
@@ -215,7 +215,7 @@ async def test_removing_a_node_cuts_its_connection(centre: Centre, tmp_path: Pat
         await asyncio.to_thread(enrol.remove_node, centre.config, acl.AGGREGATOR)
 
 
-KINDS = ("ev", "state", "rsp", "live", "ack", "want", "cmd", "join")
+KINDS = ("ev", "state", "rsp", "live", "ack", "want", "cmd", "join", "apply", "applied")
 NODE_SENDS = {"ev", "state", "rsp", "live"}
 NODE_READS = {"ack", "want", "cmd"}
 ODD_FILTERS = (
@@ -223,6 +223,7 @@ ODD_FILTERS = (
     *(f"gb/1/+/{kind}" for kind in KINDS),
     "$share/gb/gb/1/+/ev", "$share/gb/gb/1/demo-1/ev", "$share/gb/gb/1/demo-1/want", "$share/x/#",
     "$share/gb-join/gb/1/+/join",
+    "$share/gb-join/gb/1/+/apply",
 )  # fmt: skip
 
 
@@ -260,6 +261,12 @@ async def test_every_cell_of_role_topic_and_verb(centre: Centre) -> None:
     assert await _matrix(centre.broker(DEMO_NODE, secret, DEMO_NODE), nodes) == own
     joining = await _matrix(centre.broker("gate-06", code, "gate-06"), nodes)
     assert joining == {("publish", "gb/1/gate-06/join")}
+    await groups.open_group(centre.config, "0123abcd", "c" * 32)
+    dozen = await _matrix(centre.broker(wire.group_user("0123abcd"), "c" * 32), nodes)
+    assert dozen == {("publish", f"gb/1/{node}/apply") for node in nodes} | {
+        ("subscribe", f"gb/1/{node}/applied") for node in (*nodes, "+")
+    }
+    await groups.close_group(centre.config, "0123abcd")
     told = {("publish", f"gb/1/{node}/{kind}") for node in nodes for kind in NODE_READS}
     heard = {("subscribe", f"gb/1/{node}/{kind}") for node in (*nodes, "+") for kind in NODE_SENDS}
     assert await _matrix(centre.own(acl.AGGREGATOR), nodes) == {
@@ -267,7 +274,10 @@ async def test_every_cell_of_role_topic_and_verb(centre: Centre) -> None:
     }  # fmt: skip
     control = {("publish", acl.CONTROL), ("subscribe", acl.ANSWER)}
     assert await _matrix(centre.own(acl.ADMIN), nodes) == control
-    assert await _matrix(centre.own(acl.PORTER), nodes) == {*control, ("subscribe", wire.SHARED_JOINS)}
+    answers = {("publish", f"gb/1/{node}/applied") for node in nodes}
+    assert await _matrix(centre.own(acl.PORTER), nodes) == {
+        *control, *answers, ("subscribe", wire.SHARED_JOINS), ("subscribe", wire.SHARED_APPLICATIONS)
+    }  # fmt: skip
 
 
 async def test_who_is_let_in(centre: Centre) -> None:

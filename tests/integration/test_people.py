@@ -247,6 +247,9 @@ TABLE = {
     "DELETE /alerts/outlets/{outlet}": "A/", "POST /alerts/outlets/{outlet}/test": "oA/",
     "POST /nodes/{node}/commands": "oA/", "GET /nodes/{node}/commands": "oA/",
     "GET /nodes/{node}/commands/{id}": "oA/", "GET /nodes/{node}/commands/{id}/picture": "oA/",
+    "GET /invitations": "A/", "POST /invitations": "A/", "DELETE /invitations/{invitation}": "A/",
+    "GET /waiting": "A/", "POST /waiting/{box}": "A/", "DELETE /waiting/{box}": "A/", "POST /nodes": "A/",
+    "POST /nodes/{node}/replacement": "A/", "DELETE /nodes/{node}": "A/",
     "GET /metrics": "voA/", "GET /healthz": "avoA/voA",
 }  # fmt: skip
 REFUSALS = {"login_needed", "not_allowed", "no_node"}

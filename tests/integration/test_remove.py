@@ -17,7 +17,7 @@ from aggregator.__main__ import take_out
 from aggregator.centre import Centre as Running
 from aggregator.config import MongoSection
 from aggregator.node_view import with_last_cameras
-from aggregator.setup import enrol
+from aggregator.setup import control, enrol
 from aggregator.setup.provision import DEMO_NODE
 from aggregator.statistics import Window, tallies
 from deploy.stack import Stack
@@ -108,7 +108,7 @@ async def test_a_state_that_an_older_removal_left_is_cleared(prepared: Prepared)
             await until(lambda: running.fleet.known(DEMO_NODE))
             await asyncio.sleep(1.5)  # it is saved within a second
             order = {"command": "deleteClient", "username": DEMO_NODE}
-            await enrol._order(prepared.own("gb.admin"), order)
+            await control.order(prepared.own("gb.admin"), order)
         await take_out(prepared.config, DEMO_NODE)
         await gone(running, DEMO_NODE, 5)
 

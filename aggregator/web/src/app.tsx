@@ -8,6 +8,7 @@ import { FleetPage } from "./fleet-page";
 import { span } from "./format";
 import { HOME } from "./home";
 import { LoginForm } from "./login";
+import { isTab, ManagePage } from "./manage-page";
 import { NodePage } from "./node-page";
 import { follow, route } from "./router";
 import { link, loggedOut, login, now, trouble } from "./session";
@@ -86,6 +87,14 @@ function Bar() {
       </a>
       <span class="grow" />
       {who !== "out" && <AlertsLink />}
+      {who !== "out" && (
+        <a
+          class="manage-link"
+          href={`${HOME}manage/${typeof who === "object" && who.first ? "people" : "settings"}`}
+        >
+          Manage
+        </a>
+      )}
       {who !== "out" && <LiveDot />}
       {stuck && (
         <span class="problem" role="alert">
@@ -111,6 +120,7 @@ function Page() {
   const where = useCell(route);
   if (where.page === "node") return <NodePage key={where.node} node={where.node} camera={where.camera} />;
   if (where.page === "alerts") return <AlertsPage />;
+  if (where.page === "manage") return <ManagePage tab={isTab(where.tab) ? where.tab : "settings"} />;
   return <FleetPage />;
 }
 

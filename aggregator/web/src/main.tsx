@@ -1,6 +1,7 @@
 import { render } from "preact";
 import "./style.css";
 import "./alerts.css";
+import "./manage.css";
 import { App } from "./app";
 import { api } from "./api";
 import { loggedOut, refresh, whoAmI } from "./session";

@@ -3,11 +3,16 @@ import { Cell } from "./cell";
 import { HOME } from "./home";
 
 export type Route =
-  { page: "fleet" } | { page: "alerts" } | { page: "node"; node: string; camera: string | null };
+  | { page: "fleet" }
+  | { page: "alerts" }
+  | { page: "manage"; tab: string }
+  | { page: "node"; node: string; camera: string | null };
 
 function read(): Route {
   const path = location.pathname.startsWith(HOME) ? location.pathname.slice(HOME.length) : "";
   if (/^alerts\/?$/.test(path)) return { page: "alerts" };
+  const managed = /^manage(?:\/(\w*))?\/?$/.exec(path);
+  if (managed) return { page: "manage", tab: managed[1] ?? "" };
   const match = /^nodes\/([^/]+)\/?$/.exec(path);
   if (!match) return { page: "fleet" };
   return {

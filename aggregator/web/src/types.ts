@@ -49,6 +49,10 @@ export interface NodeEntry {
   temperature?: number | null;
   counts_today: CountToday[];
   warnings: string[];
+  site?: string;
+  groups?: string[];
+  labels?: string[];
+  title?: string;
 }
 
 /** A node that was added and has not come yet; its line is good until then. */
@@ -208,6 +212,11 @@ export interface Me {
   user: string;
   role: "viewer" | "operator" | "admin";
   site?: { timezone?: string };
+  /** To which nodes that is limited; none of both: all. */
+  sites?: string[];
+  groups?: string[];
+  /** Nobody has a name and a password yet, and this one may make the first administrator. */
+  first?: boolean;
 }
 
 /** Whether the centre makes progress, and what does not. */

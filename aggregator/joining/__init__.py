@@ -1,0 +1,1 @@
+"""Boxes come and go from the page: one, a dozen, in the place of another, and away."""

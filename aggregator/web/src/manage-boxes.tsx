@@ -1,0 +1,136 @@
+// Boxes that come and go: one, a dozen, in another's place, away.
+import { useState } from "preact/hooks";
+import { useCell } from "./cell";
+import { ago, span } from "./format";
+import { manage } from "./manage-api";
+import { Choose, Field, Form, Part, Problem, Sure, useDo, useRead, words } from "./manage-parts";
+import { nodes, now } from "./session";
+
+function Line({ text, what }: { text: string; what: string }) {
+  return (
+    <div class="notice">
+      <p>{what}</p>
+      <code data-testid="line">{text}</code>
+    </div>
+  );
+}
+
+function Invite() {
+  const [invitations, again, unread] = useRead(manage.invitations);
+  const [line, setLine] = useState("");
+  const [act, problem] = useDo(again);
+  const at = useCell(now);
+  return (
+    <Part title="A dozen at once" id="invite">
+      <Problem text={unread || problem} />
+      {line && (
+        <Line text={line} what="Shown once. Run it on each of the boxes, in a clone of the program:" />
+      )}
+      <Form
+        button="Make a code"
+        id="invite-form"
+        send={(text) =>
+          act(
+            manage
+              .invite({
+                boxes: Number(text("boxes")),
+                minutes: Math.round(Number(text("hours")) * 60),
+                site: text("site"),
+                groups: words(text("groups")),
+                approval: text("approval") === "yes",
+              })
+              .then((made) => setLine(made.line)),
+          )
+        }
+      >
+        <Field label="Boxes" name="boxes" type="number" value="12" required />
+        <Field label="Hours" name="hours" type="number" value="24" required />
+        <Field label="Site" name="site" />
+        <Field label="Groups" name="groups" />
+        <Choose label="Each waits for a word" name="approval" options={["no", "yes"]} value="no" />
+      </Form>
+      <ul class="manage-list">
+        {(invitations ?? []).map((row) => (
+          <li key={row.id} class="row wrap" data-testid="invitation">
+            <b>{row.id}</b>
+            <span class="grow faint">
+              {row.left} of {row.boxes} left,{" "}
+              {row.until > at ? `good for ${span(row.until - at)}` : "its time is over"}
+            </span>
+            <Sure text="Withdraw" ask={`Withdraw ${row.id}`} act={() => act(manage.withdraw(row.id))} />
+          </li>
+        ))}
+      </ul>
+    </Part>
+  );
+}
+
+function WaitingBoxes() {
+  const [waiting, again] = useRead(manage.waiting);
+  const [act, problem] = useDo(again);
+  const at = useCell(now);
+  if (!waiting?.length) return null;
+  return (
+    <Part title="These wait for your word" id="waiting-boxes">
+      <Problem text={problem} />
+      <ul class="manage-list">
+        {waiting.map((row) => (
+          <li key={row.node} class="row wrap">
+            <b>{row.node}</b>
+            <span class="grow faint">{ago(row.since, at)}</span>
+            <button type="button" onClick={() => act(manage.approve(row.node))}>
+              Let in
+            </button>
+            <Sure text="Turn away" ask={`Turn ${row.node} away`} act={() => act(manage.refuse(row.node))} />
+          </li>
+        ))}
+      </ul>
+    </Part>
+  );
+}
+
+function Nodes() {
+  const known = useCell(nodes);
+  const [line, setLine] = useState<[string, string]>(["", ""]);
+  const [act, problem] = useDo(() => undefined);
+  const all = [...(known?.values() ?? [])].sort((one, two) => one.node.localeCompare(two.node));
+  return (
+    <Part title="Nodes" id="nodes">
+      <Problem text={problem} />
+      {line[1] && <Line text={line[1]} what={`Shown once. Run it on the box that becomes ${line[0]}:`} />}
+      <Form
+        button="Let one join"
+        id="add-node"
+        send={(text) => act(manage.addNode(text("node")).then((made) => setLine([made.node, made.line])))}
+      >
+        <Field label="Name of a new node" name="node" required hint="gate-07" />
+      </Form>
+      <ul class="manage-list">
+        {all.map((node) => (
+          <li key={node.node} class="row wrap" data-testid="managed-node" data-node={node.node}>
+            <b>{node.node}</b>
+            <span class="grow faint">
+              {[node.title, node.site, node.state, node.version].filter(Boolean).join(", ")}
+            </span>
+            <Sure
+              text="Replace"
+              ask={`Cut ${node.node} off and replace it`}
+              act={() => act(manage.replace(node.node).then((made) => setLine([made.node, made.line])))}
+            />
+            <Sure text="Remove" ask={`Remove ${node.node}`} act={() => act(manage.removeNode(node.node))} />
+          </li>
+        ))}
+      </ul>
+    </Part>
+  );
+}
+
+export function Boxes() {
+  return (
+    <>
+      <WaitingBoxes />
+      <Invite />
+      <Nodes />
+    </>
+  );
+}
