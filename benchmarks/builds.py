@@ -69,6 +69,8 @@ class Build:
             )
         assert self._process.stdout is not None
         self.url = self._process.stdout.readline().decode().removeprefix("ready").strip()
+        if not self.url:
+            raise RuntimeError(f"{self.name}: {(self._folder / 'aggregator.log').read_text()[-300:]}")
 
     def stop(self) -> None:
         """End the aggregator as an operator would."""
