@@ -22,6 +22,7 @@ from aggregator.desired import DesiredDocuments, NotWanted
 from aggregator.fleet import Fleet
 from aggregator.ingest import Fact, Ingest
 from aggregator.joining.joining import Joining
+from aggregator.keeping import Keeping
 from aggregator.link import Link
 from aggregator.live import Hub, Watches
 from aggregator.metrics import Metrics
@@ -84,6 +85,9 @@ class Centre:
             queue_batches=config.ingest.queue_batches,
             group_batches=config.ingest.group_batches,
             linger=config.ingest.linger_ms / 1000,
+        )
+        self.keeping = Keeping(
+            store, lambda: self.fleet.names, lambda: not self.clock.trouble and not self.clock.doubt
         )
         self.beside = Beside(store, self._show)
         self.watches = Watches(self.link.command, self.beside.watch)
@@ -203,6 +207,7 @@ class Centre:
             "fleet": self.fleet.run(),
             "watches": self.watches.run(),
             "beside": self.beside.run(),
+            "history": self.keeping.run(),
             "places": self.places.run(),
             "joining": self.joining.run(),
             "profiles": self.profiles.run(lambda: self.fleet.names, self.wants.show_profile),

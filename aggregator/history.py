@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from aggregator.store.day import SLOT, SLOTS, Quarters, quarters, unpack
+from aggregator.store.day import DAY, SLOT, SLOTS, Quarters, add, unpack
 from aggregator.store.history import NodeDay
 from aggregator.store.running_totals import HOUR, Row, of_kind
 from aggregator.store.slots import Slot, ZoneSlot
@@ -23,6 +23,7 @@ from aggregator.store.store import Store
 from aggregator.window import Window
 
 K = TypeVar("K", bound=Hashable)
+_BLOCK = 64  # days
 
 
 class Seen(NamedTuple):
@@ -43,7 +44,6 @@ class Reading:
         self._window = window
         self._days = days
         self._since, self._until = ready  # the quarters that are read from days
-        self._starts: dict[int, Quarters] = {}
 
     async def counted(
         self, kind: str, camera: str, key: Callable[[str, Row], K | None]
@@ -69,24 +69,19 @@ class Reading:
     def _counted(
         self, kind: str, camera: str, key: Callable[[str, Row], K | None]
     ) -> dict[tuple[int, K], int]:
-        sums: dict[tuple[int, K], list[Quarters]] = defaultdict(lambda: [quarters(), quarters()])
-        for one in self._days:
-            for counted in one.day.rows:
-                row = counted.row
-                if row.kind != kind or camera not in ("", row.camera):
-                    continue
-                under = key(one.node, row)
-                if under is not None:
-                    values = self._cut(one.start, unpack(counted.amounts))
-                    told = (values > 0).astype(np.int64)
-                    held = sums[one.start, under]
-                    held[0] += values - told
-                    held[1] += told
         found: dict[tuple[int, K], int] = defaultdict(int)
-        for (day, under), (amounts, told) in sums.items():
-            for start, amount, is_told in self._by_bucket(day, amounts, told):
-                if is_told:
-                    found[start, under] += amount
+        for block in self._blocks():
+            sums: dict[K, tuple[Quarters, Quarters]] = defaultdict(block.pair)
+            for one in block.days:
+                for counted in one.day.rows:
+                    row = counted.row
+                    under = key(one.node, row) if row.kind == kind and camera in ("", row.camera) else None
+                    if under is not None:
+                        add(*sums[under], block.place(one), counted.amounts)
+            for under, (amounts, told) in sums.items():
+                for start, amount, is_told in block.by_bucket(amounts, told):
+                    if is_told:
+                        found[start, under] += amount
         return found
 
     async def seen(self, camera: str, key: Callable[[str, str], K]) -> dict[tuple[int, K], Seen]:
@@ -99,21 +94,29 @@ class Reading:
         return found
 
     def _seen(self, camera: str, key: Callable[[str, str], K]) -> dict[tuple[int, K], Seen]:
-        sums: dict[tuple[int, K], list[Quarters]] = defaultdict(lambda: [quarters(), quarters()])
-        for one in self._days:
-            for watched in one.day.cameras:
-                if camera in ("", watched.camera):
-                    held = sums[one.start, key(one.node, watched.camera)]
-                    values = self._cut(one.start, unpack(watched.watched))
-                    held[0] += values - (values > 0)
-                    for data in watched.blind.values():
-                        held[1] += self._cut(one.start, unpack(data))
         found: dict[tuple[int, K], Seen] = {}
-        for (day, under), (watched_, blind) in sums.items():
-            for start, amount, dark in self._by_bucket(day, watched_, blind):
-                before = found.get((start, under), Seen(0, 0))
-                found[start, under] = Seen(before.watched + amount, before.blind + dark)
+        for block in self._blocks():
+            sums: dict[K, tuple[Quarters, Quarters, Quarters]] = defaultdict(block.three)
+            for one in block.days:
+                for watched in one.day.cameras:
+                    if camera in ("", watched.camera):
+                        seen, told, blind = sums[key(one.node, watched.camera)]
+                        add(seen, told, block.place(one), watched.watched)
+                        for data in watched.blind.values():
+                            add(blind, None, block.place(one), data)
+            for under, (seen, _, blind) in sums.items():
+                for start, amount, dark in block.by_bucket(seen, blind):
+                    before = found.get((start, under), Seen(0, 0))
+                    found[start, under] = Seen(before.watched + amount, before.blind + dark)
         return found
+
+    def _blocks(self) -> Iterator[_Block]:
+        """Return the days in spans that are added up together."""
+        spans: dict[int, list[NodeDay]] = defaultdict(list)
+        for one in self._days:
+            spans[one.start // (_BLOCK * DAY)].append(one)
+        for number in sorted(spans):
+            yield _Block(number * _BLOCK * DAY, spans[number], self._window, (self._since, self._until))
 
     async def slots(self, camera: str) -> list[Slot]:
         """Return what cameras watched, by the window's slots."""
@@ -188,19 +191,37 @@ class Reading:
             values[max(last, 0) :] = 0
         return values
 
-    def _by_bucket(self, day: int, one: Quarters, two: Quarters) -> Iterator[tuple[int, int, int]]:
-        """Return the start and both sums of each bucket that quarters of a day lie in."""
-        if day not in self._starts:
-            self._starts[day] = self._window.starts(day)
-        starts = self._starts[day]
-        places = np.flatnonzero(np.diff(starts, prepend=starts[0] - 1))
-        sums = zip(
-            starts[places].tolist(),
-            np.add.reduceat(one, places).tolist(),
-            np.add.reduceat(two, places).tolist(),
-            strict=True,
-        )
-        return (row for row in sums if row[1] or row[2])
+
+class _Block:
+    """Days of nodes that are added up together. `ready`: the quarters that are read from days."""
+
+    def __init__(self, start: int, days: Sequence[NodeDay], window: Window, ready: tuple[int, int]) -> None:
+        self.days = days
+        self._start = start
+        self._first, self._last = (min(max((at - start) // SLOT, 0), SLOTS * _BLOCK) for at in ready)
+        starts = window.starts(start, _BLOCK)[self._first : self._last]
+        self._places = np.flatnonzero(np.diff(starts, prepend=-1))
+        self._starts = starts[self._places].tolist()
+
+    def pair(self) -> tuple[Quarters, Quarters]:
+        """Return two arrays of all its quarters."""
+        return np.zeros(SLOTS * _BLOCK, np.int64), np.zeros(SLOTS * _BLOCK, np.int64)
+
+    def three(self) -> tuple[Quarters, Quarters, Quarters]:
+        """Return three of them."""
+        return *self.pair(), np.zeros(SLOTS * _BLOCK, np.int64)
+
+    def place(self, day: NodeDay) -> int:
+        """Return where a day's first quarter lies in these arrays."""
+        return (day.start - self._start) // SLOT
+
+    def by_bucket(self, one: Quarters, two: Quarters) -> Iterator[tuple[int, int, int]]:
+        """Return the start and both sums of each bucket, where they are not both 0."""
+        if not self._starts:
+            return iter(())
+        sums = (np.add.reduceat(values[self._first : self._last], self._places) for values in (one, two))
+        rows = zip(self._starts, *(each.tolist() for each in sums), strict=True)
+        return (row for row in rows if row[1] or row[2])
 
 
 async def open_window(store: Store, nodes: Sequence[str], window: Window, now: int | None = None) -> Reading:

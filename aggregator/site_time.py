@@ -61,6 +61,13 @@ def bucket_start(at: int, bucket: str, zone: ZoneInfo) -> int:
     return (at + shift) // 3_600_000 * 3_600_000 - shift
 
 
+def next_start(start: int, bucket: str, zone: ZoneInfo) -> int:
+    """Return the start of the day, week, month or year after the one that begins at `start`."""
+    first = local(start, zone).replace(tzinfo=None)
+    steps = {"day": 1, "week": 7, "month": 32, "year": 367}
+    return _midnight(_first_day(first + timedelta(days=steps[bucket]), bucket), zone)
+
+
 def parse_moment(text: str, zone: ZoneInfo) -> int:
     """Read Unix milliseconds or ISO 8601 (local to the site if it names no zone); raise MomentError.
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aggregator import site_time
-from aggregator.store.day import DAY, SLOT, SLOTS
+from aggregator.store.day import SLOT, SLOTS
 from aggregator.store.running_totals import HOUR, MINUTE
 
 _YEARS = 366 * 300
@@ -42,30 +42,30 @@ class Window(msgspec.Struct, frozen=True):
         """True if a moment lies inside."""
         return self.since <= at < self.until
 
-    def starts(self, day: int) -> NDArray[np.int64]:
-        """Return the bucket's start of each quarter of a day of UTC, shape (96,)."""
-        moments = day + np.arange(SLOTS, dtype=np.int64) * SLOT
+    def starts(self, day: int, days: int) -> NDArray[np.int64]:
+        """Return the bucket's start of each quarter of some days of UTC, shape (96 * days,)."""
+        moments = day + np.arange(SLOTS * days, dtype=np.int64) * SLOT
         if self.bucket == "all":
-            return np.full(SLOTS, self.since, np.int64)
+            return np.full(len(moments), self.since, np.int64)
         if self.bucket == "hour":
-            shifts = [self._shift(day), self._shift(day + DAY - SLOT)]
-            if shifts[0] == shifts[1] == self._shift(day + DAY // 2):
-                return (moments + shifts[0]) // HOUR * HOUR - shifts[0]
-            return np.array([self.start(int(at)) for at in moments], np.int64)
-        found = np.empty(SLOTS, np.int64)
-        self._fill(found, day, 0, SLOTS)
-        return found
+            return self._hours(moments)
+        edges = [self.start(day)]
+        while edges[-1] <= moments[-1]:
+            edges.append(site_time.next_start(edges[-1], self.bucket, self.zone))
+        return np.array(edges, np.int64)[np.searchsorted(edges, moments, "right") - 1]
+
+    def _hours(self, moments: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the starts of the local hours of quarters of whole days."""
+        found = []
+        for some in np.split(moments, len(moments) // SLOTS):
+            shifts = {self._shift(int(some[place])) for place in (0, SLOTS // 2, -1)}
+            if len(shifts) == 1:
+                shift = shifts.pop()
+                found.append((some + shift) // HOUR * HOUR - shift)
+            else:
+                found.append(np.array([self.start(int(at)) for at in some], np.int64))
+        return np.concatenate(found)
 
     def _shift(self, at: int) -> int:
         offset = site_time.local(at, self.zone).utcoffset() or timedelta()
         return int(offset.total_seconds() * 1000)
-
-    def _fill(self, found: NDArray[np.int64], day: int, first: int, last: int) -> None:
-        """Fill the starts of the quarters [first, last): equal ends have equal quarters between them."""
-        start = self.start(day + first * SLOT)
-        if last - first == 1 or start == self.start(day + (last - 1) * SLOT):
-            found[first:last] = start
-            return
-        middle = (first + last) // 2
-        self._fill(found, day, first, middle)
-        self._fill(found, day, middle, last)

@@ -22,7 +22,7 @@ SLOT = 15 * MINUTE
 SLOTS = DAY // SLOT
 _WIDTHS = (1, 2, 4, 8)  # bytes of a number
 
-Quarters = NDArray[np.int64]  # shape (96,)
+Quarters = NDArray[np.int64]  # shape (96,), or (96 * days,)
 
 
 class Counted(msgspec.Struct, array_like=True):
@@ -104,6 +104,22 @@ def pack(values: Quarters) -> bytes:
     most = int(some.max())
     width = next(width for width in _WIDTHS if most < 1 << (8 * width) or width == _WIDTHS[-1])
     return bytes((first, width)) + some.astype(f"<u{width}").tobytes()
+
+
+def add(values: Quarters, told: Quarters | None, at: int, data: bytes) -> None:
+    """Add the numbers that `pack` stored to `values`, a day's first quarter being at `at`.
+
+    With `told`, each is one more than it says: what it says is added, and to `told` 1 where it says anything.
+    """
+    if not data:
+        return
+    some = np.frombuffer(data, f"<u{data[1]}", offset=2)
+    first = at + data[0]
+    values[first : first + len(some)] += some
+    if told is not None:
+        is_told = some > 0
+        values[first : first + len(some)] -= is_told
+        told[first : first + len(some)] += is_told
 
 
 def unpack(data: bytes) -> Quarters:

@@ -66,6 +66,7 @@ class History:
         self._slots = slots
         self._locks: dict[str, asyncio.Lock] = {}
         self._until = 0  # what the common `until` is at least
+        self.asked: set[str] = set()  # nodes whose days were read since the start
         self.too_late = 0  # days to which something came when they were final
 
     async def prepare(self) -> None:
@@ -226,9 +227,10 @@ class History:
 
     async def read(self, nodes: Sequence[str], since: int, until: int) -> list[NodeDay]:
         """Return the days that touch [since, until); both full hours, and not after what `ensure` gave."""
+        self.asked.update(nodes)
         query = {"n": {"$in": list(nodes)}, "d": {"$gte": since // DAY * DAY, "$lt": until}}
         with translated(self._where):
-            rows = [row async for row in self._database.days.find(query).batch_size(1000)]
+            rows = await self._database.days.find(query, {"_id": 0, "k": 0}).batch_size(4000).to_list(None)
             final = await self._final()
             found = []
             for row in rows:
