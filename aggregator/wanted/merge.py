@@ -88,7 +88,8 @@ def _flat(settings: wire.CameraSettings | None) -> dict[str, str]:
         value = getattr(settings, field.name)
         if isinstance(value, dict):
             for name, shape in value.items():
-                bare = msgspec.structs.replace(shape, version=0) if hasattr(shape, "version") else shape
+                bare = msgspec.to_builtins(shape)
+                bare.pop("version", None)
                 found[f"{field.name}.{name}"] = msgspec.json.encode(bare).decode()
         else:
             found[field.name] = msgspec.json.encode(value).decode()

@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 from agent import wire
 from aggregator.wanted.profiles import Override, ProfileDocument
 
+UnixMs = Annotated[int, Meta(ge=0, le=7_258_118_400_000)]
 ProfileOrNone = Annotated[str, Meta(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,47})?$")]
 
 
@@ -130,14 +131,14 @@ class SwitchBody(Struct, forbid_unknown_fields=True):
     """To which profile by hand (empty: to none), and until when (Unix ms; null: until it is taken back)."""
 
     profile: ProfileOrNone = ""
-    until: int | None = None
+    until: UnixMs | None = None
 
 
 class SwitchMany(Aim):
     """Many nodes to be switched by hand; `back`: to the clock instead."""
 
     profile: ProfileOrNone = ""
-    until: int | None = None
+    until: UnixMs | None = None
     back: bool = False
 
 
