@@ -27,6 +27,7 @@ from aggregator.link import Link
 from aggregator.live import Hub, Watches
 from aggregator.metrics import Metrics
 from aggregator.orders.orders import Orders
+from aggregator.outside.outside import Outside
 from aggregator.peers import Beside
 from aggregator.people.proxy import ProxySignIn
 from aggregator.places.places import Places
@@ -106,18 +107,24 @@ class Centre:
             show=lambda: self.hub.board(self.alerts.board),
         )
 
+        self.outside = Outside(
+            config, store, self.fleet, self.metrics, self.link.tell, self.alerts.watch.zones
+        )
+
     def _membership(self, node: str) -> Membership:
         place = self.places.of(node)
         return Membership(place.site, tuple(place.groups), tuple(place.labels))
 
     def _on_stored(self, facts: Sequence[Fact]) -> None:
         self.beside.stored_here(facts)
+        self.outside.stored_here(facts)
         self._show(facts)
 
     def _show(self, facts: Sequence[Fact]) -> None:
         self.fleet.on_stored(facts)
         self.hub.facts(facts)
         self.alerts.watch.see(facts)
+        self.outside.stored(facts)
 
     async def take(self, message: Message) -> None:
         """Take a state, an answer or a live frame; what is malformed goes to quarantine."""
@@ -216,6 +223,7 @@ class Centre:
             "health": self.show_health(),
             "alerts": self.alerts.watch.run(),
             "board": self.alerts.show_board(),
+            **self.outside.parts(),
             "rest": self.link.take_rest(self.take, self.wants.publish_again),
             "events": self.link.take_events(self.ingest.put),
         }

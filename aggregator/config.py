@@ -20,6 +20,7 @@ from aggregator import client, origin
 
 SAMPLE = Path(__file__).parent / "aggregator.toml"
 
+TopicName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$", max_length=100)]
 Days = Annotated[int, Meta(ge=1, le=36_500)]
 
 
@@ -122,6 +123,35 @@ class MailSection(Struct, frozen=True, forbid_unknown_fields=True):
     sender: Annotated[str, Meta(pattern=r"^([^@\s<>]+@[^@\s<>]+)?$")] = ""
 
 
+class HomeAssistantSection(Struct, frozen=True, forbid_unknown_fields=True):
+    """Whether Home Assistant is told of nodes, and where."""
+
+    enabled: bool = False
+    discovery_prefix: TopicName = "homeassistant"
+    topic: TopicName = "gb/ha"
+
+
+class MirrorSection(Struct, frozen=True, forbid_unknown_fields=True):
+    """Whether events are told as JSON over MQTT, and where."""
+
+    enabled: bool = False
+    topic: TopicName = "gb/json"
+
+
+class PrometheusSection(Struct, frozen=True, forbid_unknown_fields=True):
+    """Whether /metrics has counters of crossings."""
+
+    crossings: bool = False
+
+
+class CrossingsSection(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where crossings are posted to."""
+
+    url: Annotated[str, Meta(max_length=2000, pattern=r"^(https?://[^\s/?#]+[^\s]*)?$")] = ""
+    secret_file: str = ""
+    keep_hours: Annotated[int, Meta(ge=1, le=720)] = 72
+
+
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """The whole file. `folder`: where it lies; every relative path starts there."""
 
@@ -133,6 +163,10 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     enrol: EnrolSection = EnrolSection()
     alerts: AlertsSection = AlertsSection()
     mail: MailSection = MailSection()
+    home_assistant: HomeAssistantSection = HomeAssistantSection()
+    mirror: MirrorSection = MirrorSection()
+    prometheus: PrometheusSection = PrometheusSection()
+    crossings: CrossingsSection = CrossingsSection()
     folder: str = "."
 
     def path(self, name: str) -> Path:
@@ -240,6 +274,8 @@ def _check(config: Config, path: Path) -> None:
         raise ConfigError(f"{path}: mail.sender: a host needs it; write it like fleet@example.com")
     if config.mail.username and not config.mail.password_file:
         raise ConfigError(f"{path}: mail.password_file: a username needs it")
+    if config.crossings.url and not config.crossings.secret_file:
+        raise ConfigError(f"{path}: crossings.secret_file: an url needs it; it holds whsec_ and base64")
     local = config.http.host in ("localhost", "::1") or config.http.host.startswith("127.")
     token = config.token()
     if not local and 0 < len(token) < 16:

@@ -27,6 +27,15 @@ class Metrics:
         self.alerts_given_up = Counter(
             "gb_alerts_given_up", "Messages of alerts that could not be sent", registry=registry
         )
+        self.mirror_dropped = Counter(
+            "gb_mirror_dropped", "Events that the mirror over MQTT left out", registry=registry
+        )
+        self.crossings_behind = Gauge(
+            "gb_crossings_behind_seconds", "How far the webhook of crossings is behind", registry=registry
+        )
+        self.crossings_left_out = Counter(
+            "gb_crossings_left_out", "Times that older crossings were not sent any more", registry=registry
+        )
         self.seconds_to_store = Histogram(
             "gb_seconds_to_store", "From arrival to the durable write", buckets=_SECONDS, registry=registry
         )

@@ -99,7 +99,7 @@ class Watch:
         finally:
             sending.cancel()
             await asyncio.wait([sending])
-        await self._leases.give_back(_LEASE)
+            await self._leases.give_back(_LEASE)
 
     async def _load(self) -> None:
         """Go on with the alerts as they are in the store."""

@@ -22,6 +22,7 @@ What always holds:
     aggregators leases watches         which of them live, which does what, what is looked at there
     boxclocks                          of the boxes, by epoch, see `boxclock`
     clocks                             of the machines on which the centre ran
+    outside                            what other systems were told
     alert_rules alert_outlets alerts outbox   see `alert_book`
     meta                               the schema's version
 """
@@ -64,6 +65,7 @@ from aggregator.store.kept import KEPT_POISON, Kept
 from aggregator.store.leases import Leases
 from aggregator.store.many import Many
 from aggregator.store.orders import OrderStore
+from aggregator.store.outside import OutsideStore
 from aggregator.store.parcel import Claim, Poison
 from aggregator.store.people import People
 from aggregator.store.places import PlaceStore
@@ -121,6 +123,7 @@ class Store:
         name = f"{socket.gethostname()}-{secrets.token_hex(3)}"
         self.leases = Leases(self._journaled, where, name)
         self.alert_book = AlertBook(self._journaled, where)
+        self.outside = OutsideStore(self._journaled, where)
         self.many = Many(self._database, where)
 
     # ── opening ──

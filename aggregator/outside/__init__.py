@@ -1,0 +1,1 @@
+"""What other systems are told, each by a switch: Home Assistant, MQTT, Prometheus, webhooks."""
