@@ -11,7 +11,7 @@ WEB    := $(shell find aggregator/web -type f -not -path '*/node_modules/*' 2>/d
 
 export SOURCE MODEL LINE PACE LOOP PORT TOKEN DIR
 
-.PHONY: help setup setup-export demo test check format bench bench-count bench-model bench-centre models chaos clean
+.PHONY: help setup setup-export demo test check format bench bench-box bench-count bench-model bench-centre models chaos clean
 
 help:
 	@echo 'make demo          the whole product on this machine: broker, database, centre, two nodes'
@@ -22,6 +22,7 @@ help:
 	@echo 'make bench         speed, memory, bytes; bench-count, bench-model: counting, models'
 	@echo '                   bench-count runs other trackers beside ours; ARGS=--alone without, ARGS=--docs=docs'
 	@echo '                   bench-centre: the centre beside version 0.2.0, in turns; ARGS=--full for long'
+	@echo 'make bench-box     a box beside version 0.2.0: CPU, memory, idle; GB_DATA=DIR, ARGS="cpu --rounds 3"'
 	@echo 'make models        the files in agent/models from checkpoints, measured; GB_DATA=DIR TRAFFIC=CKPT MASK=CKPT FREE=CKPT;'
 	@echo '                   what has no checkpoint stays as it is'
 	@echo 'make chaos         kill -9 at random; CYCLES=300 SEED=1'
@@ -64,6 +65,9 @@ format: setup
 
 bench: setup
 	@$(BIN)/python -m benchmarks.run
+
+bench-box: setup
+	@$(BIN)/python -m benchmarks.box $(ARGS)
 
 bench-count: setup
 	@$(BIN)/python -m benchmarks.count $(ARGS)

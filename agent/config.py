@@ -78,6 +78,7 @@ class CameraConfig(Struct, frozen=True, forbid_unknown_fields=True):
     format: Annotated[str, Meta(pattern=r"^([A-Za-z0-9 ]{4})?$")] = ""  # of a USB camera, four letters
     pace: Literal["real", "fast"] = "real"
     loop: bool = False
+    gate: bool = True  # look only where something moves, and as often as it can change a count
     preview: Literal["off", "blurred", "unblurred"] = "blurred"
     rtsp_out: Annotated[str, Meta(pattern=r"^(rtsps?://[^\s]{3,990})?$")] = ""
     confidence: Annotated[float, Meta(gt=0.0, lt=1.0)] = 0.25

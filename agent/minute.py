@@ -36,6 +36,15 @@ class Ledger:
         self._waited = 0.0
         self._last = seconds
 
+    def calm(self, seconds: float) -> None:
+        """For so long pictures came that were not worth a look: that was watched."""
+        self.watched += seconds
+        if self._last is not None:
+            self._last += seconds
+        if seconds:
+            self.silent = 0.0
+            self._waited = 0.0
+
     def waited(self, seconds: float) -> None:
         """No frame came, and nothing is known to be wrong."""
         self.silent += seconds

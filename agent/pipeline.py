@@ -29,10 +29,12 @@ from agent import wire
 from agent.boxes import Detections
 from agent.config import CameraConfig, PrivacyConfig
 from agent.count.analyst import FORGET_SECONDS, Analyst, Totals
+from agent.count.attention import Borders, interval
 from agent.deliver.spool import SpoolWorker
 from agent.minute import Ledger, Minute
 from agent.preview import BOXES_INTERVAL, Preview, rows
 from agent.see.capture import Camera, Frame, StateChange
+from agent.see.gate import FASTEST, Attention, Gate
 from agent.see.infer import Detector, InferenceError
 from agent.see.prefetch import OrderedDetector
 from agent.see.sharpness import sharpness
@@ -77,6 +79,8 @@ class Pipeline:
         self.name = name
         self.config = camera
         self.detector = detector
+        self._gate = Gate() if camera.gate else None
+        self._borders = Borders(settings)
         self.camera = Camera(
             name,
             camera.source,
@@ -84,6 +88,7 @@ class Pipeline:
             loop=camera.loop,
             on_state=self._state_changed,
             wish=camera.wish,
+            gate=self._gate,
         )
         self._ahead = OrderedDetector(self.camera, detector.detect, camera.workers or workers, TAKE_SECONDS)
         owner = list(camera.privacy.values())
@@ -111,7 +116,7 @@ class Pipeline:
         self._model_events: list[wire.AnyEvent] = []
         self._ending = False
         self._pass = 0
-        self.seen = self._captured = self._dropped = 0
+        self.seen = self._captured = self._dropped = self._skipped = 0
         self._size = (0, 0)
         self._tick = monotonic()
         self._rate = (self._tick, 0)
@@ -190,6 +195,8 @@ class Pipeline:
 
     def step(self) -> Step:
         """Do one turn: at most one frame, and whatever the clock and the camera say."""
+        if self._gate is not None:
+            self._gate.open = self.watched
         sight = self._ahead.next()
         self._take_settings()
         events = self._camera_events(sight.after)
@@ -236,6 +243,7 @@ class Pipeline:
         events = self._seam(frame)
         height, width = frame.image.shape[:2]
         self._size = (width, height)
+        self._watch.calm(frame.calm)
         if isinstance(found, InferenceError):
             return None, events + self._unjudged(frame, found)
         self._watch.frame(frame.seconds)
@@ -245,13 +253,26 @@ class Pipeline:
         wall_ms = round(frame.wall * 1000)
         sharp = sharpness(frame.image, tracks.xyxy) if self._analyst.wants_sharpness else None
         events += self._analyst.update(tracks, tracks.ended, self._size, frame.seconds, wall_ms, sharp)
+        self._tell_gate(frame, self._attention(found))
         self._minute.inferred += 1
         self.seen += 1
         self._minute.latencies.append(max(self._wall() - frame.wall, 0.0))
         return tracks, events
 
+    def _attention(self, found: Detections) -> Attention:
+        """Return what the last look asks of the next."""
+        width, height = self._size
+        followed = len(self._tracker) + len(self._analyst)
+        boxes = np.asarray(found.xyxy / np.array([width, height, width, height], np.float32), np.float32)
+        return Attention(interval(self._tracker.motions(), self._borders, self._size), not followed, boxes)
+
+    def _tell_gate(self, frame: Frame, attention: Attention) -> None:
+        if self._gate is not None and frame.look:
+            self._gate.tell(frame.look, attention)
+
     def _unjudged(self, frame: Frame, error: InferenceError) -> list[wire.AnyEvent]:
         """Drop a frame that the model could not judge; its time is blind, and what was followed ends soon."""
+        self._tell_gate(frame, Attention(FASTEST, empty=False))
         self._watch.frame(frame.seconds, blind="model")
         self._minute.dropped += 1
         if self._trouble.failed(str(error), frame.seconds, self._monotonic()):
@@ -294,6 +315,7 @@ class Pipeline:
         if settings is not None:
             self._settings = settings
             self.showing.privacy.add_zones(list(settings.privacy.values()))
+            self._borders = Borders(settings)
             self._tracker.confident = settings.confidence
             self._analyst.apply(settings)
 
@@ -326,7 +348,10 @@ class Pipeline:
     def _idle(self) -> list[wire.AnyEvent]:
         """No frame came: book the time; end what was in the picture when it cannot be followed any more."""
         seconds = self._monotonic() - self._tick
-        if self.camera.state == "ok":
+        calm = self.camera.take_calm()
+        if calm:
+            self._watch.calm(calm)
+        elif self.camera.state == "ok":
             self._watch.waited(seconds)
         else:
             self._watch.missed(self.camera.state, seconds)
@@ -360,6 +385,7 @@ class Pipeline:
         self._minute = Minute(self._minute_start())
         captured = self.camera.captured
         dropped = self.camera.dropped
+        skipped = self.camera.skipped
         watched, blind = self._watch.take()
         p50, p95 = np.percentile(minute.latencies or [0.0], [50, 95]) * 1000
         tally = self._analyst.tally(
@@ -371,7 +397,9 @@ class Pipeline:
             dropped=dropped - self._dropped + minute.dropped,
             p50=round(p50),
             p95=round(p95),
+            skipped=skipped - self._skipped,
         )
+        self._skipped = skipped
         self._captured = captured
         self._dropped = dropped
         return tally

@@ -133,6 +133,7 @@ class Analyst:
         dropped: int,
         p50: int,
         p95: int,
+        skipped: int = 0,
     ) -> wire.Tally:
         """Return a minute's tally: the caller's figures beside the running totals."""
         return wire.Tally(
@@ -150,6 +151,7 @@ class Analyst:
             zones=self.totals.told_zones((name, zone.version) for name, zone in self._zones.drawn),
             occupancy=self._meter.take(self._zones.drawn),
             trips=self.totals.told_trips(),
+            skipped=skipped,
         )
 
     # ── rows come and go ──────────────────────────────────────────────────────────────────────────

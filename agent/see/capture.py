@@ -8,6 +8,8 @@ What always holds:
 * `seconds` grows strictly from frame to frame, over reconnects and passes too.
 * A source that is absent, stalled, frozen or degraded is a state with a reason, never an error; the thread
   tries on.
+* With a gate (`agent.see.gate`), what is not worth a look is passed over, and most of that not even
+  converted: it is counted as skipped, and its time is `calm`.
 * A frozen, torn or blind picture is not handed on (`agent.see.health`): nobody counts on what is not seen.
 * `state` is true at once; how often a change is told is bounded (`agent.see.flaps`).
 
@@ -30,6 +32,7 @@ from typing import Literal, Self
 from agent import wire
 from agent.see.feed.wish import NOTHING
 from agent.see.flaps import Flaps
+from agent.see.gate import Gate
 from agent.see.health import Health, Stillness, Verdict
 from agent.see.probe import probe
 from agent.see.sources import Image, Picture, Source, SourceError, Wish, open_source, redact
@@ -47,6 +50,7 @@ REOPEN_USELESS = 30.0  # a frozen or degraded camera is opened again after so lo
 STOP_SECONDS = 10.0  # a thread inside OpenCV cannot be woken; its longest wait is shorter than this
 LAST_TAKE = 2.0  # how long the end of a file waits for its last frame to be taken
 RATE_SECONDS = 3.0
+BREAK_SECONDS = 3.0  # a longer time without a picture was not watched
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,6 +58,8 @@ class Frame:
     """Hold one frame: image (H,W,3) blue green red, its number, its time on two clocks, its pass.
 
     Nothing is followed from one pass to the next: a looped file begins again, a slide show goes on.
+    `calm`: seconds before it in which pictures came that were not worth a look; `look`: its number at the
+    gate.
     """
 
     image: Image
@@ -61,6 +67,8 @@ class Frame:
     seconds: float
     wall: float
     pass_: int = 0
+    calm: float = 0.0
+    look: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +114,7 @@ class Camera:
         on_state: Callable[[StateChange], None] | None = None,
         frozen_seconds: float = FROZEN_SECONDS,
         wish: Wish = NOTHING,
+        gate: Gate | None = None,
     ) -> None:
         self.name = name
         self.url = url
@@ -115,6 +124,10 @@ class Camera:
         self.reason = f"{redact(url)} is being opened"
         self.captured = 0
         self.dropped = 0
+        self.skipped = 0
+        self._gate = gate
+        self._calm = 0.0
+        self._came: float | None = None  # when the picture before came, while the camera is well
         self._on_state = on_state
         self._wish = wish
         self._flaps = Flaps(self._tell)
@@ -221,24 +234,32 @@ class Camera:
         """End, or begin a recording again."""
         self._reached = None
         if self.loop:
-            self._pass += 1
+            self._seam()
             return True
         self._drain()
         self._become("ended", f"{redact(self.url)} has come to its end")
         return False
 
+    def _seam(self) -> None:
+        """Begin another pass: what comes has nothing to do with what was."""
+        self._pass += 1
+        self._came = None
+        if self._gate is not None:
+            self._gate.renew()
+
     def _follow(self, course: Course) -> None:
         """Read one source to its end; raise SourceError where it is lost."""
         source = course.source
         while not self._stopping.is_set():
-            picture = source.read()
+            picture = source.read(lambda seconds: self._worth(course, seconds))
             self._pass_over(source.broken - course.broken)
             course.broken = source.broken
             if picture is None:
                 break
             if self._known(source, picture):
                 continue
-            self._pass += picture.cut and course.count > 0
+            if picture.cut and course.count > 0:
+                self._seam()
             course.count += 1
             if picture.seconds is None:
                 taken = time.monotonic() if picture.taken is None else picture.taken
@@ -247,6 +268,13 @@ class Camera:
                 self._take_in_time(course, picture, picture.seconds)
         if not course.count and not self._stopping.is_set():
             raise SourceError(f"{redact(self.url)} holds no picture that can be decoded; check the file")
+
+    def _worth(self, course: Course, seconds: float) -> bool:
+        """Tell whether a picture at `seconds` of its source is to be decoded."""
+        if self._gate is None or self.state != "ok" or not course.count:
+            return True
+        self._gate.listen(self.pace == "fast", self._stopping)
+        return self._gate.due(seconds + (course.offset or 0.0))
 
     def _known(self, source: Source, picture: Picture) -> bool:
         """Tell whether a recording that was lost in its middle has given this picture before."""
@@ -289,9 +317,12 @@ class Camera:
 
     def _take(self, source: Source, picture: Picture, seconds: float) -> None:
         """Hand on a picture taken at `seconds`, unless a live camera shows nothing in it, or nothing new."""
+        if not picture.image.size:
+            self._skip(seconds)
+            return
         if not source.live:
             self._become("ok", "")
-            self._put(picture.image, seconds)
+            self._choose(picture.image, seconds)
             return
         verdict = self._health.look(picture.image, seconds, source.period)
         if not verdict.good:
@@ -300,7 +331,34 @@ class Camera:
         self._useless_since = None
         self._become("ok", "")
         if picture.new:
-            self._put(picture.image, seconds)
+            self._choose(picture.image, seconds)
+
+    def _choose(self, image: Image, seconds: float) -> None:
+        """Hand on a picture that is worth a look."""
+        if self._gate is None or self._gate.wants(image, seconds):
+            self._put(image, seconds)
+        else:
+            self._skip(seconds)
+
+    def _skip(self, seconds: float) -> None:
+        """Count a picture that is not worth a look; its time was watched."""
+        with self._changed:
+            self.captured += 1
+            self.skipped += 1
+            self._note_calm(seconds)
+
+    def _note_calm(self, seconds: float) -> None:
+        """Add the time since the picture before, if the camera was well meanwhile."""
+        step = 0.0 if self._came is None else seconds - self._came
+        self._calm += step if 0.0 < step <= BREAK_SECONDS else 0.0
+        self._came = seconds
+
+    def take_calm(self) -> float:
+        """Return the seconds in which pictures came that were not worth a look, and were not told yet."""
+        with self._changed:
+            calm = self._calm
+            self._calm = 0.0
+        return calm
 
     def _refuse(self, verdict: Verdict) -> None:
         """Pass over a picture that shows nothing; raise SourceError when it is time to open the camera
@@ -320,15 +378,19 @@ class Camera:
     def _put(self, image: Image, seconds: float) -> None:
         """Hand on one frame: replace the one in the slot, or wait until the slot is empty."""
         seconds = max(seconds, self._seconds + 1e-6)
-        frame = Frame(image, self.captured, seconds, time.time(), self._pass)
         with self._changed:
             if self.pace == "fast":
                 self._changed.wait_for(lambda: self._slot is None or self._stopping.is_set())
             if self._stopping.is_set():
                 return
-            self.dropped += self._slot is not None
+            if self._slot is not None:
+                self.dropped += 1
+                self._calm += self._slot.calm
+            look = self._gate.looks if self._gate is not None else 0
+            self._slot = Frame(image, self.captured, seconds, time.time(), self._pass, self._calm, look)
+            self._calm = 0.0
+            self._came = seconds
             self.captured += 1
-            self._slot = frame
             self._seconds = seconds
             self._changed.notify_all()
         self._moments.append(time.monotonic())
@@ -341,6 +403,9 @@ class Camera:
 
     def _become(self, state: State, reason: str) -> None:
         """Change the state, and tell it if it is another one or the reason is."""
+        if state != "ok" and self._gate is not None:
+            self._gate.renew()
+            self._came = None
         self.state = state
         self.reason = reason
         self._flaps.become(state, reason, time.monotonic())

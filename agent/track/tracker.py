@@ -108,6 +108,22 @@ class Tracks:
         )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Motions:
+    """Hold of T tracks: boxes (T,4) pixels, speed (T,2) pixels a second, which are `sure` (confirmed) (T,).
+
+    `unseen` (T,): seconds since each was seen; `still` (T,): since it moved noticeably; `age` (T,): since its
+    first sight.
+    """
+
+    boxes: Float
+    speed: Float
+    sure: Bool
+    unseen: Float
+    still: Float
+    age: Float
+
+
 @dataclass(slots=True)
 class Tracker:
     """Follow objects over time. `confident` and `weak` are confidences; the rest is in sizes and seconds.
@@ -172,6 +188,18 @@ class Tracker:
         tracks = self._tracks(rows, found, columns)
         self._begin(found, sight, columns)
         return tracks
+
+    def motions(self) -> Motions:
+        """Return how all that is remembered moves, confirmed or not."""
+        book = self._book
+        return Motions(
+            boxes=boxes(book.mean).T,
+            speed=book.speed[:2].T.copy(),
+            sure=book.number > 0,
+            unseen=self._now - book.seen,
+            still=self._now - book.rest,
+            age=self._now - book.born,
+        )
 
     def ended(self) -> list[int]:
         """Return the numbers of the confirmed tracks that the last update ended."""

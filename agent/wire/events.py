@@ -161,7 +161,8 @@ class Tally(Event, tag=5, frozen=True):
 
     `watched`, `blind`: milliseconds of this minute, `blind` by reason (a camera status or "off").
     `captured`, `inferred`, `dropped`: frames of this minute. `p50`, `p95`: capture to event, ms.
-    `occupancy`: of the zones that exist now, in this minute.
+    `occupancy`: of the zones that exist now, in this minute. `skipped`: captured frames that were not worth a
+    look, because nothing moved or nothing that moved could change a count: watched, not judged.
     """
 
     watched: Count
@@ -176,6 +177,7 @@ class Tally(Event, tag=5, frozen=True):
     zones: list[ZoneTotal] = []
     occupancy: list[ZoneMinute] = []
     trips: list[TripTotal] = []
+    skipped: Count = 0
 
 
 class Resources(Event, tag=6, frozen=True):

@@ -11,8 +11,8 @@ from typing import Any
 
 import cv2
 
-from agent.see.feed.picture import Feed, Picture, SourceError
-from agent.see.feed.video import grab, rate
+from agent.see.feed.picture import NO_IMAGE, Feed, Picture, SourceError, Wants, always
+from agent.see.feed.video import rate, retrieved
 from agent.see.feed.wish import NOTHING, Wish
 
 STALL_SECONDS = 2.0  # OpenCV waits three before it gives up
@@ -44,12 +44,13 @@ class DeviceSource(Feed):
             raise SourceError(f"{shown} does not open as a camera; is another program using it?")
         return cls(capture, shown, wish)
 
-    def read(self) -> Picture:
+    def read(self, wants: Wants = always) -> Picture:
         """Return the next picture; raise SourceError if there is none."""
         begun = time.monotonic()
-        image = grab(self._capture, self.name)
-        if image is not None:
-            return Picture(image, None)
+        if self._capture.grab():
+            image = retrieved(self._capture, self.name) if wants(time.monotonic()) else NO_IMAGE
+            if image is not None:
+                return Picture(image, None)
         if time.monotonic() - begun >= STALL_SECONDS:
             raise SourceError(f"{self.name} sends no picture any more; unplug it and plug it in", "stalled")
         raise SourceError(f"{self.name} gives no picture any more; is it still plugged in?")

@@ -25,7 +25,7 @@ from typing import Any
 
 import cv2
 
-from agent.see.feed.picture import USUAL_FPS, Feed, Picture, SourceError
+from agent.see.feed.picture import NO_IMAGE, USUAL_FPS, Feed, Picture, SourceError, Wants, always
 from agent.see.feed.playlist import Piece, Playlist
 from agent.see.feed.video import position, rate
 from agent.see.feed.web import Answer, Web
@@ -57,18 +57,19 @@ class HlsSource(Feed):
         self._undecoded = 0
         self._stale = False
 
-    def read(self) -> Picture | None:
+    def read(self, wants: Wants = always) -> Picture | None:
         """Return the next picture, or None at the end; raise SourceError while nothing comes."""
         while True:
             if self._piece is None and not self._advance():
                 return None
             assert self._piece is not None
-            picture = self._piece.read()
+            picture = self._piece.read(lambda seconds: wants(self._start + seconds))
             if picture is not None:
                 self._undecoded = 0
                 cut = self._cut
                 self._cut = False
-                return Picture(self.fitted(picture[0]), self._start + picture[1], cut)
+                image = self.fitted(picture[0]) if picture[0].size else NO_IMAGE
+                return Picture(image, self._start + picture[1], cut)
             self._finish(self._piece)
 
     def _advance(self) -> bool:
@@ -166,12 +167,16 @@ class _OpenPiece:
         self.count = 0
         self._last = 0.0
 
-    def read(self) -> tuple[Any, float] | None:
+    def read(self, wants: Wants) -> tuple[Any, float] | None:
         """Return the next picture and its seconds after the piece's begin, or None at the end."""
-        good, image = self._capture.read()
-        if not good or image is None or not image.size:
+        if not self._capture.grab():
             return None
         self._note()
+        if not wants(self._last):
+            return NO_IMAGE, self._last
+        good, image = self._capture.retrieve()
+        if not good or image is None or not image.size:
+            return None
         return image, self._last
 
     def skip(self) -> bool:

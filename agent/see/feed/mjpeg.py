@@ -15,7 +15,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 
-from agent.see.feed.picture import USUAL_FPS, Feed, Picture, SourceError
+from agent.see.feed.picture import NO_IMAGE, USUAL_FPS, Feed, Picture, SourceError, Wants, always
 from agent.see.feed.stills import decode
 from agent.see.feed.web import Answer, Web, chunks
 
@@ -106,12 +106,15 @@ class MjpegSource(Feed):
         self._ready: deque[bytes] = deque(self._jpegs.feed(answer.head))
         self._first = answer.head[:200]
 
-    def read(self) -> Picture:
+    def read(self, wants: Wants = always) -> Picture:
         """Return the next picture; raise SourceError if there is none."""
         until = time.monotonic() + SLOWEST
         while True:
             while self._ready:
-                image = decode(self._ready.popleft())
+                jpeg = self._ready.popleft()
+                if not wants(time.monotonic()):
+                    return Picture(NO_IMAGE, None)
+                image = decode(jpeg)
                 if image is not None:
                     self.broken += self._jpegs.torn
                     self._jpegs.torn = 0

@@ -7,6 +7,7 @@ better.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -21,9 +22,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]
+Wants = Callable[[float], bool]  # seconds -> whether that picture is wanted at all
 
 if "OPENCV_LOG_LEVEL" not in os.environ:
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+NO_IMAGE: Image = np.zeros((0, 0, 3), np.uint8)  # of a picture that came and was not wanted
+
+
+def always(seconds: float) -> bool:
+    """Want every picture."""
+    return True
+
 
 USUAL_FPS = 25.0  # where a source does not say
 PATIENCE = 3.0  # seconds without a byte from a network camera are a stall
@@ -44,7 +54,7 @@ class Picture:
     """One picture (H,W,3) and its time.
 
     Attributes:
-        image: blue, green, red; uint8.
+        image: blue, green, red; uint8. NO_IMAGE: it was not wanted.
         seconds: its time on the source's own clock, by which it is paced; None: a live picture, not paced.
         cut: nothing of the picture before is in this one; whatever was followed is gone.
         taken: when a live picture was taken, in monotonic seconds; None: now.
@@ -69,8 +79,11 @@ class Source(Protocol):
     period: float  # seconds between two different pictures, where a camera changes its picture rarely; else 0
     note: str  # what `check` tells beside size and rate
 
-    def read(self) -> Picture | None:
-        """Return the next picture, or None at the end; raise SourceError if it is lost."""
+    def read(self, wants: Wants = always) -> Picture | None:
+        """Return the next picture, or None at the end; raise SourceError if it is lost.
+
+        `wants` is asked with a picture's `seconds`, or `taken`, before it is decoded, or converted.
+        """
 
     def skip(self) -> bool:
         """Pass over one picture as cheaply as can be; False if there was none to pass over."""

@@ -10,7 +10,7 @@ import re
 import time
 from urllib.parse import parse_qs, urlsplit
 
-from agent.see.feed.picture import PATIENCE, Feed, Image, Picture, SourceError
+from agent.see.feed.picture import PATIENCE, Feed, Image, Picture, SourceError, Wants, always
 from agent.see.feed.stills import decode
 from agent.see.feed.web import Answer, Kind, Web, ask
 
@@ -38,7 +38,7 @@ class SnapshotSource(Feed):
         self._good = time.monotonic()  # when a picture came last
         self._changed = 0.0  # when a new one came last
 
-    def read(self) -> Picture:
+    def read(self, wants: Wants = always) -> Picture:
         """Return the picture that the camera has now; raise SourceError if there is none for a while."""
         while True:
             time.sleep(max(self._next - time.monotonic(), 0.0))

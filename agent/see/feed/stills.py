@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from agent.see.feed.options import numbers
-from agent.see.feed.picture import Feed, Image, Picture, SourceError
+from agent.see.feed.picture import NO_IMAGE, Feed, Image, Picture, SourceError, Wants, always
 from agent.street.scene import Scene
 
 LOOKS = 4  # how often a picture of a folder is given
@@ -28,11 +28,12 @@ class SceneSource(Feed):
             raise SourceError(f"{url}: {error}") from None
         self.number = 0
 
-    def read(self) -> Picture:
+    def read(self, wants: Wants = always) -> Picture:
         """Draw the next frame."""
-        image = self.scene.frame(self.number)
+        seconds = self.number / self.fps
+        image = self.scene.frame(self.number) if wants(seconds) else NO_IMAGE
         self.number += 1
-        return Picture(image, (self.number - 1) / self.fps)
+        return Picture(image, seconds)
 
     def skip(self) -> bool:
         """Leave a frame undrawn."""
@@ -56,7 +57,7 @@ class FolderSource(Feed):
         self.number = 0
         self._image: Image | None = None
 
-    def read(self) -> Picture | None:
+    def read(self, wants: Wants = always) -> Picture | None:
         """Return the next look at a picture that can be decoded."""
         while self.number < LOOKS * len(self.paths):
             place, look = divmod(self.number, LOOKS)

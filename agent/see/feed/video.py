@@ -16,7 +16,7 @@ import cv2
 
 from agent.see.feed.address import CONNECT_SECONDS, reachable, redact, why
 from agent.see.feed.clock import FileClock, StreamClock
-from agent.see.feed.picture import USUAL_FPS, Feed, Picture, SourceError
+from agent.see.feed.picture import NO_IMAGE, USUAL_FPS, Feed, Picture, SourceError, Wants, always
 
 READ_TIMEOUT_MS = 1500  # OpenCV waits twice for so long: a stall is noticed after three seconds
 FILM_TIMEOUT_MS = 10_000  # a web server with a film may be slow
@@ -33,10 +33,10 @@ def rate(capture: Any) -> float:
     return said if 0 < said <= 240 else USUAL_FPS
 
 
-def grab(capture: Any, name: str) -> Any:
-    """Return the next picture (H,W,3), or None; raise SourceError for one that cannot be decoded."""
+def retrieved(capture: Any, name: str) -> Any:
+    """Return the picture (H,W,3) that was grabbed, or None; raise SourceError if it cannot be decoded."""
     try:
-        good, image = capture.read()
+        good, image = capture.retrieve()
     except cv2.error as error:
         raise SourceError(f"{name} sent a picture that cannot be decoded ({error.code})") from None
     return image if good and image is not None and image.size else None
@@ -82,17 +82,23 @@ class FilmSource(Feed):
         film._length = max(float(capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0.0) / film.fps
         return film
 
-    def read(self) -> Picture | None:
+    def read(self, wants: Wants = always) -> Picture | None:
         """Return the next picture; None at the end."""
+        if not self._capture.grab():
+            self._check_end()
+            return None
+        self._reached = position(self._capture)
+        seconds = self._clock.moment(self._reached)
+        if not wants(seconds):
+            return Picture(NO_IMAGE, seconds, self._clock.take_cut())
         try:
-            good, image = self._capture.read()
+            good, image = self._capture.retrieve()
         except cv2.error as error:
             raise SourceError(f"{self.name} holds a picture that cannot be decoded ({error.code})") from None
         if not good or image is None or not image.size:
             self._check_end()
             return None
-        self._reached = position(self._capture)
-        return Picture(image, self._clock.moment(self._reached), self._clock.take_cut())
+        return Picture(image, seconds, self._clock.take_cut())
 
     def skip(self) -> bool:
         """Pass over one picture without converting it."""
@@ -167,13 +173,16 @@ class StreamSource(Feed):
             if spanned >= PACE_SECONDS and arrived - steps[0][0] >= PACE * spanned:
                 return
 
-    def read(self) -> Picture:
+    def read(self, wants: Wants = always) -> Picture:
         """Return the next picture; raise SourceError if there is none."""
         begun = time.monotonic()
-        image = grab(self._capture, self.name)
+        came = self._capture.grab()
         now = time.monotonic()
-        if image is not None:
-            return Picture(image, None, taken=self._clock.moment(position(self._capture), now))
+        if came:
+            taken = self._clock.moment(position(self._capture), now)
+            image = retrieved(self._capture, self.name) if wants(taken) else NO_IMAGE
+            if image is not None:
+                return Picture(image, None, taken=taken)
         if now - begun >= READ_TIMEOUT_MS / 1000 * 0.8:
             text = f"{self.name} sends no picture any more; check the camera and the network"
             raise SourceError(text, "stalled")

@@ -1,0 +1,104 @@
+"""Where a camera's picture has changed since it was last looked at, on a coarse grid, for next to nothing.
+
+Invariants:
+
+* A change is told against the picture of the last look, however long ago that was: what creeps away slowly
+  adds up.
+* Light that changes everywhere alike (a cloud, the camera's own exposure) is no change; light that changes
+  somewhere is.
+* A camera that sways by less than two cells moves nothing: a cell may look like any that near to it. One
+  cell alone is no change: what is so small is too small for the model too.
+* A place that keeps changing although nobody finds anything there (a tree, water, rain, a flag) becomes
+  harder to wake, never deaf: what its usual changes hide is bounded.
+
+    picture (H,W,3) ─ every STEPth pixel, green ─ mean of cells ─▶ cells (h,w), about CELLS across
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.see.feed.picture import Image
+
+Float = NDArray[np.float32]
+Bool = NDArray[np.bool_]
+
+AROUND = np.ones((5, 5), np.uint8)
+CELLS = 120  # across the picture: a person of a fiftieth of its width covers two
+LEAST_CHANGE = 4.0  # grey levels
+FEWEST = 2  # cells
+BEYOND_USUAL = 3.0  # times the usual change of a place
+MOST_USUAL = 8.0  # grey levels: more than that is never taken for usual
+LEARN = 0.25  # of a change in vain
+UNLEARN = 0.02  # of what is usual, with each quiet look
+LIGHT = (0.5, 2.0)  # a light that changes by more than these factors is a new picture
+
+
+def cells_of(image: Image) -> Float:
+    """Return the mean green (h,w) of the cells of a picture (H,W,3)."""
+    height, width = image.shape[:2]
+    step = max(width // (4 * CELLS), 1)
+    green = np.ascontiguousarray(image[::step, ::step, 1])
+    size = (min(CELLS, green.shape[1]), min(max(round(CELLS * height / width), 1), green.shape[0]))
+    cells = cv2.resize(green, size, interpolation=cv2.INTER_AREA)
+    return np.asarray(cells, np.float32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Change:
+    """By how many grey levels (h,w) the cells differ from the last look, and `where` that is a change."""
+
+    levels: Float
+    where: Bool
+
+
+def beyond(cells: Float, seen: Float) -> Float:
+    """Return by how much cells (h,w) lie outside of what was `seen` (h,w) in them and around them."""
+    low = cv2.erode(seen, AROUND)
+    high = cv2.dilate(seen, AROUND)
+    return np.asarray(np.maximum(np.maximum(cells - high, low - cells), 0), np.float32)
+
+
+class Motion:
+    """Compare pictures with the one that was looked at last."""
+
+    def __init__(self) -> None:
+        self._seen: Float | None = None  # as of the last look
+        self._now: Float | None = None
+        self._usual: Float | None = None
+
+    def compare(self, image: Image) -> Change | None:
+        """Return how a picture (H,W,3) differs from the last look; None where it cannot be compared."""
+        cells = cells_of(image)
+        self._now = cells
+        if self._seen is None or self._usual is None or self._seen.shape != cells.shape:
+            return None
+        light = float(np.median(cells) + 1) / float(np.median(self._seen) + 1)
+        if not LIGHT[0] < light < LIGHT[1]:
+            return None
+        levels = beyond(cells, self._seen * np.float32(light))
+        where = levels > np.maximum(BEYOND_USUAL * self._usual, LEAST_CHANGE)
+        return Change(levels, where & (np.count_nonzero(where) >= FEWEST))
+
+    def looked(self) -> None:
+        """The picture that was compared last is looked at: the next are compared with it."""
+        if self._now is not None and (self._usual is None or self._usual.shape != self._now.shape):
+            self._usual = np.zeros_like(self._now)
+        self._seen = self._now
+
+    def forget(self) -> None:
+        """Compare with nothing that was seen before."""
+        self._seen = None
+
+    def learn(self, change: Change, found: Bool) -> None:
+        """Learn from a look: where (h,w) there was a `change`, and where anything was `found`."""
+        if self._usual is None or self._usual.shape != found.shape:
+            return
+        vain = cv2.dilate(np.where(change.where & ~found, change.levels, np.float32(0)), AROUND)
+        more = self._usual + LEARN * np.maximum(vain - self._usual, 0)
+        less = self._usual * (1 - UNLEARN)
+        self._usual = np.where((vain > 0) & ~found, np.minimum(more, MOST_USUAL), less)
