@@ -196,7 +196,7 @@ class Pipeline:
     def step(self) -> Step:
         """Do one turn: at most one frame, and whatever the clock and the camera say."""
         if self._gate is not None:
-            self._gate.open = self.watched
+            self._gate.open = self.watched or self.showing.wanted
         sight = self._ahead.next()
         self._take_settings()
         events = self._camera_events(sight.after)

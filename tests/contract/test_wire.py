@@ -78,6 +78,12 @@ STATE = wire.State(
 )  # fmt: skip
 STATE_3 = msgspec.structs.replace(STATE, warnings=["The disk with /var/lib/gb-agent is full"])
 EVENTS_3: list[wire.AnyEvent] = [wire.Lost(BASE + 2, "", "unknown", 3, "the spool was damaged", True)]
+EVENTS_4: list[wire.AnyEvent] = [
+    wire.Tally(
+        BASE - 60_000, "cam0", 60_000, {}, [wire.LineTotal("main", 2, "AB", "car", 41)],
+        {"car": 52}, 900, 38, 0, 31, 55, skipped=862,
+    ),
+]  # fmt: skip
 LIVE = wire.Live(BASE, "cam0", wire.pack_rows([(70_000, 0.0, 0.25, 0.5, 1.0, 2, 88)]))
 
 
@@ -91,8 +97,8 @@ def events_of(payload: bytes) -> list[wire.AnyEvent]:
 
 
 ENCODED = {
-    "v2-batch.msgpack": lambda: batch(EVENTS_2),
-    "v2-batch.json": lambda: wire.to_json(batch(EVENTS_2)),
+    "v4-batch.msgpack": lambda: batch(EVENTS_4),
+    "v4-batch.json": lambda: wire.to_json(batch(EVENTS_4)),
     "v2-want.json": lambda: msgspec.json.encode(DOCUMENT_2),
     "v3-batch.msgpack": lambda: batch(EVENTS_3),
     "v3-batch.json": lambda: wire.to_json(batch(EVENTS_3)),
@@ -111,7 +117,7 @@ def test_what_is_sent_is_what_was_released(name: str) -> None:
 
 
 @pytest.mark.parametrize("form", ["msgpack", "json"])
-@pytest.mark.parametrize(("version", "events"), [(1, EVENTS), (2, EVENTS_2), (3, EVENTS_3)])
+@pytest.mark.parametrize(("version", "events"), [(1, EVENTS), (2, EVENTS_2), (3, EVENTS_3), (4, EVENTS_4)])
 def test_both_forms_of_a_released_batch_decode_to_the_same_events(
     version: int, events: list[wire.AnyEvent], form: str
 ) -> None:
