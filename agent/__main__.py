@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import io
 import json
 import logging
 import os
@@ -63,6 +65,12 @@ def parser() -> argparse.ArgumentParser:
         "status", show_status, "Show whether it is connected, what waits, and what the centre has confirmed."
     )
     status.add_argument("--json", action="store_true", help="for programs")
+    told = add("logs", show_logs, "Print what the agent said lately, without secrets.")
+    told.add_argument("--lines", type=_count, default=200, help="the last so many (default: %(default)s)")
+    support = add(
+        "support", pack, "Write one archive that tells how this box fares: no secrets, no pictures."
+    )
+    support.add_argument("--output", type=Path, metavar="FILE", help="default: support-NODE-TIME.tar.gz here")
     bench = add("bench", measure, "Measure each stage on this box, and say which model fits it.")
     bench.add_argument("--frames", type=_count, default=100, help="frames to measure (default: %(default)s)")
     bench.add_argument("--json", action="store_true", help="for programs")
@@ -85,10 +93,11 @@ def _count(text: str) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Run the node until SIGTERM or SIGINT."""
-    from agent import node, reload
+    from agent import logs, node, reload
 
     logging.basicConfig(format="%(levelname)s %(message)s", level=logging.INFO, stream=sys.stderr)
     config = configuration.load(options.config)
+    logs.keep(Path(config.state_dir))
     try:
         anew = asyncio.run(_until_signal(config, options.config))
     except node.NodeError as error:
@@ -117,7 +126,7 @@ async def _until_signal(config: Config, path: Path) -> bool:
         loop.add_signal_handler(each, end)
     hung_up = end if os.isatty(0) else reload.ask  # in a terminal it says that the terminal is gone
     loop.add_signal_handler(signal.SIGHUP, hung_up)
-    await node.run(config, stop)
+    await node.run(config, stop, reload.ask)
     return reload.wanted
 
 
@@ -192,6 +201,8 @@ async def _check_broker(config: Config) -> bool:
     from agent.mqtt.client import BrokerError, connect
 
     broker = node.broker(config)
+    if broker is None:
+        return _say(True, "broker: none; this box works without a centre")
     try:
         answer = inquiry.ask(Path(config.state_dir))
         if answer is not None:
@@ -263,6 +274,8 @@ def show_status(options: argparse.Namespace) -> int:
         print(json.dumps({**status, "agent": told, **own}))
         return 0
     print(told)
+    if config.page.listen:
+        print(_page(config))
     if answer and answer.storage.problem:
         print(f"{answer.storage.problem}; {answer.storage.in_memory} event(s) are in memory only")
     for epoch in status["epochs"][-_EPOCHS:]:
@@ -272,6 +285,17 @@ def show_status(options: argparse.Namespace) -> int:
         print(f"start {epoch['epoch']:>15}: {counts}")
     print(f"{status['pending']} event(s) wait, {status['lost']} lost, in {len(status['epochs'])} start(s)")
     return 0
+
+
+def _page(config: Config) -> str:
+    """Return where the page is and what lets one in."""
+    from agent.page import token
+
+    try:
+        known = token.read(Path(config.state_dir))
+    except OSError as error:
+        return f"page: {config.page.listen}, token: {error.strerror}. Use sudo"
+    return f"page: {config.page.listen}, token: {known or 'made when the agent starts'}"
 
 
 def _ask(config: Config) -> tuple[str, inquiry.Answer | None]:
@@ -293,6 +317,44 @@ def _account(config: Config, answer: inquiry.Answer | None) -> dict[str, Any]:
         if answer is None:
             raise
         return {"epochs": [], "pending": answer.storage.in_memory, "lost": 0}
+
+
+def show_logs(options: argparse.Namespace) -> int:
+    """Print the last lines of the agent's log."""
+    from agent import logs, support
+
+    config = configuration.load(options.config)
+    try:
+        text = logs.read(Path(config.state_dir), options.lines, support.redactor_of(config))
+    except OSError as error:
+        print(f"gb-agent: the log cannot be read: {error.strerror}. Use sudo", file=sys.stderr)
+        return 1
+    print(text or "nothing is logged yet")
+    return 0
+
+
+def pack(options: argparse.Namespace) -> int:
+    """Write the archive for who helps."""
+    from agent import support
+
+    config = configuration.load(options.config)
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        check(options)
+    told, answer = _ask(config)
+    try:
+        status = {**_account(config, answer), "agent": told}
+    except SpoolError as error:
+        status = {"agent": told, "spool": str(error)}
+    named = f"support-{config.node}-{time.strftime('%Y%m%d-%H%M%S')}.tar.gz"
+    path = options.output or Path(named)
+    try:
+        names = support.write(path, config, options.config, status, said.getvalue())
+    except OSError as error:
+        print(f"gb-agent: {path}: {error.strerror}. Name another file with --output", file=sys.stderr)
+        return 1
+    print(f"{path}: {', '.join(names)}; without secrets and pictures. Look at it before you give it away")
+    return 0
 
 
 def measure(options: argparse.Namespace) -> int:

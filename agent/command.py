@@ -17,6 +17,15 @@ from agent import wire
 
 SEEN_COMMANDS = 1000
 PICTURE_ROLES = ("operator", "admin")
+# What is done in its own time (`agent.orders`) -> who may order it, and whether it gives a camera's picture.
+_OPERATOR = ("operator", "admin")
+ORDERS = {
+    "snapshot": (_OPERATOR, True),
+    "empty": (_OPERATOR, True),
+    "self-test": (_OPERATOR, False),
+    "logs": (("admin",), False),
+    "restart": (("admin",), False),
+}
 KNOWS = [field.name for field in msgspec.structs.fields(wire.CameraSettings)]
 # What a document may say and this agent does not do -> why.
 _WITHOUT_EFFECT = {
@@ -84,6 +93,22 @@ class Desired:
         self.error = ""
         self.document = self._fit(document)
         return True
+
+    def draw(self, camera: str, name: str, line: wire.Line | None) -> None:
+        """Draw a line at the box itself, or take it away; raise Refused. Only for a box without a centre."""
+        if camera not in self.document.cameras:
+            raise Refused(f"this box has no camera {camera[:48]!r}")
+        settings = self.document.cameras[camera]
+        if line is None and name not in settings.lines:
+            raise Refused(f"camera {camera!r} has no line {name!r}")
+        version = self.document.version + 1
+        lines = {other: kept for other, kept in settings.lines.items() if other != name}
+        if line is not None:
+            lines[name] = msgspec.structs.replace(line, version=version)
+        changed = msgspec.structs.replace(settings, lines=lines)
+        document = wire.Document(version, {**self.document.cameras, camera: changed})
+        self._check(document)
+        self.document = document
 
     def _check(self, document: wire.Document) -> None:
         for name, camera in document.cameras.items():
@@ -166,15 +191,24 @@ def strip(document: wire.Document) -> dict[str, wire.CameraSettings]:
 
 
 class Commands:
-    """Executes each command once. `watch(command)` is what "watch" and "unwatch" call."""
+    """Executes each command once. `watch(command)` is what "watch" and "unwatch" call.
 
-    def __init__(self, cameras: Mapping[str, bool], watch: Callable[[wire.Command], None]) -> None:
+    `order(command)` takes what is answered later, or returns the refusal.
+    """
+
+    def __init__(
+        self,
+        cameras: Mapping[str, bool],
+        watch: Callable[[wire.Command], None],
+        order: Callable[[wire.Command], wire.Response | None] | None = None,
+    ) -> None:
         self._cameras = cameras  # name -> pictures may leave
         self._watch = watch
+        self._order = order
         self._seen: OrderedDict[str, None] = OrderedDict()
 
     def execute(self, payload: bytes, now_ms: int) -> wire.Response | None:
-        """Execute one command; None for what cannot even be answered."""
+        """Execute one command; None for what cannot even be answered, or is answered later."""
         try:
             command: wire.Command = wire.decode_json(payload, wire.Command)
         except wire.WireError:
@@ -186,6 +220,8 @@ class Commands:
         self._seen[command.id] = None
         while len(self._seen) > SEEN_COMMANDS:
             self._seen.popitem(last=False)
+        if command.verb in ORDERS and self._order is not None:
+            return self._order(command)
         self._watch(command)
         return wire.Response(command.id, True)
 
@@ -194,11 +230,17 @@ class Commands:
             raise Refused("this command was executed already")
         if command.expires < now_ms:
             raise Refused("this command has expired")
-        if command.verb not in ("watch", "unwatch"):
+        roles, gives_picture = ORDERS.get(command.verb, ((), command.picture))
+        known = self._order is not None and command.verb in ORDERS
+        if command.verb not in ("watch", "unwatch") and not known:
             raise Refused(f"unknown command {command.verb[:40]!r}")
+        if known and command.role not in roles:
+            raise Refused(f"only {' or '.join(roles)} may order {command.verb}")
+        if known and not gives_picture:
+            return
         if command.camera not in self._cameras:
             raise Refused(f"this box has no camera {command.camera[:48]!r}")
-        if command.picture and command.role not in PICTURE_ROLES:
+        if gives_picture and command.role not in PICTURE_ROLES:
             raise Refused("only an operator may ask for pictures")
-        if command.picture and not self._cameras[command.camera]:
+        if gives_picture and not self._cameras[command.camera]:
             raise Refused('the box\'s owner lets no picture leave: preview = "off"')

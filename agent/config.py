@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from agent import wire
+from agent.page.listen import address
 from agent.see.feed.names import is_recording
 from agent.see.feed.wish import Wish
 from agent.see.preprocess import Preprocess
@@ -50,6 +51,12 @@ class SpoolConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """How much disk the waiting events may take."""
 
     limit_mb: Annotated[int, Meta(ge=4, le=1_000_000)] = 512
+
+
+class PageConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """The box's own page: off unless it is told where to listen."""
+
+    listen: str = ""
 
 
 class PrivacyConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -120,9 +127,10 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
 
     node: str
     state_dir: str = "/var/lib/gb-agent"
-    broker: BrokerConfig = BrokerConfig()
+    broker: BrokerConfig | None = None  # none: a box without a centre
     spool: SpoolConfig = SpoolConfig()
     privacy: PrivacyConfig = PrivacyConfig()
+    page: PageConfig = PageConfig()
     camera: dict[wire.Name, CameraConfig] = {}
 
     @property
@@ -152,6 +160,17 @@ def load(path: Path) -> Config:
         raise ConfigError(f"{path}: node: {error}") from None
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
+    if config.page.listen:
+        try:
+            address(config.page.listen)
+        except ValueError as error:
+            raise ConfigError(f"{path}: page.listen: {error}") from None
+    for name, camera in config.camera.items():
+        if camera.rtsp_out and not camera.pictures_may_leave:
+            raise ConfigError(
+                f'{path}: camera.{name}: rtsp_out sends pictures, and preview = "off" lets none leave. '
+                'Take one of them out, or write preview = "blurred"'
+            )
     if not config.camera:
         raise ConfigError(f'{path}: no camera. Add [camera.cam0] with source = "0" or an address')
     return config

@@ -12,6 +12,7 @@ import asyncio
 import logging
 import os
 import time
+from collections.abc import Callable
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -22,16 +23,22 @@ from agent import cpu_quota, inquiry, wire
 from agent.command import Commands, Desired, Refused, check_labels
 from agent.config import CameraConfig, Config, ConfigError
 from agent.count.analyst import Totals
+from agent.deliver.alone import Alone, Centre
 from agent.deliver.publish import Delivery
 from agent.deliver.spool import Spool, SpoolError, SpoolWorker
+from agent.marks import Marks
 from agent.mqtt.client import BrokerError, BrokerSettings
+from agent.orders import Orders
+from agent.page.wishes import Wishes
 from agent.pipeline import Pipeline
 from agent.resources import Sampler
 from agent.see.infer import Detector, ModelError
 from agent.see.model_checks import Known, meet
 from agent.show.departures import TOLD, Departures
 from agent.show.faces import Faces
+from agent.show.rtsp import RtspOut
 from agent.tasks import lasting
+from agent.today import Today
 from agent.watchdog import Watchdog, notify
 
 log = logging.getLogger("gb-agent")
@@ -48,9 +55,11 @@ class _Stopped(Exception):
     """Asked to stop."""
 
 
-def broker(config: Config) -> BrokerSettings:
-    """Return the connection settings of a config; raise ConfigError."""
+def broker(config: Config) -> BrokerSettings | None:
+    """Return the connection settings of a config, None for a box without a centre; raise ConfigError."""
     settings = config.broker
+    if settings is None:
+        return None
     try:
         parsed = BrokerSettings.parse(
             settings.url,
@@ -105,13 +114,16 @@ def open_spool(config: Config) -> Spool:
         raise NodeError(str(error)) from None
 
 
-async def run(config: Config, stop: asyncio.Event) -> None:
-    """Run until `stop` is set; raise NodeError or ConfigError if the box cannot start."""
+async def run(config: Config, stop: asyncio.Event, restart: Callable[[], None] | None = None) -> None:
+    """Run until `stop` is set; raise NodeError or ConfigError if the box cannot start.
+
+    `restart`: begins anew in the same process, when the centre orders it.
+    """
     broker_settings = broker(config)
     detectors = load_models(config)
     meet_models(config, detectors)
     async with SpoolWorker(open_spool(config)) as spool:
-        node = await Node.restore(config, detectors, spool)
+        node = await Node.restore(config, detectors, spool, restart)
         await node.serve(broker_settings, stop)
 
 
@@ -125,6 +137,7 @@ class Node:
         desired: Desired,
         pipelines: dict[str, Pipeline],
         departures: Departures,
+        restart: Callable[[], None] | None,
     ) -> None:
         self._config = config
         self._spool = spool
@@ -132,11 +145,23 @@ class Node:
         self._pipelines = pipelines
         self._watchdog = Watchdog()
         self._departures = departures
+        self._wishes = Wishes()
+        running = {name: pipeline.running_totals for name, pipeline in pipelines.items()}
+        self._today = Today(Path(config.state_dir), running)
+        self._marks = Marks(pipelines, desired, self._today)
+        self._pushes = [self._push(name) for name in pipelines if config.camera[name].rtsp_out]
         pictures = {name: camera.pictures_may_leave for name, camera in config.camera.items()}
-        self._commands = Commands(pictures, self._watch)
+        self._orders = Orders(config, pipelines, restart)
+        self._commands = Commands(pictures, self._watch, self._orders.put)
 
     @classmethod
-    async def restore(cls, config: Config, detectors: dict[str, Detector], spool: SpoolWorker) -> Node:
+    async def restore(
+        cls,
+        config: Config,
+        detectors: dict[str, Detector],
+        spool: SpoolWorker,
+        restart: Callable[[], None] | None = None,
+    ) -> Node:
         """Make a node that goes on where the last one stopped: its document and its totals."""
         labels = {name: list(detector.names.values()) for name, detector in detectors.items()}
         desired = Desired(config.document(), await spool.recall("document"), labels)
@@ -156,10 +181,16 @@ class Node:
             )
             for name, camera in config.camera.items()
         }
-        return cls(config, spool, desired, pipelines, departures)
+        return cls(config, spool, desired, pipelines, departures, restart)
 
-    async def serve(self, broker_settings: BrokerSettings, stop: asyncio.Event) -> None:
-        """Deliver, watch the cameras, and end in the other order."""
+    def _centre(self, broker_settings: BrokerSettings | None) -> Centre:
+        """Return what joins this box to its centre, or stands for it where there is none."""
+
+        def alive(seconds: float) -> None:
+            self._watchdog.progress("delivery", seconds)
+
+        if broker_settings is None:
+            return Alone(self._spool, alive)
         delivery = Delivery(
             self._spool,
             broker_settings,
@@ -167,8 +198,13 @@ class Node:
             state=self._state,
             on_want=lambda payload: self._want(payload, delivery),
             on_command=lambda payload: self._command(payload, delivery),
-            alive=lambda seconds: self._watchdog.progress("delivery", seconds),
+            alive=alive,
         )
+        return delivery
+
+    async def serve(self, broker_settings: BrokerSettings | None, stop: asyncio.Event) -> None:
+        """Deliver, watch the cameras, and end in the other order."""
+        delivery = self._centre(broker_settings)
         self._spool.on_problem = delivery.state_changed
         loop = asyncio.get_running_loop()
         self._departures.changed = partial(loop.call_soon_threadsafe, delivery.state_changed)
@@ -181,7 +217,7 @@ class Node:
             finally:
                 delivery.stop()
 
-    async def _watch_cameras(self, delivery: Delivery, stop: asyncio.Event) -> None:
+    async def _watch_cameras(self, delivery: Centre, stop: asyncio.Event) -> None:
         try:
             async with asyncio.TaskGroup() as upstream:
                 cameras = [
@@ -191,19 +227,30 @@ class Node:
                     )
                     for name, pipeline in self._pipelines.items()
                 ]
-                for name, work in (("resources", self._sample()), ("watchdog", self._watchdog.run())):
+                for name, work in (
+                    ("resources", self._sample()),
+                    ("watchdog", self._watchdog.run()),
+                    ("orders", self._orders.run(partial(_respond, delivery))),
+                ):
                     upstream.create_task(lasting(work, name), name=f"{name} lasts")
+                if self._config.page.listen:
+                    page = lasting(self._serve_page(delivery), "page")
+                    upstream.create_task(page, name="page lasts")
+                for push in self._pushes:
+                    push.start()
                 notify("READY=1")
                 log.info("watching %s", ", ".join(self._pipelines))
                 await stop.wait()
                 for pipeline in self._pipelines.values():
                     pipeline.end()
                 await asyncio.wait(cameras)
+                for push in self._pushes:
+                    await asyncio.to_thread(push.stop)
                 raise _Stopped
         except* _Stopped:
             log.info("the cameras are closed; sending what waits")
 
-    async def _watch_one(self, pipeline: Pipeline, delivery: Delivery) -> None:
+    async def _watch_one(self, pipeline: Pipeline, delivery: Centre) -> None:
         def show(live: wire.Live) -> None:
             delivery.publish_live(wire.encode_live(live))
 
@@ -220,27 +267,58 @@ class Node:
             if any(pipeline.watched for pipeline in self._pipelines.values()):
                 await self._spool.close_batch()
 
-    async def _want(self, payload: bytes, delivery: Delivery) -> None:
+    async def _want(self, payload: bytes, delivery: Centre) -> None:
         """Apply a desired document: on disk first, then on the cameras."""
         if self._desired.want(payload):
-            await self._spool.remember("document", self._desired.remember())
-            for name, pipeline in self._pipelines.items():
-                pipeline.apply(self._desired.settings(name))
+            await self._apply()
             log.info("applied document %d", self._desired.document.version)
         elif self._desired.error:
             log.warning("refused a document: %s", self._desired.error)
         delivery.state_changed()
 
-    async def _command(self, payload: bytes, delivery: Delivery) -> None:
+    async def _apply(self) -> None:
+        """Let the document run: on disk first, then on the cameras."""
+        await self._spool.remember("document", self._desired.remember())
+        for name, pipeline in self._pipelines.items():
+            pipeline.apply(self._desired.settings(name))
+
+    def _push(self, camera: str) -> RtspOut:
+        """Open a camera's way out to an RTSP server."""
+        pipeline = self._pipelines[camera]
+        draw = partial(self._marks.draw, camera)
+        push = RtspOut(camera, pipeline.config.rtsp_out, draw, lambda: pipeline.is_behind)
+        pipeline.showing.add(push)
+        return push
+
+    async def _serve_page(self, delivery: Centre) -> None:
+        """Serve the box's own page, for ever; aiohttp is loaded here."""
+        from agent.page.box import LocalBox
+        from agent.page.server import keep_serving
+
+        box = LocalBox(
+            self._config,
+            self._pipelines,
+            self._desired,
+            self._wishes,
+            self._departures,
+            self._spool,
+            delivery,
+            self._apply,
+            self._today,
+            self._marks,
+        )
+        await keep_serving(box, Path(self._config.state_dir), self._config.page.listen)
+
+    async def _command(self, payload: bytes, delivery: Centre) -> None:
         response = self._commands.execute(payload, round(time.time() * 1000))
         if response is not None:
-            await delivery.respond(msgspec.json.encode(response))
+            await _respond(delivery, response)
 
     def _watch(self, command: wire.Command) -> None:
         seconds = command.seconds if command.verb == "watch" else 0.0
         self._pipelines[command.camera].watch(seconds, command.picture, command.user, command.role)
 
-    def _answer(self, delivery: Delivery) -> inquiry.Answer:
+    def _answer(self, delivery: Centre) -> inquiry.Answer:
         """Return what this box says of itself to who asks on it."""
         standing = delivery.standing()
         since = round((time.time() - standing.seconds) * 1000)
@@ -264,7 +342,12 @@ class Node:
             config=self._desired.report(),
             warnings=[_sentence(self._spool.problem)] if self._spool.problem else [],
             departures=self._departures.entries(TOLD),
+            wishes=self._wishes.open(self._desired.document),
         )
+
+
+async def _respond(delivery: Centre, response: wire.Response) -> None:
+    await delivery.respond(msgspec.json.encode(response))
 
 
 async def _totals(spool: SpoolWorker, camera: str) -> Totals:

@@ -49,6 +49,7 @@ from agent.watchdog import Watchdog
 log = logging.getLogger("gb-agent")
 
 TAKE_SECONDS = 0.5
+BEHIND_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +155,17 @@ class Pipeline:
     def end(self) -> None:
         """Ask `run` to finish the frame at hand, close, and return."""
         self._ending = True
+
+    @property
+    def is_behind(self) -> bool:
+        """True while what is judged is older than `BEHIND_SECONDS`: showing has to wait."""
+        latest = self._minute.latencies[-5:]
+        return bool(latest) and min(latest) > BEHIND_SECONDS
+
+    @property
+    def running_totals(self) -> Totals:
+        """The running totals, as they grow."""
+        return self._totals
 
     def totals(self) -> bytes:
         """Return the running totals as they are to be remembered."""

@@ -30,6 +30,7 @@ from aggregator.orders.orders import Orders
 from aggregator.outside.outside import Outside
 from aggregator.peers import Beside
 from aggregator.people.proxy import ProxySignIn
+from aggregator.pictures import Pictures
 from aggregator.places.places import Places
 from aggregator.setup import groups
 from aggregator.setup.control import EnrolError, NoRightsError
@@ -39,6 +40,7 @@ from aggregator.store.errors import StoreError
 from aggregator.store.store import Store, connect
 from aggregator.timing import Timing
 from aggregator.wanted.profiles import Profiles
+from aggregator.wishes import Wishes
 
 _LOG = logging.getLogger(__name__)
 _HEALTH_SECONDS = 2.0
@@ -64,6 +66,8 @@ class Centre:
         )
         self.fleet.on_moment = self.timing.state
         self.wants = DesiredDocuments(store, self.fleet, self.hub, self.link.want)
+        self.pictures = Pictures(store.departures)
+        self.wishes = Wishes(self.wants)
         self.orders = Orders(store.orders, self.link.command)
         self.places = Places(store.places, config.zone)
         self.fleet.dress = self.places.dress
@@ -132,6 +136,9 @@ class Centre:
             node, kind = wire.parse_topic(message.topic)
             if kind == "state":
                 self.fleet.on_state(node, message.payload, message.retain)
+                if state := self.fleet.state(node):
+                    await self.pictures.take(node, state.departures)
+                    await self.wishes.take(node, state.wishes)
             elif kind == "live":
                 live = wire.decode_live(message.payload)
                 self.hub.live(node, live, self.fleet.labels(node, live.camera))

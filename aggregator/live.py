@@ -30,7 +30,7 @@ WATCH_SECONDS = 20.0
 _RENEW_SECONDS = 8.0
 
 Tell = Callable[[str, wire.Command], Awaitable[None]]
-Looks = list[tuple[bool, str]]  # of those who have a camera open: with pictures?, role
+Looks = list[tuple[bool, str, str]]  # of those who have a camera open: with pictures?, role, user
 Share = Callable[[str, str, Looks], Awaitable[Looks]]
 
 
@@ -251,12 +251,14 @@ class Watches:
     def __init__(self, tell: Tell, share: Share) -> None:
         self._tell = tell
         self._share = share
-        self._open: Counter[tuple[str, str, bool, str]] = Counter()  # node, camera, picture, role
+        self._open: Counter[tuple[str, str, bool, str, str]] = Counter()  # node, camera, picture, role, user
 
     @asynccontextmanager
-    async def watching(self, node: str, camera: str, picture: bool, role: str) -> AsyncIterator[None]:
+    async def watching(
+        self, node: str, camera: str, picture: bool, role: str, user: str = ""
+    ) -> AsyncIterator[None]:
         """Have a node publish a camera's boxes (and pictures) while this is open."""
-        key = (node, camera, picture, role)
+        key = (node, camera, picture, role, user)
         self._open[key] += 1
         try:
             await self._order(node, camera)
@@ -281,10 +283,11 @@ class Watches:
             id=secrets.token_hex(8),
             verb="watch" if open_ else "unwatch",
             expires=int((time.time() + WATCH_SECONDS) * 1000),
-            role=(pictures or open_ or [(False, "viewer")])[0][1],
+            role=(pictures or open_ or [(False, "viewer", "")])[0][1],
             camera=camera,
             seconds=WATCH_SECONDS if open_ else 0.0,
             picture=bool(pictures),
+            user=", ".join(sorted({user for _, _, user in pictures if user}))[:200],
         )
         with contextlib.suppress(BrokerError):  # it is said again in a moment
             await self._tell(node, command)

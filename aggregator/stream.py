@@ -119,7 +119,7 @@ async def preview(request: web.Request) -> web.StreamResponse:
         contextlib.suppress(ConnectionError),  # the client has gone
     ):
         await response.prepare(request)
-        async with centre.watches.watching(name, camera, True, identity.role):
+        async with centre.watches.watching(name, camera, True, identity.role, identity.user):
             while not picture.closed and request.transport and not request.transport.is_closing():
                 if time.monotonic() - asked > STILL_SECONDS:
                     asked = time.monotonic()

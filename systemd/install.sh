@@ -199,6 +199,13 @@ join_centre() {
     printf '%s\n' "$said" | sed '/^next:/d' # what comes next is done here
 }
 
+# What opens the box's own page, where its owner turns that on ([page] in agent.toml).
+page_token() {
+    [ -s "$state/page-token" ] && return
+    (umask 077 && "$release/bin/python" -c 'import secrets; print(secrets.token_urlsafe(24))' >"$state/page-token")
+    chown gb-agent:gb-agent "$state/page-token"
+}
+
 activate() {
     ln -sfn "$release" "$opt/current.new"
     mv -T "$opt/current.new" "$opt/current"
@@ -241,6 +248,7 @@ esac
 prepare_python
 install_release
 make_user
+page_token
 first_config
 activate
 joined=yes

@@ -98,6 +98,14 @@ class Showing:
             self._worker = ThreadPoolExecutor(1, f"show {self._camera}")
         self._running = self._worker.submit(self._show, frame, found, tracks)
 
+    def empty(self, who: str, role: str) -> Uint8 | None:
+        """Return the picture that shows nobody, noted in the log; None until a minute was watched."""
+        image = self.privacy.empty()
+        if image is not None:
+            at = round(time.time() * 1000)
+            self._departures.left(self._camera, "empty", who, role, self.privacy.manner, at)
+        return image
+
     def stop(self) -> None:
         """End the thread, after the picture at hand."""
         if self._worker is not None:

@@ -102,6 +102,7 @@ from agent.wire.state import (
     ConfigReport,
     Departure,
     State,
+    Wish,
     decode_state,
 )
 from agent.wire.terms import (
@@ -202,6 +203,7 @@ __all__ = [
     "Track",
     "TripTotal",
     "WireError",
+    "Wish",
     "Zone",
     "ZoneMinute",
     "ZonePoints",

@@ -9,7 +9,7 @@ from msgspec import Struct, field
 
 from agent.wire import tolerance
 from agent.wire.document import Document
-from agent.wire.terms import DECODE_ERRORS, CameraStatus, Count, WireError
+from agent.wire.terms import DECODE_ERRORS, CameraStatus, Count, LinePoints, Name, WireError
 
 
 class CameraReport(Struct, frozen=True):
@@ -41,6 +41,14 @@ class Departure(Struct, frozen=True):
     role: str
     pictures: Count
     manner: str
+
+
+class Wish(Struct, frozen=True):
+    """A line drawn at the box itself, for the centre to put into its document; `points` None: taken away."""
+
+    camera: str
+    line: Name
+    points: LinePoints | None = None
 
 
 class ConfigReport(Struct, frozen=True, omit_defaults=True):
@@ -78,6 +86,7 @@ class State(Struct, frozen=True, omit_defaults=True):
     config: ConfigReport = field(default_factory=lambda: ConfigReport())
     warnings: list[str] = []
     departures: list[Departure] = []  # the last ones, oldest first
+    wishes: list[Wish] = []  # what the document does not say yet
 
 
 _state_decoder = msgspec.json.Decoder(State)

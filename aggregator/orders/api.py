@@ -82,6 +82,7 @@ async def give(request: web.Request) -> web.Response:
         camera=body.camera,
         seconds=body.seconds,
         picture=body.picture,
+        user=identity.user[:200],
     )
     await record(request, f"order {body.verb}", node=node, what=body.camera)
     try:

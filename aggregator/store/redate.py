@@ -120,7 +120,8 @@ class Redate:
             events.append((place, msgspec.structs.replace(one.event, at=right)))
         if changed:
             start = int(batch["b"])
-            fields = detail.fields(events, detail.encoded(events, start), start, told)
+            raws = {place: wire.encode_event(event, start) for place, event in events}
+            fields = detail.fields(events, raws, start, told)
             if not detail.is_short([event for _, event in events]):
                 await self._apart(batch, events, told)
                 return changed

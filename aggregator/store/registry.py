@@ -126,11 +126,11 @@ class Registry:
         return len([other for other in await self.living(seconds) if other != name])
 
     async def watch(
-        self, name: str, node: str, camera: str, open_here: list[tuple[bool, str]], seconds: float
-    ) -> list[tuple[bool, str]]:
+        self, name: str, node: str, camera: str, open_here: list[tuple[bool, str, str]], seconds: float
+    ) -> list[tuple[bool, str, str]]:
         """Say for so long who has a camera open at this aggregator; return who has it open at others.
 
-        Each is a pair: whether pictures are asked for, and the role of who looks.
+        Of each: whether pictures are asked for, the role of who looks, and who that is.
         """
         watches = self._database.watches
         key = f"{name}:{node}:{camera}"
@@ -141,7 +141,11 @@ class Registry:
             else:
                 await watches.delete_many({"$or": [{"_id": key}, {"until": {"$lt": now()}}]})
             others = watches.find({"n": node, "c": camera, "_id": {"$ne": key}, "until": {"$gt": now()}})
-            return [(bool(look[0]), str(look[1])) async for other in others for look in other["open"]]
+            return [
+                (bool(look[0]), str(look[1]), "".join(look[2:3]))  # an older aggregator names nobody
+                async for other in others
+                for look in other["open"]
+            ]
 
     async def living(self, seconds: float) -> list[str]:
         """Return the aggregators that said within `seconds` that they live."""

@@ -17,6 +17,7 @@ What always holds:
     nodes wants wanted audit           the fleet, its desired documents and earlier ones, who changed them
     invitations applications           codes for several boxes; boxes that wait for a word
     profiles overrides orders          settings by the clock and by hand; orders and their answers
+    departures                         pictures that left boxes
     users sessions tokens              who may log in, who is
     sites groups places                where nodes stand, and what they belong to
     aggregators leases watches         which of them live, which does what, what is looked at there
@@ -56,8 +57,8 @@ from aggregator.store.audit import Audit
 from aggregator.store.chains import Chains
 from aggregator.store.clocks import Clocks
 from aggregator.store.codec import EVENTS, LOSSES, RESOURCES, TALLIES, UNKNOWN_LOSSES
+from aggregator.store.departures import DepartureStore
 from aggregator.store.dump import Dump
-from aggregator.store.erase import Erase
 from aggregator.store.errors import StoreError, translated
 from aggregator.store.history import History
 from aggregator.store.joins import JoinStore
@@ -95,8 +96,8 @@ class Store:
     `archive` reads back what was stored, `slots` and `chains` tallies and running totals; `history` keeps
     days ready to be read for years; `registry` keeps nodes, `people` who may come in, `places` where nodes
     stand, `audit` who did what; `kept` what was refused; `retention` deletes what has expired; `clocks` knows
-    by which clocks it was dated; `dump` copies it all, `erase` erases; `leases` says which of several
-    aggregators does what is to be done once.
+    by which clocks it was dated; `dump` copies it all; `leases` says which of several aggregators does what
+    is to be done once.
     """
 
     def __init__(self, client: Any, database: str, where: str) -> None:
@@ -113,8 +114,8 @@ class Store:
         self.places = PlaceStore(self._journaled, where)
         self.joins = JoinStore(self._journaled, where)
         self.orders = OrderStore(self._journaled, where)
+        self.departures = DepartureStore(self._journaled, where)
         self.audit = Audit(self._journaled, where)
-        self.erase = Erase(self._journaled, where)
         self.kept = Kept(self._journaled, where)
         self.clocks = Clocks(self._journaled, where)
         self.redate = Redate(self._journaled, where, self.raise_counts, self.history.mark)
@@ -148,6 +149,7 @@ class Store:
                 await self._database[name].create_index("n")
             await self._database.audit.create_index("at")
             await self.orders.prepare()
+            await self.departures.prepare()
             await self._database.wanted.create_index([("n", 1), ("version", -1)])
             await self._database.nodes.create_index("removed", sparse=True)
             await self.history.prepare()

@@ -1,0 +1,150 @@
+"""What a centre may order a box to do once, beside `watch`: snapshot, empty, logs, self-test, restart.
+
+What always holds: an order never holds up what is received or counted: at most `MOST` wait, one is done at a
+time, and each within `SECONDS`. What it answers has no secrets in it, and a picture has gone through
+`agent.show.privacy`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import Future
+from pathlib import Path
+
+import psutil
+
+from agent import logs, wire
+from agent.command import Refused
+from agent.config import Config
+from agent.pipeline import Pipeline
+from agent.preview import picture
+from agent.resources import temperature
+from agent.see import self_test
+from agent.see.infer import InferenceError, ModelError
+from agent.show.showing import Shown
+from agent.support import redactor_of
+
+MOST = 8
+SECONDS = 30.0
+LINES = 1000
+
+Answer = Callable[[wire.Response], Awaitable[None]]
+
+
+class Snapshot:
+    """A way out for one picture."""
+
+    name = "snapshot"
+    every = 0.0
+
+    def __init__(self, who: str, role: str) -> None:
+        self.taken: Future[bytes] = Future()
+        self._who = who
+        self._role = role
+
+    def watchers(self) -> list[tuple[str, str]]:
+        """Return who waits, until there is a picture."""
+        return [] if self.taken.done() else [(self._who, self._role)]
+
+    def take(self, shown: Shown) -> None:
+        """Keep the picture."""
+        self.taken.set_result(picture(shown.image))
+
+
+class Orders:
+    """Does what is ordered. `restart`: begins anew; None: this agent cannot."""
+
+    def __init__(
+        self, config: Config, pipelines: Mapping[str, Pipeline], restart: Callable[[], None] | None
+    ) -> None:
+        self._config = config
+        self._pipelines = pipelines
+        self._restart = restart
+        self._waiting: asyncio.Queue[wire.Command] = asyncio.Queue(MOST)
+        self._doing = {
+            "snapshot": self._snapshot,
+            "empty": self._empty,
+            "logs": self._logs,
+            "self-test": self._self_test,
+            "restart": self._begin_anew,
+        }
+
+    def put(self, command: wire.Command) -> wire.Response | None:
+        """Take an order; return a refusal if too many wait."""
+        try:
+            self._waiting.put_nowait(command)
+        except asyncio.QueueFull:
+            return wire.Response(command.id, False, "too many orders wait; give it again later")
+        return None
+
+    async def run(self, answer: Answer) -> None:
+        """Do one order after the other, for ever."""
+        while True:
+            command = await self._waiting.get()
+            try:
+                async with asyncio.timeout(SECONDS):
+                    response = await self._doing[command.verb](command)
+            except TimeoutError:
+                response = wire.Response(command.id, False, f"not done within {SECONDS:.0f} s")
+            except Refused as refusal:
+                response = wire.Response(command.id, False, str(refusal))
+            await answer(response)
+
+    async def _snapshot(self, command: wire.Command) -> wire.Response:
+        showing = self._pipelines[command.camera].showing
+        way = Snapshot(command.user, command.role)
+        showing.add(way)
+        try:
+            jpeg = await asyncio.wrap_future(way.taken)
+        finally:
+            showing.remove(way)
+        return wire.Response(command.id, True, jpeg=jpeg)
+
+    async def _empty(self, command: wire.Command) -> wire.Response:
+        """Answer with the picture that shows nobody."""
+        showing = self._pipelines[command.camera].showing
+        image = showing.empty(command.user, command.role)
+        if image is None:
+            wait = showing.privacy.nobody.wait_seconds
+            raise Refused(f"there is none yet: watch the camera's pictures for {wait:.0f} s more")
+        return wire.Response(command.id, True, jpeg=picture(image))
+
+    async def _logs(self, command: wire.Command) -> wire.Response:
+        state = Path(self._config.state_dir)
+        redactor = redactor_of(self._config)
+        try:
+            text = await asyncio.to_thread(logs.read, state, LINES, redactor, logs.MOST_LETTERS)
+        except OSError as error:
+            raise Refused(f"the log cannot be read: {error.strerror}") from None
+        return wire.Response(command.id, True, text=text)
+
+    async def _self_test(self, command: wire.Command) -> wire.Response:
+        lines = await asyncio.to_thread(self._tests)
+        return wire.Response(command.id, True, text="\n".join(lines))
+
+    def _tests(self) -> list[str]:
+        """Return a line for each model, camera and part of the box, `ok` or `FAIL` first."""
+        lines = []
+        for name, pipeline in self._pipelines.items():
+            try:
+                self_test.check(pipeline.detector)
+                lines.append(f"ok    {name} model gives its stored answer")
+            except (ModelError, InferenceError) as error:
+                lines.append(f"FAIL  {name} model: {error}")
+            report = pipeline.report()
+            state = "ok   " if report.state == "ok" else "FAIL "
+            lines.append(
+                f"{state} {name} camera {report.state}{f': {report.reason}' if report.reason else ''}"
+            )
+        disk = psutil.disk_usage(self._config.state_dir)
+        lines.append(f"{'ok   ' if disk.percent < 95 else 'FAIL '} disk {disk.percent:.0f} % full")
+        heat = temperature()
+        lines.append("ok    temperature unknown" if heat is None else f"ok    temperature {heat} °C")
+        return lines
+
+    async def _begin_anew(self, command: wire.Command) -> wire.Response:
+        if self._restart is None:
+            raise Refused("this agent cannot begin anew by itself")
+        asyncio.get_running_loop().call_later(1.0, self._restart)  # the answer goes first
+        return wire.Response(command.id, True, text="the agent looks at its config and begins anew")

@@ -1,0 +1,101 @@
+"""What the page shows and changes of this box.
+
+What always holds: with a centre, a line drawn here is a wish, and runs once the centre's document has it, so
+both always agree. Without one it runs at once, and is remembered before it does.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from agent import wire
+from agent.command import Desired, Refused
+from agent.config import Config
+from agent.deliver.alone import Centre
+from agent.deliver.spool import SpoolWorker
+from agent.marks import Marks
+from agent.page.pictures import PageWay
+from agent.page.wishes import Wishes
+from agent.pipeline import Pipeline
+from agent.show.departures import Departures
+from agent.today import Today
+
+SHOWN = 20  # entries of the log of pictures
+
+
+class LocalBox:
+    """This box, as its page sees it. `apply`: remembers the document and lets it run."""
+
+    def __init__(
+        self,
+        config: Config,
+        pipelines: Mapping[str, Pipeline],
+        desired: Desired,
+        wishes: Wishes,
+        departures: Departures,
+        spool: SpoolWorker,
+        centre: Centre,
+        apply: Callable[[], Awaitable[None]],
+        today: Today,
+        marks: Marks,
+    ) -> None:
+        self._node = config.node
+        self._pipelines = pipelines
+        self._desired = desired
+        self._wishes = wishes
+        self._departures = departures
+        self._spool = spool
+        self._centre = centre
+        self._apply = apply
+        self._marks = marks
+        self._today = today
+        open_ = {name: one for name, one in pipelines.items() if one.config.pictures_may_leave}
+        self.showings = {name: pipeline.showing for name, pipeline in open_.items()}
+        self.ways = {name: PageWay(partial(marks.draw, name)) for name in open_}
+        for name, way in self.ways.items():
+            self.showings[name].add(way)
+
+    async def told(self) -> dict[str, Any]:
+        """Return all that the page shows."""
+        standing = self._centre.standing()
+        waiting = (await self._spool.status())["pending"]
+        figures = self._today.figures(time.time())
+        return {
+            "node": self._node,
+            "at": round(time.time() * 1000),
+            "centre": "connected to the centre" if standing.connected else standing.problem,
+            "connected": standing.connected,
+            "waiting": waiting,
+            "wishes": self._wishes.open(self._desired.document),
+            "cameras": [
+                {
+                    **msgspec.to_builtins(pipeline.report()),
+                    "fps": round(pipeline.fps, 1),
+                    "pictures": name in self.ways,
+                    "manner": pipeline.config.manner,
+                    "lines": self._marks.lines(name),
+                    "since": figures[name].since,
+                    "counts": figures[name].rows,
+                }
+                for name, pipeline in self._pipelines.items()
+            ],
+            "departures": self._departures.entries(SHOWN)[::-1],
+        }
+
+    async def draw(self, camera: str, name: str, line: wire.Line | None) -> str:
+        """Draw a line, or take it away; return what becomes of it. Raise Refused."""
+        if camera not in self._pipelines:
+            raise Refused(f"this box has no camera {camera[:48]!r}")
+        if self._centre.broker is not None:
+            self._wishes.add(camera, name, line)
+            self._centre.state_changed()
+            is_there = self._centre.standing().connected
+            return "wished for: the centre is asked" + ("" if is_there else " once it is there again")
+        self._desired.draw(camera, name, line)
+        await self._apply()
+        return f"line {name} counts from now on" if line else f"line {name} is taken away"
