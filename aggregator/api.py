@@ -18,7 +18,7 @@ import msgspec
 from aiohttp import web
 
 from agent import wire
-from aggregator import auth, drawing, schemas, statistics
+from aggregator import drawing, schemas, statistics
 from aggregator.alerts.handlers import ALERT_ROUTES
 from aggregator.joining import api as joining
 from aggregator.openapi import Route, answer, describe
@@ -27,16 +27,14 @@ from aggregator.params import (
     CENTRE,
     IDENTITY,
     bad,
-    body_of,
-    client_of,
     kinds_of,
     limit_of,
     node_of,
-    record,
     span_of,
     window_of,
 )
 from aggregator.people import api as people
+from aggregator.people import login_api as door
 from aggregator.places import api as places
 from aggregator.places.choice import QUERY as CHOICE
 from aggregator.places.choice import choice_of, chosen, named
@@ -47,50 +45,6 @@ from aggregator.wanted import profiles_api as profiles
 
 PREFIX = "/api/v1"
 VERSION = "1.0"
-
-
-# ── who asks ──────────────────────────────────────────────────────────────────────────────────────
-
-
-async def login(request: web.Request) -> web.Response:
-    """Log in; the cookie is for the page and its EventSource."""
-    centre = request.app[CENTRE]
-    centre.auth.check_origin(request.headers, required=False)
-    body = await body_of(request, schemas.LoginBody)
-    old = next(iter(auth.session_secrets(request.headers)), "")
-    identity, secret = await centre.auth.login(
-        body.token, body.user, body.password, client_of(request), old, body.path,
-        request.headers.get("User-Agent", ""),
-    )  # fmt: skip
-    request[IDENTITY] = identity
-    await record(request, "log in")
-    response = answer(schemas.Role(identity.role))
-    by_https = request.headers.get("Origin", "").lower().startswith("https://")
-    response.set_cookie(
-        auth.COOKIE, secret, httponly=True, samesite="Strict", path=body.path,
-        secure=centre.config.http.secure_cookie or by_https, max_age=centre.config.http.session_hours * 3600,
-    )  # fmt: skip
-    return response
-
-
-async def logout(request: web.Request) -> web.Response:
-    """End this session."""
-    path = await request.app[CENTRE].auth.logout(request.headers)
-    response = answer(schemas.Nothing())
-    response.del_cookie(auth.COOKIE, path=path)
-    return response
-
-
-async def me(request: web.Request) -> web.Response:
-    """Say who asks."""
-    centre = request.app[CENTRE]
-    identity = request[IDENTITY]
-    site = schemas.Site(centre.config.site.timezone)
-    is_first = identity.user == auth.MASTER and not await centre.store.people.users()
-    reach = identity.reach
-    return answer(
-        schemas.Me(identity.user, identity.role, site, sorted(reach.sites), sorted(reach.groups), is_first)
-    )
 
 
 # ── the fleet ─────────────────────────────────────────────────────────────────────────────────────
@@ -301,9 +255,7 @@ _C = _N + "/cameras/{camera}"
 _TIME = ("camera", "from", "to", "format")
 _SPAN = (*_TIME, "bucket")
 ROUTES = (
-    Route("POST", "/login", login, "Log in", "", schemas.Role, schemas.LoginBody),
-    Route("POST", "/logout", logout, "Log out", "viewer", schemas.Nothing),
-    Route("GET", "/me", me, "Who asks", answer=schemas.Me),
+    *door.ROUTES,
     Route("GET", "/fleet", fleet, "All nodes", answer=schemas.Fleet, query=CHOICE),
     Route("GET", "/fleet/counts", fleet_counts, "Counts of several nodes", answer=schemas.FleetCounts,
           query=(*_SPAN, "line", "nodes", "by", *CHOICE)),

@@ -127,7 +127,8 @@ class DesiredDocuments:
         )
         with contextlib.suppress(BrokerError):  # it is published at the next connect
             await self._publish(node, fields["sent"])
-        self._hub.config(node, await self.config(node))
+        if self._hub.watched:
+            self._hub.config(node, await self.config(node))
         return version
 
     def _row(self, node: str, user: str, wanted: Wanted, base: wire.Document) -> dict[str, Any]:

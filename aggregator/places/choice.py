@@ -60,10 +60,11 @@ def _fits(request: web.Request, choice: Choice, name: str) -> bool:
     centre = request.app[CENTRE]
     place = centre.places.of(name)
     text = choice.text.lower()
+    words = (name, place.title, place.site, *place.groups, *place.labels)
     return (
         choice.site in ("", place.site)
         and (not choice.group or choice.group in place.groups)
         and set(choice.labels) <= set(place.labels)
         and (not choice.state or centre.fleet.standing(name) == choice.state)
-        and (not text or text in name or text in place.title.lower())
+        and (not text or any(text in word.lower() for word in words))
     )

@@ -38,6 +38,11 @@ function CameraRow({ node, camera }: { node: NodeEntry; camera: CameraEntry }) {
   );
 }
 
+/** What a node is found by: its name, its title, where it stands and what it belongs to. */
+function placeWords(node: NodeEntry): string[] {
+  return [node.node, node.title ?? "", node.site ?? "", ...(node.groups ?? []), ...(node.labels ?? [])];
+}
+
 /** A card is drawn again when its own node changes, not when any node of the fleet does. */
 class NodeCard extends Component<{ node: NodeEntry }> {
   override shouldComponentUpdate(next: { node: NodeEntry }): boolean {
@@ -67,6 +72,11 @@ function CardBody({ node }: { node: NodeEntry }) {
         </h2>
         <NodeBadge node={node} />
       </header>
+      {placeWords(node).slice(1).some(Boolean) && (
+        <p class="faint note" data-testid="node-place">
+          {placeWords(node).slice(1).filter(Boolean).join(" · ")}
+        </p>
+      )}
       <Warnings items={node.warnings} />
       <ul class="cameras">
         {node.cameras.map((camera) => (
@@ -227,7 +237,7 @@ export function FleetPage() {
     document.title = broken ? `(${broken}) GB-Fleet` : "GB-Fleet";
   }, [broken]);
   const wanted = search.trim().toLowerCase();
-  const shown = all.filter((node) => node.node.includes(wanted));
+  const shown = all.filter((node) => placeWords(node).some((word) => word.toLowerCase().includes(wanted)));
   if (!known) return <Skeleton />;
   return (
     <>
