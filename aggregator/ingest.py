@@ -8,8 +8,9 @@ What always holds:
 * Nobody waits for another's poison. A message that cannot be opened goes to quarantine unacknowledged (its
   number cannot be trusted); a bad event among good ones goes there alone, and its batch is acknowledged.
   Nodes that send poison, and batches larger than any agent's, go through a lane of their own.
-* A group is bounded in bytes and takes a batch of each node in turn; what is computed for it is done in
-  slices, so that no message holds the event loop.
+* A group is bounded in bytes and takes a batch of each node in turn; what is computed and written for it is
+  done in slices, so that no message holds the event loop or the database. Between two of its writes the slow
+  lane lets the fast one go first.
 * While the database is away nothing is acknowledged and the same group is tried again, with back-off.
 """
 
@@ -21,7 +22,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from agent import wire
 from agent.mqtt.client import Message
@@ -45,8 +46,12 @@ _HEAVY_BYTES = 48 * 1024  # an agent's batch is smaller, and has fewer events
 _HEAVY_EVENTS = 10 * wire.BATCH_EVENTS
 _SUSPECT_SECONDS = 60.0  # after its last poison a node is trusted again
 _SUSPECTS = 10_000
+_SLICE_ROWS = 500  # documents written, or events shown, at once
+_WAY_SECONDS = 0.1  # the longest that the slow lane lets the fast one go first, between two slices
+_WAY_STEP = 0.005
 _SAID_SECONDS = 60.0
 
+T = TypeVar("T")
 Acknowledge = Callable[[str, bytes], Awaitable[None]]
 
 
@@ -143,11 +148,20 @@ class Ingest:
                 await asyncio.sleep(self._linger)
             parcels = lane.take(self._group_batches, _GROUP_BYTES)
             self._busy[lane] = time.monotonic()
-            await self._write(parcels)
+            await self._write(lane, parcels)
             del self._busy[lane]
             self._metrics.waiting.set(len(self._fast) + len(self._slow))
 
-    async def _write(self, parcels: list[Parcel]) -> None:
+    async def _give_way(self, lane: Lane) -> None:
+        """Let others have their turn; in the slow lane let the fast one do what it has, for a while."""
+        await asyncio.sleep(0)
+        end = time.monotonic() + _WAY_SECONDS
+        while lane is self._slow and (len(self._fast) or self._fast in self._busy):
+            await asyncio.sleep(_WAY_STEP)
+            if time.monotonic() > end:
+                return
+
+    async def _write(self, lane: Lane, parcels: list[Parcel]) -> None:
         """Store one group, trying again until the database has it, then acknowledge it."""
         for parcel in parcels:
             await _in_turns(parcel.read())
@@ -158,7 +172,7 @@ class Ingest:
                 if self._timing is not None and not judged:
                     await self._timing.judge(parcels)
                     judged = True
-                fresh = await self._store_group(parcels)
+                fresh = await self._store_group(lane, parcels)
                 break
             except StoreError as error:
                 if str(error) != self.trouble:
@@ -177,9 +191,11 @@ class Ingest:
         self._on_batches(fresh)
         if self._timing is not None:
             self._timing.stored(fresh)
-        self._on_stored([fact for parcel in fresh for fact in parcel.facts()])
+        for facts in _slices([fact for parcel in fresh for fact in parcel.facts()]):
+            self._on_stored(facts)
+            await self._give_way(lane)
 
-    async def _store_group(self, parcels: list[Parcel]) -> list[Parcel]:
+    async def _store_group(self, lane: Lane, parcels: list[Parcel]) -> list[Parcel]:
         """Take the durable order once; return what was new. All of the group may be acknowledged then."""
         stored_at = self._stamp()
         unique = list({(parcel.id, parcel.sum): parcel for parcel in parcels}.values())
@@ -194,28 +210,33 @@ class Ingest:
             await self._keep_conflicts(conflicts)
         fresh = [parcel for parcel in unique if verdict.get(id(parcel)) in ("new", "known")]
         if fresh:
-            await self._insert(fresh, stored_at)
+            await self._insert(lane, fresh, stored_at)
         return fresh
 
-    async def _insert(self, fresh: list[Parcel], stored_at: datetime) -> None:
+    async def _insert(self, lane: Lane, fresh: list[Parcel], stored_at: datetime) -> None:
         marks = Marks()
         rows: dict[str, list[Any]] = defaultdict(list)
         for parcel in fresh:
             for name, some in parcel.rows.items():
                 rows[name] += some
-            for _, event in parcel.good:
-                marks.add(parcel.node, parcel.epoch, event)
-            await asyncio.sleep(0)
+            for events in _slices(parcel.good):
+                for _, event in events:
+                    marks.add(parcel.node, parcel.epoch, event)
+                await asyncio.sleep(0)
         refused = [poison for parcel in fresh for poison in parcel.poison]
-        for name, some in rows.items():
-            for place, reason in (await self._store.insert(name, some)).items():
-                row = some[place]
-                refused.append(Poison(row["_id"], row["n"], reason, bytes(row.raw), False))
+        for name, all_ in rows.items():
+            for part in _slices(all_):
+                for place, reason in (await self._store.insert(name, part)).items():
+                    row = part[place]
+                    refused.append(Poison(row["_id"], row["n"], reason, bytes(row.raw), False))
+                await self._give_way(lane)
         more: Counter[str] = Counter()
         for parcel in fresh:
             more[parcel.node] += parcel.more_poison
         await self._store.kept.quarantine(refused, events=+more)
-        await self._store.raise_counts(marks, stored_at)
+        for some_marks in marks.parts(_SLICE_ROWS):
+            await self._store.raise_counts(some_marks, stored_at)
+            await self._give_way(lane)
         await self._store.mark_stored([parcel.id for parcel in fresh])
 
     async def _keep_conflicts(self, parcels: list[Parcel]) -> None:
@@ -245,6 +266,12 @@ class Ingest:
             self._said = {said: when for said, when in self._said.items() if at - when < _SAID_SECONDS}
             self._said[text] = at
             _LOG.warning("%s", text)
+
+
+def _slices(rows: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Cut a long list into short ones."""
+    for first in range(0, len(rows), _SLICE_ROWS):
+        yield rows[first : first + _SLICE_ROWS]
 
 
 async def _in_turns(slices: Iterator[None]) -> None:

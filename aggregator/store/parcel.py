@@ -120,7 +120,8 @@ class Parcel:
 
     def facts(self) -> list[Fact]:
         """Return its good events with their ids."""
-        return [Fact(self.node, f"{self.id}:{place}", event) for place, event in self.good]
+        id_ = self.id
+        return [Fact(self.node, f"{id_}:{place}", event) for place, event in self.good]
 
     def read(self) -> Iterator[None]:
         """Decode its events, once, in slices."""

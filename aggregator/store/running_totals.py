@@ -88,6 +88,38 @@ class _Span(NamedTuple):
     start: int
 
 
+class Bounds(NamedTuple):
+    """One document of a group: what it raises and lowers. `starts`, `ends`: minute of the hour -> total."""
+
+    key: Key
+    id: bytes
+    starts: dict[str, int]
+    ends: dict[str, int]
+    stored_at: datetime
+
+    def document(self) -> dict[str, Any]:
+        """Return it as a document that was not there before."""
+        return {"_id": self.id, **self._fixed(), "s": self.starts, "e": self.ends}
+
+    def update(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return (filter, update) that widen the document, or make it."""
+        return (
+            {"_id": self.id},
+            {
+                "$setOnInsert": self._fixed(),
+                "$min": {f"s.{minute}": start for minute, start in self.starts.items()},
+                "$max": {f"e.{minute}": end for minute, end in self.ends.items()},
+            },
+        )
+
+    def _fixed(self) -> dict[str, Any]:
+        key = self.key
+        return {
+            "n": key.node, "h": key.hour, "y": key.epoch, "c": key.camera, "i": key.line,
+            "r": key.version, "d": key.direction, "l": key.label, "stored_at": self.stored_at,
+        }  # fmt: skip
+
+
 class Marks:
     """The bounds of a group of events, folded before they are written."""
 
@@ -111,19 +143,20 @@ class Marks:
         bounds[0] = min(bounds[0], start)
         bounds[1] = max(bounds[1], end)
 
-    def updates(self, stored_at: datetime) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-        """Return (filter, update) for each document."""
+    def parts(self, most: int) -> Iterator[Marks]:
+        """Split into groups of at most so many documents."""
+        keys = list(self.hours)
+        for first in range(0, len(keys), most):
+            part = Marks()
+            part.hours = {key: self.hours[key] for key in keys[first : first + most]}
+            yield part
+
+    def bounds(self, stored_at: datetime) -> Iterator[Bounds]:
+        """Return each document."""
         for key, minutes in self.hours.items():
-            fixed = {"n": key.node, "h": key.hour, "y": key.epoch, "c": key.camera, "i": key.line}
-            fixed |= {"r": key.version, "d": key.direction, "l": key.label, "stored_at": stored_at}
-            yield (
-                {"_id": _digest(key)},
-                {
-                    "$setOnInsert": fixed,
-                    "$min": {f"s.{minute}": start for minute, (start, _) in minutes.items()},
-                    "$max": {f"e.{minute}": end for minute, (_, end) in minutes.items()},
-                },
-            )
+            starts = {str(minute): start for minute, (start, _) in minutes.items()}
+            ends = {str(minute): end for minute, (_, end) in minutes.items()}
+            yield Bounds(key, _digest(key), starts, ends, stored_at)
 
 
 def _totals(tally: wire.Tally) -> Iterator[tuple[Row, int]]:

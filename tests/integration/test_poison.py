@@ -27,7 +27,7 @@ from deploy.stack import Stack
 from .box import DOCUMENT, Box, batch, box, busy, centre, crossing, event_rows, now_ms, settings, until
 
 HELD_UP = 0.5  # seconds that an acknowledgement may come later for another node's sake
-PER_KB = 0.005 * 2  # seconds of CPU a kilobyte of any content may cost, and slack for a busy machine
+PER_KB = 0.005  # seconds of CPU a kilobyte of any content may cost
 IDLE = 0.1  # and those that the honest node, the test itself and the database's own pulse cost meanwhile
 FUZZED = int(os.environ.get("GB_FUZZ", "20000"))  # the full dose: 1000000
 
@@ -161,6 +161,7 @@ _CONTENTS: dict[str, list[Any]] = {
     ],
     "10,000 crossings of 10,000 lines": _crossings(10_000),
     "100 crossings of 100 lines": _crossings(100),
+    "1,000 crossings of 1,000 lines": _crossings(1_000),
 }
 
 

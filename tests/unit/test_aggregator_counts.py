@@ -41,7 +41,8 @@ class Rows:
         marks = Marks()
         for epoch, event in events:
             marks.add("box", epoch, event)
-        for query, change in marks.updates(datetime.now(UTC)):
+        for bounds in marks.bounds(datetime.now(UTC)):
+            query, change = bounds.update()
             row = self.by_id.setdefault(query["_id"], {**change["$setOnInsert"], "s": {}, "e": {}})
             for operator, choose in (("$min", min), ("$max", max)):
                 for path, value in change[operator].items():
