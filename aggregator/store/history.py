@@ -19,6 +19,7 @@ What always holds:
 from __future__ import annotations
 
 import asyncio
+import bisect
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -41,6 +42,7 @@ _LOG = logging.getLogger(__name__)
 _AT_ONCE = 8  # days that are made together
 _REACH_DAYS = 2  # what is told on a day may change what the next two counted
 _SETTLED = 15 * 60_000  # ms: what is told of an hour has come by then, mostly
+_OLDEST_DAYS = 3653  # before this, what is told is of a clock that was wrong: it makes no days
 _EVER = 2**62
 
 Document = dict[str, Any]
@@ -82,7 +84,7 @@ class History:
             if known is None:
                 return
             late = {(node, hour // DAY * DAY) for node, hour in hours if hour < known["until"]}
-            final = int(known.get("final", 0))
+            final = max(int(known.get("final", 0)), int(known["until"]) - _OLDEST_DAYS * DAY)
             closed = {(node, day) for node, day in late if day < final}
             if closed:
                 self.too_late += len(closed)
@@ -91,12 +93,16 @@ class History:
 
     async def _mark(self, late: Iterable[tuple[str, int]], until: int) -> None:
         touched: set[tuple[str, int]] = set()
+        days_by_node: dict[str, list[int]] = defaultdict(list)
         for node, day in late:
             touched |= {(node, day + n * DAY) for n in range(_REACH_DAYS + 1) if day + n * DAY < until}
-            query = {"n": node, "d": {"$gt": day + _REACH_DAYS * DAY}}
-            following = await self._database.days.find_one(query, {"d": 1}, sort=[("d", 1)])
-            if following is not None:  # the next that goes on from these totals
-                touched.add((node, int(following["d"])))
+            days_by_node[node].append(day + _REACH_DAYS * DAY)
+        for node, reached in days_by_node.items():
+            query = {"n": node, "d": {"$gt": min(reached)}}
+            rows = self._database.days.find(query, {"d": 1}).sort("d", 1)
+            made = [int(row["d"]) async for row in rows]
+            following = {bisect.bisect_right(made, day) for day in reached}  # go on from these totals
+            touched |= {(node, made[place]) for place in following if place < len(made)}
         changes = [
             UpdateOne(
                 {"_id": f"{node}:{day}"},
