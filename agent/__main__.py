@@ -161,7 +161,7 @@ def check(options: argparse.Namespace) -> int:
 
 def _runs(config: Config) -> bool:
     """Tell whether an agent works in this state folder; not if this user may not look."""
-    from agent.deliver.spool_db import in_use
+    from agent.deliver.spool_lock import in_use
 
     try:
         return in_use(config.spool_path)
@@ -175,7 +175,7 @@ def _say(good: bool, text: str) -> bool:
 
 
 def _check_state_dir(config: Config) -> bool:
-    from agent.deliver.spool_db import free_bytes, full, reserve
+    from agent.deliver.spool_ballast import free_bytes, full, reserve
 
     folder = Path(config.state_dir)
     try:
@@ -197,7 +197,7 @@ def _check_state_dir(config: Config) -> bool:
 async def _check_broker(config: Config) -> bool:
     """Connect as this node, unless its agent runs: two connections of one node would throw each other off."""
     from agent import node
-    from agent.deliver.spool_db import in_use
+    from agent.deliver.spool_lock import in_use
     from agent.mqtt.client import BrokerError, connect
 
     broker = node.broker(config)

@@ -28,17 +28,8 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from agent import wire
-from agent.deliver.spool_db import (
-    BATCH_COST,
-    EVENT_COST,
-    FAILURES,
-    DamageError,
-    batch_crc,
-    event_crc,
-    is_payload,
-    raise_epoch,
-    state_crc,
-)
+from agent.deliver.spool_checksums import batch_crc, event_crc, is_payload, state_crc
+from agent.deliver.spool_db import BATCH_COST, EVENT_COST, FAILURES, DamageError, raise_epoch
 from agent.deliver.spool_rescue import reconcile
 
 LAST_OF_ALL = 2**62

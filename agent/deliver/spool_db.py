@@ -1,31 +1,25 @@
-"""The SQLite file under the spool: its tables and checksums, its lock, and its account.
+"""The SQLite file under the spool: its tables and checksums, and its account.
 
 What always holds: a row is believed only if its checksum fits; that of an epoch covers the next number and
-the account, so neither is ever taken from a damaged page. The lock's file says "open" while an agent runs:
-who finds that at a start knows that the agent before was killed, and that the log of SQLite must be there.
+the account, so neither is ever taken from a damaged page.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 import sqlite3
-import struct
-import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import Any, TypeVar
 
-from agent import wire
-from agent.deliver import spool_wal
+from agent.deliver.spool_checksums import epoch_crc, state_crc
 
 T = TypeVar("T")
 
 EVENT_COST = 32  # what SQLite adds to a row, about
 BATCH_COST = 64
 CHECKED_BYTES = 64 * 1024 * 1024  # a larger file is not read through at the start, only row by row later
-_PAGE = 1024  # small pages: an append touches four of them, and memory cards wear out
+PAGE = 1024  # small pages: an append touches four of them, and memory cards wear out
 _KEPT_EPOCHS = 1000
 
 _SCHEMA = (
@@ -44,11 +38,9 @@ _SCHEMA = (
     key TEXT PRIMARY KEY, crc INTEGER NOT NULL, value BLOB NOT NULL) STRICT, WITHOUT ROWID""",
 )
 _PRAGMAS = (
-    f"page_size = {_PAGE}", "journal_mode = WAL", "synchronous = FULL", "wal_autocheckpoint = 512",
+    f"page_size = {PAGE}", "journal_mode = WAL", "synchronous = FULL", "wal_autocheckpoint = 512",
     "journal_size_limit = 524288", "cell_size_check = ON", "trusted_schema = OFF", "temp_store = MEMORY",
 )  # fmt: skip
-_RUNNING = b"open"
-_ENDED = b"closed"
 _EPOCH_CRC = "epoch_crc(epoch, next, committed, acked, lost)"
 _STUCK = {
     sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY,
@@ -79,128 +71,7 @@ def is_damage(error: Exception) -> bool:
     return not ours and not is_stuck(error)
 
 
-# ── checksums: any bytes or types may come out of a damaged file ──────────────────────────────────
-
-
-def event_crc(batch: Any, i: Any, kind: Any, body: Any) -> int:
-    """Return the checksum of an event's row; -1 if it cannot be a row of ours."""
-    try:
-        return zlib.crc32(body, zlib.crc32(struct.pack("<QQQ", batch, i, kind)))
-    except (struct.error, TypeError):
-        return -1
-
-
-def batch_crc(id_: Any, epoch: Any, base: Any, mono: Any) -> int:
-    """Return the checksum of the part of a batch's row that never changes."""
-    try:
-        return zlib.crc32(struct.pack("<QQqq", id_, epoch, base, mono))
-    except (struct.error, TypeError):
-        return -1
-
-
-def epoch_crc(epoch: Any, next_: Any, committed: Any, acked: Any, lost: Any) -> int:
-    """Return the checksum of an epoch's numbers; -1 if they cannot be ours."""
-    try:
-        return zlib.crc32(struct.pack("<QQQQQ", epoch, next_, committed, acked, lost))
-    except (struct.error, TypeError):
-        return -1
-
-
-def state_crc(key: str, value: Any) -> int:
-    """Return the checksum of a remembered value."""
-    return zlib.crc32(value, zlib.crc32(key.encode())) if isinstance(value, bytes) else -1
-
-
 # ── opening ───────────────────────────────────────────────────────────────────────────────────────
-
-
-def lock(path: Path) -> IO[bytes]:
-    """Keep a second agent out while the returned file is open; raise SpoolError if one is there."""
-    file = _lock_file(path)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        raise SpoolError(f"{path} is in use by another agent; stop that one first") from None
-    return file
-
-
-def _lock_file(path: Path) -> IO[bytes]:
-    name = path.with_name(f"{path.stem}.lock")
-    try:
-        return name.open("ab+", buffering=0)
-    except OSError:
-        if not name.exists():
-            raise
-        return name.open("rb", buffering=0)  # on a disk that is read-only it keeps others out all the same
-
-
-def mark(locked: IO[bytes], *, running: bool) -> None:
-    """Note in the lock's file that an agent runs, or that it has ended well; as far as the disk lets us."""
-    with contextlib.suppress(OSError):
-        locked.truncate(0)
-        locked.write(_RUNNING if running else _ENDED)
-        os.fsync(locked.fileno())
-
-
-def was_killed(locked: IO[bytes]) -> bool:
-    """Tell whether the agent that held the lock before did not end well."""
-    locked.seek(0)
-    return locked.read(len(_RUNNING)) == _RUNNING
-
-
-def in_use(path: Path) -> bool:
-    """Tell whether an agent has the spool open. Makes no file: it would belong to whoever asks."""
-    try:
-        with path.with_name(f"{path.stem}.lock").open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
-
-
-def what_is_gone(path: Path, locked: IO[bytes]) -> str:
-    """Return why more than can be counted is missing of what was on disk, empty if nothing is.
-
-    A first start finds no lock's file; a killed agent leaves SQLite's log behind.
-    """
-    log = Path(f"{path}-wal")
-    if not path.exists():
-        used = locked.seek(0, os.SEEK_END) > 0
-        return "the spool's file was removed" if used else ""
-    if was_killed(locked) and not log.exists():
-        return "the log of the spool's file was removed"
-    return ""
-
-
-def log_ends(path: Path) -> list[int]:
-    """Return where transactions end in the log that the agent before has left."""
-    return spool_wal.ends_of_transactions(Path(f"{path}-wal"), _PAGE)
-
-
-def what_was_skipped(db: sqlite3.Connection, ends: list[int]) -> str:
-    """Return why SQLite left accepted events out of the log; empty if it did not. `ends`: of `log_ends`."""
-    taken = db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[1]
-    # The last one may be a write that a power cut tore before it was accepted; that cannot be told apart.
-    return "the log of the spool's file was damaged" if any(end > taken for end in ends) else ""
-
-
-def free_bytes(path: Path) -> int:
-    """Return the room on the disk of a spool; raise OSError."""
-    disk = os.statvfs(path.parent)
-    return disk.f_bavail * disk.f_frsize
-
-
-def reserve(limit_bytes: int) -> int:
-    """Return the bytes that must stay free on the disk of a spool with that limit: its ballast's size."""
-    return min(1024 * 1024, limit_bytes // 8)
-
-
-def full(path: Path) -> str:
-    """Say that the disk of a spool is full, in one line."""
-    return f"the disk with {path.parent} is full: old detail is dropped to go on; free some space"
 
 
 def reason(error: Exception) -> str:
@@ -215,15 +86,10 @@ def connection(path: Path | str) -> sqlite3.Connection:
     return db
 
 
-def prepare(db: sqlite3.Connection, path: Path) -> None:
-    """Set the connection up, check the file, make the tables; raise sqlite3.DatabaseError on damage."""
+def set_up(db: sqlite3.Connection) -> None:
+    """Set the connection up."""
     for pragma in _PRAGMAS:
         db.execute(f"PRAGMA {pragma}").fetchall()
-    if is_small(path):
-        problem = db.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if problem != "ok":
-            raise DamageError(problem)
-    make_tables(db)
 
 
 def make_tables(db: sqlite3.Connection) -> None:
@@ -275,7 +141,7 @@ def used_bytes(db: sqlite3.Connection, path: Path) -> int:
     """Return the bytes that events take; estimated from the pages where counting would take long."""
     if not is_small(path):
         pages = db.execute("PRAGMA page_count").fetchone()[0]
-        return int(pages - db.execute("PRAGMA freelist_count").fetchone()[0]) * _PAGE
+        return int(pages - db.execute("PRAGMA freelist_count").fetchone()[0]) * PAGE
     query = "SELECT coalesce(sum(length(body) + ?), 0) FROM events"
     events = db.execute(query, (EVENT_COST,)).fetchone()[0]
     return int(events + db.execute("SELECT count(*) FROM batches").fetchone()[0] * BATCH_COST)
@@ -333,11 +199,3 @@ def read_state(path: Path) -> list[tuple[str, int, bytes]]:
         return [row for row in found if isinstance(row[0], str) and row[1] == state_crc(row[0], row[2])]
 
     return outside(path, rows)
-
-
-def is_payload(sealed: Any, epoch: int, seq: Any, base: int, mono: int, bodies: list[bytes]) -> bytes | None:
-    """Return the payload of a sealed batch if it is still what it was."""
-    if not isinstance(seq, int):
-        return None
-    payload = wire.encode_batch(epoch, seq, base, mono, bodies)
-    return payload if zlib.crc32(payload) == sealed else None

@@ -12,17 +12,8 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from agent.deliver.spool_db import (
-    FAILURES,
-    batch_crc,
-    connection,
-    epoch_crc,
-    event_crc,
-    is_payload,
-    is_small,
-    sign_epochs,
-    state_crc,
-)
+from agent.deliver.spool_checksums import batch_crc, epoch_crc, event_crc, is_payload, state_crc
+from agent.deliver.spool_db import FAILURES, connection, is_small, sign_epochs
 
 _KEPT_DAMAGED = 3
 _SKIP = 1_000_000  # numbers left out where it is not known which were used

@@ -150,7 +150,7 @@ def test_an_altered_number_of_an_epoch_is_noticed(path: Path, column: str, runni
         spool.acknowledge(epoch, [(seq, seq)], at(10))
     spool.append([crossing(9)], at(11))
     spool.close_batch()
-    spool._batches.db.execute(f"UPDATE epochs SET {column} = max({column} - 3, 0) + 1")
+    spool.place.batches.db.execute(f"UPDATE epochs SET {column} = max({column} - 3, 0) + 1")
     if not running:
         spool.close()
         spool = Spool.open(path, LIMIT, at(20))
@@ -160,7 +160,7 @@ def test_an_altered_number_of_an_epoch_is_noticed(path: Path, column: str, runni
     assert not {(one.epoch, one.seq) for one in sealed} & given
     assert totals(unpack(sealed)) == [9, 10]
     assert losses(unpack(sealed)) == [(0, True)]
-    assert spool.damaged == 1
+    assert spool.place.damaged == 1
     spool.close()
 
 
@@ -206,7 +206,7 @@ READ_ONLY = textwrap.dedent(
         ms += 1000
         told["stored"] = spool.append([crossing(n)], at(ms), {"total": str(n).encode()})
         spool.close_due(at(ms))
-    told["problem"], told["in_memory"] = spool.problem, spool.in_memory
+    told["problem"], told["in_memory"] = spool.place.problem, spool.in_memory
     spool.close_batch()
     sent = spool.take(0, 2, at(ms))
     told["flows"] = totals(unpack(sent))
@@ -215,7 +215,7 @@ READ_ONLY = textwrap.dedent(
         ms += 1000
         told["back"] = spool.append([crossing(n)], at(ms), {"total": str(n).encode()})
         spool.close_due(at(ms))
-    told["after"] = spool.problem
+    told["after"] = spool.place.problem
     told["same"] = {one.payload for one in sent} <= {one.payload for one in spool.take(0, 99, at(ms))}
     told["committed"] = sum(e["committed"] for e in read_status(path)["epochs"])
     spool.close()
@@ -282,7 +282,7 @@ MANY = textwrap.dedent(
             made += 200
             spool.append([crossing(made - 200 + n) for n in range(1, 201)], at(ms))
     more(1000)
-    used, before = spool._batches.used, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    used, before = spool.place.batches.used, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     more(300)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     events = drained(spool, ms + 1)
@@ -329,15 +329,15 @@ FULL_AT_START = textwrap.dedent(
     for n in range(101, 111):
         ms += 1000
         spool.append([crossing(n)], at(ms), {"total": str(n).encode()})
-    spool._ballast_tried = 0
+    spool.place.ballast._try_at = 0
     spool.close_due(at(ms))
-    told["problem"] = spool.problem
+    told["problem"] = spool.place.problem
     (disk / "foreign").unlink()
     for n in range(111, 126):
         ms += 1000
         told["back"] = spool.append([crossing(n)], at(ms), {"total": str(n).encode()})
         spool.close_due(at(ms))
-    told["after"] = spool.problem
+    told["after"] = spool.place.problem
     told["totals"] = sorted(totals(drained(spool, ms + 1)))
     print(json.dumps(told))
     """

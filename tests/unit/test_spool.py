@@ -46,7 +46,7 @@ def unpack(sealed: list[Sealed]) -> list[wire.AnyEvent]:
 def balanced(spool: Spool) -> bool:
     """committed = acknowledged + pending + lost, where pending is counted in the file."""
     status = spool.status()
-    pending = spool._batches.db.execute("SELECT count(*) FROM events").fetchone()[0]
+    pending = spool.place.batches.db.execute("SELECT count(*) FROM events").fetchone()[0]
     return (
         pending
         == status["pending"]
@@ -232,7 +232,7 @@ def test_a_file_that_is_no_database_is_set_aside_and_counted(path: Path) -> None
 def test_a_flipped_bit_in_an_event_costs_that_event_alone(spool: Spool) -> None:
     """SQLite does not see it; the row's checksum does, and the rest of the batch is sent."""
     spool.append([crossing(n) for n in range(10)], at(0))
-    spool._batches.db.execute("UPDATE events SET body = zeroblob(9) WHERE i = 4")
+    spool.place.batches.db.execute("UPDATE events SET body = zeroblob(9) WHERE i = 4")
     spool.close_batch()
     events = unpack(spool.take(0, 9, at(1)))
     assert [e.track for e in events if isinstance(e, wire.Crossing)] == [0, 1, 2, 3, 5, 6, 7, 8, 9]
@@ -250,11 +250,11 @@ def test_positions_go_on_behind_a_file_that_was_replaced(spool: Spool) -> None:
     position = spool.take(0, 9, at(1))[-1].position
     epoch = spool.epoch
     spool.path.write_bytes(b"garbage " * 2000)
-    spool._replace(at(2))  # what any read that meets the damage does
+    spool.place._replace(at(2))  # what any read that meets the damage does
     spool.append([crossing(999)], at(2))
     spool.close_batch()
     assert crossing(999) in unpack(spool.take(position, 9, at(3)))
-    assert spool.damaged == 1
+    assert spool.place.damaged == 1
     assert spool.epoch != epoch
     assert balanced(spool)
 
