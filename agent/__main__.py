@@ -276,8 +276,8 @@ def show_status(options: argparse.Namespace) -> int:
     print(told)
     if config.page.listen:
         print(_page(config))
-    if answer and answer.storage.problem:
-        print(f"{answer.storage.problem}; {answer.storage.in_memory} event(s) are in memory only")
+    for line in _troubles(answer) if answer else []:
+        print(line)
     for epoch in status["epochs"][-_EPOCHS:]:
         counts = (
             f"{epoch['committed']} event(s), {epoch['acked']} confirmed by the centre, {epoch['lost']} lost"
@@ -296,6 +296,24 @@ def _page(config: Config) -> str:
     except OSError as error:
         return f"page: {config.page.listen}, token: {error.strerror}. Use sudo"
     return f"page: {config.page.listen}, token: {known or 'made when the agent starts'}"
+
+
+def _troubles(answer: inquiry.Answer) -> list[str]:
+    """Return what went wrong with a running agent's disk and connection, a line each."""
+    storage = answer.storage
+    connection = answer.connection
+    found = []
+    if storage.problem:
+        found.append(f"{storage.problem}; {storage.in_memory} event(s) are in memory only")
+    if storage.damaged:
+        found.append(
+            f"the spool's file was damaged {storage.damaged} time(s) since the start, and was set aside"
+        )
+    if connection.refusals:
+        found.append(f"the broker has refused {connection.refusals} message(s) since the start")
+    if connection.live_dropped:
+        found.append(f"{connection.live_dropped} live frame(s) were dropped: the connection is away or slow")
+    return found
 
 
 def _ask(config: Config) -> tuple[str, inquiry.Answer | None]:

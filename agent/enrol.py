@@ -26,12 +26,11 @@ import msgspec
 
 from agent import config as configuration
 from agent import wire
-from agent.mqtt.client import BrokerError, BrokerSettings, connect
+from agent.mqtt.client import BrokerError, BrokerSettings, NotAdmittedError, connect
 
 _CONNECT_SECONDS = 10.0
 _MACHINE_ID = Path("/etc/machine-id")
 _ADMIT_SECONDS = 20.0
-_REFUSED = "refused to connect"  # in a BrokerError: it was reached and said no
 _DER = 2  # _ssl.ENCODING_DER, for Python before 3.13
 
 
@@ -128,9 +127,7 @@ async def _join(broker: BrokerSettings, code: str, secret: str, present: str) ->
     """Exchange the code for `secret`; return the secret that the centre knows now."""
     try:
         await _say(msgspec.structs.replace(broker, password=code), secret)
-    except BrokerError as error:
-        if _REFUSED not in str(error):
-            raise EnrolError(str(error)) from None
+    except NotAdmittedError:
         for known in (secret, present):
             if known and await _admitted(broker, known):
                 return known
@@ -138,6 +135,8 @@ async def _join(broker: BrokerSettings, code: str, secret: str, present: str) ->
             "the centre does not accept the code: it was used, has expired or is mistyped; "
             f"on the centre run `remove-node {broker.username}`, then `add-node {broker.username}`"
         ) from None
+    except BrokerError as error:
+        raise EnrolError(str(error)) from None
     await _wait_until_admitted(broker, code, secret)
     return secret
 
@@ -171,8 +170,10 @@ async def _admitted(broker: BrokerSettings, password: str) -> bool | None:
     try:
         async with connect(msgspec.structs.replace(broker, password=password)):
             return True
-    except BrokerError as error:
-        return False if _REFUSED in str(error) else None
+    except NotAdmittedError:
+        return False
+    except BrokerError:
+        return None
 
 
 # ── with a code for several boxes ─────────────────────────────────────────────────────────────────

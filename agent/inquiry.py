@@ -29,20 +29,30 @@ _MOST = 65536
 
 
 class Connection(Struct, frozen=True):
-    """How the connection to the broker stands. `since`: Unix ms; `tries`: how often it was tried since."""
+    """How the connection to the broker stands. `since`: Unix ms; `tries`: how often it was tried since.
+
+    Since the agent's start: `refusals`: messages that the broker refused; `live_dropped`: live frames that
+    found no room.
+    """
 
     connected: bool
     since: int
     broker: str
     problem: str = ""
     tries: int = 0
+    refusals: int = 0
+    live_dropped: int = 0
 
 
 class Storage(Struct, frozen=True):
-    """How the spool stands: what is wrong with its disk, if something is; events that only memory holds."""
+    """How the spool stands: what is wrong with its disk, if something is; events that only memory holds.
+
+    `damaged`: how many times since the agent's start its file was damaged and was set aside.
+    """
 
     problem: str = ""
     in_memory: int = 0
+    damaged: int = 0
 
 
 class Answer(Struct, frozen=True):

@@ -325,10 +325,26 @@ class Node:
         return inquiry.Answer(
             os.getpid(),
             inquiry.Connection(
-                standing.connected, since, str(delivery.broker), standing.problem, standing.tries
+                standing.connected,
+                since,
+                str(delivery.broker),
+                standing.problem,
+                standing.tries,
+                delivery.refusals,
+                delivery.live_dropped,
             ),
-            inquiry.Storage(self._spool.problem, self._spool.in_memory),
+            inquiry.Storage(self._spool.problem, self._spool.in_memory, self._spool.damaged),
         )
+
+    def _warnings(self) -> list[str]:
+        """Return what is wrong with the box itself, a sentence each."""
+        found = [_sentence(self._spool.problem)] if self._spool.problem else []
+        if amount := self._spool.damaged:
+            found.append(
+                f"The spool's file was damaged {amount} time(s) since the agent's start, and was set aside; "
+                "what is gone is told as lost. Look at the box's disk or memory card"
+            )
+        return found
 
     def _state(self) -> wire.State:
         return wire.State(
@@ -340,7 +356,7 @@ class Node:
             version=_version(),
             cameras=[pipeline.report() for pipeline in self._pipelines.values()],
             config=self._desired.report(),
-            warnings=[_sentence(self._spool.problem)] if self._spool.problem else [],
+            warnings=self._warnings(),
             departures=self._departures.entries(TOLD),
             wishes=self._wishes.open(self._desired.document),
         )

@@ -55,7 +55,7 @@ class Centre:
         self.metrics = Metrics()
         self.hub = Hub(self.metrics)
         self.fleet = Fleet(store, self.hub, self.metrics, config.zone)
-        self.link = Link(config)
+        self.link = Link(config, self.metrics)
         self.clock = Clock(store, self._clock_was_set)
         self.timing = Timing(
             store,

@@ -20,6 +20,7 @@ import msgspec
 from agent import wire
 from agent.mqtt.client import BrokerError, Client, Message, RefusedError, connect
 from aggregator.config import Config
+from aggregator.metrics import Metrics
 
 _LOG = logging.getLogger(__name__)
 _LONGEST_PAUSE = 2.0
@@ -33,8 +34,9 @@ Take = Callable[[Message], Awaitable[None]]
 class Link:
     """Connects, subscribes, hands on, and tries again."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, metrics: Metrics) -> None:
         self._config = config
+        self._metrics = metrics
         self._name = config.broker.client_id or f"gb-aggregator-{secrets.token_hex(4)}"
         self._control: Client | None = None
         self._events: Client | None = None
@@ -121,6 +123,8 @@ class Link:
     async def _connection(self, suffix: str) -> AsyncIterator[Client]:
         settings = self._config.broker_settings(f"{self._name}{'-' if suffix else ''}{suffix}")
         async with connect(settings, receive_maximum=_HELD_BACK) as client:
+            client.on_dropped = self._metrics.broker_dropped.inc
+            client.on_refused = self._metrics.broker_refused.inc
             yield client
 
     def _stands(self, name: str) -> None:

@@ -23,6 +23,12 @@ class Metrics:
         self.nodes = Gauge("gb_nodes", "Nodes by state", ["state"], registry=registry)
         self.streams = Gauge("gb_streams", "Open live streams", registry=registry)
         self.cut_off = Counter("gb_streams_cut_off", "Live streams that were too slow", registry=registry)
+        self.broker_dropped = Counter(
+            "gb_broker_dropped", "Live frames and states that found no room to be taken", registry=registry
+        )
+        self.broker_refused = Counter(
+            "gb_broker_refused", "Messages of this aggregator that the broker refused", registry=registry
+        )
         self.alerts_sent = Counter("gb_alerts_sent", "Messages of alerts that were taken", registry=registry)
         self.alerts_given_up = Counter(
             "gb_alerts_given_up", "Messages of alerts that could not be sent", registry=registry

@@ -104,7 +104,8 @@ class Delivery:
         alive: Callable[[float], None] = lambda seconds: None,
     ) -> None:
         self.problem = "not connected yet"  # one line for a person; empty while all is well
-        self.live_dropped = 0
+        self.live_dropped = 0  # live frames that found no room
+        self.refusals = 0  # messages that the broker refused
         self.broker = broker
         self._spool = spool
         self._node = node
@@ -279,6 +280,7 @@ class Delivery:
             heard = await client.publish(wire.topic(self._node, "ev"), flight.batch.payload)
             self._heard() if heard else self._unheard(flight)
         except RefusedError as error:
+            self.refusals += 1
             self._say(str(error))
         finally:
             flight.sending = False
@@ -310,6 +312,7 @@ class Delivery:
         try:
             await client.publish(message.topic, message.payload, qos=1, retain=True)
         except RefusedError as error:
+            self.refusals += 1
             self._say(str(error))
 
     def _state_message(self, *, online: bool) -> Message:

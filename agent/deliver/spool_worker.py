@@ -29,6 +29,7 @@ class SpoolWorker:
         self.on_problem: Callable[[], None] = lambda: None
         self.problem = ""
         self.in_memory = 0
+        self._told_damaged = 0
         self._spool = spool
         self._clock = clock
         self._thread = ThreadPoolExecutor(1, "spool")
@@ -42,6 +43,11 @@ class SpoolWorker:
     def moves(self) -> int:
         """How often positions have begun anew."""
         return self._spool.place.moves
+
+    @property
+    def damaged(self) -> int:
+        """How many times since the start the file was damaged and was set aside."""
+        return self._spool.place.damaged
 
     async def __aenter__(self) -> SpoolWorker:
         self._tell_problem()
@@ -104,6 +110,9 @@ class SpoolWorker:
 
     def _tell_problem(self) -> None:
         """Log what is wrong with the disk when that changes, and tell who wants to know."""
+        if self._told_damaged != self.damaged:
+            self._told_damaged = self.damaged
+            self.on_problem()
         if self._spool.place.problem == self.problem:
             return
         self.problem = self._spool.place.problem

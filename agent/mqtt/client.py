@@ -24,7 +24,7 @@ import asyncio
 import contextlib
 import socket
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import paho.mqtt.client as paho
@@ -35,9 +35,25 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from agent.mqtt.settings import BrokerError, BrokerSettings, RefusedError, hung_up, refused, unreachable
+from agent.mqtt.settings import (
+    BrokerError,
+    BrokerSettings,
+    NotAdmittedError,
+    RefusedError,
+    hung_up,
+    refused,
+    unreachable,
+)
 
-__all__ = ["BrokerError", "BrokerSettings", "Client", "Message", "RefusedError", "connect"]
+__all__ = [
+    "BrokerError",
+    "BrokerSettings",
+    "Client",
+    "Message",
+    "NotAdmittedError",
+    "RefusedError",
+    "connect",
+]
 
 MAX_PACKET = 1024 * 1024  # what we let a broker send us in one packet
 _UNSENT_BYTES = 1024 * 1024  # QoS 0 waiting for the socket; beyond this, frames are dropped
@@ -82,7 +98,8 @@ class Client:
     def __init__(self, broker: BrokerSettings, receive_maximum: int, manual_ack: bool) -> None:
         self.broker = broker
         self.dropped = 0  # QoS 0 messages, incoming and outgoing, that found no room
-        self.refusals = 0  # publishes that the broker refused
+        self.on_dropped: Callable[[], None] = lambda: None
+        self.on_refused: Callable[[], None] = lambda: None  # a publish that the broker refused
         self._manual_ack = manual_ack
         self._receive_maximum = receive_maximum
         self._loop = asyncio.get_running_loop()
@@ -113,7 +130,7 @@ class Client:
                 raise self._over or BrokerError(f"publish on {topic}: {paho.error_string(info.rc)}")
             code = (await self._answer("publish", info.mid))[0] if qos else None
         if code is not None and code.is_failure:
-            self.refusals += 1
+            self.on_refused()
             raise RefusedError(refused(self.broker, code, f"publish on {topic}"))
         return code is None or code.value != _NO_SUBSCRIBERS
 
@@ -121,7 +138,7 @@ class Client:
         """Publish with QoS 0 if the socket keeps up; else drop it, count it, return False."""
         too_big = 0 < self._max_packet < len(payload) + len(topic) + 16
         if self._over or too_big or self._unsent_bytes > _UNSENT_BYTES:
-            self.dropped += 1
+            self._drop()
             return False
         info = self._paho.publish(topic, payload, qos=0)
         if info.rc == paho.MQTT_ERR_SUCCESS and self._paho.want_write():
@@ -265,7 +282,7 @@ class Client:
         if self._connected.done():
             return
         if code.is_failure:
-            self._connected.set_exception(BrokerError(refused(self.broker, code, "connect")))
+            self._connected.set_exception(NotAdmittedError(refused(self.broker, code, "connect")))
             return
         self._max_packet = getattr(properties, "MaximumPacketSize", 0)
         self._in_flight = asyncio.Semaphore(min(getattr(properties, "ReceiveMaximum", 65535), _IN_FLIGHT))
@@ -286,13 +303,16 @@ class Client:
             topic = got.topic
         except UnicodeDecodeError:
             self._acknowledge(got.mid, got.qos)
-            self.dropped += 1
+            self._drop()
             return
         if got.qos == 0:
             if self._waiting_qos0 >= _WAITING_QOS0:
-                self.dropped += 1
+                self._drop()
                 return
             self._waiting_qos0 += 1
+        elif self._arrived.qsize() - self._waiting_qos0 > self._receive_maximum:
+            self._end(BrokerError(f"{self.broker} sends more at once than it was told that it may"))
+            return
         self._arrived.put_nowait(Message(topic, bytes(got.payload), got.qos, got.retain, self, got.mid))
 
     def _on_publish(
@@ -324,6 +344,10 @@ class Client:
     def _acknowledge(self, mid: int, qos: int) -> None:
         if self._over is None:
             self._paho.ack(mid, qos)
+
+    def _drop(self) -> None:
+        self.dropped += 1
+        self.on_dropped()
 
     def _check(self, size: int) -> None:
         if self._over is not None:

@@ -21,6 +21,10 @@ class BrokerError(Exception):
     """The broker cannot be used now; the text is one line: the reason and what to do."""
 
 
+class NotAdmittedError(BrokerError):
+    """The broker was reached and let us not in: user, password, client id."""
+
+
 class RefusedError(BrokerError):
     """The broker refused this one request; the connection goes on."""
 

@@ -84,9 +84,9 @@ def _open_answer(url: str, web: Web, answer: Answer, timeout: float, wish: Wish)
         case Kind.HLS:
             return HlsSource(web, answer)
     answer.response.close()
-    web.close()
     if answer.kind is Kind.FILM:
-        return FilmSource.web(url, timeout)
+        return FilmSource.web(url, web, timeout)
+    web.close()
     return StreamSource.open(url, timeout)
 
 

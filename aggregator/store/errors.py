@@ -18,13 +18,18 @@ class StoreError(Exception):
     """The database cannot be used now; the text is one line: the reason and what to do."""
 
 
+class StoreAwayError(StoreError):
+    """No database answers there."""
+
+
 @contextlib.contextmanager
 def translated(where: str) -> Iterator[None]:
     """Turn pymongo's errors into one line."""
     try:
         yield
     except PyMongoError as error:
-        raise StoreError(_explain(error, where)) from None
+        kind = StoreAwayError if isinstance(error, ServerSelectionTimeoutError) else StoreError
+        raise kind(_explain(error, where)) from None
 
 
 def _explain(error: PyMongoError, where: str) -> str:

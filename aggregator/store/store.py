@@ -59,7 +59,7 @@ from aggregator.store.clocks import Clocks
 from aggregator.store.codec import EVENTS, LOSSES, RESOURCES, TALLIES, UNKNOWN_LOSSES
 from aggregator.store.departures import DepartureStore
 from aggregator.store.dump import Dump
-from aggregator.store.errors import StoreError, translated
+from aggregator.store.errors import StoreAwayError, StoreError, translated
 from aggregator.store.history import History
 from aggregator.store.joins import JoinStore
 from aggregator.store.kept import KEPT_POISON, Kept
@@ -317,8 +317,8 @@ async def connect(
             try:
                 await store.prepare(Keep(detail_days, tally_days, batch_days, history_days))
                 break
-            except StoreError as error:
-                if time.monotonic() > deadline or "no MongoDB answers" not in str(error):
+            except StoreAwayError as error:
+                if time.monotonic() > deadline:
                     raise
                 if not waiting:
                     _LOG.warning("%s; waiting %.0f s for it", error, patience)

@@ -84,7 +84,7 @@ def test_a_power_cut_loses_nothing_that_was_accepted(tmp_path: Path) -> None:
         again = Spool.open(copied, 8 << 20, at(total))
         assert time.monotonic() - began < 2.0
         assert int(again.recall("total") or b"0") in (accepted, total)
-        assert again.damaged == 0
+        assert again.place.damaged == 0
         seen = [
             event.total
             for event in unpack(again.take(0, 9999, at(total)))

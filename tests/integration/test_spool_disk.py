@@ -132,7 +132,7 @@ def test_a_clean_end_and_a_kill_declare_nothing(path: Path) -> None:
     spool.close()
     again = Spool.open(path, LIMIT, at(300))
     assert drained(again, 301) == []
-    assert again.damaged == 0
+    assert again.place.damaged == 0
     again.close()
 
 

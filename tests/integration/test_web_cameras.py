@@ -18,6 +18,7 @@ import pytest
 
 from agent.see.capture import Camera, Frame, SourceError, StateChange, probe
 from agent.see.feed.mjpeg import Jpegs
+from agent.see.feed.web_file import PIECE
 from agent.see.feed.wish import Wish
 from tests.web_server import Handler, WebServer, web_server
 
@@ -338,9 +339,10 @@ def give_file(handler: Handler, data: bytes, kind: str | None) -> None:
     if asked is None:
         handler.give(data, kind, Accept_Ranges="bytes")
         return
-    first = int(asked.removeprefix("bytes=").split("-")[0])
-    place = f"bytes {first}-{len(data) - 1}/{len(data)}"
-    handler.give(data[first:], kind, 206, Content_Range=place, Accept_Ranges="bytes")
+    first, _, last = asked.removeprefix("bytes=").partition("-")
+    part = data[int(first) : int(last) + 1 if last else len(data)]
+    place = f"bytes {first}-{int(first) + len(part) - 1}/{len(data)}"
+    handler.give(part, kind, 206, Content_Range=place, Accept_Ranges="bytes")
 
 
 @pytest.mark.parametrize(
@@ -361,12 +363,33 @@ def test_a_film_on_a_web_server_is_a_film(
     data = (films / name).read_bytes()
     server.answers["/film"] = lambda handler: give_file(handler, data, kind)
     with Camera("cam0", server.url("/film?x=1"), pace="fast") as camera:
-        frames = watch(camera, 90.0)
+        frames = watch(camera, 20.0)
     assert (len(frames), camera.captured, camera.dropped, camera.state) == (40, 40, 0, "ended")
     assert np.allclose(np.diff([frame.seconds for frame in frames]), 0.1, atol=2e-3)
     with Camera("cam0", server.url("/film"), pace="fast", loop=True) as camera:
-        passes = [frame.pass_ for frame in (camera.take(90) for _ in range(60)) if frame is not None]
+        passes = [frame.pass_ for frame in (camera.take(20) for _ in range(60)) if frame is not None]
     assert passes == [0] * 40 + [1] * 20
+
+
+def test_a_film_with_its_index_at_the_end_is_opened_with_few_questions(
+    server: WebServer, films: Path
+) -> None:
+    """One asks what it is, one whether parts are given, one for each part; jumps in it cost nothing."""
+    data = (films / "film.mp4").read_bytes()
+    assert data.rindex(b"moov") > data.index(b"mdat")
+    server.answers["/film"] = lambda handler: give_file(handler, data, "video/mp4")
+    with Camera("cam0", server.url("/film"), pace="fast") as camera:
+        assert len(watch(camera, 20.0)) == 40
+    assert server.asked["/film"] == 2 + -(-len(data) // PIECE)
+
+
+def test_a_film_of_a_server_that_gives_no_parts_is_read_as_it_comes(server: WebServer, films: Path) -> None:
+    """FFmpeg reads it then; each picture comes once."""
+    data = (films / "film.ts").read_bytes()
+    server.answers["/film"] = lambda handler: handler.give(data, "video/mp2t")
+    with Camera("cam0", server.url("/film"), pace="fast") as camera:
+        assert len(watch(camera, 20.0)) == 40
+    assert camera.state == "ended"
 
 
 def test_a_film_keeps_its_pace(server: WebServer, films: Path) -> None:

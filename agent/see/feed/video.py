@@ -17,6 +17,8 @@ import cv2
 from agent.see.feed.address import CONNECT_SECONDS, reachable, redact, why
 from agent.see.feed.clock import FileClock, StreamClock
 from agent.see.feed.picture import NO_IMAGE, USUAL_FPS, Feed, Picture, SourceError, Wants, always
+from agent.see.feed.web import Web
+from agent.see.feed.web_file import WebFile
 
 READ_TIMEOUT_MS = 1500  # OpenCV waits twice for so long: a stall is noticed after three seconds
 FILM_TIMEOUT_MS = 10_000  # a web server with a film may be slow
@@ -50,8 +52,9 @@ def position(capture: Any) -> float:
 class FilmSource(Feed):
     """Read a recording with its own clock, from a file or a web server."""
 
-    def __init__(self, capture: Any, name: str) -> None:
+    def __init__(self, capture: Any, name: str, file: WebFile | None = None) -> None:
         self._capture = capture
+        self._file = file
         self.name = name
         self.fps = rate(capture)
         self._clock = FileClock(self.fps)
@@ -70,15 +73,23 @@ class FilmSource(Feed):
         return cls(capture, str(path))
 
     @classmethod
-    def web(cls, url: str, timeout: float) -> FilmSource:
-        """Open a film on a web server."""
-        settings = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, int(max(timeout, 10.0) * 1000)]
-        settings += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, FILM_TIMEOUT_MS, cv2.CAP_PROP_N_THREADS, 1]
-        capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, settings)
+    def web(cls, url: str, web: Web, timeout: float) -> FilmSource:
+        """Open a film on a web server: by parts over the connection of `web`, if the server gives parts."""
+        threads = [cv2.CAP_PROP_N_THREADS, 1]
+        file = WebFile.open(web)
+        if file is not None:
+            source: Any = file  # OpenCV takes any io.BufferedIOBase; its types name only its own class
+            capture = cv2.VideoCapture(source, cv2.CAP_FFMPEG, threads)
+        else:
+            web.close()
+            settings = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, int(max(timeout, 10.0) * 1000)]
+            settings += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, FILM_TIMEOUT_MS, *threads]
+            capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, settings)
         if not capture.isOpened():
             capture.release()
-            raise SourceError(f"{redact(url)} cannot be read as a video; is the file complete?")
-        film = cls(capture, redact(url))
+            problem = file.problem if file else ""
+            raise SourceError(problem or f"{redact(url)} cannot be read as a video; is the file complete?")
+        film = cls(capture, redact(url), file)
         film._length = max(float(capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0.0) / film.fps
         return film
 
@@ -109,8 +120,10 @@ class FilmSource(Feed):
         return True
 
     def close(self) -> None:
-        """Close the capture."""
+        """Close the capture, and the connection."""
         self._capture.release()
+        if self._file is not None:
+            self._file.close()
 
     def _check_end(self) -> None:
         """Raise SourceError if a web server's film stopped in its middle: OpenCV says only that it is
