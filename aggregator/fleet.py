@@ -168,10 +168,6 @@ class Fleet:
             view.saved += by if view.saved else 0
             view.changed = True
 
-    def forget_troubles(self) -> None:
-        """Have conflicts and quarantine read again."""
-        self._troubles_at = 0.0
-
     def _view(self, node: str) -> NodeView:
         view = self._views.get(node)
         if view is None:

@@ -47,7 +47,6 @@ class Timing:
         self._on_clock = on_clock
         self._on_right = on_right
         self._clocks: dict[Epoch, BoxClock] = {}
-        self.states_dropped = 0  # that found no room; a node tells its state again
         self._states: dict[Epoch, tuple[int, int]] = {}  # epoch -> offset and bound of its newest state
         self._due: set[Epoch] = set()
         self._wake = asyncio.Event()
@@ -67,7 +66,7 @@ class Timing:
             self._states[node, epoch] = (at - mono, _now() - mono)
             if len(self._states) > _REMEMBERED:  # the database is away: the newest are looked at first
                 del self._states[next(iter(self._states))]
-                self.states_dropped += 1
+                _LOG.debug("too many clocks wait to be learnt; the oldest is, when its node says it again")
             self._wake.set()
 
     async def judge(self, parcels: Sequence[Parcel]) -> None:
