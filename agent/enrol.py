@@ -211,10 +211,10 @@ async def _apply(broker: BrokerSettings, code: str, secret: str, present: str) -
         raise EnrolError(
             "the centre's aggregator did not answer; start it and run the same line again"
         ) from None
-    except BrokerError as error:
-        if _REFUSED not in str(error):
-            raise EnrolError(str(error)) from None
+    except NotAdmittedError:
         raise EnrolError("the centre does not take the code: used up, expired or mistyped") from None
+    except BrokerError as error:
+        raise EnrolError(str(error)) from None
     answer: wire.Applied = wire.decode_json(message.payload, wire.Applied)
     if not answer.ok:
         raise EnrolError(f"the centre did not let this box in: {answer.error}")
