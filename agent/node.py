@@ -330,8 +330,8 @@ class Node:
                 str(delivery.broker),
                 standing.problem,
                 standing.tries,
-                delivery.refusals,
-                delivery.live_dropped,
+                standing.refusals,
+                standing.live_dropped,
             ),
             inquiry.Storage(self._spool.problem, self._spool.in_memory, self._spool.damaged),
         )

@@ -66,13 +66,16 @@ class _Flight:
 class Standing(NamedTuple):
     """Whether the broker is there, for how many seconds it has been so, and how often it was tried since.
 
-    `problem`: what is wrong, in one line for a person; empty while all is well.
+    `problem`: what is wrong, in one line for a person; empty while all is well. Since the agent's start:
+    `refusals`: messages that the broker refused; `live_dropped`: live frames that found no room.
     """
 
     connected: bool
     seconds: float
     tries: int
     problem: str
+    refusals: int = 0
+    live_dropped: int = 0
 
 
 class _Finished(Exception):
@@ -136,7 +139,8 @@ class Delivery:
 
     def standing(self) -> Standing:
         """Return how the connection stands."""
-        return Standing(self.connected, time.monotonic() - self._turned, self._tries, self.problem)
+        seconds = time.monotonic() - self._turned
+        return Standing(self.connected, seconds, self._tries, self.problem, self.refusals, self.live_dropped)
 
     def state_changed(self) -> None:
         """Publish the state anew, soon."""

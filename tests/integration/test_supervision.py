@@ -144,7 +144,7 @@ def test_a_delivery_that_tries_again_keeps_the_ping_and_says_why(tmp_path: Path)
     assert told["connection"]["connected"] is False
     assert abs(told["connection"]["since"] - time.time() * 1000) < 120_000
     assert "nothing listens" in told["connection"]["problem"]
-    assert told["storage"] == {"problem": "", "in_memory": 0}
+    assert told["storage"] == {"problem": "", "in_memory": 0, "damaged": 0}
     assert lines[0].startswith("not connected to mqtt://")
     assert f"nothing listens on port {port}" in lines[0]
     assert checked.returncode == 1
