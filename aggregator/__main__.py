@@ -16,9 +16,11 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from agent import wire
 from agent.mqtt.client import BrokerError, RefusedError, connect
-from aggregator import auth
+from aggregator import auth, erasing, site_time
 from aggregator.backup.errors import BackupError
 from aggregator.centre import open_centre
 from aggregator.command_line import parser
@@ -112,6 +114,23 @@ async def take_out(config: Config, node: str) -> None:
     print(f"{node} is removed; what it sent stays stored")
 
 
+async def erase(config: Config, node: str, since: str, until: str) -> None:
+    """Erase what a node told, and print the receipt; raise ConfigError for times that are none."""
+    if bool(since) != bool(until):
+        raise ConfigError("give --from and --to, or neither for everything")
+    try:
+        span = [site_time.parse_moment(text, config.zone) for text in (since, until) if text]
+    except site_time.MomentError as error:
+        raise ConfigError(str(error)) from None
+    if span and span[1] <= span[0]:
+        raise ConfigError("--to is not after --from, so nothing lies between them")
+    async with open_centre(config) as centre:
+        receipt = await erasing.erase(centre.store, node, *(span or (None, None)))
+        entry = {"user": "the command line", "action": "erase", "node": node}
+        await centre.store.registry.write_audit({**entry, **erasing.entry_of(receipt)})
+    print(msgspec.json.encode(receipt).decode())
+
+
 def _work(arguments: argparse.Namespace) -> Coroutine[Any, Any, None] | None:
     """Do what was asked; a coroutine is run by the caller."""
     if arguments.verb == "init":
@@ -147,6 +166,8 @@ def _work(arguments: argparse.Namespace) -> Coroutine[Any, Any, None] | None:
             return remove_user(config, arguments.name)
         case "add-node":
             return add_node(config, arguments.name, arguments.again)
+        case "erase":
+            return erase(config, wire.valid_node(arguments.name), arguments.since, arguments.until)
         case "remove-node":
             return take_out(config, arguments.name)
     return None

@@ -18,7 +18,7 @@ import msgspec
 from aiohttp import web
 
 from agent import wire
-from aggregator import drawing, schemas, statistics
+from aggregator import drawing, erasing, schemas, statistics, tables
 from aggregator.alerts.handlers import ALERT_ROUTES
 from aggregator.joining import api as joining
 from aggregator.openapi import Route, answer, describe
@@ -122,7 +122,7 @@ async def counts(request: web.Request) -> web.Response:
     """Count crossings by bucket."""
     name, camera, line = _asked(request, "camera", "line")
     rows = await statistics.counts(request.app[CENTRE].store, name, camera, line, window_of(request))
-    return _table(request, schemas.CountRow, rows, schemas.Counts)
+    return _table(request, tables.CountRow, rows, tables.Counts)
 
 
 async def fleet_counts(request: web.Request) -> web.Response:
@@ -134,35 +134,35 @@ async def fleet_counts(request: web.Request) -> web.Response:
         raise bad("by: one of line, node")
     window = window_of(request)
     rows = await statistics.fleet_counts(request.app[CENTRE].store, nodes, camera, line, by, window)
-    return _table(request, schemas.FleetCountRow, rows, lambda rows: schemas.FleetCounts(rows, len(nodes)))
+    return _table(request, tables.FleetCountRow, rows, lambda rows: tables.FleetCounts(rows, len(nodes)))
 
 
 async def tallies(request: web.Request) -> web.Response:
     """Sum up watched and blind time, objects, frames and latency by bucket."""
     name, camera = _asked(request, "camera")
     rows = await statistics.tallies(request.app[CENTRE].store, name, camera, window_of(request))
-    return _table(request, schemas.TallyRow, rows, schemas.Tallies)
+    return _table(request, tables.TallyRow, rows, tables.Tallies)
 
 
 async def shares(request: web.Request) -> web.Response:
     """Return the labels' shares of the objects by bucket, with their intervals."""
     name, camera = _asked(request, "camera")
     rows = await statistics.shares(request.app[CENTRE].store, name, camera, window_of(request))
-    return _table(request, schemas.ShareRow, rows, schemas.Shares)
+    return _table(request, tables.ShareRow, rows, tables.Shares)
 
 
 async def zones(request: web.Request) -> web.Response:
     """Return how full zones were by bucket, who came and went, how long they stayed."""
     name, camera, zone = _asked(request, "camera", "zone")
     rows = await statistics.zones(request.app[CENTRE].store, name, camera, zone, window_of(request))
-    return _table(request, schemas.ZoneRow, rows, schemas.Zones)
+    return _table(request, tables.ZoneRow, rows, tables.Zones)
 
 
 async def speeds(request: web.Request) -> web.Response:
     """Return how fast lines were crossed."""
     name, camera, line = _asked(request, "camera", "line")
     rows = await statistics.speeds(request.app[CENTRE].store, name, camera, line, window_of(request, "all"))
-    return _table(request, schemas.SpeedRow, rows, schemas.Speeds)
+    return _table(request, tables.SpeedRow, rows, tables.Speeds)
 
 
 async def trips(request: web.Request) -> web.Response:
@@ -171,7 +171,7 @@ async def trips(request: web.Request) -> web.Response:
     store = request.app[CENTRE].store
     window = window_of(request, "all")
     rows = await statistics.trips(store, name, camera, origin, destination, window)
-    return _table(request, schemas.TripRow, rows, schemas.Trips)
+    return _table(request, tables.TripRow, rows, tables.Trips)
 
 
 async def resources(request: web.Request) -> web.Response:
@@ -257,16 +257,16 @@ _SPAN = (*_TIME, "bucket")
 ROUTES = (
     *door.ROUTES,
     Route("GET", "/fleet", fleet, "All nodes", answer=schemas.Fleet, query=CHOICE),
-    Route("GET", "/fleet/counts", fleet_counts, "Counts of several nodes", answer=schemas.FleetCounts,
+    Route("GET", "/fleet/counts", fleet_counts, "Counts of several nodes", answer=tables.FleetCounts,
           query=(*_SPAN, "line", "nodes", "by", *CHOICE)),
     Route("GET", _N, node, "One node", answer=schemas.NodeDetail),
-    Route("GET", _N + "/counts", counts, "Counts by bucket", answer=schemas.Counts,
+    Route("GET", _N + "/counts", counts, "Counts by bucket", answer=tables.Counts,
           query=(*_SPAN, "line")),
-    Route("GET", _N + "/tallies", tallies, "Tallies by bucket", answer=schemas.Tallies, query=_SPAN),
-    Route("GET", _N + "/shares", shares, "Shares of labels by bucket", answer=schemas.Shares, query=_SPAN),
-    Route("GET", _N + "/zones", zones, "Zones by bucket", answer=schemas.Zones, query=(*_SPAN, "zone")),
-    Route("GET", _N + "/speeds", speeds, "Speeds at lines", answer=schemas.Speeds, query=(*_TIME, "line")),
-    Route("GET", _N + "/trips", trips, "From which gate to which", answer=schemas.Trips,
+    Route("GET", _N + "/tallies", tallies, "Tallies by bucket", answer=tables.Tallies, query=_SPAN),
+    Route("GET", _N + "/shares", shares, "Shares of labels by bucket", answer=tables.Shares, query=_SPAN),
+    Route("GET", _N + "/zones", zones, "Zones by bucket", answer=tables.Zones, query=(*_SPAN, "zone")),
+    Route("GET", _N + "/speeds", speeds, "Speeds at lines", answer=tables.Speeds, query=(*_TIME, "line")),
+    Route("GET", _N + "/trips", trips, "From which gate to which", answer=tables.Trips,
           query=(*_TIME, "origin", "destination")),
     Route("GET", _N + "/events", events, "Stored events", answer=schemas.Events,
           query=("type", "from", "to", "after", "limit")),
@@ -284,6 +284,7 @@ ROUTES = (
           media="multipart/x-mixed-replace"),
     *ALERT_ROUTES,
     Route("GET", "/openapi.json", openapi, "This description"),
+    *erasing.ROUTES,
     *people.ROUTES,
     *places.ROUTES,
     *wanted.ROUTES,

@@ -29,6 +29,12 @@ def parser() -> argparse.ArgumentParser:
         node.add_argument("name")
         if verb == "add-node":
             node.add_argument("--again", action="store_true", help="a new line for a node that waits to join")
+    erasing = verbs.add_parser(
+        "erase", parents=[config], help="erase what a node told: everything, or single events of a period"
+    )
+    erasing.add_argument("name")
+    erasing.add_argument("--from", dest="since", default="", metavar="TIME", help="ISO 8601 or Unix ms")
+    erasing.add_argument("--to", dest="until", default="", metavar="TIME", help="not included")
     user = verbs.add_parser("add-user", parents=[config], help="let a person in, or change their password")
     user.add_argument("name")
     user.add_argument("--role", choices=auth.ROLES, default="viewer")

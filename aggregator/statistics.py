@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from agent import wire
-from aggregator import schemas
+from aggregator import tables
 from aggregator.history import open_window
 from aggregator.store.running_totals import Row
 from aggregator.store.store import Store
@@ -28,7 +28,7 @@ _NOTICED = 0.05  # the part of a slot that has to be unseen to be told
 # ── lines ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def counts(store: Store, node: str, camera: str, line: str, window: Window) -> list[schemas.CountRow]:
+async def counts(store: Store, node: str, camera: str, line: str, window: Window) -> list[tables.CountRow]:
     """Count by bucket and row; an empty `camera` or `line` means all."""
     reading = await open_window(store, [node], window)
     counted = await reading.counted("line", camera, lambda _, row: row if line in ("", row.line) else None)
@@ -39,13 +39,13 @@ async def counts(store: Store, node: str, camera: str, line: str, window: Window
         watched = times.watched / 1000 if times else 0.0
         blind = times.blind / 1000 if times else 0.0
         rate = round(count * 3600 / watched, 3) if watched else None
-        rows.append(schemas.CountRow(start, *row, count, watched, blind, rate))
+        rows.append(tables.CountRow(start, *row, count, watched, blind, rate))
     return rows
 
 
 async def fleet_counts(
     store: Store, nodes: Sequence[str], camera: str, line: str, by: str, window: Window
-) -> list[schemas.FleetCountRow]:
+) -> list[tables.FleetCountRow]:
     """Count by bucket over several nodes.
 
     Args:
@@ -70,11 +70,11 @@ async def fleet_counts(
     for (start, (node, row)), count in sorted(counted.items()):
         times = seen.get((start, (node, row.camera)))
         watched = times.watched / 1000 if times else 0.0
-        rows.append(schemas.FleetCountRow(start, node, *row, count, watched))
+        rows.append(tables.FleetCountRow(start, node, *row, count, watched))
     return rows
 
 
-async def speeds(store: Store, node: str, camera: str, line: str, window: Window) -> list[schemas.SpeedRow]:
+async def speeds(store: Store, node: str, camera: str, line: str, window: Window) -> list[tables.SpeedRow]:
     """Return how fast lines were crossed, km/h, where the camera has a road plane."""
     found = await store.archive.speeds(node, camera, line, window.since, window.until)
     rows = []
@@ -83,7 +83,7 @@ async def speeds(store: Store, node: str, camera: str, line: str, window: Window
         mean = round(sum(tenths) / len(tenths) / 10, 1)
         middle = quantile(tenths, 0.5) / 10
         fast = quantile(tenths, 0.85) / 10
-        rows.append(schemas.SpeedRow(*key, len(tenths), mean, round(middle, 1), round(fast, 1)))
+        rows.append(tables.SpeedRow(*key, len(tenths), mean, round(middle, 1), round(fast, 1)))
     return rows
 
 
@@ -98,14 +98,14 @@ def quantile(ordered: Sequence[int], share: float) -> float:
 # ── the time that was seen ────────────────────────────────────────────────────────────────────────
 
 
-async def tallies(store: Store, node: str, camera: str, window: Window) -> list[schemas.TallyRow]:
+async def tallies(store: Store, node: str, camera: str, window: Window) -> list[tables.TallyRow]:
     """Sum tallies by bucket and camera; latencies are the worst minute's."""
     reading = await open_window(store, [node], window)
-    rows: dict[tuple[int, str], schemas.TallyRow] = {}
+    rows: dict[tuple[int, str], tables.TallyRow] = {}
     watched: dict[str, dict[int, int]] = defaultdict(dict)
     for slot in await reading.slots(camera):
         key = (window.start(slot.start), slot.camera)
-        row = rows.setdefault(key, schemas.TallyRow(*key, 0.0, {}, {}, 0, 0, 0, 0, 0))
+        row = rows.setdefault(key, tables.TallyRow(*key, 0.0, {}, {}, 0, 0, 0, 0, 0))
         watched[slot.camera][slot.start] = watched[slot.camera].get(slot.start, 0) + slot.watched
         row.watched_seconds += slot.watched / 1000
         for reason, blind in slot.blind.items():
@@ -167,7 +167,7 @@ def unseen(watched: dict[int, int], window: Window, now: int, first: int = 0) ->
 # ── objects ───────────────────────────────────────────────────────────────────────────────────────
 
 
-async def shares(store: Store, node: str, camera: str, window: Window) -> list[schemas.ShareRow]:
+async def shares(store: Store, node: str, camera: str, window: Window) -> list[tables.ShareRow]:
     """Return each label's share of the objects of a bucket; the unknown are apart, out of all objects."""
     seen: dict[tuple[int, str], dict[str, int]] = defaultdict(lambda: defaultdict(int))
     labels: dict[str, set[str]] = defaultdict(set)
@@ -183,7 +183,7 @@ async def shares(store: Store, node: str, camera: str, window: Window) -> list[s
             count = objects.get(label, 0)
             total = all_ if label == wire.UNKNOWN else known
             part = (count / total, *wilson(count, total)) if total else (None, None, None)
-            rows.append(schemas.ShareRow(start, name, label, count, total, *part))
+            rows.append(tables.ShareRow(start, name, label, count, total, *part))
     return rows
 
 
@@ -199,7 +199,7 @@ def wilson(count: int, total: int) -> tuple[float, float]:
 
 async def trips(
     store: Store, node: str, camera: str, origin: str, destination: str, window: Window
-) -> list[schemas.TripRow]:
+) -> list[tables.TripRow]:
     """Return how many objects went from where to where.
 
     With neither end: by first and last gate, out of running totals. With one or both: any gate and any later
@@ -223,7 +223,7 @@ async def trips(
         lengths = sorted(seconds.get(key, []))
         middle = round(quantile(lengths, 0.5) / 1000, 1) if lengths else None
         if count:
-            rows.append(schemas.TripRow(*key, count, middle))
+            rows.append(tables.TripRow(*key, count, middle))
     return rows
 
 
@@ -251,19 +251,19 @@ class _Zone:
         self.peaks = [0, 0]
         self.dwells: list[int] = []
 
-    def row(self, key: tuple[int, str, str, int]) -> schemas.ZoneRow:
+    def row(self, key: tuple[int, str, str, int]) -> tables.ZoneRow:
         """Return it as the API shows it."""
         means = [round(total / self.watched / 100, 3) if self.watched else None for total in self.sums]
         peaks = [peak if self.watched else None for peak in self.peaks]
         self.dwells.sort()
-        return schemas.ZoneRow(
+        return tables.ZoneRow(
             *key, self.moved["in"], self.moved["out"], means[0], peaks[0], means[1], peaks[1],
             len(self.dwells), round(quantile(self.dwells, 0.5) / 1000, 1) if self.dwells else None,
             self.watched / 1000,
         )  # fmt: skip
 
 
-async def zones(store: Store, node: str, camera: str, zone: str, window: Window) -> list[schemas.ZoneRow]:
+async def zones(store: Store, node: str, camera: str, zone: str, window: Window) -> list[tables.ZoneRow]:
     """Return by bucket how full zones were, who came and went, and how long they stayed."""
     found: dict[tuple[int, str, str, int], _Zone] = defaultdict(_Zone)
     reading = await open_window(store, [node], window)

@@ -81,6 +81,11 @@ def fields(
     return found | ({"was": wrong} if wrong else {})
 
 
+def encoded(events: Iterable[tuple[int, wire.AnyEvent]], base: int) -> dict[int, bytes]:
+    """Return place -> an event as it goes over the wire."""
+    return {place: wire.encode_event(event, base) for place, event in events}
+
+
 def events_of(row: Mapping[str, Any], tags: Collection[int] | None = None) -> list[Stored]:
     """Return the events of a document, of some wire tags or all."""
     if "e" not in row:

@@ -120,8 +120,7 @@ class Redate:
             events.append((place, msgspec.structs.replace(one.event, at=right)))
         if changed:
             start = int(batch["b"])
-            raws = {place: wire.encode_event(event, start) for place, event in events}
-            fields = detail.fields(events, raws, start, told)
+            fields = detail.fields(events, detail.encoded(events, start), start, told)
             if not detail.is_short([event for _, event in events]):
                 await self._apart(batch, events, told)
                 return changed

@@ -59,6 +59,7 @@ from aggregator.store.clocks import Clocks
 from aggregator.store.codec import EVENTS, LOSSES, RESOURCES, TALLIES, UNKNOWN_LOSSES
 from aggregator.store.departures import DepartureStore
 from aggregator.store.dump import Dump
+from aggregator.store.erase import Erase
 from aggregator.store.errors import StoreAwayError, StoreError, translated
 from aggregator.store.history import History
 from aggregator.store.joins import JoinStore
@@ -96,8 +97,8 @@ class Store:
     `archive` reads back what was stored, `slots` and `chains` tallies and running totals; `history` keeps
     days ready to be read for years; `registry` keeps nodes, `people` who may come in, `places` where nodes
     stand, `audit` who did what; `kept` what was refused; `retention` deletes what has expired; `clocks` knows
-    by which clocks it was dated; `dump` copies it all; `leases` says which of several aggregators does what
-    is to be done once.
+    by which clocks it was dated; `dump` copies it all, `erase` erases; `leases` says which of several
+    aggregators does what is to be done once.
     """
 
     def __init__(self, client: Any, database: str, where: str) -> None:
@@ -116,6 +117,7 @@ class Store:
         self.orders = OrderStore(self._journaled, where)
         self.departures = DepartureStore(self._journaled, where)
         self.audit = Audit(self._journaled, where)
+        self.erase = Erase(self._journaled, where)
         self.kept = Kept(self._journaled, where)
         self.clocks = Clocks(self._journaled, where)
         self.redate = Redate(self._journaled, where, self.raise_counts, self.history.mark)

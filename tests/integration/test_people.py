@@ -227,7 +227,7 @@ TABLE = {
     "DELETE /nodes/{node}/cameras/{camera}/zones/{zone}": "oA/",
     "PUT /nodes/{node}/cameras/{camera}/plane": "oA/", "DELETE /nodes/{node}/cameras/{camera}/plane": "oA/",
     "GET /stream": "voA/voA", "GET /nodes/{node}/cameras/{camera}/preview": "oA/",
-    "GET /openapi.json": "voA/voA",
+    "GET /openapi.json": "voA/voA", "POST /nodes/{node}/erase": "A/",
     "GET /users": "A/", "POST /users": "A/", "PATCH /users/{user}": "A/", "DELETE /users/{user}": "A/",
     "PUT /me/password": "voA/voA", "GET /sessions": "voA/voA", "DELETE /sessions/{session}": "voA/voA",
     "GET /tokens": "A/", "POST /tokens": "A/", "DELETE /tokens/{token}": "A/", "GET /audit": "A/",
