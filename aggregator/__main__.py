@@ -22,11 +22,12 @@ from agent import wire
 from agent.mqtt.client import BrokerError, RefusedError, connect
 from aggregator import auth, erasing, site_time
 from aggregator.backup.errors import BackupError
-from aggregator.centre import open_centre
+from aggregator.centre import open_centre, open_store
+from aggregator.check.trial import CheckError
 from aggregator.command_line import parser
 from aggregator.config import Config, ConfigError, load
 from aggregator.serve import ServeError
-from aggregator.service import run
+from aggregator.service import run, until_asked
 from aggregator.setup import enrol, settings
 from aggregator.setup.enrol import EnrolError
 from aggregator.setup.provision import InitError
@@ -34,7 +35,7 @@ from aggregator.store.errors import StoreError
 from aggregator.tail import tail
 
 _RESTART = "docker compose restart aggregator, or restart what runs it"
-_EXPECTED = (StoreError, BrokerError, ServeError, EnrolError, InitError, BackupError)
+_EXPECTED = (StoreError, BrokerError, ServeError, EnrolError, InitError, BackupError, CheckError)
 
 
 async def add_user(config: Config, name: str, role: str) -> None:
@@ -154,6 +155,12 @@ def _work(arguments: argparse.Namespace) -> Coroutine[Any, Any, None] | None:
             print(token or "this centre has no token: set http.token_file", flush=True)
             if arguments.new:
                 print(f"The old one is good until the aggregator starts again: {_RESTART}", file=sys.stderr)
+        case "check":
+            return _try(config)
+        case "shard":
+            return _shard(config, arguments.zone)
+        case "simulate":
+            return _simulate(config, arguments)
         case "tail":
             return tail(config, wire.valid_node(arguments.node) if arguments.node else "")
         case "add-user":
@@ -205,6 +212,39 @@ async def _restore(arguments: argparse.Namespace) -> None:
     said = await restore(arguments.file, passphrase, arguments.config, arguments.dir)
     print(f"The centre is restored: {said}")
     print("Now start the broker and the aggregator (again): boxes come back by themselves", file=sys.stderr)
+
+
+async def _try(config: Config) -> None:
+    from aggregator.check import broker, database
+
+    trials = [*await broker.trials(config), *await database.trials(config)]
+    print("\n".join(map(str, trials)))
+    if faults := sum(bool(trial.fault) for trial in trials):
+        raise CheckError(f"{faults} of {len(trials)} are not as the centre needs them")
+
+
+async def _shard(config: Config, texts: list[str]) -> None:
+    zones = dict(text.split("=", 1) for text in texts if "=" in text.strip("="))
+    if len(zones) != len(texts):
+        raise ConfigError("--zone: write the beginning of nodes' names and a shard, as north-=shard0001")
+    async with open_store(config) as store:
+        print("\n".join(await store.sharding.spread(zones)))
+
+
+async def _simulate(config: Config, arguments: argparse.Namespace) -> None:
+    from aggregator.simulate.fleet import Plan, simulate
+
+    nodes = arguments.nodes
+    connections = arguments.connections or min(nodes, 200)
+    if not 1 <= connections <= nodes or arguments.interval <= 0 or arguments.crossings < 0:
+        raise ConfigError(
+            "--nodes, --connections and --interval are above 0, and no more connections than nodes"
+        )
+    plan = Plan(
+        nodes, connections, arguments.interval, arguments.crossings, arguments.seconds, arguments.prefix
+    )
+    with until_asked():
+        print((await simulate(config, plan)).text(nodes))
 
 
 def _set(path: Path, key: str, value: str | None) -> None:

@@ -9,23 +9,20 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
-import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import msgspec
 from aiohttp import web
 
 from agent import wire
-from aggregator import drawing, erasing, schemas, statistics, tables
+from aggregator import drawing, erasing, fleet_api, schemas, statistics, tables
 from aggregator.alerts.handlers import ALERT_ROUTES
 from aggregator.joining import api as joining
 from aggregator.openapi import Route, answer, describe
 from aggregator.orders import api as orders
 from aggregator.params import (
     CENTRE,
-    IDENTITY,
     bad,
     kinds_of,
     limit_of,
@@ -37,7 +34,7 @@ from aggregator.people import api as people
 from aggregator.people import login_api as door
 from aggregator.places import api as places
 from aggregator.places.choice import QUERY as CHOICE
-from aggregator.places.choice import choice_of, chosen, named
+from aggregator.places.choice import named
 from aggregator.store import codec, queries
 from aggregator.stream import preview, stream
 from aggregator.wanted import api as wanted
@@ -47,31 +44,7 @@ PREFIX = "/api/v1"
 VERSION = "1.0"
 
 
-# ── the fleet ─────────────────────────────────────────────────────────────────────────────────────
-
-
-async def fleet(request: web.Request) -> web.Response:
-    """Show all nodes."""
-    centre = request.app[CENTRE]
-    names = chosen(request, choice_of(request))
-    nodes = [await centre.fleet.entry(name) for name in names if centre.fleet.known(name)]
-    expected = await centre.store.registry.expected()
-    sees = partial(centre.places.sees, request[IDENTITY].reach)
-    waiting = [
-        schemas.Waiting(name, until)
-        for name, until in sorted(expected.items())
-        if not centre.fleet.known(name) and sees(name)
-    ]
-    return answer(schemas.Fleet(int(time.time() * 1000), nodes, centre.config.site.join, waiting))
-
-
-async def node(request: web.Request) -> web.Response:
-    """Show one node and its configuration."""
-    name = node_of(request)
-    centre = request.app[CENTRE]
-    entry = await centre.fleet.entry(name)
-    config = await centre.wants.config(name)
-    return answer(schemas.NodeDetail(**msgspec.structs.asdict(entry), config=config))
+# ── what was counted ──────────────────────────────────────────────────────────────────────────────
 
 
 def _table(
@@ -256,10 +229,11 @@ _TIME = ("camera", "from", "to", "format")
 _SPAN = (*_TIME, "bucket")
 ROUTES = (
     *door.ROUTES,
-    Route("GET", "/fleet", fleet, "All nodes", answer=schemas.Fleet, query=CHOICE),
+    Route("GET", "/fleet", fleet_api.fleet, "All nodes, or a page of them", answer=schemas.Fleet,
+          query=(*CHOICE, *fleet_api.QUERY)),
     Route("GET", "/fleet/counts", fleet_counts, "Counts of several nodes", answer=tables.FleetCounts,
           query=(*_SPAN, "line", "nodes", "by", *CHOICE)),
-    Route("GET", _N, node, "One node", answer=schemas.NodeDetail),
+    Route("GET", _N, fleet_api.node, "One node", answer=schemas.NodeDetail),
     Route("GET", _N + "/counts", counts, "Counts by bucket", answer=tables.Counts,
           query=(*_SPAN, "line")),
     Route("GET", _N + "/tallies", tallies, "Tallies by bucket", answer=tables.Tallies, query=_SPAN),
@@ -278,7 +252,7 @@ ROUTES = (
     *_drawn(_C + "/lines/{line}", drawing.LINE, "Draw or move a line", "Delete a line"),
     *_drawn(_C + "/zones/{zone}", drawing.ZONE, "Draw or move a zone", "Delete a zone"),
     *_drawn(_C + "/plane", drawing.PLANE, "Set the road plane", "Take the road plane away"),
-    Route("GET", "/stream", stream, "What happens, live", query=("node", "camera", "types"),
+    Route("GET", "/stream", stream, "What happens, live", query=("node", "nodes", "camera", "types"),
           media="text/event-stream"),
     Route("GET", _C + "/preview", preview, "Pictures of a camera", "operator",
           media="multipart/x-mixed-replace"),

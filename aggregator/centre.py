@@ -32,6 +32,7 @@ from aggregator.peers import Beside
 from aggregator.people.proxy import ProxySignIn
 from aggregator.pictures import Pictures
 from aggregator.places.places import Places
+from aggregator.pulse import Pulse
 from aggregator.setup import groups
 from aggregator.setup.control import EnrolError, NoRightsError
 from aggregator.setup.enrol import take_joins
@@ -54,7 +55,8 @@ class Centre:
         self.store = store
         self.metrics = Metrics()
         self.hub = Hub(self.metrics)
-        self.fleet = Fleet(store, self.hub, self.metrics, config.zone)
+        self.fleet = Fleet(store, self.hub, config.zone)
+        self.pulse = Pulse(store, self.fleet, self.hub, self.metrics)
         self.link = Link(config, self.metrics)
         self.clock = Clock(store, self._clock_was_set)
         self.timing = Timing(
@@ -218,7 +220,7 @@ class Centre:
             "clock": self.clock.run(),
             "timing": self.timing.run(),
             "ingest": self.ingest.run(),
-            "fleet": self.fleet.run(),
+            "fleet": self.pulse.run(),
             "watches": self.watches.run(),
             "beside": self.beside.run(),
             "history": self.keeping.run(),

@@ -50,6 +50,22 @@ def parser() -> argparse.ArgumentParser:
             "--dir", type=Path, help="the folder that init made, where it is not above the config"
         )
         saving.add_argument("--passphrase-file", type=Path, metavar="FILE", help="else it is asked for")
+    verbs.add_parser("check", parents=[config], help="try whether broker and database have what is needed")
+    sharding = verbs.add_parser("shard", parents=[config], help="spread the database over its shards")
+    sharding.add_argument(
+        "--zone", action="append", default=[], metavar="PREFIX=SHARD", help="where nodes of such names lie"
+    )
+    simulating = verbs.add_parser(
+        "simulate", parents=[config], help="be a fleet of nodes at a centre that is there to be tried"
+    )
+    simulating.add_argument("--nodes", type=int, default=100, help="how many; 100")
+    simulating.add_argument("--connections", type=int, help="to the broker; as many as nodes, at most 200")
+    simulating.add_argument(
+        "--interval", type=float, default=60.0, help="seconds between a node's batches; 60"
+    )
+    simulating.add_argument("--crossings", type=int, default=10, help="in each batch; 10")
+    simulating.add_argument("--seconds", type=float, default=0.0, help="how long; else until it is stopped")
+    simulating.add_argument("--prefix", default="sim", help="of the nodes' names; sim")
     init = verbs.add_parser("init", help="make certificates, secrets and the broker's rights")
     init.add_argument("--dir", type=Path, required=True)
     init.add_argument(

@@ -61,6 +61,9 @@ class HttpSection(Struct, frozen=True, forbid_unknown_fields=True):
     token_file: str = ""
     origins: list[str] = []  # of our page, where a proxy hides its address from the centre
     base_path: Annotated[str, Meta(pattern=r"^(/[A-Za-z0-9._~-]+)*$")] = ""
+    tls: bool = False
+    certificate_file: str = "page.crt"  # as `init` makes it
+    key_file: str = "page.key"
     secure_cookie: bool = False
     session_hours: Annotated[int, Meta(ge=1, le=8760)] = 168
     trusted_proxies: list[str] = []  # addresses and networks whose X-Forwarded-For is believed

@@ -12,11 +12,14 @@ from __future__ import annotations
 
 import asyncio
 import resource
+import ssl
+from asyncio.sslproto import SSLProtocol
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
 from aiohttp import web
 
+from aggregator import tls
 from aggregator.client import Network, group_of, is_ours
 
 BACKLOG = 32  # connections that the system takes for us at once, beyond those that are counted
@@ -44,8 +47,11 @@ def room(most: int) -> int:
 class Connections:
     """All of them. A protocol factory for `loop.create_server`; `serve` makes what speaks HTTP."""
 
-    def __init__(self, serve: Serve, most: int, proxies: Sequence[Network] = ()) -> None:
+    def __init__(
+        self, serve: Serve, most: int, proxies: Sequence[Network] = (), tls: ssl.SSLContext | None = None
+    ) -> None:
         self._serve = serve
+        self._tls = tls
         self._most = most
         self._proxies = proxies
         self._strangers: OrderedDict[Connection, str] = OrderedDict()  # oldest first -> address
@@ -56,7 +62,7 @@ class Connections:
         return len(self._strangers) + len(self._known)
 
     def __call__(self) -> asyncio.Protocol:
-        return Connection(self, self._serve)
+        return Connection(self, self._serve, self._tls)
 
     def admit(self, one: Connection, address: str) -> bool:
         """Let a connection in; the oldest stranger makes room for it. False if there is none to make room."""
@@ -92,9 +98,11 @@ class Connections:
 class Connection(asyncio.Protocol):
     """One connection: what speaks HTTP, and the clock that ends it."""
 
-    def __init__(self, all_: Connections, serve: Serve) -> None:
+    def __init__(self, all_: Connections, serve: Serve, tls: ssl.SSLContext | None) -> None:
         self._all = all_
         self._serve = serve
+        self._tls = tls
+        self._secured: SSLProtocol | None = None
         self._inner: asyncio.Protocol | None = None
         self._transport: asyncio.Transport | None = None
         self._clock: asyncio.TimerHandle | None = None
@@ -142,37 +150,56 @@ class Connection(asyncio.Protocol):
             transport.abort()
             return
         self._limit(HEAD_SECONDS)
-        self._inner = self._serve()
-        self._inner.connection_made(transport)
+        if self._tls is None:
+            self._begin(transport)
+
+    def _begin(self, transport: asyncio.Transport, first: int = 0) -> None:
+        """Have HTTP spoken, inside TLS if the first byte says so."""
+        inner = self._serve()
+        _SERVED[inner] = self
+        if self._tls is not None and first == tls.HANDSHAKE:
+            self._secured = tls.wrap(inner, self._tls, transport)
+        else:
+            inner.connection_made(transport)
+        self._inner = inner
 
     def data_received(self, data: bytes) -> None:
         """Hand bytes on."""
-        if self._inner is not None:
+        if self._inner is None and self._transport is not None and not self._transport.is_closing():
+            self._begin(self._transport, data[0])
+        if self._secured is not None:
+            tls.feed(self._secured, data)
+        elif self._inner is not None:
             self._inner.data_received(data)
 
     def eof_received(self) -> bool | None:
         """Hand on that no more bytes come."""
-        return self._inner.eof_received() if self._inner is not None else None
+        speaks = self._secured or self._inner
+        return speaks.eof_received() if speaks is not None else None
 
     def pause_writing(self) -> None:
         """Hand on that the other side is slow."""
-        if self._inner is not None:
-            self._inner.pause_writing()
+        if speaks := self._secured or self._inner:
+            speaks.pause_writing()
 
     def resume_writing(self) -> None:
         """Hand on that it has caught up."""
-        if self._inner is not None:
-            self._inner.resume_writing()
+        if speaks := self._secured or self._inner:
+            speaks.resume_writing()
 
     def connection_lost(self, error: Exception | None) -> None:
         """Forget it."""
         self._limit(None)
         self._all.forget(self)
+        if speaks := self._secured or self._inner:
+            speaks.connection_lost(error)
         if self._inner is not None:
-            self._inner.connection_lost(error)
+            _SERVED.pop(self._inner, None)
+
+
+_SERVED: dict[asyncio.BaseProtocol, Connection] = {}  # what speaks HTTP -> its connection, while that is open
 
 
 def connection_of(request: web.Request) -> Connection | None:
     """Return the connection of a request; None where another server serves it."""
-    protocol = request.transport.get_protocol() if request.transport else None
-    return protocol if isinstance(protocol, Connection) else None
+    return _SERVED.get(request.protocol) if request.transport else None

@@ -7,41 +7,34 @@ read from the store, never added up here, so several aggregators show the same.
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import time
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from agent import wire
-from aggregator import schemas, site_time
+from aggregator import schemas
 from aggregator.days import Days
 from aggregator.ingest import Fact, Parcel
 from aggregator.live import Hub
-from aggregator.metrics import Metrics
 from aggregator.node_view import NodeView, with_last_cameras
 from aggregator.store import codec
-from aggregator.store.errors import StoreError
 from aggregator.store.store import Store
 
-_LOG = logging.getLogger(__name__)
 _CLOCK_OFF_MS = 60_000
 _LONGEST_MS = 10**13
-_SAVE_MS = 30_000
 _TROUBLES_SECONDS = 30.0
 _REMOVED_SECONDS = 2.0
+_READ_BACK = 500  # nodes whose newest sample is read at the start
 
 
 class Fleet:
     """All nodes that were ever heard."""
 
-    def __init__(self, store: Store, hub: Hub, metrics: Metrics, zone: ZoneInfo) -> None:
+    def __init__(self, store: Store, hub: Hub, zone: ZoneInfo) -> None:
         self._store = store
         self._hub = hub
-        self._metrics = metrics
         self.zone_of: Callable[[str], ZoneInfo] = lambda node: zone
         self._views: dict[str, NodeView] = {}
         self._removed: dict[str, int] = {}  # node -> losses that it had told of
@@ -57,6 +50,7 @@ class Fleet:
 
     async def load(self) -> None:
         """Take over what the store knows."""
+        loaded = []
         for row in await self._store.registry.nodes():
             if row.get("removed"):
                 self._removed[row["_id"]] = int(row.get("losses", 0))
@@ -69,6 +63,8 @@ class Fleet:
             view.copies.state(view.state.epoch, 0)
             view.online = row["online"]
             view.since, view.heard = (min(int(row[name]), _now_ms()) for name in ("since", "heard"))
+            loaded.append(view)
+        for view in loaded if len(loaded) <= _READ_BACK else ():  # of a large fleet they come within a minute
             samples = await self._store.archive.resources(view.name, 0, _now_ms(), 1)
             if samples:
                 view.resources = codec.decode_samples(samples[0])[-1][1]
@@ -210,10 +206,25 @@ class Fleet:
 
     async def entry(self, node: str) -> schemas.Node:
         """Return a node's entry with its day up to date."""
-        view = self._views[node]
+        return (await self.entries([node]))[0]
+
+    async def entries(self, nodes: Sequence[str]) -> list[schemas.Node]:
+        """Return the entries of known nodes, in this order, with their days up to date; raise StoreError.
+
+        Who is removed meanwhile is left out, unless it is the only one.
+        """
+        views = [self._views[node] for node in nodes]
         await self._refresh_troubles()
-        await self._days.refresh(view, _now_ms())
+        await self._days.refresh(views, _now_ms())
+        return [self.glance(view) for view in views if len(views) == 1 or self.known(view.name)]
+
+    def glance(self, view: NodeView) -> schemas.Node:
+        """Return a node's entry with its day as it was read last."""
         return self.dress(view.entry(_now_ms()))
+
+    def view(self, node: str) -> NodeView:
+        """Return a known node."""
+        return self._views[node]
 
     async def _refresh_troubles(self) -> None:
         if time.monotonic() - self._troubles_at < _TROUBLES_SECONDS:
@@ -229,9 +240,15 @@ class Fleet:
                 view.troubles = troubles
                 view.changed = True
 
-    async def _let_go(self) -> None:
+    async def let_go(self) -> None:
         """Drop the nodes that were removed, by whichever aggregator or command."""
+        if not self._ask_removed and time.monotonic() - self._asked_removed < _REMOVED_SECONDS:
+            return
+        await self._let_go()
+
+    async def _let_go(self) -> None:
         self._ask_removed = False
+        self._asked_removed = time.monotonic()
         for node, losses in (await self._store.registry.removed()).items():
             view = self._views.get(node)
             if view is not None and not view.is_back:
@@ -239,68 +256,6 @@ class Fleet:
                 self._hub.gone(node)
             if view is None or not view.is_back:
                 self._removed[node] = losses
-
-    # ── the pulse ──
-
-    async def run(self) -> None:
-        """Show and save what has changed, once a second, for ever."""
-        while True:
-            await asyncio.sleep(1.0)
-            try:
-                await self._pulse()
-            except StoreError as error:
-                _LOG.debug("the fleet is shown later: %s", error)
-
-    async def _pulse(self) -> None:
-        at = _now_ms()
-        amounts = {"online": 0, "offline": 0, "stale": 0}
-        for view in list(self._views.values()):
-            standing = view.standing(at)
-            amounts[standing] += 1
-            if standing != view.shown:
-                view.shown = standing
-                view.changed = True
-            if view.day.start != site_time.day_start(at, self.zone_of(view.name)):
-                view.changed = True
-        for state, amount in amounts.items():
-            self._metrics.nodes.labels(state).set(amount)
-        await self._show_changed()
-        if self._ask_removed or time.monotonic() - self._asked_removed > _REMOVED_SECONDS:
-            self._asked_removed = time.monotonic()
-            await self._let_go()
-        for view in list(self._views.values()):
-            if view.state and self._due(view, at):
-                await self._save(view, at)
-
-    async def _show_changed(self) -> None:
-        """Show what has changed; without the database its state only, and all of it when that is back."""
-        away = False
-        for view in list(self._views.values()):
-            if not view.changed or not self._hub.watched or not self.known(view.name):
-                continue
-            view.changed = False
-            try:
-                entry = self.dress(view.entry(_now_ms())) if away else await self.entry(view.name)
-            except StoreError:
-                away = True
-                entry = self.dress(view.entry(_now_ms()))
-            view.changed = view.changed or away
-            self._hub.node(view.name, entry)
-
-    @staticmethod
-    def _due(view: NodeView, at: int) -> bool:
-        return view.saved == 0 or (view.heard > view.saved and at - view.saved > _SAVE_MS)
-
-    async def _save(self, view: NodeView, at: int) -> None:
-        fields: dict[str, Any] = {
-            "state": msgspec.json.encode(view.state).decode(),
-            "online": view.online, "since": view.since, "heard": view.heard,
-        }  # fmt: skip
-        if view.is_back:
-            fields["removed"] = False
-        view.saved = at
-        await self._store.registry.save_node(view.name, fields)
-        view.is_back = False
 
 
 def _now_ms() -> int:

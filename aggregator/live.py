@@ -54,8 +54,10 @@ class Watcher:
         camera: str = "",
         types: frozenset[str] = frozenset(),
         sees: Callable[[str], bool] = lambda node: True,
+        nodes: frozenset[str] = frozenset(),
     ) -> None:
         self.node = node
+        self.nodes = nodes  # only these; empty: all
         self.sees = sees
         self.camera = camera
         self.types = types
@@ -66,7 +68,9 @@ class Watcher:
 
     def is_about(self, node: str) -> bool:
         """True if this stream is about a node, and its reader may see it."""
-        return self.node in ("", node) and self.sees(node)
+        if self.node not in ("", node) or (self.nodes and node not in self.nodes):
+            return False
+        return self.sees(node)
 
     def offer(self, chunk: bytes) -> None:
         """Add a chunk, or cut this watcher off if it is too slow."""
@@ -146,6 +150,10 @@ class Hub:
     def watched(self) -> bool:
         """True if anybody has a stream open."""
         return bool(self._watchers)
+
+    def is_watched(self, node: str) -> bool:
+        """True if anybody has a stream open that is about this node."""
+        return any(watcher.is_about(node) for watcher in self._watchers)
 
     @contextlib.contextmanager
     def open(self, watcher: Watcher) -> Iterator[Watcher]:

@@ -1,9 +1,12 @@
 """One node as it stands: what it said last, how its day looks, and what about it needs a person.
 
-What always holds: nothing here waits or asks the clock, but for the two readers of a day.
+What always holds: nothing here waits or asks the clock.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
@@ -11,8 +14,8 @@ from agent import wire
 from aggregator import schemas
 from aggregator.copies import REMEMBERED_MS, Copies
 from aggregator.store import codec
-from aggregator.store.running_totals import HOUR, REACH, increments
-from aggregator.store.store import Store
+from aggregator.store.running_totals import HOUR, increments
+from aggregator.store.today import Watch
 
 STALE_MS = 150_000
 _WARNINGS = 10  # of what a box says of itself
@@ -81,13 +84,17 @@ class NodeView:
             cpu_percent=sample.cpu_percent if sample else None,
             memory_bytes=sample.memory_bytes if sample else None,
             counts_today=self.day.counts,
-            warnings=[*self._warnings(standing), *self._corrections(at), *self.copies.warnings(at)],
+            warnings=self.warnings(at),
             last_seen=self.heard or None,
             version=state.version if state else "",
             temperature=sample.temperature if sample else None,
             memory_percent=sample.memory_percent if sample else None,
             disk_percent=sample.disk_percent if sample else None,
         )
+
+    def warnings(self, at: int) -> list[str]:
+        """Return what about the node needs a person, a sentence each."""
+        return [*self._warnings(self.standing(at)), *self._corrections(at), *self.copies.warnings(at)]
 
     def _camera(self, report: wire.CameraReport, standing: str) -> schemas.Camera:
         name = report.camera
@@ -160,10 +167,9 @@ def _length(span: int) -> str:
     return f"{span // unit} {name}"
 
 
-async def read_counts(store: Store, node: str, day: Day) -> None:
-    """Read from the store what a node counted on this day."""
+def count_day(hours: Iterable[Mapping[str, Any]], day: Day) -> None:
+    """Take what a node counted on this day from its count documents, an hour more at both ends."""
     start = day.start
-    hours = await store.archive.hours(node, start - REACH, start + 2 * REACH)
     counts: dict[tuple[str, str, str, str], int] = {}
     day.objects = {}
     for step in increments(hours, lambda hour: not hour < start < hour + HOUR):
@@ -179,14 +185,8 @@ async def read_counts(store: Store, node: str, day: Day) -> None:
     day.counts = [schemas.CountToday(*key, count) for key, count in sorted(counts.items())]
 
 
-async def read_watch(store: Store, node: str, day: Day) -> None:
-    """Read from the store how long a node's cameras saw something on this day."""
-    rows = await store.archive.watch(node, day.start, day.start + 2 * REACH)
-    day.watched = {}
-    day.blind = {}
-    for row in rows:
-        camera = row["c"]
-        day.watched[camera] = day.watched.get(camera, 0.0) + row["w"] / 1000
-        day.blind[camera] = day.blind.get(camera, 0.0) + sum(row["x"].values()) / 1000
-        if row["g"]:
-            day.p95[camera] = int(row["u"])
+def watch_day(rows: Sequence[Watch], day: Day) -> None:
+    """Take how long a node's cameras saw something on this day."""
+    day.watched = {row.camera: row.watched_ms / 1000 for row in rows}
+    day.blind = {row.camera: row.blind_ms / 1000 for row in rows}
+    day.p95 |= {row.camera: row.p95 for row in rows if row.p95 is not None}

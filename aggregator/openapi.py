@@ -31,9 +31,14 @@ _QUERY: dict[str, tuple[dict[str, Any], str]] = {
     "destination": ({"type": "string"}, "to this gate: from any that came before"),
     "type": ({"type": "string"}, "kinds of events, separated by commas"),
     "types": ({"type": "string"}, "kinds of events, separated by commas"),
-    "after": ({"type": "string"}, "an event's id: what was stored after it, oldest first"),
+    "after": (
+        {"type": "string"},
+        "an event's id: what was stored after it, oldest first; of nodes: the name of the last one had",
+    ),
     "limit": ({"type": "integer"}, "at most this many"),
     "node": ({"type": "string"}, "only this node"),
+    "sort": ({"type": "string"}, "the order; downwards with a - before it"),
+    "offset": ({"type": "integer"}, "where the page begins"),
     "site": ({"type": "string"}, "only nodes of this site"),
     "group": ({"type": "string"}, "only nodes of this group"),
     "label": (

@@ -111,13 +111,30 @@ class Waiting(Struct):
     until: int
 
 
+class FleetSummary(Struct):
+    """How many nodes are in which state; `blind`: cameras that see nothing now."""
+
+    total: int
+    online: int
+    offline: int
+    stale: int
+    blind: int
+
+
 class Fleet(Struct):
-    """All nodes. `join`: the line that adds one. `waiting`: who was added and has not come yet."""
+    """The nodes that were asked for. `join`: the line that adds one. `waiting`: who has not come yet.
+
+    `summary` is of all that fit the question, not of this page only. `offset`: where the page begins.
+    `next`: what to give as `after` for the next page; empty: this was the last.
+    """
 
     at: int
     nodes: list[Node]
     join: str
     waiting: list[Waiting] = []
+    summary: FleetSummary | None = None
+    offset: int = 0
+    next: str = ""
 
 
 class Events(Struct):

@@ -13,7 +13,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from aggregator import schemas
+from aggregator import schemas, tls
 from aggregator.api import OUTSIDE, PREFIX, ROUTES
 from aggregator.auth import Refused
 from aggregator.centre import Centre
@@ -45,7 +45,7 @@ class ServeError(Exception):
 
 def make_app(centre: Centre) -> web.Application:
     """Return the application, ready to be served."""
-    app = web.Application(middlewares=[_timed, _errors], client_max_size=_BODY_BYTES)
+    app = web.Application(middlewares=[_timed, _errors, _by_https], client_max_size=_BODY_BYTES)
     app[CENTRE] = centre
     app.on_response_prepare.append(_dress)
     for base in dict.fromkeys((centre.config.http.base_path, "")):
@@ -122,6 +122,15 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
             raise  # half an answer cannot become an error
         _LOG.exception("%s %s", request.method, request.path)
         return _error(500, "internal", "Something went wrong here; the log says more")
+
+
+@web.middleware
+async def _by_https(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Send who came by plain HTTP to https, where the page is served by it."""
+    http = request.app[CENTRE].config.http
+    if http.tls:
+        tls.redirect(request, http.proxies)
+    return await handler(request)
 
 
 def _error(status: int, code: str, message: str, details: dict[str, Any] | None = None) -> web.Response:

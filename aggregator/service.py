@@ -6,11 +6,13 @@ import asyncio
 import contextlib
 import errno
 import signal
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from aiohttp import web
 
+from aggregator import tls
 from aggregator.centre import open_centre
 from aggregator.config import Config
 from aggregator.connections import BACKLOG, Connections, room
@@ -48,14 +50,26 @@ async def run(config: Config) -> None:
             runner = web.AppRunner(make_app(centre), access_log=None, shutdown_timeout=1.0)
             await runner.setup()
             assert runner.server is not None
-            connections = Connections(runner.server, room(config.http.max_connections), config.http.proxies)
+            most = room(config.http.max_connections)
+            connections = Connections(runner.server, most, config.http.proxies, _tls(config))
             try:
                 async with _listening(connections, config) as address, centre.running():
                     await centre.link.tried()
-                    print(f"ready http://{address}", flush=True)
+                    print(f"ready http{'s' if config.http.tls else ''}://{address}", flush=True)
                     await asyncio.Event().wait()
             finally:
                 await runner.cleanup()
+
+
+def _tls(config: Config) -> ssl.SSLContext | None:
+    """Return what TLS needs, None where the page is served without; raise ServeError."""
+    http = config.http
+    if not http.tls:
+        return None
+    try:
+        return tls.context(config.path(http.certificate_file), config.path(http.key_file))
+    except tls.TlsError as error:
+        raise ServeError(str(error)) from None
 
 
 @contextlib.asynccontextmanager

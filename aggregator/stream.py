@@ -17,11 +17,12 @@ from agent import wire
 from aggregator.auth import Identity, Refused
 from aggregator.centre import Centre
 from aggregator.live import Picture, Watcher, fact_event, sse
-from aggregator.params import CENTRE, IDENTITY, kinds_of, node_of, record
+from aggregator.params import CENTRE, IDENTITY, bad, kinds_of, node_of, record
 from aggregator.store import codec, queries
 from aggregator.store.errors import StoreError
 
 _PAGE = 1000
+_MOST_NODES = 500
 STILL_SECONDS = 5.0  # between two looks whether who watches is still let in
 _BOUNDARY = "gb-frame"
 
@@ -44,7 +45,10 @@ async def stream(request: web.Request) -> web.StreamResponse:
     def sees(node: str) -> bool:
         return centre.places.sees(identity.reach, node)
 
-    with centre.hub.open(Watcher(name, camera if name else "", chosen, sees)) as watcher:
+    only = frozenset(filter(None, request.query.get("nodes", "").split(",")))
+    if len(only) > _MOST_NODES:
+        raise bad(f"nodes: at most {_MOST_NODES}")
+    with centre.hub.open(Watcher(name, camera if name else "", chosen, sees, only)) as watcher:
         greeting = await _greeting(centre, watcher)
         with contextlib.suppress(ConnectionError, StoreError):  # the client has gone, or comes back
             await response.prepare(request)
@@ -60,15 +64,18 @@ async def stream(request: web.Request) -> web.StreamResponse:
 
 
 async def _greeting(centre: Centre, watcher: Watcher) -> bytes:
-    """Return what a new watcher has to know at once: the centre's health and the nodes."""
+    """Return what a new watcher has to know at once: the centre's health and the nodes.
+
+    Of more than `_MOST_NODES` the nodes are left out: who shows so many asks for them page by page.
+    """
     name = watcher.node
     names = [one for one in centre.fleet.names if watcher.is_about(one)]
-    known = centre.fleet.known
     chunks = [
         sse("centre", msgspec.json.encode(centre.health)),
         sse("alerts", msgspec.json.encode(centre.alerts.board(watcher.sees))),
     ]
-    chunks += [sse("node", msgspec.json.encode(await centre.fleet.entry(one))) for one in names if known(one)]
+    if len(names) <= _MOST_NODES:
+        chunks += [sse("node", msgspec.json.encode(one)) for one in await centre.fleet.entries(names)]
     if name in names:
         config = {"node": name, **msgspec.to_builtins(await centre.wants.config(name))}
         chunks.append(sse("config", msgspec.json.encode(config)))

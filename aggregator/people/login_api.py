@@ -22,7 +22,7 @@ async def login(request: web.Request) -> web.Response:
     request[IDENTITY] = identity
     await record(request, "log in")
     response = answer(schemas.Role(identity.role))
-    by_https = request.headers.get("Origin", "").lower().startswith("https://")
+    by_https = request.secure or request.headers.get("Origin", "").lower().startswith("https://")
     response.set_cookie(
         auth.COOKIE, secret, httponly=True, samesite="Strict", path=body.path,
         secure=centre.config.http.secure_cookie or by_https, max_age=centre.config.http.session_hours * 3600,

@@ -101,6 +101,24 @@ def renew_node(config: Config, name: str) -> str:
     return line
 
 
+def has_rights(config: Config) -> bool:
+    """True if the broker's rights are those that `gb-aggregator init` made."""
+    return (folder(config) / "admin").exists()
+
+
+async def add_for_a_while(config: Config, name: str, password: str) -> None:
+    """Add a joined node with a password, for a trial; `remove_node` takes it away. Raise EnrolError."""
+    role = {"command": "createRole", "rolename": f"node-{_valid(name)}", "acls": acl.node_rights(name)}
+    user = {
+        "command": "createClient",
+        "username": name,
+        "clientid": name,
+        "password": password,
+        "roles": [{"rolename": f"node-{name}"}],
+    }
+    check(await order(as_user(config, acl.ADMIN, "admin"), role, user))
+
+
 async def _renew(broker: BrokerSettings, change: Answer) -> None:
     name = change["username"]
     async with control(broker) as ask:

@@ -30,7 +30,7 @@ from aggregator.setup import acl, addresses, certificates
 DEMO_NODE = "demo-1"
 DATABASE = "gb_fleet"
 _FOLDERS = ("ca", "mosquitto", "mosquitto-data", "mongodb", "centre", "demo")
-_ALWAYS_SERVED = ("localhost", "127.0.0.1", "::1", "mosquitto", "broker")
+_ALWAYS_SERVED = ("localhost", "127.0.0.1", "::1", "mosquitto", "broker", "aggregator")
 _PLUGINS = (
     "/usr/lib/x86_64-linux-gnu/mosquitto_dynamic_security.so",
     "/usr/lib/aarch64-linux-gnu/mosquitto_dynamic_security.so",
@@ -184,16 +184,22 @@ def _certificates(folder: Path, hosts: Sequence[str]) -> None:
         atomic_file.write(ca_file, ca, 0o444)
     for name in ("centre", "demo"):
         _write_once(folder / name / "ca.crt", ca_file.read_bytes(), 0o444)
-    chain = folder / "mosquitto" / "server.crt"
+    for chain in (folder / "mosquitto" / "server.crt", folder / "centre" / "page.crt"):
+        _server(chain, key_file.read_bytes(), ca_file.read_bytes(), hosts)
+
+
+def _server(chain: Path, key: bytes, authority: bytes, hosts: Sequence[str]) -> None:
+    """Make a server's certificate where there is none, where it lacks a name, and before it ends."""
     present = certificates.names_in(chain.read_bytes()) if chain.exists() else set()
     wanted = present | set(_ALWAYS_SERVED) | set(hosts)
-    if wanted != present or certificates.ends_soon(chain.read_bytes()):
-        try:
-            pair = certificates.make_server(key_file.read_bytes(), ca_file.read_bytes(), sorted(wanted))
-        except ValueError as error:
-            raise InitError(f"a name in {', '.join(hosts)} is no host name: {error}") from None
-        atomic_file.write(chain.with_suffix(".key"), pair[0])
-        atomic_file.write(chain, pair[1], 0o644)
+    if wanted == present and not certificates.ends_soon(chain.read_bytes()):
+        return
+    try:
+        pair = certificates.make_server(key, authority, sorted(wanted))
+    except ValueError as error:
+        raise InitError(f"a name in {', '.join(hosts)} is no host name: {error}") from None
+    atomic_file.write(chain.with_suffix(".key"), pair[0])
+    atomic_file.write(chain, pair[1], 0o644)
 
 
 def _secrets(folder: Path) -> None:
@@ -267,6 +273,7 @@ database = "gb_fleet"
 [http]
 host = "{place.http[0]}"
 port = {place.http[1]}
+tls = true                              # by the certificate that `init` makes here; false behind a proxy
 token_file = "{place.centre}/token"
 
 [site]

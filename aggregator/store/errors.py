@@ -13,6 +13,10 @@ from pymongo.errors import (
     ServerSelectionTimeoutError,
 )
 
+# What a member of a replica set says of single writes while it stops to be the primary, or goes down: nothing
+# is wrong with what was written. (MongoDB's error codes of the categories NotPrimaryError and ShutdownError.)
+AWAY = frozenset((91, 189, 10058, 10107, 11600, 11602, 13435, 13436))
+
 
 class StoreError(Exception):
     """The database cannot be used now; the text is one line: the reason and what to do."""

@@ -6,15 +6,18 @@ it was made from still stands, so no change is lost to another made at the same 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from pymongo.errors import DuplicateKeyError
+from pymongo import UpdateOne
+from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from aggregator.site_time import now
 from aggregator.store.errors import translated
 
 Document = dict[str, Any]
+_DUPLICATE = 11000
 KEPT_VERSIONS = 100  # of a node's desired documents
 
 
@@ -30,10 +33,19 @@ class Registry:
         with translated(self._where):
             return [row async for row in self._database.nodes.find()]
 
-    async def save_node(self, node: str, fields: Document) -> None:
-        """Save what is known of a node."""
+    async def save_nodes(self, nodes: Mapping[str, Document]) -> None:
+        """Save what is known of some nodes."""
+        rows = [UpdateOne({"_id": name}, {"$set": fields}, upsert=True) for name, fields in nodes.items()]
         with translated(self._where):
-            await self._database.nodes.update_one({"_id": node}, {"$set": fields}, upsert=True)
+            while rows:
+                try:
+                    await self._database.nodes.bulk_write(rows, ordered=False)
+                    return
+                except BulkWriteError as error:  # another aggregator saves the same new nodes
+                    failed = (error.details or {}).get("writeErrors", [])
+                    if not failed or any(row["code"] != _DUPLICATE for row in failed):
+                        raise
+                    rows = [rows[row["index"]] for row in failed]
 
     async def expect_node(self, node: str, until: int) -> None:
         """Keep that a node may join, with a code that is good until then (Unix ms)."""

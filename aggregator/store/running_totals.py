@@ -104,7 +104,7 @@ class Bounds(NamedTuple):
     def update(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return (filter, update) that widen the document, or make it."""
         return (
-            {"_id": self.id},
+            {"_id": self.id, "n": self.key.node},
             {
                 "$setOnInsert": self._fixed(),
                 "$min": {f"s.{minute}": start for minute, start in self.starts.items()},

@@ -39,7 +39,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import InsertOne, UpdateOne, WriteConcern
@@ -60,7 +60,7 @@ from aggregator.store.codec import EVENTS, LOSSES, RESOURCES, TALLIES, UNKNOWN_L
 from aggregator.store.departures import DepartureStore
 from aggregator.store.dump import Dump
 from aggregator.store.erase import Erase
-from aggregator.store.errors import StoreAwayError, StoreError, translated
+from aggregator.store.errors import AWAY, StoreAwayError, StoreError, translated
 from aggregator.store.history import History
 from aggregator.store.joins import JoinStore
 from aggregator.store.kept import KEPT_POISON, Kept
@@ -75,7 +75,9 @@ from aggregator.store.redate import Redate
 from aggregator.store.registry import Registry
 from aggregator.store.retention import Keep, Retention
 from aggregator.store.running_totals import Marks
+from aggregator.store.sharding import Sharding
 from aggregator.store.slots import Slots
+from aggregator.store.today import Today
 
 __all__ = ["KEPT_POISON", "SCHEMA", "Claim", "Poison", "Store", "connect"]
 
@@ -91,14 +93,21 @@ _PING_SECONDS = 5.0
 Document = dict[str, Any]
 
 
+class Engine(NamedTuple):
+    """What kind of database it is: `alone`, `a replica set` or `sharded`."""
+
+    kind: str
+    version: tuple[int, ...]
+
+
 class Store:
     """One database. Made by `connect`.
 
-    `archive` reads back what was stored, `slots` and `chains` tallies and running totals; `history` keeps
-    days ready to be read for years; `registry` keeps nodes, `people` who may come in, `places` where nodes
-    stand, `audit` who did what; `kept` what was refused; `retention` deletes what has expired; `clocks` knows
-    by which clocks it was dated; `dump` copies it all, `erase` erases; `leases` says which of several
-    aggregators does what is to be done once.
+    `archive` reads back what was stored, `slots` and `chains` tallies and running totals, `today` the day of
+    many nodes; `history` keeps days ready to be read for years; `registry` keeps nodes, `people` who may come
+    in, `places` where nodes stand, `audit` who did what; `kept` what was refused; `retention` deletes what
+    has expired; `clocks` knows by which clocks it was dated; `dump` copies it all, `erase` erases; `leases`
+    says which of several aggregators does what is to be done once.
     """
 
     def __init__(self, client: Any, database: str, where: str) -> None:
@@ -122,6 +131,8 @@ class Store:
         self.clocks = Clocks(self._journaled, where)
         self.redate = Redate(self._journaled, where, self.raise_counts, self.history.mark)
         self.retention = Retention(client, self._journaled, where, self.history)
+        self.sharding = Sharding(client, self._journaled, where)
+        self.today = Today(self._database, where)
         self.dump = Dump(self._journaled, where)
         name = f"{socket.gethostname()}-{secrets.token_hex(3)}"
         self.leases = Leases(self._journaled, where, name)
@@ -183,6 +194,20 @@ class Store:
                 f"(schema {found['version']}, this one knows {SCHEMA}): upgrade, or name another database"
             )
 
+    async def engine(self) -> Engine:
+        """Return what kind of database this is."""
+        with translated(self.where):
+            hello = await self._client.admin.command("hello")
+            info = await self._client.admin.command("buildInfo")
+        kind = (
+            "sharded"
+            if hello.get("msg") == "isdbgrid"
+            else "a replica set"
+            if "setName" in hello
+            else "alone"
+        )
+        return Engine(kind, tuple(info["versionArray"][:3]))
+
     async def ping(self) -> None:
         """Raise StoreError if the database does not answer."""
         try:
@@ -232,6 +257,8 @@ class Store:
             details = error.details or {}
             if details.get("writeConcernErrors"):
                 raise
+            if any(row["code"] in AWAY for row in details["writeErrors"]):
+                raise StoreError(f"MongoDB at {self.where} changes its primary; it is tried again") from None
             return {row["index"]: (row["code"], row["errmsg"][:200]) for row in details["writeErrors"]}
         return {}
 
@@ -242,7 +269,10 @@ class Store:
         """
         rows = list(marks.bounds(stored_at))
         with translated(self.where):
-            found = self._database.counts.find({"_id": {"$in": [row.id for row in rows]}}, {"_id": 1})
+            nodes = list({row.key.node for row in rows})
+            ids = [row.id for row in rows]
+            query = {"n": {"$in": nodes}, "_id": {"$in": ids}}
+            found = self._database.counts.find(query, {"_id": 1}).hint([("_id", 1)])
             known = {row["_id"] async for row in found}
             changes: list[Any] = [
                 UpdateOne(*row.update(), upsert=True) if row.id in known else InsertOne(row.document())

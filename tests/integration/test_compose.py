@@ -24,7 +24,8 @@ from deploy.stack import Service, find_mosquitto, free_port
 
 ROOT = Path(__file__).parents[2]
 BASE_IMAGES = {
-    "python:3.12-slim", "node:20-slim", "mongo:7", "eclipse-mosquitto:2", "bluenviron/mediamtx:1"
+    "python:3.12-slim", "node:20-slim", "mongo:7", "eclipse-mosquitto:2", "bluenviron/mediamtx:1",
+    "caddy:2",
 }  # fmt: skip
 LONG_RUNNING = ("mongodb", "mosquitto", "aggregator", "demo")
 
@@ -37,7 +38,7 @@ def services() -> dict[str, Any]:
     if not tool and not shutil.which("docker"):
         pytest.skip("there is no docker-compose on this machine")
     done = subprocess.run(
-        [*command, "--profile", "demo", "--profile", "backup", "config"],
+        [*command, "--profile", "demo", "--profile", "backup", "--profile", "https", "config"],
         capture_output=True, text=True, cwd=ROOT, env={"PATH": os.environ["PATH"]},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -59,7 +60,7 @@ def test_every_service_is_tight(services: dict[str, Any]) -> None:
         assert service["read_only"] is True, name
         assert service["cap_drop"] == ["ALL"], name
         assert service["security_opt"] == ["no-new-privileges:true"], name
-        assert name in ("init", "backup") or "cap_add" not in service
+        assert name in ("init", "backup", "caddy") or "cap_add" not in service
     assert {services[name].get("user") for name in ("mongodb", "mosquitto")} == {"999:999", "1883:1883"}
     for file, user in (("aggregator/Dockerfile", "10001:10001"), ("agent/Dockerfile", "10002:10002")):
         assert (ROOT / file).read_text().rpartition("USER ")[2].startswith(user)
@@ -68,7 +69,7 @@ def test_every_service_is_tight(services: dict[str, Any]) -> None:
 def test_only_the_page_and_the_brokers_tls_port_are_published(services: dict[str, Any]) -> None:
     """The database is on a network with no way out, and nothing else listens outside."""
     published = {name: service["ports"] for name, service in services.items() if "ports" in service}
-    assert set(published) == {"aggregator", "mosquitto"}
+    assert set(published) == {"aggregator", "mosquitto", "caddy"}
     assert "8883" in str(published["mosquitto"])
     assert list(services["mongodb"]["networks"]) == ["store"]
 

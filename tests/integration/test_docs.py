@@ -53,6 +53,7 @@ class Machine:
         database = f'[mongodb]\nuri = "{stack.mongodb_uri}"\ndatabase = "documentation"\n\n'
         config.write_text(text[:begin] + database + text[end:])
         self.config = load(config)
+        (folder / "try.toml").write_text(f'[broker]\nurl = "{stack.mqtt_url}"\n')
         (folder / "agent.toml").write_text(
             f'node = "gate-07"\nstate_dir = "{folder / "state"}"\n[broker]\nurl = "{stack.mqtt_url}"\n'
             '[camera.cam0]\nsource = "scene:"\n'

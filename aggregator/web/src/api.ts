@@ -81,6 +81,14 @@ export interface Range {
 const node = (name: string): string => `/nodes/${encodeURIComponent(name)}`;
 const camera = (name: string, cam: string): string => `${node(name)}/cameras/${encodeURIComponent(cam)}`;
 
+export interface FleetQuery {
+  q?: string;
+  state?: string;
+  sort?: string;
+  offset?: number;
+  limit?: number;
+}
+
 export interface Tables {
   counts: CountRow;
   tallies: TallyRow;
@@ -101,7 +109,7 @@ export const api = {
     request<{ role: string }>("POST", "/login", { ...secret, path: HOME }),
   logout: () => request<unknown>("POST", "/logout", {}),
   me: () => request<Me>("GET", "/me"),
-  fleet: () => request<Fleet>("GET", "/fleet"),
+  fleet: (asked: FleetQuery = {}) => request<Fleet>("GET", `/fleet${query({ ...asked })}`),
   node: (name: string) => request<NodeEntry & { config?: NodeConfig }>("GET", node(name)),
   /** The rows of a camera's table over a time. */
   rows: async <T extends keyof Tables>(
@@ -137,5 +145,7 @@ export const api = {
   remove: (name: string, cam: string, what: Drawn) =>
     request<{ version: number }>("DELETE", drawn(name, cam, what)),
   preview: (name: string, cam: string) => `${ROOT}${camera(name, cam)}/preview`,
-  stream: (name?: string, cam?: string) => `${ROOT}/stream${query({ node: name, camera: cam })}`,
+  /** `only`: names of nodes, separated by commas. */
+  stream: (name?: string, cam?: string, only?: string) =>
+    `${ROOT}/stream${query({ node: name, camera: cam, nodes: only })}`,
 };

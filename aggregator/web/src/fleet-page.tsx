@@ -1,13 +1,14 @@
 // All nodes at a glance, those with a problem first.
 import { Component } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { BigFleet } from "./big-fleet";
 import { useCell } from "./cell";
 import { blindCameras, blindToday, byLine, urgency, worstFirst } from "./counts";
 import { bytes, count, percent, rate, span } from "./format";
 import { Age, CameraBadge, isFresh, LineCounts, NodeBadge, Warnings } from "./parts";
 import { nodeHref } from "./router";
-import { joinLine, link, login, nodes, now, trouble, waiting, watch } from "./session";
-import type { CameraEntry, NodeEntry } from "./types";
+import { amount, FEW, joinLine, link, login, nodes, now, trouble, waiting, watch } from "./session";
+import type { CameraEntry, FleetSummary, NodeEntry } from "./types";
 
 const SEARCH_FROM = 9;
 
@@ -105,6 +106,47 @@ function CardBody({ node }: { node: NodeEntry }) {
         <Age node={node} />
       </footer>
     </article>
+  );
+}
+
+/** The figures above a fleet that is shown page by page. */
+function BigSummary({ of }: { of: FleetSummary | undefined }) {
+  const wrong = useCell(trouble) !== "";
+  const old = useCell(link).state === "lost" || wrong;
+  if (!of) return <div class="head-room" />;
+  return (
+    <dl class={old ? "summary old" : "summary"} data-testid="summary">
+      <div data-bad={of.online < of.total}>
+        <dd>
+          {count(of.online)}
+          <small> of {count(of.total)}</small>
+        </dd>
+        <dt>nodes online</dt>
+      </div>
+      <div data-bad={of.blind > 0}>
+        <dd>{count(of.blind)}</dd>
+        <dt>{of.blind === 1 ? "camera blind" : "cameras blind"}</dt>
+      </div>
+    </dl>
+  );
+}
+
+function BigFleetPage() {
+  const [summary, setSummary] = useState<FleetSummary>();
+  const broken = summary ? summary.total - summary.online : 0;
+  useEffect(() => {
+    document.title = broken ? `(${broken}) GB-Fleet` : "GB-Fleet";
+  }, [broken]);
+  return (
+    <>
+      <div class="head">
+        <h1 class="sr">Fleet</h1>
+        <BigSummary of={summary} />
+      </div>
+      <WaitingNodes />
+      <BigFleet onSummary={setSummary} />
+      <JoinLine empty={false} />
+    </>
   );
 }
 
@@ -228,9 +270,17 @@ function Skeleton() {
 }
 
 export function FleetPage() {
+  const many = useCell(amount);
+  const big = many > FEW;
+  useEffect(() => (big ? undefined : watch()), [big]);
+  if (many < 0) return <Skeleton />;
+  if (big) return <BigFleetPage />;
+  return <SmallFleetPage />;
+}
+
+function SmallFleetPage() {
   const known = useCell(nodes);
   const [search, setSearch] = useState("");
-  useEffect(() => watch(), []);
   const all = useMemo(() => worstFirst(known?.values() ?? []), [known]);
   const broken = all.filter((node) => urgency(node) === 0).length;
   useEffect(() => {

@@ -4,13 +4,15 @@ import { api, ApiError } from "./api";
 import type { Board } from "./alert-types";
 import { Cell } from "./cell";
 import { Stream, type Link } from "./stream";
-import type { Fact, Health, LiveFrame, Me, NodeConfig, NodeEntry, Waiting } from "./types";
+import type { Fact, Fleet, Health, LiveFrame, Me, NodeConfig, NodeEntry, Waiting } from "./types";
 
 export type Login = Me | "unknown" | "out";
 
 export const login = new Cell<Login>("unknown");
 export const nodes = new Cell<ReadonlyMap<string, NodeEntry> | null>(null);
 export const configs = new Cell<ReadonlyMap<string, NodeConfig>>(new Map());
+/** How many nodes there are; -1 until that is known. More than `FEW` are shown page by page. */
+export const amount = new Cell(-1);
 export const joinLine = new Cell("");
 /** Nodes that were added and have not come yet. */
 export const waiting = new Cell<readonly Waiting[]>([]);
@@ -32,6 +34,7 @@ let stream: Stream | undefined;
 let refreshTimer: number | undefined;
 
 const REFRESH_MS = 30_000;
+export const FEW = 200;
 
 export function onFact(reader: (fact: Fact) => void): () => void {
   facts.add(reader);
@@ -105,18 +108,34 @@ export async function refresh(): Promise<void> {
   try {
     const asked = Date.now();
     const before = departures;
-    const fleet = await api.fleet();
+    const fleet = await api.fleet({ limit: FEW });
     if (before !== departures) return;
     clockOffset = Math.round(fleet.at - (asked + Date.now()) / 2);
     now.set(serverNow());
     joinLine.set(fleet.join ?? "");
     waiting.set(fleet.waiting ?? []);
-    const newest = (entry: NodeEntry): NodeEntry =>
-      ((told.get(entry.node) ?? 0) >= asked && nodes.value?.get(entry.node)) || entry;
-    nodes.set(new Map(fleet.nodes.map((entry) => [entry.node, newest(entry)])));
+    amount.set(fleet.summary?.total ?? fleet.nodes.length);
+    if (amount.value > FEW) putPage(fleet, asked);
+    else nodes.set(new Map(fleet.nodes.map((entry) => [entry.node, newest(entry, asked)])));
   } catch (error) {
     if (error instanceof ApiError && error.status === 401) loggedOut();
+    else if (amount.value < 0) {
+      window.clearTimeout(refreshTimer);
+      refreshTimer = window.setTimeout(() => void refresh(), 1000);
+    }
   }
+}
+
+/** What is known of a node: an answer to a question, unless the stream has told of it since. */
+function newest(entry: NodeEntry, asked: number): NodeEntry {
+  return ((told.get(entry.node) ?? 0) >= asked && nodes.value?.get(entry.node)) || entry;
+}
+
+/** Take a page of a large fleet that was asked for at a moment. */
+export function putPage(fleet: Fleet, asked: number): void {
+  const all = new Map(nodes.value ?? []);
+  for (const entry of fleet.nodes) all.set(entry.node, newest(entry, asked));
+  nodes.set(all);
 }
 
 export function loggedOut(): void {
@@ -126,6 +145,7 @@ export function loggedOut(): void {
   window.clearTimeout(refreshTimer);
   nodes.set(null);
   board.set(null);
+  amount.set(-1);
   login.set("out");
 }
 
@@ -143,10 +163,10 @@ function take(name: string, data: string): void {
   }
 }
 
-/** Open the one stream about a node and camera, or about the whole fleet; returns how to close it. */
-export function watch(node?: string, camera?: string): () => void {
+/** Open the one stream: about a node and camera, some nodes, or the whole fleet; returns how to close it. */
+export function watch(node?: string, camera?: string, only?: string): () => void {
   stream?.close();
-  const mine = new Stream(api.stream(node, camera), {
+  const mine = new Stream(api.stream(node, camera, only), {
     event: take,
     link: (next) => link.set(next),
     back: () => {

@@ -66,6 +66,16 @@ export interface Fleet {
   nodes: NodeEntry[];
   join?: string;
   waiting?: Waiting[];
+  summary?: FleetSummary;
+}
+
+/** Of all nodes that fit the question, not of the page only. */
+export interface FleetSummary {
+  total: number;
+  online: number;
+  offline: number;
+  stale: number;
+  blind: number;
 }
 
 export interface Line {

@@ -1,0 +1,77 @@
+"""The API of the fleet as it stands: all nodes, a page of them, one node."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+
+import msgspec
+from aiohttp import web
+
+from aggregator import fleet_page, schemas
+from aggregator.openapi import answer
+from aggregator.params import CENTRE, IDENTITY, bad, limit_of, node_of
+from aggregator.places.choice import choice_of, chosen
+
+QUERY = ("sort", "limit", "offset", "after")
+
+
+async def fleet(request: web.Request) -> web.Response:
+    """Show the nodes that are asked for, all of them or a page."""
+    centre = request.app[CENTRE]
+    at = int(time.time() * 1000)
+    views = [centre.fleet.view(name) for name in chosen(request, choice_of(request))]
+    sort = request.query.get("sort", "name")
+    if sort.removeprefix("-") not in fleet_page.SORTS:
+        raise bad(f"sort: one of {', '.join(fleet_page.SORTS)}, downwards with a - before it")
+    names = [view.name for view in fleet_page.ordered(views, sort, at)]
+    first = _first(request, names)
+    amount = limit_of(request, 1) if "limit" in request.query else len(names)
+    page = names[first : first + amount]
+    end = first + len(page)
+    nodes = await centre.fleet.entries(page)
+    return answer(
+        schemas.Fleet(
+            at,
+            nodes,
+            centre.config.site.join,
+            await _waiting(request),
+            fleet_page.summary(views, at),
+            first,
+            page[-1] if page and end < len(names) else "",
+        )
+    )
+
+
+def _first(request: web.Request, names: list[str]) -> int:
+    """Return where the page begins: at `offset`, or behind the node `after`; raise Refused."""
+    after = request.query.get("after", "")
+    if after:
+        if after not in names:
+            raise bad(f"after: {after[:40]!r} is not among the nodes that are asked for: begin anew")
+        return names.index(after) + 1
+    text = request.query.get("offset", "0")
+    if not text.isdecimal() or len(text) > 9:
+        raise bad("offset: a number from 0 on")
+    return int(text)
+
+
+async def _waiting(request: web.Request) -> list[schemas.Waiting]:
+    """Return who was added and has not come yet."""
+    centre = request.app[CENTRE]
+    sees = partial(centre.places.sees, request[IDENTITY].reach)
+    expected = await centre.store.registry.expected()
+    return [
+        schemas.Waiting(name, until)
+        for name, until in sorted(expected.items())
+        if not centre.fleet.known(name) and sees(name)
+    ]
+
+
+async def node(request: web.Request) -> web.Response:
+    """Show one node and its configuration."""
+    name = node_of(request)
+    centre = request.app[CENTRE]
+    entry = await centre.fleet.entry(name)
+    config = await centre.wants.config(name)
+    return answer(schemas.NodeDetail(**msgspec.structs.asdict(entry), config=config))
