@@ -19,6 +19,7 @@ from aggregator.openapi import Route, answer
 from aggregator.params import CENTRE, IDENTITY, bad, body_of, node_of, record
 from aggregator.people.identity import Refused
 from aggregator.places import documents
+from aggregator.places.places import Places
 from aggregator.schemas import Nothing
 from aggregator.wanted import merge
 from aggregator.wanted.api import merging
@@ -193,22 +194,29 @@ async def get_place(request: web.Request) -> web.Response:
 
 
 async def patch_place(request: web.Request) -> web.Response:
-    """Put a node somewhere else, or label it anew."""
+    """Put a node somewhere else, or label it anew; what is left out stays, whoever changes it meanwhile."""
     node = node_of(request)
     places = request.app[CENTRE].places
     body = await body_of(request, PlaceBody)
     changed = {name: value for name, value in msgspec.structs.asdict(body).items() if value is not UNSET}
+    for name in ("groups", "labels"):
+        if name in changed:
+            changed[name] = sorted(set(changed[name]))
+    _check_place(places, changed.get("site", ""), changed.get("groups", []))
     before = places.of(node)
-    place = _tidy(msgspec.structs.replace(before, **changed))
-    if place.site and place.site not in places.sites:
-        raise Refused(404, "no_site", f"there is no site {place.site[:64]!r}: PUT /sites/… adds it")
-    for group in place.groups:
-        if group not in places.groups:
-            raise Refused(404, "no_group", f"there is no group {group[:64]!r}: PUT /groups/… adds it")
-    await places.put("places", node, place)
+    place = await places.patch(node, changed) if changed else before
     await record(request, "place node", node=node, what=_words(changed))
     await _give_defaults(request, node, [group for group in place.groups if group not in before.groups])
     return answer(place)
+
+
+def _check_place(places: Places, site: str, groups: list[str]) -> None:
+    """Raise Refused if a site or a group is not there."""
+    if site and site not in places.sites:
+        raise Refused(404, "no_site", f"there is no site {site[:64]!r}: PUT /sites/… adds it")
+    for group in groups:
+        if group not in places.groups:
+            raise Refused(404, "no_group", f"there is no group {group[:64]!r}: PUT /groups/… adds it")
 
 
 async def _give_defaults(request: web.Request, node: str, groups: list[str]) -> None:
@@ -224,10 +232,6 @@ async def _give_defaults(request: web.Request, node: str, groups: list[str]) -> 
                 await centre.wants.change(node, user, f"defaults of group {group}", merging(settings, []))
             except NotWanted as error:
                 raise refusal(error) from None
-
-
-def _tidy(place: documents.Place) -> documents.Place:
-    return msgspec.structs.replace(place, groups=sorted(set(place.groups)), labels=sorted(set(place.labels)))
 
 
 def _words(changed: dict[str, Any]) -> str:

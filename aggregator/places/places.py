@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -74,6 +75,12 @@ class Places:
         is_new = await self._store.put(kind, name, msgspec.to_builtins(document))
         await self.load()
         return is_new
+
+    async def patch(self, node: str, fields: dict[str, Any]) -> documents.Place:
+        """Change some fields of a node's place; return it as it is then."""
+        await self._store.patch("places", node, fields)
+        await self.load()
+        return self.of(node)
 
     async def delete(self, kind: str, name: str) -> bool:
         """Take one of them away; return whether there was one."""

@@ -38,6 +38,12 @@ class PlaceStore:
             await self._changed()
             return done.upserted_id is not None
 
+    async def patch(self, kind: str, name: str, fields: Document) -> None:
+        """Change some fields of a document, or make it with them; what others change meanwhile stays."""
+        with translated(self._where):
+            await self._database[kind].update_one({"_id": name}, {"$set": fields}, upsert=True)
+            await self._changed()
+
     async def delete(self, kind: str, name: str) -> bool:
         """Take a document away; return whether there was one."""
         with translated(self._where):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from aggregator.api import PREFIX
 from deploy.stack import Stack
 
@@ -62,6 +64,17 @@ async def test_sites_and_groups_are_kept_and_not_taken_away_under_a_node(stack: 
             await until(lambda: other.places.of("site-1").site == "")
         assert (await call(client, "DELETE", "/sites/north"))[0] == 200
         assert await code(client, "GET", "/sites/north") == (404, "no_site")
+
+
+async def test_two_who_place_a_node_at_once_lose_nothing(stack: Stack) -> None:
+    """Site, title, labels and groups changed by four at the same moment are all there."""
+    async with scene(stack, "four-1") as (_, _, client):
+        assert (await call(client, "PUT", "/sites/x", {}))[0] == 200
+        assert (await call(client, "PUT", "/groups/g", {}))[0] == 200
+        wanted = {"site": "x", "groups": ["g"], "labels": ["a", "b"], "title": "T"}
+        at_once = [call(client, "PATCH", "/nodes/four-1/place", {key: wanted[key]}) for key in wanted]
+        assert [status for status, _ in await asyncio.gather(*at_once)] == [200] * 4
+        assert await get(client, "/nodes/four-1/place") == wanted
 
 
 async def test_a_nodes_day_begins_at_its_sites_midnight(stack: Stack) -> None:

@@ -8,7 +8,7 @@ import type { NodeEntry } from "./types";
 
 const WIDTH = 720;
 const HEIGHT = 360;
-const MARGIN = 1.2;
+const MARGIN = 1.5;
 const SMALLEST = 0.02; // degrees; a single site is not blown up to a street
 
 interface Frame {
