@@ -91,20 +91,6 @@ def _drift(_: Any, __: Scope, node: Node, verdict: Verdict) -> None:
         verdict.found[place] = Found(text)
 
 
-def _moved(_: Any, scope: Scope, node: Node, verdict: Verdict) -> None:
-    for report in _cameras(scope, node):
-        place = Place(node.name, report.camera)
-        if node.state != "online":
-            verdict.unknown.add(place)
-        elif moved := moved_text(report):
-            verdict.found[place] = Found(f"{node.name} {report.camera} was moved: {moved[:_REASON]}")
-
-
-def moved_text(report: wire.CameraReport) -> str:
-    """Return what a box says of a camera that was moved; empty if it says nothing of that."""
-    return ""
-
-
 def _clone(_: Any, __: Scope, node: Node, verdict: Verdict) -> None:
     if node.copies:
         verdict.found[Place(node.name)] = Found(f"{node.name}: {node.copies[0]}")
@@ -147,6 +133,5 @@ _LOOKS: dict[type, Callable[[Any, Scope, Node, Verdict], None]] = {
     rules.Heat: _heat,
     rules.Disk: _disk,
     rules.Drift: _drift,
-    rules.Moved: _moved,
     rules.Clone: _clone,
 }

@@ -59,10 +59,6 @@ class Drift(Condition, tag="drift", frozen=True):
     """A node does not run the document that is wanted of it, or refused it."""
 
 
-class Moved(Condition, tag="moved", frozen=True):
-    """A camera's picture is not where its lines were drawn: its box says that it was moved."""
-
-
 class Clone(Condition, tag="clone", frozen=True):
     """Two boxes send under one name."""
 
@@ -136,7 +132,7 @@ class ShareOf(Limits, tag="share", frozen=True):
 
 
 AnyCondition = (
-    Offline | Camera | Blind | Heat | Disk | Drift | Moved | Clone
+    Offline | Camera | Blind | Heat | Disk | Drift | Clone
     | Count | Unusual | Silent | Occupancy | ShareOf
 )  # fmt: skip
 

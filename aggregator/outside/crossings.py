@@ -12,8 +12,9 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 from aiohttp import ClientSession
@@ -38,6 +39,7 @@ _STEP_SECONDS = 1.0
 _PAUSES = (1, 5, 30, 120)  # seconds after failures, the last one for ever
 _OVERLAP_MS = 30_000
 _STILL_MS = 3_600_000  # so long without a crossing: go on from a younger event, before that one expires
+_FINISH_SECONDS = 3.0
 _BATCH = 100
 _PAGE = 2000
 _NAME = "crossings"
@@ -116,7 +118,7 @@ class CrossingHook:
             for start in range(0, len(rows + page), _BATCH):
                 some = (rows + page)[start : start + _BATCH]
                 fresh = [Fact(*one[:3]) for one in some if _is_due(one, place)]
-                if fresh and not await self._send(session, fresh):
+                if fresh and not await _to_its_end(self._send(session, fresh)):
                     self._metrics.crossings_behind.set((began - place.at) / 1000)
                     return
             self._metrics.crossings_behind.set(0)
@@ -171,6 +173,18 @@ class CrossingHook:
 
     async def _keep_place(self) -> None:
         await self._store.put(_NAME, msgspec.json.encode(self._place).decode())
+
+
+async def _to_its_end(attempt: Coroutine[Any, Any, bool]) -> bool:
+    """Return what an attempt returns; if we are to end meanwhile, see it through first."""
+    task = asyncio.create_task(attempt, name="crossings attempt")
+    try:
+        await asyncio.wait([task])
+    except asyncio.CancelledError:
+        await asyncio.wait([task], timeout=_FINISH_SECONDS)
+        task.cancel()
+        raise
+    return task.result()
 
 
 def _is_due(one: Stored, place: Place) -> bool:

@@ -78,7 +78,6 @@ export const KINDS: Readonly<Record<string, Kind>> = {
   heat: { title: "A box is hot", fields: [number("degrees", "Hotter than °C", 80)] },
   disk: { title: "A disk is full", fields: [number("percent", "Fuller than %", 90)] },
   drift: { title: "A box does not run what is wanted", fields: [] },
-  moved: { title: "A camera was moved", fields: [] },
   clone: { title: "A box was copied", fields: [] },
 };
 
