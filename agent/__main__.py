@@ -93,6 +93,9 @@ def _count(text: str) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Run the node until SIGTERM or SIGINT."""
+    from agent import memory
+
+    memory.be_sparing()  # before the libraries that follow have allocated anything
     from agent import logs, node, reload
 
     logging.basicConfig(format="%(levelname)s %(message)s", level=logging.INFO, stream=sys.stderr)

@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from agent import wire
+from agent.budget import BudgetConfig
 from agent.page.listen import address
 from agent.see.feed.names import is_recording
 from agent.see.feed.wish import Wish
@@ -131,6 +132,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     spool: SpoolConfig = SpoolConfig()
     privacy: PrivacyConfig = PrivacyConfig()
     page: PageConfig = PageConfig()
+    budget: BudgetConfig = BudgetConfig()
     camera: dict[wire.Name, CameraConfig] = {}
 
     @property

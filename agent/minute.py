@@ -77,4 +77,5 @@ class Minute:
     captured: int = 0
     inferred: int = 0
     dropped: int = 0
+    level: int = 0
     latencies: list[float] = field(default_factory=list)

@@ -18,8 +18,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import msgspec
+import psutil
 
-from agent import cpu_quota, inquiry, wire
+from agent import budget, cpu_quota, inquiry, wire
 from agent.command import Commands, Desired, Refused, check_labels
 from agent.config import CameraConfig, Config, ConfigError
 from agent.count.analyst import Totals
@@ -31,7 +32,7 @@ from agent.mqtt.client import BrokerError, BrokerSettings
 from agent.orders import Orders
 from agent.page.wishes import Wishes
 from agent.pipeline import Pipeline
-from agent.resources import Sampler
+from agent.resources import Sampler, temperature
 from agent.see.infer import Detector, ModelError
 from agent.see.model_checks import Known, meet
 from agent.show.departures import TOLD, Departures
@@ -178,6 +179,7 @@ class Node:
                 workers=cpu_quota.share(len(config.camera), camera.threads),
                 departures=departures,
                 faces=faces,
+                limits=config.budget,
             )
             for name, camera in config.camera.items()
         }
@@ -227,11 +229,13 @@ class Node:
                     )
                     for name, pipeline in self._pipelines.items()
                 ]
-                for name, work in (
-                    ("resources", self._sample()),
-                    ("watchdog", self._watchdog.run()),
-                    ("orders", self._orders.run(partial(_respond, delivery))),
-                ):
+                others = {
+                    "resources": self._sample(),
+                    "watchdog": self._watchdog.run(),
+                    "orders": self._orders.run(partial(_respond, delivery)),
+                    "budget": self._keep_budget(delivery),
+                }
+                for name, work in others.items():
                     upstream.create_task(lasting(work, name), name=f"{name} lasts")
                 if self._config.page.listen:
                     page = lasting(self._serve_page(delivery), "page")
@@ -262,10 +266,22 @@ class Node:
         while True:
             await asyncio.sleep(SAMPLE_SECONDS)
             fps = {name: pipeline.fps for name, pipeline in self._pipelines.items()}
-            await self._spool.append([sampler.sample(round(time.time() * 1000), fps)])
+            level = max(pipeline.budget.level for pipeline in self._pipelines.values())
+            await self._spool.append([sampler.sample(round(time.time() * 1000), fps, level)])
             self._watchdog.progress("spool")
             if any(pipeline.watched for pipeline in self._pipelines.values()):
                 await self._spool.close_batch()
+
+    async def _keep_budget(self, delivery: Centre) -> None:
+        """Let each camera keep to its limits; what is held back is told in the state."""
+        process = psutil.Process()
+        process.cpu_percent(None)
+        while True:
+            await asyncio.sleep(budget.SAMPLE_SECONDS)
+            used = process.cpu_percent(None) / cpu_quota.usable()
+            heat = temperature()
+            if any([pipeline.hold(used, heat) for pipeline in self._pipelines.values()]):
+                delivery.state_changed()
 
     async def _want(self, payload: bytes, delivery: Centre) -> None:
         """Apply a desired document: on disk first, then on the cameras."""
@@ -337,14 +353,15 @@ class Node:
         )
 
     def _warnings(self) -> list[str]:
-        """Return what is wrong with the box itself, a sentence each."""
+        """Return what is wrong with the box itself, and what its budget holds back, a sentence each."""
         found = [_sentence(self._spool.problem)] if self._spool.problem else []
         if amount := self._spool.damaged:
             found.append(
                 f"The spool's file was damaged {amount} time(s) since the agent's start, and was set aside; "
                 "what is gone is told as lost. Look at the box's disk or memory card"
             )
-        return found
+        held = {name: pipeline.budget.warning for name, pipeline in self._pipelines.items()}
+        return found + [f"Camera {name} {text}"[:300] for name, text in held.items() if text]
 
     def _state(self) -> wire.State:
         return wire.State(

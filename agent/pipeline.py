@@ -27,6 +27,7 @@ import numpy as np
 
 from agent import wire
 from agent.boxes import Detections
+from agent.budget import Budget, BudgetConfig, Reading
 from agent.config import CameraConfig, PrivacyConfig
 from agent.count.analyst import FORGET_SECONDS, Analyst, Totals
 from agent.count.attention import Borders, interval
@@ -74,6 +75,7 @@ class Pipeline:
         workers: int = 1,
         departures: Departures | None = None,
         faces: Look | None = None,
+        limits: BudgetConfig | None = None,
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -82,6 +84,8 @@ class Pipeline:
         self.detector = detector
         self._gate = Gate() if camera.gate else None
         self._borders = Borders(settings)
+        self.budget = Budget(limits or BudgetConfig())
+        self._ages: list[float] = []
         self.camera = Camera(
             name,
             camera.source,
@@ -117,7 +121,7 @@ class Pipeline:
         self._model_events: list[wire.AnyEvent] = []
         self._ending = False
         self._pass = 0
-        self.seen = self._captured = self._dropped = self._skipped = 0
+        self.seen = self._captured = self._dropped = self._skipped = self._held = 0
         self._size = (0, 0)
         self._tick = monotonic()
         self._rate = (self._tick, 0)
@@ -131,6 +135,19 @@ class Pipeline:
     def watch(self, seconds: float, picture: bool, who: str = "", role: str = "operator") -> None:
         """Give live boxes (and pictures, where its owner allows) for so many seconds."""
         self.preview.watch(seconds, picture and self.config.pictures_may_leave, who, role)
+
+    def hold(self, cpu_percent: float, temperature: float | None) -> bool:
+        """Keep to the budget; return whether its level has changed."""
+        ages = self._ages
+        self._ages = []
+        age = float(np.percentile(ages, 95)) * 1000 if ages else None
+        changed = self.budget.update(Reading(cpu_percent, temperature, age), self._monotonic())
+        if self._gate is not None:
+            self._gate.pace = self.budget.interval
+        self._minute.level = max(self._minute.level, self.budget.level)
+        if changed:
+            log.warning("%s: %s", self.name, self.budget.warning or "nothing is held back any more")
+        return changed
 
     @property
     def watched(self) -> bool:
@@ -268,7 +285,9 @@ class Pipeline:
         self._tell_gate(frame, self._attention(found))
         self._minute.inferred += 1
         self.seen += 1
-        self._minute.latencies.append(max(self._wall() - frame.wall, 0.0))
+        age = max(self._wall() - frame.wall, 0.0)
+        self._minute.latencies.append(age)
+        self._ages.append(age)
         return tracks, events
 
     def _attention(self, found: Detections) -> Attention:
@@ -398,6 +417,7 @@ class Pipeline:
         captured = self.camera.captured
         dropped = self.camera.dropped
         skipped = self.camera.skipped
+        held = self._gate.held if self._gate is not None else 0
         watched, blind = self._watch.take()
         p50, p95 = np.percentile(minute.latencies or [0.0], [50, 95]) * 1000
         tally = self._analyst.tally(
@@ -410,7 +430,11 @@ class Pipeline:
             p50=round(p50),
             p95=round(p95),
             skipped=skipped - self._skipped,
+            level=minute.level,
+            held=held - self._held,
         )
+        self._held = held
+        self._minute.level = self.budget.level
         self._skipped = skipped
         self._captured = captured
         self._dropped = dropped

@@ -25,8 +25,8 @@ class Sampler:
         psutil.cpu_percent(None)
         self._sent, self._received = _network()
 
-    def sample(self, wall_ms: int, fps: dict[str, float]) -> wire.Resources:
-        """Return one sample. `fps`: camera -> frames inferred a second."""
+    def sample(self, wall_ms: int, fps: dict[str, float], level: int = 0) -> wire.Resources:
+        """Return one sample. `fps`: camera -> frames inferred a second; `level`: of the budget."""
         sent, received = _network()
         resources = wire.Resources(
             at=wall_ms,
@@ -41,6 +41,7 @@ class Sampler:
             received_bytes=max(received - self._received, 0),
             throttled=throttled(),
             fps_tenths={camera: round(rate * 10) for camera, rate in fps.items()},
+            level=level,
         )
         self._sent = sent
         self._received = received

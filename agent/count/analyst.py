@@ -134,6 +134,8 @@ class Analyst:
         p50: int,
         p95: int,
         skipped: int = 0,
+        level: int = 0,
+        held: int = 0,
     ) -> wire.Tally:
         """Return a minute's tally: the caller's figures beside the running totals."""
         return wire.Tally(
@@ -152,6 +154,8 @@ class Analyst:
             occupancy=self._meter.take(self._zones.drawn),
             trips=self.totals.told_trips(),
             skipped=skipped,
+            level=level,
+            held=held,
         )
 
     # ── rows come and go ──────────────────────────────────────────────────────────────────────────

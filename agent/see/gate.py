@@ -62,11 +62,13 @@ class _Look:
 
 
 class Gate:
-    """Decide for one camera. All but `tell` and `open` belong to the camera's thread."""
+    """Decide for one camera. All but `tell`, `open` and `pace` belong to the camera's thread."""
 
     def __init__(self) -> None:
         self.open = False  # somebody watches: every picture that is due is looked at
         self.looks = 0  # called for
+        self.pace = FASTEST  # seconds between two looks at least; the budget's
+        self.held = 0  # pictures that were due but for the budget
         self._motion = Motion()
         self._attention = Attention()
         self._asked: deque[_Look] = deque()  # not answered yet
@@ -78,7 +80,11 @@ class Gate:
 
     def due(self, seconds: float) -> bool:
         """Tell whether the picture at `seconds` is to be compared at all."""
-        return seconds >= self._next or seconds < self._last
+        if seconds >= self._next or seconds < self._last:
+            return True
+        wanted = self._last + (1 - EARLY) * FASTEST
+        self.held += self.pace > FASTEST >= self._attention.interval and seconds >= wanted
+        return False
 
     def wants(self, image: Image, seconds: float) -> bool:
         """Tell whether a picture (H,W,3) is to be looked at; if so, the look's number is `looks`."""
@@ -88,7 +94,7 @@ class Gate:
             self._asked.append(_Look(self.looks, change))
             self._motion.looked()
             self._last = seconds
-            self._next = seconds + (1 - EARLY) * FASTEST
+            self._next = seconds + (1 - EARLY) * self.pace
             return True
         self._next = seconds + (1 - EARLY) * min(INSPECT, self._attention.interval)
         return False

@@ -162,7 +162,8 @@ class Tally(Event, tag=5, frozen=True):
     `watched`, `blind`: milliseconds of this minute, `blind` by reason (a camera status or "off").
     `captured`, `inferred`, `dropped`: frames of this minute. `p50`, `p95`: capture to event, ms.
     `occupancy`: of the zones that exist now, in this minute. `skipped`: captured frames that were not worth a
-    look, because nothing moved or nothing that moved could change a count: watched, not judged.
+    look, because nothing moved or nothing that moved could change a count: watched, not judged. `level`: the
+    budget's highest in this minute; `held`: looks that were wanted and it took away.
     """
 
     watched: Count
@@ -178,6 +179,8 @@ class Tally(Event, tag=5, frozen=True):
     occupancy: list[ZoneMinute] = []
     trips: list[TripTotal] = []
     skipped: Count = 0
+    level: Count = 0
+    held: Count = 0
 
 
 class Resources(Event, tag=6, frozen=True):

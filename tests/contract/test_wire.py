@@ -81,7 +81,7 @@ EVENTS_3: list[wire.AnyEvent] = [wire.Lost(BASE + 2, "", "unknown", 3, "the spoo
 EVENTS_4: list[wire.AnyEvent] = [
     wire.Tally(
         BASE - 60_000, "cam0", 60_000, {}, [wire.LineTotal("main", 2, "AB", "car", 41)],
-        {"car": 52}, 900, 38, 0, 31, 55, skipped=862,
+        {"car": 52}, 900, 38, 0, 31, 55, skipped=850, level=2, held=12,
     ),
 ]  # fmt: skip
 LIVE = wire.Live(BASE, "cam0", wire.pack_rows([(70_000, 0.0, 0.25, 0.5, 1.0, 2, 88)]))

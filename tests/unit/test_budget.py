@@ -1,0 +1,115 @@
+"""The levels of a camera's budget: what brings them up, what brings them back, and that they do not flap."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from agent import wire
+from agent.budget import INTERVALS, SAMPLE_SECONDS, Budget, BudgetConfig, Reading
+from agent.config import CameraConfig
+from agent.count.analyst import Totals
+from agent.pipeline import Pipeline
+from agent.see.gate import FASTEST, Attention, Gate
+from agent.see.infer import Detector
+
+LIMITS = BudgetConfig(cpu_percent=60, temperature=80, age_ms=500)
+
+
+def levels(budget: Budget, reading: Callable[[float, int], Reading], begin: float, end: float) -> list[int]:
+    """Return the level after each sample of some seconds; a reading may depend on time and level."""
+    told = []
+    for number in range(round((end - begin) / SAMPLE_SECONDS)):
+        now = begin + number * SAMPLE_SECONDS
+        budget.update(reading(now, budget.level), now)
+        told.append(budget.level)
+    return told
+
+
+@pytest.mark.parametrize(
+    ("reading", "said"),
+    [
+        (Reading(temperature=85), "the box is at 85 degrees, the limit is 80"),
+        (Reading(age_ms=900), "frames are 900 ms old when they are counted, the limit is 500"),
+        (Reading(cpu_percent=90), "90 % of the CPU are used, the limit is 60"),
+    ],
+    ids=["heat", "age", "cpu"],
+)
+def test_over_a_limit_it_degrades_says_why_and_is_back_within_half_a_minute(
+    reading: Reading, said: str
+) -> None:
+    """Simulated heat and load bring level 3 in 12 s with its reason; when they are over, 0 within 30 s."""
+    budget = Budget(LIMITS)
+    assert levels(budget, lambda now, level: reading, 0, 14)[-1] == 3
+    assert budget.why == said
+    well = Reading(temperature=60, age_ms=80, cpu_percent=10)
+    assert levels(budget, lambda now, level: well, 14, 44)[-1] == 0
+    assert budget.why == ""
+
+
+def test_one_bad_sample_changes_nothing() -> None:
+    """A peak of two seconds is no load."""
+    budget = Budget(LIMITS)
+    told = levels(budget, lambda now, level: Reading(temperature=90 if now == 10 else 60), 0, 60)
+    assert set(told) == {0}
+
+
+def test_a_level_that_is_just_enough_is_kept() -> None:
+    """Where level 1 takes 45 % and level 0 would take 90, it stays at 1 and does not try again and again."""
+    budget = Budget(LIMITS)
+    told = levels(budget, lambda now, level: Reading(cpu_percent=(90, 45, 30, 15)[level]), 0, 600)
+    assert set(told[5:]) == {1}
+
+
+def test_heat_that_comes_back_is_tried_ever_more_rarely() -> None:
+    """A box that is too hot at level 0 and cool at level 1 changes its level less than once a minute."""
+    budget = Budget(LIMITS)
+    told = levels(budget, lambda now, level: Reading(temperature=(84, 74, 70, 68)[level]), 0, 1200)
+    changes = [one != two for one, two in pairwise(told[300:])]
+    assert sum(changes) <= 600 / 60
+
+
+def test_what_the_box_cannot_read_and_what_has_no_limit_hold_nothing_back() -> None:
+    """Without sensors, and with limits of 0, the level stays 0."""
+    assert set(levels(Budget(LIMITS), lambda now, level: Reading(), 0, 60)) == {0}
+    free = Budget(BudgetConfig(cpu_percent=0, temperature=0, age_ms=0))
+    assert set(levels(free, lambda now, level: Reading(100, 120, 9000), 0, 60)) == {0}
+
+
+def test_level_0_holds_nothing_back() -> None:
+    """Its interval is the gate's own."""
+    assert INTERVALS[0] == FASTEST
+
+
+def test_a_hot_camera_is_looked_at_more_rarely_and_its_minute_says_so() -> None:
+    """At 90 degrees the gate's pace follows the level, the tally has the level and the looks it cost."""
+    now = 100.0
+    camera = CameraConfig(source="scene:?seed=7")
+    detector = Detector(camera.model_path, confidence=0.1)
+    pipeline = Pipeline(
+        "cam0", camera, detector, camera.settings(), Totals(), limits=LIMITS, monotonic=lambda: now
+    )
+    changed = [pipeline.hold(5.0, 90.0) for _ in range(4)]
+    assert changed == [False, True, False, True]
+    assert pipeline.budget.level == 2
+    assert "the box is at 90 degrees, the limit is 80" in pipeline.budget.warning
+    tally = pipeline.close()[-1]
+    assert isinstance(tally, wire.Tally)
+    assert tally.level == 2
+
+
+def test_looks_that_the_budget_takes_are_counted() -> None:
+    """Of 12 looks a second that an object near a line asks for, level 2 leaves four, and owns to the rest."""
+    gate = Gate()
+    gate.pace = INTERVALS[2]
+    image = np.full((90, 160, 3), 90, np.uint8)
+    for number in range(120):
+        gate.listen(False, threading.Event())
+        if gate.due(number / 12) and gate.wants(image, number / 12):
+            gate.tell(gate.looks, Attention(FASTEST, empty=False))
+    assert gate.looks == pytest.approx(40, abs=20)
+    assert gate.looks + gate.held == pytest.approx(120, abs=3)
