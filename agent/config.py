@@ -89,6 +89,8 @@ class CameraConfig(Struct, frozen=True, forbid_unknown_fields=True):
     gate: bool = True  # look only where something moves, and as often as it can change a count
     preview: Literal["off", "blurred", "unblurred"] = "blurred"
     rtsp_out: Annotated[str, Meta(pattern=r"^(rtsps?://[^\s]{3,990})?$")] = ""
+    look_budget: Literal["half"] | Annotated[float, Meta(ge=0.0, le=100_000.0)] = 0.0  # ms of CPU a second
+    judge: Annotated[str, Meta(min_length=1)] = "off"  # "auto", "off", or the path of a crop classifier
     confidence: Annotated[float, Meta(gt=0.0, lt=1.0)] = 0.25
     labels: list[wire.Label] = []
     lines: dict[wire.Name, wire.Line] = {}
@@ -100,6 +102,11 @@ class CameraConfig(Struct, frozen=True, forbid_unknown_fields=True):
     def model_path(self) -> Path:
         """The model's file: a path, or the packaged model of that name."""
         return _model_path(self.model)
+
+    @property
+    def look_milliseconds(self) -> float | None:
+        """The budget of the second look, ms of CPU a second of video; None: half of the first look's cost."""
+        return None if self.look_budget == "half" else float(self.look_budget)
 
     @property
     def pictures_may_leave(self) -> bool:

@@ -27,6 +27,7 @@ from agent.count.analyst import Totals
 from agent.deliver.alone import Alone, Centre
 from agent.deliver.publish import Delivery
 from agent.deliver.spool import Spool, SpoolError, SpoolWorker
+from agent.look.judge import open_judge
 from agent.marks import Marks
 from agent.mqtt.client import BrokerError, BrokerSettings
 from agent.orders import Orders
@@ -89,6 +90,7 @@ def load_model(name: str, camera: CameraConfig) -> Detector:
     try:
         confidence = min(WEAK, camera.confidence)
         detector = open_detector(camera, confidence, camera.threads)
+        open_judge(camera.judge, list(detector.names.values()))
         check_labels(name, camera.settings(), list(detector.names.values()))
     except ModelError as error:
         raise NodeError(str(error)) from None

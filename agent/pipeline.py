@@ -1,4 +1,6 @@
-"""The loop that is the product, once for each camera: newest frame -> infer -> track -> analyse -> spool.
+"""The loop that is the product, once for each camera.
+
+newest frame -> infer -> look again -> track -> analyse -> spool
 
 What always holds:
 
@@ -29,9 +31,11 @@ from agent import wire
 from agent.boxes import Detections
 from agent.budget import Budget, BudgetConfig, Reading
 from agent.config import CameraConfig, PrivacyConfig
-from agent.count.analyst import FORGET_SECONDS, Analyst, Totals
+from agent.count.analyst import FORGET_SECONDS, Analyst, Judged, Totals
 from agent.count.attention import Borders, interval
 from agent.deliver.spool import SpoolWorker
+from agent.look.judge import open_judge
+from agent.look.live import CameraLook
 from agent.minute import Ledger, Minute
 from agent.preview import BOXES_INTERVAL, Preview, rows
 from agent.see.capture import Camera, Frame, StateChange
@@ -95,6 +99,8 @@ class Pipeline:
             wish=camera.wish,
             gate=self._gate,
         )
+        judge = open_judge(camera.judge, list(detector.names.values()))
+        self._second = CameraLook(detector, camera.look_milliseconds, judge, threads=camera.threads)
         self._ahead = OrderedDetector(self.camera, detector.detect, camera.workers or workers, TAKE_SECONDS)
         owner = list(camera.privacy.values())
         privacy = Privacy(camera.manner, owner, detector.names, faces or Faces(PrivacyConfig().model_path))
@@ -273,6 +279,8 @@ class Pipeline:
         height, width = frame.image.shape[:2]
         self._size = (width, height)
         self._watch.calm(frame.calm)
+        if not isinstance(found, InferenceError):
+            found = self._second.refine(frame.image, found, frame.seconds)
         if isinstance(found, InferenceError):
             return None, events + self._unjudged(frame, found)
         self._watch.frame(frame.seconds)
@@ -281,7 +289,11 @@ class Pipeline:
         tracks = self._tracker.update(found[self._wanted(found.class_id)], frame.seconds, self._size)
         wall_ms = round(frame.wall * 1000)
         sharp = sharpness(frame.image, tracks.xyxy) if self._analyst.wants_sharpness else None
-        events += self._analyst.update(tracks, tracks.ended, self._size, frame.seconds, wall_ms, sharp)
+        said = self._second.judge(frame.image, tracks, sharp, self._analyst.undecided)
+        judged = None if said is None else Judged(*said)
+        events += self._analyst.update(
+            tracks, tracks.ended, self._size, frame.seconds, wall_ms, sharp, judged
+        )
         self._tell_gate(frame, self._attention(found))
         self._minute.inferred += 1
         self.seen += 1
@@ -393,6 +405,7 @@ class Pipeline:
     def _forget(self, wall_ms: int) -> list[wire.AnyEvent]:
         """End everything that was followed; return its events."""
         self._tracker.clear()
+        self._second.clear()
         return self._analyst.close(wall_ms)
 
     def _minute_events(self) -> list[wire.AnyEvent]:
@@ -419,6 +432,7 @@ class Pipeline:
         skipped = self.camera.skipped
         held = self._gate.held if self._gate is not None else 0
         watched, blind = self._watch.take()
+        looked = self._second.take()
         p50, p95 = np.percentile(minute.latencies or [0.0], [50, 95]) * 1000
         tally = self._analyst.tally(
             minute.start_ms,
@@ -432,6 +446,8 @@ class Pipeline:
             skipped=skipped - self._skipped,
             level=minute.level,
             held=held - self._held,
+            looked=looked.regions,
+            oldest=round(looked.oldest * 1000),
         )
         self._held = held
         self._minute.level = self.budget.level

@@ -147,6 +147,7 @@ class Fleet:
                     view.resources = sample
             elif isinstance(fact.event, wire.Tally):
                 view.day.fresh.clear()
+                view.minute(fact.event)
                 camera = fact.event.camera
                 view.first[camera] = min(view.first.get(camera, at), fact.event.at)
             elif isinstance(fact.event, wire.Crossing):

@@ -53,6 +53,7 @@ class NodeView:
         self.troubles: dict[str, int] = {}
         self.losses_before = 0  # told of by a node of this name that was removed
         self.copies = Copies()
+        self.looks: dict[str, wire.Tally] = {}  # camera -> its last minute
         self.first: dict[str, int] = {}  # camera -> when it was first told of
         self.known_first: set[str] = set()  # cameras of which the store was asked that
         self.is_back = False  # it was removed and has come back, which is not yet saved
@@ -65,6 +66,12 @@ class NodeView:
         if not self.online:
             return "offline"
         return "stale" if at - max(self.heard, self.listening_since) > STALE_MS else "online"
+
+    def minute(self, tally: wire.Tally) -> None:
+        """Take a camera's minute; the newest one stays."""
+        before = self.looks.get(tally.camera)
+        if before is None or tally.at >= before.at:
+            self.looks[tally.camera] = tally
 
     def hear(self, at: int) -> None:
         """Note that something came from the node just now."""
@@ -99,6 +106,7 @@ class NodeView:
     def _camera(self, report: wire.CameraReport, standing: str) -> schemas.Camera:
         name = report.camera
         day = self.day
+        minute = self.looks.get(name)
         fps = None
         if self.resources and standing == "online" and name in self.resources.fps_tenths:
             fps = self.resources.fps_tenths[name] / 10 if report.state == "ok" else 0.0
@@ -108,6 +116,8 @@ class NodeView:
             labels=report.labels, model=report.model, size=report.size, preview=report.preview,
             objects_today=day.objects.get(name, {}), p95_ms=day.p95.get(name),
             last_known=standing != "online", first_seen=self.first.get(name),
+            looked_regions=minute.looked if minute else None,
+            oldest_region_seconds=minute.oldest / 1000 if minute else None,
         )  # fmt: skip
 
     def _corrections(self, at: int) -> list[str]:

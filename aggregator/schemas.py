@@ -40,6 +40,8 @@ class Camera(Struct):
     """A camera as its node sees it, and its day. `last_known`: as it was when the node was last heard.
 
     `first_seen`: when it was first told of; what lies before is not time in which nobody watched.
+    `looked_regions`: what the second look took in its last minute, `oldest_region_seconds`: for how long the
+    place that waits longest was not looked at again; both unknown where it has not told of a minute.
     """
 
     camera: str
@@ -57,6 +59,8 @@ class Camera(Struct):
     p95_ms: int | None = None
     last_known: bool = False
     first_seen: int | None = None
+    looked_regions: int | None = None
+    oldest_region_seconds: float | None = None
 
 
 class Node(Struct):

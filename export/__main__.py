@@ -57,6 +57,7 @@ The models of this project:
   gb-export evaluate my.onnx                 average precision by class, source and size, with intervals
   gb-export evaluate my.onnx --report page   the same as a page with curves and the worst mistakes
   gb-export quantize my.onnx traffic         an int8 copy, faster on CPUs with VNNI
+  gb-export judge mask --out judge.onnx      the judge of enlarged faces, for the second look
 
 DATA holds the folders that a recipe names; it may come from the environment variable GB_DATA.
 """
@@ -194,6 +195,13 @@ def _recipe_of(detector: Detector) -> dict[str, Any]:
     return recipe
 
 
+def _judge(arguments: argparse.Namespace) -> None:
+    _need_torch()
+    from export.crops.command import run
+
+    run(arguments, _data(arguments), VERSION)
+
+
 def _quantize(arguments: argparse.Namespace) -> None:
     from export.onnx.quantize import quantize
 
@@ -258,6 +266,13 @@ def parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--report", type=Path, metavar="FOLDER", help="write a page with pictures there")
     evaluate.add_argument("--json", action="store_true", help="figures for machines")
 
+    words = "learn the judge of enlarged faces (mask, no mask), in minutes, and write its .onnx file"
+    judge = command("judge", _judge, words)
+    judge.add_argument("recipe", nargs="?", default="mask", help="whose pictures (default: mask)")
+    judge.add_argument("--steps", type=_count, default=1000, help="how long to learn (default: 1000)")
+    judge.add_argument("--seed", type=int, default=7, help="default: 7")
+    judge.add_argument("--out", type=Path, default=Path("judge.onnx"), help="default: judge.onnx here")
+
     quantize = command("quantize", _quantize, "write an int8 copy of a model (U8S8, float stem)")
     quantize.add_argument("model", type=Path, help="an .onnx file")
     quantize.add_argument("recipe", help="says which pictures to calibrate on")
@@ -274,7 +289,7 @@ def parser() -> argparse.ArgumentParser:
     calibrate.add_argument("--out", type=Path, help="default: calibrated.pt beside it")
 
     add_commands(command)
-    for sub in (train, evaluate, quantize, calibrate):
+    for sub in (train, evaluate, judge, quantize, calibrate):
         sub.add_argument("--data", type=Path, help="folder of the data (default: GB_DATA)")
     return top
 

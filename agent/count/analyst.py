@@ -19,13 +19,14 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from agent import wire
 from agent.count.emit import EventBuilder
 from agent.count.lines import Lines
-from agent.count.object_table import GAP_SECONDS, Float, Int, ObjectTable
+from agent.count.object_table import GAP_SECONDS, Bool, Float, Float32, Int, ObjectTable
 from agent.count.totals import Totals
 from agent.count.vote import Vote
 from agent.count.zones import Meter, Zones
@@ -36,9 +37,19 @@ __all__ = ["FORGET_SECONDS", "GAP_SECONDS", "Analyst", "Totals"]
 COUNT_SECONDS = 5.0  # after which a living object is counted among the objects
 PART_SECONDS = 60.0  # a long life is told in parts
 FORGET_SECONDS = 10.0  # for a tracker that does not say what ended
+JUDGE_TIMES = 3.0  # what the word of a judge of enlarged faces weighs beside a detection's
 SLOW_SECONDS = 0.5  # between two looks at those three
 
 _NONE = np.zeros(0, np.int64)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judged:
+    """Hold what a closer look says of K tracks: track_id (K,), class_id (K,), probability (K,)."""
+
+    track_id: Int
+    class_id: Int
+    probability: Float32
 
 
 class Analyst:
@@ -93,6 +104,7 @@ class Analyst:
         seconds: float,
         wall_ms: int,
         sharpness: Float | None = None,
+        judged: Judged | None = None,
     ) -> list[wire.AnyEvent]:
         """Take one frame's confirmed tracks and the numbers that ended; return what happened.
 
@@ -103,11 +115,14 @@ class Analyst:
             seconds: the frame's time.
             wall_ms: the same as Unix ms.
             sharpness: (N,) 0..1, how sharp each of the tracks was seen.
+            judged: what a closer look says some of the tracks are.
         """
         self._begin(frame_size, seconds)
         slow = not self._slow <= seconds < self._slow + SLOW_SECONDS
         events = self._end(self._gone(ended, slow))
         events += self._see(tracks, frame_size, wall_ms, sharpness)
+        if judged is not None:
+            self._heed(judged, sharpness, tracks)
         for row in self._vote.due(self._objects, seconds, self._step).tolist():
             events += self._teller.detection(row)
         if slow:
@@ -116,6 +131,11 @@ class Analyst:
         if len(self._zones):
             self._meter.see(self._zones.counted, self._objects.still, self._step)
         return events
+
+    def undecided(self, numbers: Int) -> Bool:
+        """Say of which tracks (N,) the label is still open, those that are new too."""
+        rows = [self._row.get(number, -1) for number in numbers.tolist()]
+        return np.asarray([row < 0 or self._vote.is_open(row) for row in rows], np.bool_)
 
     def close(self, wall_ms: int) -> list[wire.AnyEvent]:
         """End all objects: at the seam of a loop, when the camera is lost, when the node stops."""
@@ -136,6 +156,8 @@ class Analyst:
         skipped: int = 0,
         level: int = 0,
         held: int = 0,
+        looked: int = 0,
+        oldest: int = 0,
     ) -> wire.Tally:
         """Return a minute's tally: the caller's figures beside the running totals."""
         return wire.Tally(
@@ -156,6 +178,8 @@ class Analyst:
             skipped=skipped,
             level=level,
             held=held,
+            looked=looked,
+            oldest=oldest,
         )
 
     # ── rows come and go ──────────────────────────────────────────────────────────────────────────
@@ -256,6 +280,18 @@ class Analyst:
         for row, place in moved.left.tolist():
             events += self._teller.stay(row, place)
         return events
+
+    def _heed(self, judged: Judged, sharpness: Float | None, tracks: Tracks) -> None:
+        """Let what was judged join the votes."""
+        number = {track: place for place, track in enumerate(tracks.track_id.tolist())}
+        known = [place for place, track in enumerate(judged.track_id.tolist()) if track in self._row]
+        numbers = judged.track_id[known].tolist()
+        rows = np.array([self._row[track] for track in numbers], np.int64)
+        sharp = None if sharpness is None else sharpness[[number[track] for track in numbers]]
+        said = judged.probability[known]
+        self._vote.cast(
+            self._objects, rows, judged.class_id[known], said, sharp, self._objects.now, JUDGE_TIMES
+        )
 
     def _late(self) -> list[wire.AnyEvent]:
         """Count who has been here long enough; tell a part of each life that is a minute longer."""

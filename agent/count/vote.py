@@ -67,9 +67,10 @@ class Vote:
         confidence: Float32,
         sharpness: Float | None,
         now: float,
+        times: float = 1.0,
     ) -> None:
-        """Add a frame's votes, (N,) each, and see which label holds."""
-        weight = np.maximum(objects.size[rows], LEAST_SIZE) * self._gain(now)
+        """Add a frame's votes, (N,) each, so many times, and see which label holds."""
+        weight = np.maximum(objects.size[rows], LEAST_SIZE) * self._gain(now) * times
         if sharpness is not None:
             weight *= np.maximum(sharpness, LEAST_SHARPNESS)
         self._rows.weight[rows] += weight
@@ -110,6 +111,12 @@ class Vote:
         settled = (objects.frames[fresh] >= SETTLE_FRAMES) & (share >= SETTLE_SHARE) & (held[fresh] >= 0)
         settled |= now - objects.first[fresh] + step > SETTLE_SECONDS
         return np.setdiff1d(rows, fresh[~settled])
+
+    def is_open(self, row: int) -> bool:
+        """Say whether an object's label is not told yet, is unknown, or hardly leads."""
+        if self._rows.held[row] < 0 or self._rows.told[row] == NOT_TOLD:
+            return True
+        return bool(self._best(np.array([row]))[1][0] < SETTLE_SHARE)
 
     def tell(self, row: int) -> None:
         """Note that the label by vote is told now."""

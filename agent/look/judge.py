@@ -25,9 +25,11 @@ from agent.see.infer import RUNTIME_ERRORS, ModelError
 FORMAT = "gb-judge 1"
 MARGIN = 1.4
 UNTOLD = -1
-SURE = 0.6  # a state that is less probable is not told
+SURE = 0.9  # a state that is less probable is not told
 LEAST_SIDE = 8.0  # pixels: a smaller face has nothing to see
 NOT_JUDGED = "not to be judged"
+PACKAGED = Path(__file__).parents[1] / "models" / "gb-judge-mask.onnx"
+TOLD = {"with_mask", "without_mask"}  # by the packaged one
 ADVICE = "give a file made by `gb-export judge`"
 
 
@@ -70,6 +72,16 @@ def _shrunk(image: Uint8, square: tuple[float, float, float], side: int) -> tupl
     small = cv2.resize(image[top:bottom, left:right], size, interpolation=cv2.INTER_AREA)
     moved = np.array([[1.0, 0.0, (left - x) * scale], [0.0, 1.0, (top - y) * scale]])
     return np.asarray(small, np.uint8), moved
+
+
+def open_judge(wanted: str, names: Sequence[str]) -> Judge | None:
+    """Return the judge that a config wants for a detector's classes: "auto", "off", or a path.
+
+    "auto" is the packaged one where the detector tells its states. Raises `ModelError`.
+    """
+    if wanted == "off" or (wanted == "auto" and not (PACKAGED.exists() and set(names) >= TOLD)):
+        return None
+    return Judge(PACKAGED if wanted == "auto" else wanted, names)
 
 
 class Judge:

@@ -2,18 +2,20 @@
 
 The paper leaves its merging of low and high resolution to a figure; these are our rules. A *find* is a box
 with what was looked at to see it. How sharp a find is: the side of a square of its area, in pixels of the
-network's input, and no more than ENOUGH, for beyond that a closer look shows nothing new.
+network's input, no more than ENOUGH, and 0 in a turned region, for its box comes back rounder than it was.
 
 1. **Cut.** A find that ends at an inner border of its region is a piece. Two pieces of one class that lie in
    different regions, touch or overlap, and agree along the border are joined to one box; a piece without a
-   partner, and one of which another find sees the whole, is dropped.
+   partner is dropped.
 2. **Same.** Two finds are one object where they overlap (IoU >= SAME), whatever their classes; or where one
    holds at least INSIDE of the other, is of the same kind, and is at most TIMES as large. The classes of
    `kinds` that are states of one thing (a face with and without a mask) are one kind.
-3. **Who wins.** The sharper find's box and class, unless it is less than half as sure; where both are as
-   sharp, the surer one's. The score is the greater of the two. In doubt the first look stays as it was.
-4. **New.** What only a region shows gets NEWS of its score, and is dropped where it lies inside a find of the
-   first look that was seen sharply enough: that is a part of it.
+3. **Who wins.** The sharper find's box, class and score, unless it is less than SURE_TOO times as sure. What
+   the first look saw with ENOUGH pixels stays as it was: a closer look shows nothing new of it. Only a turned
+   region may say better, where it is surer: an upright box fits badly what leans.
+4. **New.** What only a region shows gets NEWS of its score. It is dropped where it lies inside a find of the
+   first look that was seen with ENOUGH pixels, for then it is a part of it, and where it is so large that the
+   first look saw it with PLAIN pixels and yet found nothing, for then it is a part of something else.
 
     1. cut and joined          2. overlap     2. containment    3. the sharper wins   4. a part
     ┌──────┬──────┐             ┌────┐         ┌────────┐         ┌┄┄┄┄┐ 12 px          ┌───────┐
@@ -35,18 +37,21 @@ from agent.look.region import Region, Size
 
 Bool = NDArray[np.bool_]
 
-ENOUGH = 64.0  # input pixels: an object seen so large is seen as well as can be
+ENOUGH = 24.0  # input pixels: an object that the first look saw so large stays as it was
+BELIEVED = 0.25  # a find of a region that is less sure is none
 SAME = 0.5  # intersection over union
 INSIDE = 0.8  # share of the smaller box that lies in the larger one
 TIMES = 3.0  # areas: what is larger than so many times is another object, or this is a part of it
-HALF = 0.5  # of the other's score: a less sure find does not win by being sharp
+SURE_TOO = 0.8  # of the other's score: a less sure find does not win by being sharp
+SURER = 1.0  # times as sure: a turned find gives its box, for an upright one fits what leans badly
 ALONG = 0.6  # intersection over union along a border of two pieces
+PLAIN = 48.0  # input pixels: what has so many in the first look is not news
 NEWS = 0.8  # of its score, what only a region shows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Finds:
-    """Hold N finds: what was detected, and how sharp (N,), in input pixels."""
+    """Hold N finds: what was detected, and how sharp (N,), in input pixels; 0: by a turned region."""
 
     found: Detections
     sharp: Float32
@@ -164,8 +169,14 @@ def same(a: Detections, b: Detections, kinds: Int64) -> Bool:
     return np.asarray((iou(a.xyxy, b.xyxy) >= SAME) | (alike & held & near), np.bool_)
 
 
-def merge(first: Finds, second: Finds, kinds: Int64) -> Detections:
-    """Return one set of both looks, best first; `second` is without pieces, `kinds` (C,) of each class.
+def merge(first: Finds, second: Finds, kinds: Int64, zoom: float) -> Detections:
+    """Return one set of both looks, best first.
+
+    Args:
+        first: the first look, at `zoom` input pixels a pixel.
+        second: the finds of regions, without pieces.
+        kinds: (C,) of each class.
+        zoom: of the first look.
 
     What the first look keeps apart stays apart. Where two finds of the second are in one of the first, one
     goes with it and the other is new: a box round two far faces becomes two.
@@ -174,7 +185,9 @@ def merge(first: Finds, second: Finds, kinds: Int64) -> Detections:
         return first.found
     second = _distinct(second, kinds)
     partner = _pairs(first.found, second.found, kinds)  # (N,) a row of `first`, or -1
-    new = (partner < 0) & ~_parts(first, second, kinds)
+    upright = second.sharp > 0
+    plain = upright & (np.sqrt(area(second.found.xyxy)) * zoom >= PLAIN)  # the first look would have seen it
+    new = (partner < 0) & ~_parts(first, second, kinds) & ~plain
     fresh = second.found[new]
     xyxy = first.found.xyxy.copy()
     confidence = first.found.confidence.copy()
@@ -183,7 +196,8 @@ def merge(first: Finds, second: Finds, kinds: Int64) -> Detections:
     sharper = rows[_wins(second.some(rows), first.some(partner[rows]))]
     xyxy[partner[sharper]] = second.found.xyxy[sharper]
     class_id[partner[sharper]] = second.found.class_id[sharper]
-    confidence[partner[rows]] = np.maximum(confidence[partner[rows]], second.found.confidence[rows])
+    raised = rows[(first.sharp[partner[rows]] < ENOUGH) | np.isin(rows, sharper)]
+    confidence[partner[raised]] = np.maximum(confidence[partner[raised]], second.found.confidence[raised])
     every = Detections(
         np.concatenate((xyxy, fresh.xyxy)),
         np.concatenate((confidence, fresh.confidence * NEWS)),
@@ -202,7 +216,7 @@ def _distinct(second: Finds, kinds: Int64) -> Finds:
         if free[row]:
             mine = np.flatnonzero(alike[row] & free)
             free[mine] = False
-            able = mine[second.found.confidence[mine] >= HALF * score[row]]
+            able = mine[second.found.confidence[mine] >= SURE_TOO * score[row]]
             best = int(able[np.lexsort((second.found.confidence[able], second.sharp[able]))[-1]])
             kept.append(best)
             score[best] = second.found.confidence[row]
@@ -238,7 +252,6 @@ def _parts(first: Finds, second: Finds, kinds: Int64) -> Bool:
 
 def _wins(second: Finds, first: Finds) -> Bool:
     """Say which finds (N,) of the second look give box and class instead of their partners (N,)."""
-    sure = second.found.confidence >= HALF * first.found.confidence
-    surer = second.found.confidence > first.found.confidence
-    sharper = second.sharp > first.sharp
-    return np.asarray((sharper & sure) | ((second.sharp == first.sharp) & surer), np.bool_)
+    sure = second.found.confidence >= SURE_TOO * first.found.confidence
+    surer = (second.sharp == 0) & (second.found.confidence >= SURER * first.found.confidence)
+    return np.asarray(((second.sharp > first.sharp) & sure) | surer, np.bool_)

@@ -44,7 +44,7 @@ class Place:
 def places(picture: Size, canvas: Size, *, turned: bool = False) -> list[Place]:
     """Return all tiles of a picture (width, height) for a network's input, the coarsest level first.
 
-    With `turned` the tiles of the last levels come once more for what leans to either side.
+    With `turned` the whole picture comes once more, turned to either side, for what leans.
     """
     upright = [
         Place(region, level)
@@ -54,10 +54,7 @@ def places(picture: Size, canvas: Size, *, turned: bool = False) -> list[Place]:
     if not turned:
         return upright
     whole = Place(Region(0, 0, *picture), 0)
-    leaning = [whole, *(place for place in upright if place.level == 1)]
-    return upright + [
-        replace(place, region=replace(place.region, roll=roll)) for place in leaning for roll in (ROLL, -ROLL)
-    ]
+    return upright + [replace(whole, region=replace(whole.region, roll=roll)) for roll in (ROLL, -ROLL)]
 
 
 def _levels(picture: Size, canvas: Size) -> list[tuple[float, float]]:

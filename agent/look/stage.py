@@ -20,7 +20,8 @@ What always holds:
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,6 +37,7 @@ from agent.look.still import Finder, Purse, canvas_of, kinds_of, leans, look_at
 Float = NDArray[np.float64]
 
 SHARE = 0.5  # of what the first look costs, where no budget is said
+CROP = 0.05  # of the same: a face that is judged
 TURN = 1.0  # how much speaks for a place that shows new pixels, whatever is in it
 FINER = 0.3  # the same of each finer level
 TURNED = 0.05  # the same of a turned region
@@ -57,7 +59,9 @@ class LookStage:
     Args:
         detector: what the regions are looked at with.
         budget: milliseconds of CPU a second of video; None: SHARE of what the first look costs; 0: nothing.
-        clock: seconds of CPU that this thread has used.
+        clock: seconds of CPU that this thread has used; not asked where no budget is said: a region is the
+            same network on an input of the same size, so it costs what the first look costs, and the same
+            frames are looked at alike on every machine.
     """
 
     def __init__(
@@ -65,7 +69,7 @@ class LookStage:
     ) -> None:
         self._detector = detector
         self.budget = budget
-        self._clock = clock
+        self._clock = clock if budget is not None else lambda: 0.0
         self._canvas = canvas_of(detector)
         self._kinds = kinds_of(detector.names)
         self._leans = leans(detector.names)
@@ -78,7 +82,9 @@ class LookStage:
         self._turn: Float = np.zeros(0)
         self._seen: Float = np.zeros(0)  # (P,) when each place was looked at
         self._now = -np.inf
+        self._since = -np.inf  # the first frame after all was forgotten
         self._regions = 0
+        self._per_crop = 0.0  # seconds of the judge, as the last faces cost
 
     @property
     def works(self) -> bool:
@@ -90,6 +96,7 @@ class LookStage:
         self._memory.clear()
         self._motion.clear()
         self._now = -np.inf
+        self._seen[:] = -np.inf
 
     def refine(self, image: Uint8, found: Detections, seconds: float, hints: Float32) -> Detections:
         """Return what both looks see in a frame, best first.
@@ -106,6 +113,7 @@ class LookStage:
         if picture != self._picture:
             self._survey(picture)
         step = float(np.clip(seconds - self._now, 0.0, LONGEST_STEP)) if np.isfinite(self._now) else 0.0
+        self._since = self._since if np.isfinite(self._now) else seconds
         self._now = seconds
         begin = self._clock()
         now = cells_of(image)
@@ -117,12 +125,25 @@ class LookStage:
         self._memory.keep(fresh, now)
         seen = self._memory.standing(now, but=fresh)
         mended = mend(list(fresh.values()), picture)
-        return merge(finds(found, self._zoom), joined([mended, seen]), self._kinds)
+        return merge(finds(found, self._zoom), joined([mended, seen]), self._kinds, self._zoom)
+
+    def affords_crops(self, count: int) -> bool:
+        """Say whether the budget lasts for so many faces."""
+        return self._purse.affords(self._per_crop * count)
+
+    @contextmanager
+    def paying_for_crops(self, count: int) -> Iterator[None]:
+        """Pay for what is done within, the judging of so many faces."""
+        begin = self._clock()
+        yield
+        spent = CROP * count if self.budget is None else self._clock() - begin
+        self._purse.pay(spent)
+        self._per_crop = spent / count
 
     def take(self) -> Looked:
         """Return the account since the last call, and begin anew."""
         turns = self._seen[self._turn >= TURN]
-        oldest = self._now - turns.min() if len(turns) and np.isfinite(self._now) else 0.0
+        oldest = self._now - max(turns.min(), self._since) if len(turns) and np.isfinite(self._now) else 0.0
         told = Looked(self._regions, float(max(oldest, 0.0)))
         self._regions = 0
         return told
@@ -153,8 +174,10 @@ class LookStage:
         return np.asarray(order[urgency[order] > 0], np.int64)
 
     def _income(self, step: float) -> float:
-        """Return the seconds of CPU that a frame gives, `step` seconds after the last one."""
-        return SHARE * self._purse.price if self.budget is None else self.budget / 1000 * step
+        """Return what a frame gives, `step` seconds after the last one: seconds of CPU, or first looks."""
+        if self.budget is None:
+            return SHARE
+        return self.budget / 1000 * step
 
     def _look(self, image: Uint8, order: Int64) -> dict[int, tuple[Region, Finds]]:
         """Look at places for as long as the purse lasts; return what they showed by their number."""
@@ -166,7 +189,7 @@ class LookStage:
             begin = self._clock()
             region = self._plan[number].region
             looked[number] = (region, look_at(self._detector, image, region, self._canvas))
-            self._purse.spent(self._clock() - begin)
+            self._purse.spent(1.0 if self.budget is None else self._clock() - begin)
             self._seen[number] = self._now
         self._regions += len(looked)
         return looked

@@ -16,7 +16,7 @@ import numpy as np
 
 from agent.boxes import Detections, Int64, Uint8, area
 from agent.look.judge import UNTOLD, Judge
-from agent.look.merge import Finds, finds, mend, merge
+from agent.look.merge import BELIEVED, Finds, finds, mend, merge
 from agent.look.plan import need, places
 from agent.look.region import Region, Size
 
@@ -95,7 +95,7 @@ class SecondLook:
         detector: an `agent.infer.Detector`, or what has its `names` and `detect`.
         judge: the path of a crop classifier (`gb-export judge`), or None: the detector's classes stay.
         budget: milliseconds of CPU a picture for all after the first look; 0 for none, None for no limit.
-        turned: look also for what leans to a side, for twice the time; None: where the classes are of faces.
+        turned: look also for what leans to a side; None: where the classes are of faces.
         clock: seconds of CPU that this thread has used.
 
     Raises:
@@ -140,7 +140,7 @@ class SecondLook:
         wanted = need(plan, first, zoom)
         order = np.argsort(-wanted, kind="stable")
         looked = self._look(image_bgr, (plan[row].region for row in order.tolist()))
-        found = merge(finds(first, zoom), mend(looked, picture), self._kinds)
+        found = merge(finds(first, zoom), mend(looked, picture), self._kinds, zoom)
         return self._judged(image_bgr, found)
 
     def _look(self, image: Uint8, regions: Iterable[Region]) -> list[tuple[Region, Finds]]:
@@ -175,5 +175,6 @@ class SecondLook:
 
 def look_at(detector: Finder, image: Uint8, region: Region, canvas: Size) -> Finds:
     """Return what a detector finds in one region of a picture (H,W,3), in the picture's pixels."""
-    found = region.back(detector.detect(np.ascontiguousarray(region.pixels(image))))
-    return finds(found, region.zoom(canvas))
+    found = detector.detect(np.ascontiguousarray(region.pixels(image)))
+    found = region.back(found[found.confidence >= BELIEVED])
+    return finds(found, 0.0 if region.roll else region.zoom(canvas))

@@ -163,7 +163,9 @@ class Tally(Event, tag=5, frozen=True):
     `captured`, `inferred`, `dropped`: frames of this minute. `p50`, `p95`: capture to event, ms.
     `occupancy`: of the zones that exist now, in this minute. `skipped`: captured frames that were not worth a
     look, because nothing moved or nothing that moved could change a count: watched, not judged. `level`: the
-    budget's highest in this minute; `held`: looks that were wanted and it took away.
+    budget's highest in this minute; `held`: looks that were wanted and it took away. `looked`: regions that
+    the second look took in this minute, `oldest`: for how many ms the place that waits longest was not looked
+    at again.
     """
 
     watched: Count
@@ -181,6 +183,8 @@ class Tally(Event, tag=5, frozen=True):
     skipped: Count = 0
     level: Count = 0
     held: Count = 0
+    looked: Count = 0
+    oldest: Count = 0
 
 
 class Resources(Event, tag=6, frozen=True):

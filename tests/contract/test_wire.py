@@ -84,6 +84,12 @@ EVENTS_4: list[wire.AnyEvent] = [
         {"car": 52}, 900, 38, 0, 31, 55, skipped=850, level=2, held=12,
     ),
 ]  # fmt: skip
+EVENTS_5: list[wire.AnyEvent] = [
+    wire.Tally(
+        BASE - 60_000, "cam0", 60_000, {}, [wire.LineTotal("main", 2, "AB", "car", 41)],
+        {"car": 52}, 900, 880, 20, 31, 55, looked=440, oldest=2900,
+    ),
+]  # fmt: skip
 LIVE = wire.Live(BASE, "cam0", wire.pack_rows([(70_000, 0.0, 0.25, 0.5, 1.0, 2, 88)]))
 
 
@@ -97,8 +103,8 @@ def events_of(payload: bytes) -> list[wire.AnyEvent]:
 
 
 ENCODED = {
-    "v4-batch.msgpack": lambda: batch(EVENTS_4),
-    "v4-batch.json": lambda: wire.to_json(batch(EVENTS_4)),
+    "v5-batch.msgpack": lambda: batch(EVENTS_5),
+    "v5-batch.json": lambda: wire.to_json(batch(EVENTS_5)),
     "v2-want.json": lambda: msgspec.json.encode(DOCUMENT_2),
     "v3-batch.msgpack": lambda: batch(EVENTS_3),
     "v3-batch.json": lambda: wire.to_json(batch(EVENTS_3)),
@@ -117,7 +123,9 @@ def test_what_is_sent_is_what_was_released(name: str) -> None:
 
 
 @pytest.mark.parametrize("form", ["msgpack", "json"])
-@pytest.mark.parametrize(("version", "events"), [(1, EVENTS), (2, EVENTS_2), (3, EVENTS_3), (4, EVENTS_4)])
+@pytest.mark.parametrize(
+    ("version", "events"), [(1, EVENTS), (2, EVENTS_2), (3, EVENTS_3), (4, EVENTS_4), (5, EVENTS_5)]
+)
 def test_both_forms_of_a_released_batch_decode_to_the_same_events(
     version: int, events: list[wire.AnyEvent], form: str
 ) -> None:

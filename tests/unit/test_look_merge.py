@@ -31,7 +31,7 @@ def rows(found: Detections) -> list[tuple[float, ...]]:
 
 def both(first: Detections, second: Detections, kinds: np.ndarray = KINDS) -> list[tuple[float, ...]]:
     """Merge a first look at half the pixels with a second look at twice as many."""
-    return rows(merge(finds(first, 0.5), finds(second, 2.0), kinds))
+    return rows(merge(finds(first, 0.5), finds(second, 2.0), kinds, 0.5))
 
 
 def test_what_only_the_first_look_sees_stays_as_it_was() -> None:
@@ -48,18 +48,30 @@ def test_the_sharper_look_gives_box_and_class_of_a_small_object() -> None:
 
 
 def test_a_far_less_sure_look_does_not_win_by_being_sharp() -> None:
-    """Under half of the first look's score it only confirms."""
+    """Under SURE_TOO of the first look's score it only confirms."""
     first = seen((10, 10, 30, 30, 0.9, 0))
     second = seen((11, 11, 29, 31, 0.4, 1))
     assert both(first, second, STATES) == [(10, 10, 30, 30, 0.9, 0)]
 
 
-def test_what_was_seen_large_enough_is_the_surer_ones() -> None:
-    """Beyond ENOUGH input pixels a closer look shows nothing new, so the scores decide."""
-    side = 4 * ENOUGH
-    first = seen((0, 0, side, side, 0.8, 0))
-    assert both(first, seen((0, 0, side, side - 9, 0.7, 1)), STATES) == rows(first)
-    assert both(first, seen((0, 0, side, side - 9, 0.9, 1)), STATES) == [(0, 0, side, side - 9, 0.9, 1)]
+def test_what_the_first_look_saw_large_enough_stays_as_it_was() -> None:
+    """From ENOUGH input pixels on a closer look shows nothing new, however sure it is."""
+    side = 2 * ENOUGH
+    first = seen((0, 0, side, side, 0.6, 0))
+    assert both(first, seen((0, 0, side, side - 9, 0.9, 1)), STATES) == rows(first)
+
+
+def test_what_leans_is_told_by_the_turned_region_where_that_is_surer() -> None:
+    """An upright box fits a leaning face badly; a turned find that is less sure changes nothing."""
+    first = seen((0, 0, 100, 100, 0.4, 0))
+    for sure, told in ((0.7, (5, 0, 95, 110, 0.7, 1)), (0.3, (0, 0, 100, 100, 0.4, 0))):
+        turned = finds(seen((5, 0, 95, 110, sure, 1)), 0.0)
+        assert rows(merge(finds(first, 0.5), turned, STATES, 0.5)) == [told]
+
+
+def test_what_the_first_look_would_have_seen_is_no_news() -> None:
+    """What the first look had 100 input pixels of, and did not find, is a part of something else."""
+    assert both(Detections.empty(), seen((0, 0, 200, 200, 0.9, 0))) == []
 
 
 @pytest.mark.parametrize(

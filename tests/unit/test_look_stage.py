@@ -15,6 +15,15 @@ from tests.unit.test_look import SMALL, Sees, picture
 NOTHING = np.zeros((0, 4), np.float32)
 
 
+@pytest.mark.parametrize("sizes", [[(1280, 960), (640, 480), (1280, 960)]])
+def test_frames_of_other_sizes_are_planned_anew(sizes: list[tuple[int, int]]) -> None:
+    """A camera that changes its resolution goes on, and what was seen before is forgotten."""
+    stage = staged()
+    for number, size in enumerate(sizes):
+        watch(stage, picture((20, 20, 33, 33), size=size), 20, start=5.0 * number)
+    assert stage.take().oldest < 5.0
+
+
 def staged(budget: float | None = None) -> LookStage:
     """Return a stage on whose clock each look takes PRICE and the rest nothing."""
     detector = Sees()

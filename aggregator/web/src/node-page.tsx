@@ -181,6 +181,15 @@ function CameraFacts({ camera }: { camera: CameraEntry }) {
         <dt>Delay, p95</dt>
         <dd>{camera.p95_ms == null ? NONE : `${camera.p95_ms} ms`}</dd>
       </div>
+      {camera.looked_regions ? (
+        <div data-testid="second-look">
+          <dt>Second look</dt>
+          <dd>
+            {camera.looked_regions} <small>regions a minute, oldest</small>{" "}
+            {span((camera.oldest_region_seconds ?? 0) * 1000)}
+          </dd>
+        </div>
+      ) : null}
       <div>
         <dt>Model</dt>
         <dd>{camera.model || NONE}</dd>

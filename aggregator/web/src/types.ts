@@ -21,6 +21,10 @@ export interface CameraEntry {
   preview?: boolean;
   objects_today?: Record<string, number>;
   p95_ms?: number | null;
+  /** Regions that the second look took in the last minute. */
+  looked_regions?: number | null;
+  /** For how long the place that waits longest was not looked at again. */
+  oldest_region_seconds?: number | null;
   /** As it was when the node was last heard. */
   last_known?: boolean;
   /** When it was first told of. */
