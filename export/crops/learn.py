@@ -22,17 +22,17 @@ from export.crops.cut import NO_FACE, ROOM, STATES, STORED, Crops
 from export.crops.network import SIDE, CropNetwork
 from export.errors import TrainError
 
-BATCH = 128
 PEAK = 3e-3  # learning rate
 SHARES = (0.42, 0.42, 0.16)  # of each state in a batch
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Hold how long to learn and by which seed."""
+    """Hold how long to learn, by which seed, and from how many crops a step."""
 
     steps: int = 1000
     seed: int = 7
+    batch: int = 128
 
 
 def seen_by_judge(pixels: Uint8) -> Uint8:
@@ -66,13 +66,13 @@ def varied(crop: Uint8, rng: np.random.Generator) -> Uint8:
     return np.asarray(np.clip(light, 0, 255), np.uint8)
 
 
-def batch(crops: Crops, rng: np.random.Generator) -> tuple[Uint8, Int64]:
-    """Draw one varied batch: pixels (BATCH,SIDE,SIDE,3) and states (BATCH,)."""
+def batch(crops: Crops, size: int, rng: np.random.Generator) -> tuple[Uint8, Int64]:
+    """Draw one varied batch of B crops: pixels (B,SIDE,SIDE,3) and states (B,)."""
     weight = np.zeros(len(crops))
     for state, share in enumerate(SHARES):
         rows = crops.state == state
         weight[rows] = share / max(rows.sum(), 1)
-    rows = rng.choice(len(crops), BATCH, p=weight / weight.sum())
+    rows = rng.choice(len(crops), size, p=weight / weight.sum())
     return np.stack([varied(crops.pixels[row], rng) for row in rows]), crops.state[rows]
 
 
@@ -102,7 +102,7 @@ def learn(
     marks = {round(schedule.steps * part / 8) for part in (1, 2, 4, 6, 8)}
     for step in range(1, schedule.steps + 1):
         network.train()
-        pixels, states = batch(crops, rng)
+        pixels, states = batch(crops, schedule.batch, rng)
         with torch.autocast("cpu", torch.bfloat16):  # half the time on CPUs that have it, as right
             said = network(tensor(pixels))
         loss = torch.nn.functional.cross_entropy(said.float(), torch.from_numpy(states), label_smoothing=0.03)

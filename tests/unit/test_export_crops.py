@@ -56,7 +56,7 @@ def test_a_crop_shows_the_middle_of_its_box_whatever_its_size() -> None:
 def test_what_was_learnt_is_written_and_judged_alike(tmp_path: Path) -> None:
     """A short training tells blue from red; the file says what PyTorch says; the agent gives the class."""
     crops = made()
-    network = learn(crops, Schedule(steps=40))
+    network = learn(crops, Schedule(steps=60, batch=24))
     says = probabilities(network, crops)
     assert right(crops, says, 0).value > 0.9
     path = tmp_path / "judge.onnx"
