@@ -9,6 +9,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from export.crops.assess import table
 from export.crops.cut import Crops, cut
 from export.crops.learn import Schedule, learn, progress
@@ -32,6 +34,7 @@ def run(arguments: argparse.Namespace, data: Path, version: str) -> None:
     """Learn, write, and say how good it is."""
     from export.crops.write import write_judge
 
+    torch.set_num_threads(1)  # so small a network gains nothing from a second
     recipe = load_recipe(arguments.recipe)
     held = crops_of(recipe, data, "val")
     crops = crops_of(recipe, data, "train")

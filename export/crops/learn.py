@@ -97,7 +97,9 @@ def learn(
     optimiser = torch.optim.AdamW(network.parameters(), PEAK, weight_decay=0.02)
     rate = torch.optim.lr_scheduler.OneCycleLR(optimiser, PEAK, schedule.steps, pct_start=0.1)
     average = torch.optim.swa_utils.AveragedModel(
-        network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.995), use_buffers=True
+        network,
+        multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(1 - min(0.25, 10 / schedule.steps)),
+        use_buffers=True,
     )
     marks = {round(schedule.steps * part / 8) for part in (1, 2, 4, 6, 8)}
     for step in range(1, schedule.steps + 1):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from agent.infer import ModelError
 from agent.look.judge import NOT_JUDGED, PACKAGED, UNTOLD, Judge, cut_crops, open_judge
@@ -17,6 +19,15 @@ from export.data.sample import Picture
 from export.errors import TrainError
 
 NAMES = ["with_mask", "without_mask"]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Learn on one thread: two that wait for each other on a busy machine take many times as long."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def made(count: int = 60, seed: int = 0) -> Crops:
@@ -56,7 +67,7 @@ def test_a_crop_shows_the_middle_of_its_box_whatever_its_size() -> None:
 def test_what_was_learnt_is_written_and_judged_alike(tmp_path: Path) -> None:
     """A short training tells blue from red; the file says what PyTorch says; the agent gives the class."""
     crops = made()
-    network = learn(crops, Schedule(steps=60, batch=24))
+    network = learn(crops, Schedule(steps=40, batch=24))
     says = probabilities(network, crops)
     assert right(crops, says, 0).value > 0.9
     path = tmp_path / "judge.onnx"
