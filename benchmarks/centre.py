@@ -69,7 +69,7 @@ def _word(name: str) -> str:
 
 def reading(now: Build, before: Build, full: bool) -> dict[str, float]:
     """Return how long histories take to read."""
-    scale = history.Scale(every=1, site_every=1, rounds=40) if full else history.Scale()
+    scale = history.Scale(every=1, site_every=1, site_labels=3, rounds=40) if full else history.Scale()
     return history.measure(now, before, scale)
 
 

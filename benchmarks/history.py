@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,20 +29,32 @@ OLD = "year-1"
 
 @dataclass(frozen=True)
 class Scale:
-    """How much is played and asked. `every`, `site_every`: minutes between two tallies."""
+    """How much is played and asked. `every`, `site_every`: minutes between two tallies of a box."""
 
     days: int = 365
     every: int = 10
     site_nodes: int = 100
     site_days: int = 30
     site_every: int = 60
+    site_labels: int = 1
     rounds: int = 20
     rounds_before: int = 4
 
 
-def tallies(node: str, epoch: int, since: int, until: int, every: int) -> Iterator[ingest.Sealed]:
-    """Yield a box's tallies in batches of 60: each row counts a few more, by night fewer."""
-    totals = dict.fromkeys(((way, label) for way in ("AB", "BA") for label in LABELS), 0)
+def tallies(
+    node: str, epoch: int, span: tuple[int, int], every: int, labels: Sequence[str] = LABELS
+) -> Iterator[ingest.Sealed]:
+    """Yield a box's tallies in batches of 60: each row counts a few more, by night fewer.
+
+    Args:
+        node: its name.
+        epoch: the start of its agent.
+        span: from when to when, Unix ms.
+        every: minutes between two.
+        labels: two rows each, one of either direction.
+    """
+    since, until = span
+    totals = dict.fromkeys(((way, label) for way in ("AB", "BA") for label in labels), 0)
     seq = 0
     batch: list[wire.AnyEvent] = []
     for at in range(since, until, every * MINUTE):
@@ -50,7 +62,7 @@ def tallies(node: str, epoch: int, since: int, until: int, every: int) -> Iterat
         for number, key in enumerate(totals):
             totals[key] += (3 + (at // MINUTE + number) % 7) if by_day else number % 2
         rows = [wire.LineTotal("main", 1, way, label, total) for (way, label), total in totals.items()]  # type: ignore[arg-type]
-        objects = {label: totals["AB", label] + totals["BA", label] for label in LABELS}
+        objects = {label: totals["AB", label] + totals["BA", label] for label in labels}
         batch.append(wire.Tally(at, "cam0", every * MINUTE, {}, rows, objects, 900, 900, 0, 20, 30))
         if len(batch) == 60 or at + every * MINUTE >= until:
             seq += 1
@@ -62,10 +74,11 @@ def tallies(node: str, epoch: int, since: int, until: int, every: int) -> Iterat
 def work(scale: Scale, now: int) -> list[ingest.Sealed]:
     """Return the batches of the box with a long history and of the site's boxes, until an hour ago."""
     until = now // HOUR * HOUR - HOUR
-    found = list(tallies(OLD, 10, until - scale.days * DAY, until, scale.every))
+    found = list(tallies(OLD, 10, (until - scale.days * DAY, until), scale.every))
     for number in range(scale.site_nodes):
-        since = until - scale.site_days * DAY
-        found += tallies(f"site-{number:03d}", 20 + number, since, until, scale.site_every)
+        span = (until - scale.site_days * DAY, until)
+        labels = LABELS[: scale.site_labels]
+        found += tallies(f"site-{number:03d}", 20 + number, span, scale.site_every, labels)
     return found
 
 

@@ -4,6 +4,7 @@ import { AlertsLink, Toasts } from "./alert-board";
 import { AlertsPage } from "./alerts-page";
 import { api, type ApiError } from "./api";
 import { useCell } from "./cell";
+import { CountsPage } from "./counts-page";
 import { FleetPage } from "./fleet-page";
 import { span } from "./format";
 import { HOME } from "./home";
@@ -88,6 +89,11 @@ function Bar() {
       <span class="grow" />
       {who !== "out" && <AlertsLink />}
       {who !== "out" && (
+        <a class="manage-link" href={`${HOME}counts`}>
+          Counts
+        </a>
+      )}
+      {who !== "out" && (
         <a
           class="manage-link"
           href={`${HOME}manage/${typeof who === "object" && who.first ? "people" : "settings"}`}
@@ -119,6 +125,7 @@ function Bar() {
 function Page() {
   const where = useCell(route);
   if (where.page === "node") return <NodePage key={where.node} node={where.node} camera={where.camera} />;
+  if (where.page === "counts") return <CountsPage />;
   if (where.page === "alerts") return <AlertsPage />;
   if (where.page === "manage") return <ManagePage tab={isTab(where.tab) ? where.tab : "settings"} />;
   return <FleetPage />;

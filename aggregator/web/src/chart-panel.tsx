@@ -192,6 +192,7 @@ function Table({ csv, head, made, row, name }: TableProps) {
 
 /** The name of a slot: its day, or from when to when. */
 function when(slot: Slot, { view: { bucket } }: Loaded<unknown>, clock: Clock): string {
+  if (bucket === "week") return `week from ${clock.date(slot.start)}`;
   return bucket === "day" ? clock.date(slot.start) : `${clock.minute(slot.start)}–${clock.minute(slot.end)}`;
 }
 
@@ -248,7 +249,8 @@ function optionsOf(
   clock: Clock,
   onSlot: (index: number | null) => void,
 ): Omit<uPlot.Options, "width" | "height"> {
-  const name = (at: number): string => (bucket === "day" ? clock.date(at) : clock.minute(at));
+  const name = (at: number): string =>
+    bucket === "day" || bucket === "week" ? clock.date(at) : clock.minute(at);
   const readSlot = (plot: uPlot): void => {
     const { left } = plot.cursor;
     if (left == null || left < 0) return onSlot(null);

@@ -56,6 +56,7 @@ export class Clock {
   private readonly times: Intl.DateTimeFormat;
   private readonly short: Intl.DateTimeFormat;
   private readonly dates: Intl.DateTimeFormat;
+  private readonly years: Intl.DateTimeFormat;
 
   constructor(timeZone?: string) {
     const zone = timeZone ? { timeZone } : {};
@@ -66,6 +67,7 @@ export class Clock {
       ...zone,
     });
     this.short = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", ...zone });
+    this.years = new Intl.DateTimeFormat("en-GB", { year: "numeric", ...zone });
     this.dates = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", ...zone });
   }
 
@@ -79,5 +81,9 @@ export class Clock {
 
   date(at: number): string {
     return this.dates.format(at);
+  }
+
+  year(at: number): string {
+    return this.years.format(at);
   }
 }

@@ -49,6 +49,15 @@ export const VIEWS: [View, ...View[]] = [
     refresh: 300_000,
     soon: 60_000,
   },
+  {
+    bucket: "week",
+    name: "A year",
+    whole: "Last 52 weeks",
+    reach: 52 * 7 * 24 * HOUR,
+    step: 7 * 24 * HOUR,
+    refresh: 3_600_000,
+    soon: 600_000,
+  },
 ];
 
 export const view = new Cell<View>(VIEWS[0]);

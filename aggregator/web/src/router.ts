@@ -1,16 +1,18 @@
-// Pages: "" is the fleet, "nodes/NAME?camera=CAM" one node, "alerts" the alerts; all below the folder where a proxy put them.
+// Pages: "" is the fleet, "nodes/NAME?camera=CAM" one node, "alerts" the alerts, "counts" what nodes counted; all below the folder where a proxy put them.
 import { Cell } from "./cell";
 import { HOME } from "./home";
 
 export type Route =
   | { page: "fleet" }
   | { page: "alerts" }
+  | { page: "counts" }
   | { page: "manage"; tab: string }
   | { page: "node"; node: string; camera: string | null };
 
 function read(): Route {
   const path = location.pathname.startsWith(HOME) ? location.pathname.slice(HOME.length) : "";
   if (/^alerts\/?$/.test(path)) return { page: "alerts" };
+  if (/^counts\/?$/.test(path)) return { page: "counts" };
   const managed = /^manage(?:\/(\w*))?\/?$/.exec(path);
   if (managed) return { page: "manage", tab: managed[1] ?? "" };
   const match = /^nodes\/([^/]+)\/?$/.exec(path);

@@ -5,7 +5,7 @@ export type CameraStatus = "ok" | "absent" | "stalled" | "frozen" | "degraded" |
 export type Direction = "AB" | "BA";
 export type Anchor = "bottom" | "center";
 export type Point = [number, number];
-export type Bucket = "minute" | "hour" | "day" | "all";
+export type Bucket = "minute" | "hour" | "day" | "week" | "month" | "year" | "all";
 
 export interface CameraEntry {
   camera: string;
