@@ -8,7 +8,8 @@ read from the store, never added up here, so several aggregators show the same.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from itertools import groupby
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -135,10 +136,15 @@ class Fleet:
     def on_stored(self, facts: Sequence[Fact]) -> None:
         """Take what was stored just now."""
         at = _now_ms()
+        for node, some in groupby(facts, lambda fact: fact.node):
+            if node not in self._removed:  # else sent before it was removed
+                self._take_facts(self._view(node), some, at)
+
+    def _take_facts(self, view: NodeView, facts: Iterable[Fact], at: int) -> None:
+        view.hear(at)
         for fact in facts:
-            if fact.node in self._removed:
-                continue  # sent before it was removed
-            view = self._view(fact.node)
+            if isinstance(fact.event, wire.Detection | wire.Track):
+                continue
             if isinstance(fact.event, wire.Resources):
                 sample = fact.event
                 if sample.at > at + _CLOCK_OFF_MS:  # of a clock that is ahead: the next one replaces it
@@ -154,7 +160,6 @@ class Fleet:
                 view.day.fresh.discard("counts")
             elif isinstance(fact.event, wire.Lost):
                 self._troubles_at = 0.0
-            view.hear(at)
 
     def shift(self, by: int) -> None:
         """Move what is remembered along with this machine's clock, which was set by some ms."""

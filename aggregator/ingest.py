@@ -32,7 +32,7 @@ from aggregator.refusals import Refusals
 from aggregator.site_time import now
 from aggregator.store.errors import StoreError
 from aggregator.store.parcel import Fact, Parcel, Poison, address, addressing, open_batch, refusal, unpack
-from aggregator.store.running_totals import Marks
+from aggregator.store.running_totals import WITH_TOTALS, Marks
 from aggregator.store.store import Store
 from aggregator.timing import Timing
 
@@ -221,7 +221,8 @@ class Ingest:
                 rows[name] += some
             for events in _slices(parcel.good):
                 for _, event in events:
-                    marks.add(parcel.node, parcel.epoch, event)
+                    if isinstance(event, WITH_TOTALS):
+                        marks.add(parcel.node, parcel.epoch, event)
                 await asyncio.sleep(0)
         refused = [poison for parcel in fresh for poison in parcel.poison]
         for name, all_ in rows.items():

@@ -242,6 +242,7 @@ URGENT = (Detection, Crossing, CameraState)
 _YEAR_2200 = 7_258_118_400_000  # Unix ms
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[AnyEvent] = msgspec.msgpack.Decoder(AnyEvent)
+_list_decoder: msgspec.msgpack.Decoder[list[AnyEvent]] = msgspec.msgpack.Decoder(list[AnyEvent])
 
 
 def encode_event(event: AnyEvent, base: int) -> bytes:
@@ -263,6 +264,24 @@ def decode_event(raw: bytes | msgspec.Raw, base: int) -> AnyEvent:
     if isinstance(event, Track) and len(event.path) % POINT_BYTES:
         raise WireError(f"bad event: a path of {len(event.path)} bytes is no whole points of {POINT_BYTES}")
     return msgspec.structs.replace(event, at=at)
+
+
+def decode_events(raws: msgspec.Raw, base: int) -> list[AnyEvent] | None:
+    """Decode a MessagePack array of events at one go, times absolute; None if any of them is bad."""
+    try:
+        events = _list_decoder.decode(raws)
+    except DECODE_ERRORS:
+        return None
+    for event in events:
+        if not 0 <= event.at + base < _YEAR_2200 or _is_misshapen(event):
+            return None
+    return [msgspec.structs.replace(event, at=event.at + base) for event in events]
+
+
+def _is_misshapen(event: AnyEvent) -> bool:
+    if isinstance(event, Detection):
+        return len(event.box) != BOX_BYTES
+    return isinstance(event, Track) and bool(len(event.path) % POINT_BYTES)
 
 
 def event_dict(event: AnyEvent) -> dict[str, Any]:

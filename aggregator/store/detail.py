@@ -81,6 +81,18 @@ def fields(
     return found | ({"was": wrong} if wrong else {})
 
 
+def whole(events: Sequence[tuple[int, wire.AnyEvent]], batch: wire.Batch) -> Document:
+    """Return what a batch's document holds, where all of its events go into it as they came."""
+    moments = [event.at for _, event in events]
+    return {
+        "t": sorted({wire.EVENT_TAGS[kind] for kind in {type(event) for _, event in events}}),
+        "a": max(moments),
+        "z": min(moments),
+        "b": batch.base,
+        "e": bytes(batch.events),
+    }
+
+
 def encoded(events: Iterable[tuple[int, wire.AnyEvent]], base: int) -> dict[int, bytes]:
     """Return place -> an event as it goes over the wire."""
     return {place: wire.encode_event(event, base) for place, event in events}

@@ -83,7 +83,6 @@ class Parcel:
     more_poison: int = 0
     rows: dict[str, list[Any]] = field(default_factory=dict)
     detail: dict[str, Any] | None = None  # its events, for the batch's own document
-    raws: dict[int, msgspec.Raw] = field(default_factory=dict)  # place -> a good event as it came
     told: dict[int, int] = field(default_factory=dict)  # place -> the wrong time that the box told
     true: int | None = None  # the offset by which its times were judged
     was_read: bool = False
@@ -113,6 +112,14 @@ class Parcel:
         """How many of its events are refused."""
         return len(self.poison) + self.more_poison
 
+    @property
+    def is_plain(self) -> bool:
+        """True if all of it is good, lies near each other, and belongs into the batch's own document."""
+        if not self.good or len(self.good) != self.events:
+            return False
+        kinds = {type(event) for _, event in self.good}
+        return kinds.isdisjoint(codec.HOME) and detail.is_short([event for _, event in self.good])
+
     def claim(self) -> Claim:
         """Return what names this batch in the store."""
         clocks = (self.batch.base, self.batch.mono) if has_clocks(self.batch) else (0, 0)
@@ -128,6 +135,11 @@ class Parcel:
         if self.was_read:
             return
         self.was_read = True
+        if self.events <= _SLICE and len(self.payload) <= wire.BATCH_BYTES:  # as agents send them
+            events = wire.decode_events(self.batch.events, self.batch.base)
+            if events is not None:
+                self.good = list(enumerate(events))
+                return
         for place, raw in enumerate(wire.batch_events(self.batch)):
             size = len(memoryview(raw))
             if not _SHORTEST <= size <= wire.BATCH_BYTES:
@@ -135,7 +147,6 @@ class Parcel:
             else:
                 try:
                     self.good.append((place, wire.decode_event(raw, self.batch.base)))
-                    self.raws[place] = raw
                 except wire.WireError as error:
                     self.refuse(place, str(error), raw)
             if place % _SLICE == _SLICE - 1:
@@ -195,6 +206,9 @@ def address(parcel: Parcel, stored_at: datetime) -> None:
 def addressing(parcel: Parcel, stored_at: datetime) -> Iterator[None]:
     """Fill the parcel's documents by collection, in slices; what the database cannot hold becomes poison."""
     parcel.rows = defaultdict(list)
+    if parcel.is_plain and not parcel.told:
+        parcel.detail = detail.whole(parcel.good, parcel.batch)
+        return
     samples: list[tuple[int, wire.Resources]] = []
     plain: list[tuple[int, wire.AnyEvent]] = []
     bad: set[int] = set()
@@ -219,7 +233,8 @@ def addressing(parcel: Parcel, stored_at: datetime) -> Iterator[None]:
         parcel.rows[codec.RESOURCES].append(row)
     parcel.detail = None
     if plain and detail.is_short([event for _, event in plain]):
-        parcel.detail = detail.fields(plain, parcel.raws, parcel.batch.base, parcel.told)
+        raws = dict(enumerate(wire.batch_events(parcel.batch)))
+        parcel.detail = detail.fields(plain, raws, parcel.batch.base, parcel.told)
     elif plain:
         for number, (place, event) in enumerate(plain):
             parcel.rows[codec.EVENTS].append(_alone(parcel, place, event, stored_at))

@@ -39,6 +39,9 @@ _TO = "to "
 REACH = 25 * HOUR  # how far back the total before a window is looked for
 
 
+WITH_TOTALS = (wire.Crossing, wire.Tally)  # the events that carry running totals
+
+
 class Key(NamedTuple):
     """One document: a row's hour."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -77,3 +78,32 @@ def test_no_altered_event_is_believed(back: int, change: int) -> None:
     altered = bytearray(BATCH)
     altered[-back] ^= change
     assert isinstance(unpack("gb/1/box-1/ev", bytes(altered), 0.0), Poison)
+
+
+def test_events_at_one_go_are_those_one_by_one() -> None:
+    """Reading a batch's events together gives what reading each gives, and nothing if one of them is bad."""
+    box = wire.pack_box(0.1, 0.2, 0.3, 0.4)
+    path = wire.pack_path([(0.0, 0.1, 0.2), (0.8, 0.3, 0.4)])
+    events: list[wire.AnyEvent] = [
+        wire.Detection(AT, "cam0", 1, "car", 80, box),
+        wire.Track(AT + 5, "cam0", 1, "car", 80, 4000, 60, path),
+        wire.Crossing(AT + 9, "cam0", "main", 1, "AB", "car", 1, 1, 80),
+    ]
+    bad = [
+        wire.encode_event(msgspec.structs.replace(events[0], box=b"short"), AT),
+        wire.encode_event(msgspec.structs.replace(events[1], path=b"odd"), AT),
+        wire.encode_event(msgspec.structs.replace(events[2], at=-1), AT),
+        b"\x93\x03\x01\x02",
+    ]
+    raws = [wire.encode_event(event, AT) for event in events]
+
+    def together(parts: list[bytes]) -> list[wire.AnyEvent] | None:
+        return wire.decode_events(msgspec.Raw(wire.array_header(len(parts)) + b"".join(parts)), AT)
+
+    assert together(raws) == events
+    for one in bad:
+        assert together([*raws, one]) is None
+        parcel = unpack("gb/1/box-1/ev", wire.encode_batch(5, 6, AT, 0, [*raws, one]), 0.0)
+        assert isinstance(parcel, Parcel)
+        assert [event for _, event in parcel.good] == events
+        assert parcel.bad == 1
