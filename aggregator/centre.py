@@ -93,6 +93,7 @@ class Centre:
             group_batches=config.ingest.group_batches,
             linger=config.ingest.linger_ms / 1000,
         )
+        self.ingest.is_watched = lambda: self.hub.watched or bool(self.beside.others)
         self.keeping = Keeping(
             store, lambda: self.fleet.names, lambda: not self.clock.trouble and not self.clock.doubt
         )

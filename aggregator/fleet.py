@@ -131,7 +131,9 @@ class Fleet:
         at = _now_ms()
         for parcel in parcels:
             if parcel.node not in self._removed:
-                self._view(parcel.node).copies.batch(parcel.epoch, parcel.batch.base, at)
+                view = self._view(parcel.node)
+                view.copies.batch(parcel.epoch, parcel.batch.base, at)
+                view.hear(at)
 
     def on_stored(self, facts: Sequence[Fact]) -> None:
         """Take what was stored just now."""
@@ -143,8 +145,6 @@ class Fleet:
     def _take_facts(self, view: NodeView, facts: Iterable[Fact], at: int) -> None:
         view.hear(at)
         for fact in facts:
-            if isinstance(fact.event, wire.Detection | wire.Track):
-                continue
             if isinstance(fact.event, wire.Resources):
                 sample = fact.event
                 if sample.at > at + _CLOCK_OFF_MS:  # of a clock that is ahead: the next one replaces it

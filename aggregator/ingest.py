@@ -88,6 +88,7 @@ class Ingest:
         self._said: dict[str, float] = {}
         self._busy: dict[Lane, float] = {}  # since when a lane writes a group
         self.trouble = ""
+        self.is_watched: Callable[[], bool] = lambda: True  # if not, nobody is told detections and tracks
 
     # ── what comes in ──
 
@@ -191,7 +192,8 @@ class Ingest:
         self._on_batches(fresh)
         if self._timing is not None:
             self._timing.stored(fresh)
-        for facts in _slices([fact for parcel in fresh for fact in parcel.facts()]):
+        every = self.is_watched()
+        for facts in _slices([fact for parcel in fresh for fact in parcel.facts(every)]):
             self._on_stored(facts)
             await self._give_way(lane)
 

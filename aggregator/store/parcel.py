@@ -20,6 +20,7 @@ from agent import wire
 from aggregator.store import codec, detail
 from aggregator.store.box_clock import BoxClock, corrected, has_clocks
 
+_WATCHED_ONLY = (wire.Detection, wire.Track)
 KEPT_OF_BATCH = wire.BATCH_EVENTS  # bad events of one batch that are kept; of an agent's batch all
 _SHORTEST = 7  # bytes of the shortest event: an array of number, time, camera and one field more
 _SLICE = 200  # events that are worked on before others may have their turn
@@ -125,10 +126,12 @@ class Parcel:
         clocks = (self.batch.base, self.batch.mono) if has_clocks(self.batch) else (0, 0)
         return Claim(self.id, self.sum, len(self.good), self.bad, *clocks, self.detail)
 
-    def facts(self) -> list[Fact]:
-        """Return its good events with their ids."""
+    def facts(self, every: bool = True) -> list[Fact]:
+        """Return its good events with their ids; without `every` not those that only watchers look at."""
         id_ = self.id
-        return [Fact(self.node, f"{id_}:{place}", event) for place, event in self.good]
+        node = self.node
+        good = self.good if every else [one for one in self.good if not isinstance(one[1], _WATCHED_ONLY)]
+        return [Fact(node, f"{id_}:{place}", event) for place, event in good]
 
     def read(self) -> Iterator[None]:
         """Decode its events, once, in slices."""
