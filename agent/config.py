@@ -10,7 +10,7 @@ import difflib
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import msgspec
 from msgspec import Meta, Struct
@@ -239,4 +239,5 @@ def _explain(message: str, shape: Any, path: str) -> str:
 def _fields(shape: Any, place: str) -> list[str]:
     for part in place.strip(".").split("."):
         shape = next((f.type for f in msgspec.structs.fields(shape) if f.name == part), shape)
+        shape = next((one for one in get_args(shape) if isinstance(one, type)), shape)  # of `X | None`
     return [f.encode_name for f in msgspec.structs.fields(shape)]

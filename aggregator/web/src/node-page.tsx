@@ -11,6 +11,7 @@ import { EventList } from "./event-list";
 import { NONE, rate, span } from "./format";
 import { useHistory } from "./history";
 import { HOME } from "./home";
+import { LeftPictures } from "./left-pictures";
 import { Objects } from "./objects";
 import { Age, CameraBadge, isFresh, NodeBadge, Warnings } from "./parts";
 import { Picture } from "./picture";
@@ -109,6 +110,9 @@ function CameraView({ node, camera }: { node: NodeEntry; camera: CameraEntry }) 
         </div>
       </div>
       <History node={node.node} camera={camera} settings={settings} />
+      {editable && (
+        <LeftPictures node={node.node} camera={camera.camera} pictures={camera.preview === true} />
+      )}
     </>
   );
 }
