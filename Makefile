@@ -17,7 +17,7 @@ help:
 	@echo 'make demo          the whole product on this machine: broker, database, centre, two nodes'
 	@echo '                   SOURCE=scene|0|FILE|URL MODEL=traffic|mask|PATH LINE="main:0,0.6,1,0.6"'
 	@echo '                   PACE=real|fast LOOP=0|1 PORT=8080 TOKEN=... DIR=...'
-	@echo 'make test          every test that this machine can run'
+	@echo 'make test          every test that this machine can run; JOBS=2 runs two at a time'
 	@echo 'make check         format, lint and types, Python and TypeScript'
 	@echo 'make bench         speed, memory, bytes; bench-count, bench-model: counting, models'
 	@echo '                   bench-count runs other trackers beside ours; ARGS=--alone without, ARGS=--docs=docs'
@@ -50,7 +50,12 @@ demo: setup
 	@exec $(BIN)/python -m deploy.demo
 
 test: setup
+ifdef JOBS
+	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile -m 'not alone' $(ARGS)
+	@$(BIN)/python -m pytest -q -m alone $(ARGS)
+else
 	@$(BIN)/python -m pytest -q $(ARGS)
+endif
 
 check: setup
 	$(BIN)/ruff format --check agent aggregator export deploy benchmarks tests

@@ -19,6 +19,8 @@ from deploy.stack import Stack, die_with_parent
 from tests.integration.box import TOKEN
 from tests.integration.test_several import aggregators
 
+pytestmark = pytest.mark.alone
+
 ROOT = Path(__file__).parents[2]
 NODES = 300
 

@@ -31,6 +31,8 @@ from deploy.stack import Stack, die_with_parent
 
 from .box import TOKEN, batch, box, busy, centre, crossing, now_ms, settings, until
 
+pytestmark = pytest.mark.alone
+
 CROWD = int(os.environ.get("GB_CROWD", "100"))  # nodes that come back at once; the full dose: 500
 HANDLES = 256
 

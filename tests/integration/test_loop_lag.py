@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
+
 from agent import config as agent_config
 from agent import node as agent_node
 from agent.see.capture import Camera
@@ -15,6 +17,8 @@ from deploy.stack import Stack
 
 from .box import batch, box, busy, centre, crossing, now_ms, settings
 from .test_agent import node_name, write_config
+
+pytestmark = pytest.mark.alone
 
 TURN = 0.01  # seconds between two looks at the clock
 USUAL_LAG = 0.05  # seconds by which 95 of 100 turns may come late

@@ -26,6 +26,8 @@ from deploy.stack import Stack
 
 from .box import DOCUMENT, Box, batch, box, busy, centre, crossing, event_rows, now_ms, settings, until
 
+pytestmark = pytest.mark.alone
+
 HELD_UP = 0.5  # seconds that an acknowledgement may come later for another node's sake
 PER_KB = 0.005  # seconds of CPU a kilobyte of any content may cost
 IDLE = 0.1  # and those that the honest node, the test itself and the database's own pulse cost meanwhile

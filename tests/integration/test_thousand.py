@@ -7,6 +7,7 @@ import os
 import time
 
 import msgspec
+import pytest
 
 from agent import wire
 from agent.mqtt.client import Client, connect
@@ -15,6 +16,8 @@ from deploy.stack import Stack
 from .box import DOCUMENT, now_ms, until
 from .test_api import get, scene
 from .test_people import call
+
+pytestmark = pytest.mark.alone
 
 BOXES = int(os.environ.get("GB_MANY_BOXES", "200"))
 
