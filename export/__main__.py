@@ -27,7 +27,8 @@ from export.data.user_dataset import READERS, own_recipe
 from export.errors import DataError, TrainError, UsageError
 from export.judge.assess import assess, checkpoint_file, text, to_json
 from export.judge.compare import finish_own
-from export.judge.evaluate import detector_for
+from export.judge.evaluate import LEAST, detector_for
+from export.judge.twice import Twice
 
 VERSION = version("gb-fleet")
 GUIDE = """\
@@ -165,7 +166,8 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         if model.suffix == ".pt":
             _need_torch()
             model, _ = checkpoint_file(model, Path(folder), VERSION)
-        detector = detector_for(model)
+        twice = arguments.look or arguments.judge
+        detector = Twice(model, LEAST, arguments.judge) if twice else detector_for(model)
         recipe = load_recipe(arguments.recipe) if arguments.recipe else _recipe_of(detector)
         pictures = read_recipe(recipe, _data(arguments), arguments.split, JUDGED)
         pictures = _every(_of_sources(pictures, arguments.sources), arguments.limit)
@@ -263,6 +265,8 @@ def parser() -> argparse.ArgumentParser:
     evaluate.add_argument(
         "--roll", type=_degrees, default=[], metavar="0,30,60", help="masks: turn the pictures by degrees too"
     )
+    evaluate.add_argument("--look", action="store_true", help="with the second look, its time not limited")
+    evaluate.add_argument("--judge", type=Path, metavar="FILE", help="and with this judge of enlarged faces")
     evaluate.add_argument("--report", type=Path, metavar="FOLDER", help="write a page with pictures there")
     evaluate.add_argument("--json", action="store_true", help="figures for machines")
 

@@ -17,7 +17,10 @@ from export.crops.learn import Schedule, learn, probabilities, seen_by_judge
 from export.crops.write import write_judge
 from export.data.sample import Picture
 from export.errors import TrainError
+from export.judge.evaluate import detector_for
+from export.judge.twice import Twice
 
+MODELS = Path(__file__).parents[2] / "agent" / "models"
 NAMES = ["with_mask", "without_mask"]
 
 
@@ -105,3 +108,13 @@ def test_the_packaged_judge_is_for_models_that_tell_masks() -> None:
     assert set(judge.states) == {*NAMES, NOT_JUDGED}
     assert open_judge("auto", ["car", "bus"]) is None
     assert open_judge("off", NAMES) is None
+
+
+def test_both_looks_are_judged_as_one_detector() -> None:
+    """`gb-export evaluate --look` judges the same file, by what both looks see."""
+    path = MODELS / "gb-yolo-n-mask.onnx"
+    image = np.full((90, 120, 3), 114, np.uint8)
+    twice = Twice(path, 0.25)
+    assert twice.sha256 == detector_for(path).sha256
+    assert twice.names == {0: "with_mask", 1: "without_mask"}
+    assert len(twice.detect(image)) == 0
