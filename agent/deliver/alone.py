@@ -12,8 +12,8 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from agent.deliver.publish import Standing
 from agent.deliver.spool import SpoolWorker
+from agent.deliver.standing import Standing
 from agent.mqtt.settings import BrokerSettings
 
 NO_CENTRE = "no centre: this box has not joined one"

@@ -3,17 +3,13 @@
 What always holds:
 
 * A batch is forgotten only when the aggregator's `ack` names it; what the broker says decides nothing.
-  Until then it is sent again, the same bytes: after 10 s (then less often), and after each reconnect.
-* Where it can be known that a batch did not arrive, it is sent again sooner: when the broker says that no
-  aggregator listens (then one batch a second asks, not all), and when a later batch was acknowledged first.
-* At most `window` batches are on their way. Everything else waits on disk.
+  Until then it is sent again, the same bytes (see `window`), and after each reconnect.
 * The connection comes and goes and nothing else notices: reconnects back off with full jitter, so that a
   fleet does not come back in step. A broker that refuses a publish is told in words (`problem`) and asked
   again later.
 * The retained `state` says online while this runs; the broker's copy of our last will says the contrary.
-* Live frames are QoS 0 through the same connection, and are dropped and counted when it is away or slow.
-* Each step of its life is told to `alive`, with the seconds until the next one at the latest: a delivery that
-  neither stands nor tries again is noticed by whoever listens there.
+* Live frames are QoS 0, dropped and counted when the connection is away or slow.
+* Each step of its life is told to `alive`, with the seconds until the next one at the latest.
 """
 
 from __future__ import annotations
@@ -24,13 +20,13 @@ import logging
 import random
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import NamedTuple
 
 import msgspec
 
 from agent import wire
-from agent.deliver.spool import Sealed, SpoolWorker
+from agent.deliver.spool import SpoolWorker
+from agent.deliver.standing import Standing
+from agent.deliver.window import RESEND_CAP, Flight, Window
 from agent.mqtt.client import BrokerError, BrokerSettings, Client, Message, RefusedError, connect
 from agent.tasks import alone, lasting
 
@@ -38,9 +34,6 @@ _log = logging.getLogger("gb.publish")
 
 WINDOW = 32  # batches; a sealed batch cannot be dropped, so this bounds what the spool must keep
 RESEND_SECONDS = 10.0
-_RESEND_CAP = 60.0
-_PROBE_SECONDS = 1.0  # between two tries while no aggregator listens
-_OVERTAKEN_SECONDS = 2.0  # a batch sent this long before one that is acknowledged has got lost
 _FIRST_DELAY = 0.5
 _STEADY_SECONDS = 10.0  # a connection that has lived this long was a good one
 _STATE_SECONDS = 0.2  # at least, between two states
@@ -49,33 +42,9 @@ _TURN_SECONDS = 5.0  # a connection that stands says so at least this often
 _SLACK_SECONDS = 20.0  # that a step may take longer than it should
 _CONNECT_SECONDS = 120.0  # to connect, at most: a resolver that does not answer is waited for that long
 
+_NOBODY = "no aggregator listens at the broker; start one. Everything is kept here until then"
+
 Handler = Callable[[bytes], Awaitable[None]]
-
-
-@dataclass
-class _Flight:
-    """A batch on its way."""
-
-    batch: Sealed
-    due: float = 0.0  # monotonic seconds of the next send
-    sent: float = 0.0  # and of the last one
-    sends: int = 0
-    sending: bool = False
-
-
-class Standing(NamedTuple):
-    """Whether the broker is there, for how many seconds it has been so, and how often it was tried since.
-
-    `problem`: what is wrong, in one line for a person; empty while all is well. Since the agent's start:
-    `refusals`: messages that the broker refused; `live_dropped`: live frames that found no room.
-    """
-
-    connected: bool
-    seconds: float
-    tries: int
-    problem: str
-    refusals: int = 0
-    live_dropped: int = 0
 
 
 class _Finished(Exception):
@@ -115,18 +84,13 @@ class Delivery:
         self._state = state
         self._on_want = on_want
         self._on_command = on_command
-        self._window = window
-        self._delay_cap = delay_cap
-        self._resend_seconds = resend_seconds
         self._chance = chance or random.Random()
+        self._window = Window(spool, window, resend_seconds, self._chance)
+        self._delay_cap = delay_cap
         self._alive = alive
         self._client: Client | None = None
         self._turned = time.monotonic()  # when the connection came or went
         self._tries = 0  # since then
-        self._flights: dict[tuple[int, int], _Flight] = {}
-        self._position = 0  # of the last batch that was taken
-        self._moves = spool.moves
-        self._probe_at = 0.0  # while no aggregator listens: when to try again; else 0
         self._state_changed = asyncio.Event()
         self._stop = asyncio.Event()
 
@@ -192,10 +156,7 @@ class Delivery:
         async with connect(self.broker, will) as client:
             for kind in ("ack", "want", "cmd"):
                 await client.subscribe(wire.topic(self._node, kind))
-            for flight in self._flights.values():
-                flight.due = 0.0
-                flight.sending = False
-            self._probe_at = 0.0
+            self._window.reconnected()
             self._turn(client)
             self._say("")
             try:
@@ -236,72 +197,29 @@ class Delivery:
             self._alive(_TURN_SECONDS + _SLACK_SECONDS)
             self._spool.ready.clear()
             wait = await self._spool.close_due()
-            await self._take()
+            await self._window.fill()
             now = time.monotonic()
-            for flight in self._due(now):
+            for flight in self._window.due(now):
                 flight.sending = True
                 group.create_task(self._send_one(client, flight), name="publish-batch")
-            pause = self._next_send() - now
-            await _either(self._spool.ready, min(pause, _TURN_SECONDS, _RESEND_CAP if wait is None else wait))
+            pause = self._window.next_send() - now
+            await _either(self._spool.ready, min(pause, _TURN_SECONDS, RESEND_CAP if wait is None else wait))
 
-    async def _take(self) -> None:
-        """Take new batches into the window."""
-        if self._moves != self._spool.moves:
-            self._moves = self._spool.moves
-            self._position = 0  # what is in flight is met again, and stays as it is
-        while (room := self._window - len(self._flights)) > 0:
-            batches = await self._spool.take(self._position, room)
-            for batch in batches:
-                self._flights.setdefault((batch.epoch, batch.seq), _Flight(batch))
-                self._position = batch.position
-            if len(batches) < room:
-                return
-
-    def _due(self, now: float) -> list[_Flight]:
-        """Return what is to be sent now: while nobody listens, only the oldest, now and then."""
-        idle = self._idle()
-        if self._probe_at:
-            return idle[:1] if now >= self._probe_at and len(idle) == len(self._flights) else []
-        return [flight for flight in idle if flight.due <= now]
-
-    def _next_send(self) -> float:
-        """Return when there will be something to send, if nothing happens before."""
-        idle = self._idle()
-        if self._probe_at and idle and len(idle) == len(self._flights):
-            return self._probe_at
-        due = [] if self._probe_at else [flight.due for flight in idle]
-        return min(due, default=time.monotonic() + _RESEND_CAP)
-
-    def _idle(self) -> list[_Flight]:
-        return [flight for flight in self._flights.values() if not flight.sending]
-
-    async def _send_one(self, client: Client, flight: _Flight) -> None:
-        pause = min(self._resend_seconds * 2**flight.sends, max(_RESEND_CAP, self._resend_seconds))
-        flight.sent = time.monotonic()
-        flight.due = flight.sent + pause * self._chance.uniform(1.0, 1.2)
-        flight.sends = min(flight.sends + 1, 10)
+    async def _send_one(self, client: Client, flight: Flight) -> None:
+        self._window.sends(flight)
         try:
             heard = await client.publish(wire.topic(self._node, "ev"), flight.batch.payload)
-            self._heard() if heard else self._unheard(flight)
+            if heard:
+                self._window.heard()
+            else:
+                self._window.not_heard(flight)
+            self._say("" if heard else _NOBODY)
         except RefusedError as error:
             self.refusals += 1
             self._say(str(error))
         finally:
             flight.sending = False
             self._spool.ready.set()
-
-    def _heard(self) -> None:
-        """An aggregator listens: what nobody heard goes out at once."""
-        self._say("")
-        if self._probe_at:
-            self._probe_at = 0.0
-            for other in self._idle():
-                other.due = 0.0
-
-    def _unheard(self, flight: _Flight) -> None:
-        flight.due = 0.0
-        self._probe_at = time.monotonic() + _PROBE_SECONDS * self._chance.uniform(0.7, 1.3)
-        self._say("no aggregator listens at the broker; start one. Everything is kept here until then")
 
     async def _announce(self, client: Client) -> None:
         """Publish the state now, and again whenever it has changed."""
@@ -343,16 +261,8 @@ class Delivery:
             return
         for epoch, ranges in ack.stored.items():
             await self._spool.acknowledge(epoch, ranges)
-            names = [n for n in self._flights if n[0] == epoch and _within(n[1], ranges)]
-            self._landed([self._flights.pop(name) for name in names])
+            self._window.landed(epoch, ranges)
         self._spool.ready.set()
-
-    def _landed(self, flights: list[_Flight]) -> None:
-        """Send again, once, what was sent well before these and is not acknowledged."""
-        latest = max((flight.sent for flight in flights), default=0.0)
-        for other in self._flights.values():
-            if other.sends == 1 and other.sent < latest - _OVERTAKEN_SECONDS:
-                other.due = 0.0
 
     # ── the end ──
 
@@ -363,7 +273,7 @@ class Delivery:
         deadline = time.monotonic() + _GOODBYE_SECONDS
         # The account is on disk, and nothing tells when it changes: hence the polling.
         while (await self._spool.status())["pending"]:
-            if time.monotonic() > deadline or self._probe_at:
+            if time.monotonic() > deadline or self._window.unheard:
                 break
             await asyncio.sleep(0.05)
         with contextlib.suppress(TimeoutError):  # a broker that is cut off would be waited for in vain
@@ -385,10 +295,6 @@ async def _either(event: asyncio.Event, seconds: float) -> None:
             await event.wait()
     except TimeoutError:
         return
-
-
-def _within(number: int, ranges: list[tuple[int, int]]) -> bool:
-    return any(one <= number <= two for one, two in ranges)
 
 
 def _first(errors: BaseExceptionGroup[BrokerError]) -> BrokerError:

@@ -8,10 +8,10 @@ at a time), `spool_worker` (the thread). Used through this door.
 
 from __future__ import annotations
 
-from agent.deliver.spool_batches import Now, Sealed, this_moment
 from agent.deliver.spool_db import SpoolError, read_status
 from agent.deliver.spool_queue import Spool
 from agent.deliver.spool_room import MEMORY_BYTES
+from agent.deliver.spool_values import Now, Sealed, this_moment
 from agent.deliver.spool_worker import SpoolWorker
 
 __all__ = [

@@ -10,7 +10,7 @@ import contextlib
 import os
 from pathlib import Path
 
-from agent.deliver.spool_batches import Now
+from agent.deliver.spool_values import Now
 
 _RETRY_MS = 10_000
 

@@ -19,54 +19,24 @@ from __future__ import annotations
 import contextlib
 import copy
 import sqlite3
-import time
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 from agent import wire
 from agent.deliver.spool_checksums import batch_crc, event_crc, is_payload, state_crc
 from agent.deliver.spool_db import BATCH_COST, EVENT_COST, FAILURES, DamageError, raise_epoch
 from agent.deliver.spool_rescue import reconcile
+from agent.deliver.spool_values import Now, Sealed, lost
 
 LAST_OF_ALL = 2**62
 
 _ENVELOPE = 64  # bytes at most, around a batch's events
 _LARGEST = wire.MAX_PAYLOAD - _ENVELOPE - 64
 _NAMES = {tag: wire.EVENT_NAMES[kind] for tag, kind in wire.EVENT_TYPES.items()}
-
-DETAIL = (wire.Detection, wire.Track, wire.Resources)
-DROPPED_IN_TURN: tuple[tuple[type, ...], ...] = (DETAIL, (wire.Stay,))
-COUNTS = (wire.Tally, wire.Crossing, wire.CameraState)  # go last, and only where there is no disk to grow on
-
-
-class Now(NamedTuple):
-    """A moment: Unix milliseconds and monotonic milliseconds."""
-
-    wall: int
-    mono: int
-
-
-def this_moment() -> Now:
-    """Read both clocks."""
-    return Now(int(time.time() * 1000), int(time.monotonic() * 1000))
-
-
-class Sealed(NamedTuple):
-    """A batch as it is sent. `position` grows; give the last one to `take` to go on behind it."""
-
-    position: int
-    epoch: int
-    seq: int
-    payload: bytes
-
-
-def lost(counts: Mapping[str, int], now: Now, reason: str) -> list[wire.AnyEvent]:
-    """Return the events that declare a loss: kind -> how many."""
-    return [wire.Lost(now.wall, "", kind, count, reason) for kind, count in sorted(counts.items()) if count]
 
 
 @dataclass
@@ -315,28 +285,3 @@ class Batches:
         self._open = batch
         self.used = used
         self.last = last
-
-    # ── what was in memory goes to disk ──
-
-    def adopt(self, other: Batches) -> None:
-        """Take all that another one holds: the same epochs, numbers and bytes, at new positions."""
-        with self.transaction():
-            for row in other.db.execute(
-                "SELECT epoch, opened, next, committed, acked, lost, crc FROM epochs"
-            ):
-                self.db.execute("INSERT OR REPLACE INTO epochs VALUES (?, ?, ?, ?, ?, ?, ?)", row)
-            for row in other.db.execute("SELECT key, crc, value FROM state"):
-                self.db.execute("INSERT OR REPLACE INTO state VALUES (?, ?, ?)", row)
-            for id_, epoch, seq, base, mono, _, sealed in other.db.execute(
-                "SELECT id, epoch, seq, base, mono, crc, sealed FROM batches ORDER BY id"
-            ).fetchall():
-                self.last += 1
-                row = (self.last, epoch, seq, base, mono, batch_crc(self.last, epoch, base, mono), sealed)
-                self.db.execute("INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, ?)", row)
-                events = other.db.execute("SELECT i, kind, body FROM events WHERE batch = ?", (id_,))
-                rows = [
-                    (self.last, i, kind, event_crc(self.last, i, kind, body), body)
-                    for i, kind, body in events
-                ]
-                self.db.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?)", rows)
-                self.used += BATCH_COST + sum(len(row[4]) + EVENT_COST for row in rows)

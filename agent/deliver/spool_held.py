@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from agent import wire
-from agent.deliver.spool_batches import DETAIL, Batches, Now
+from agent.deliver.spool_batches import Batches
+from agent.deliver.spool_values import DETAIL, Now
 
 HELD_EVENTS = 20_000  # counts that wait at most
 

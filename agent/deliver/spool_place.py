@@ -22,8 +22,18 @@ from typing import IO, Any, TypeVar
 from agent import wire
 from agent.deliver import spool_check, spool_db, spool_lock, spool_rescue
 from agent.deliver.spool_ballast import Ballast
-from agent.deliver.spool_batches import Batches, Now
-from agent.deliver.spool_db import FAILURES, SpoolError, is_damage, is_stuck, read_status
+from agent.deliver.spool_batches import Batches
+from agent.deliver.spool_checksums import batch_crc, event_crc
+from agent.deliver.spool_db import (
+    BATCH_COST,
+    EVENT_COST,
+    FAILURES,
+    SpoolError,
+    is_damage,
+    is_stuck,
+    read_status,
+)
+from agent.deliver.spool_values import Now
 
 _log = logging.getLogger("gb.spool")
 
@@ -193,7 +203,7 @@ class Place:
         memory = self.batches
         try:
             self._open_file(now)
-            self.batches.adopt(memory)
+            _adopt(self.batches, memory)
         except (*FAILURES, OSError) as error:
             if self.batches is not memory:
                 with contextlib.suppress(*FAILURES):
@@ -229,3 +239,25 @@ class Place:
             "kept in memory, within a bound; what the centre has not confirmed is lost if the agent ends. "
             "Make room there, and let its user write"
         )
+
+
+def _adopt(batches: Batches, other: Batches) -> None:
+    """Take all that another one holds: the same epochs, numbers and bytes, at new positions."""
+    with batches.transaction():
+        for row in other.db.execute("SELECT epoch, opened, next, committed, acked, lost, crc FROM epochs"):
+            batches.db.execute("INSERT OR REPLACE INTO epochs VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        for row in other.db.execute("SELECT key, crc, value FROM state"):
+            batches.db.execute("INSERT OR REPLACE INTO state VALUES (?, ?, ?)", row)
+        for id_, epoch, seq, base, mono, _, sealed in other.db.execute(
+            "SELECT id, epoch, seq, base, mono, crc, sealed FROM batches ORDER BY id"
+        ).fetchall():
+            batches.last += 1
+            row = (batches.last, epoch, seq, base, mono, batch_crc(batches.last, epoch, base, mono), sealed)
+            batches.db.execute("INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+            events = other.db.execute("SELECT i, kind, body FROM events WHERE batch = ?", (id_,))
+            rows = [
+                (batches.last, i, kind, event_crc(batches.last, i, kind, body), body)
+                for i, kind, body in events
+            ]
+            batches.db.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?)", rows)
+            batches.used += BATCH_COST + sum(len(row[4]) + EVENT_COST for row in rows)

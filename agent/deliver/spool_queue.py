@@ -25,11 +25,12 @@ from typing import Any
 
 from agent import wire
 from agent.deliver import spool_db, spool_room
-from agent.deliver.spool_batches import LAST_OF_ALL, Now, Sealed, this_moment
+from agent.deliver.spool_batches import LAST_OF_ALL
 from agent.deliver.spool_checksums import state_crc
 from agent.deliver.spool_db import FAILURES, SpoolError, is_stuck
 from agent.deliver.spool_held import Held
 from agent.deliver.spool_place import Place
+from agent.deliver.spool_values import Now, Sealed, this_moment
 
 _log = logging.getLogger("gb.spool")
 

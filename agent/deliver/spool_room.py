@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from agent.deliver.spool_batches import COUNTS, DROPPED_IN_TURN, Now
 from agent.deliver.spool_db import FAILURES, is_stuck
 from agent.deliver.spool_place import Place
+from agent.deliver.spool_values import COUNTS, DROPPED_IN_TURN, Now
 
 MEMORY_BYTES = 8 * 1024 * 1024  # of events, while there is no disk
 _TRIES = 4

@@ -9,8 +9,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from agent import wire
-from agent.deliver.spool_batches import Now, Sealed, this_moment
 from agent.deliver.spool_queue import Spool
+from agent.deliver.spool_values import Now, Sealed, this_moment
 
 _log = logging.getLogger("gb.spool")
 

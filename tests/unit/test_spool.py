@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import sqlite3
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from agent import wire
-from agent.deliver.spool import Now, Sealed, Spool, SpoolError, read_status
+from agent.deliver.spool import Now, Sealed, Spool, SpoolError, SpoolWorker, read_status
 
 START = 1_763_000_000_000
 BOX = wire.pack_box(0.1, 0.2, 0.3, 0.4)
@@ -226,6 +228,58 @@ def test_a_file_that_is_no_database_is_set_aside_and_counted(path: Path) -> None
     assert "spool.damaged-1" in lost.reason
     assert path.with_name("spool.damaged-1").read_bytes().startswith(b"nonsense")
     assert balanced(spool)
+    spool.close()
+
+
+@pytest.fixture
+def damaged(path: Path) -> Spool:
+    """A spool whose file was no database as it was opened."""
+    path.parent.mkdir()
+    path.write_bytes(b"nonsense " * 5000)
+    return Spool.open(path, 1 << 20)
+
+
+async def test_a_file_that_was_set_aside_is_told_to_who_wants_to_know(damaged: Spool) -> None:
+    """The worker counts it and says so, once, so that the state of the box can name it."""
+    told: list[int] = []
+    worker = SpoolWorker(damaged)
+    worker.on_problem = lambda: told.append(worker.damaged)
+    async with worker:
+        await worker.append([crossing(1)])
+        await worker.append([crossing(2)])
+    assert told == [1]
+
+
+def test_a_page_in_anothers_place_is_found_as_the_file_is_opened(path: Path) -> None:
+    """SQLite finds nothing wrong with such a file; it is set aside, and what is gone is told exactly."""
+    spool = Spool.open(path, 8 << 20, at(0))
+    for n in range(1, 301):
+        spool.append([crossing(n)], at(n * 1000))
+        spool.close_due(at(n * 1000 + 999))
+    root = spool.place.batches.db.execute(
+        "SELECT rootpage FROM sqlite_master WHERE name = 'events'"
+    ).fetchone()[0]
+    spool.close()
+    content = path.read_bytes()
+    leaves = [
+        page
+        for page in range(len(content) // 1024)
+        if page != root - 1
+        and content[page * 1024] == 10
+        and b"main" in content[page * 1024 : page * 1024 + 1024]
+    ]
+    one, two = (page * 1024 for page in leaves[1:3])
+    path.write_bytes(content[:two] + content[one : one + 1024] + content[two + 1024 :])
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        assert db.execute("PRAGMA quick_check").fetchone()[0] == "ok"
+    spool = Spool.open(path, 8 << 20, at(400_000))
+    assert spool.place.damaged == 1
+    spool.close_batch()
+    events = unpack(spool.take(0, 9999, at(400_001)))
+    whole = [event for event in events if isinstance(event, wire.Crossing)]
+    lost = [event for event in events if isinstance(event, wire.Lost)]
+    assert [event.unknown for event in lost] == [False]
+    assert lost[0].count == 300 - len(whole) > 0
     spool.close()
 
 
