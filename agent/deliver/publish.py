@@ -96,15 +96,11 @@ class Delivery:
 
     # ── what others call ──
 
-    @property
-    def connected(self) -> bool:
-        """True while the broker is there."""
-        return self._client is not None
-
     def standing(self) -> Standing:
         """Return how the connection stands."""
+        connected = self._client is not None
         seconds = time.monotonic() - self._turned
-        return Standing(self.connected, seconds, self._tries, self.problem, self.refusals, self.live_dropped)
+        return Standing(connected, seconds, self._tries, self.problem, self.refusals, self.live_dropped)
 
     def state_changed(self) -> None:
         """Publish the state anew, soon."""
