@@ -7,34 +7,30 @@ What always holds:
   message lives on.
 * A publish with QoS 1 returns when the broker has taken it and raises when it refuses: reason codes are
   never swallowed.
-* Nothing is acknowledged and then discarded. Messages with QoS 1 are acknowledged to the broker only after
-  the reader has dealt with them (when it asks for the next one, or, with `manual_ack`, when it says so),
-  and the broker holds back the rest: never more than `receive_maximum` wait here. Messages with QoS 0 may
-  be dropped when the reader is slow; they are counted in `dropped`.
+* Nothing is acknowledged and then discarded: see `inbox`. What finds no room is counted in `dropped`.
 * A half-open connection is noticed within 1.5 x `keepalive`.
 
-paho's socket is served by the event loop itself (`add_reader`, `add_writer`), not by a thread of paho's:
-every callback then runs where its data lives, without locks, and a batch costs no switch of threads.
-Only the connecting (name, TCP, TLS) blocks, and runs on a thread.
+paho's socket is served by the event loop itself (`socket_loop`), not by a thread of paho's: every callback
+then runs where its data lives, without locks, and a batch costs no switch of threads. Only the connecting
+(name, TCP, TLS) blocks, and runs on a thread.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
-import struct
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import paho.mqtt.client as paho
-from paho.mqtt import MQTTException
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from agent.mqtt.answers import Answers
+from agent.mqtt.inbox import Inbox, Message
 from agent.mqtt.settings import (
     BrokerError,
     BrokerSettings,
@@ -44,6 +40,7 @@ from agent.mqtt.settings import (
     refused,
     unreachable,
 )
+from agent.mqtt.socket_loop import SocketLoop
 
 __all__ = [
     "BrokerError",
@@ -58,38 +55,8 @@ __all__ = [
 MAX_PACKET = 1024 * 1024  # what we let a broker send us in one packet
 _UNSENT_BYTES = 1024 * 1024  # QoS 0 waiting for the socket; beyond this, frames are dropped
 _IN_FLIGHT = 100  # publishes with QoS 1 that wait for their PUBACK, or what the broker allows if less
-_WAITING_QOS0 = 1000  # QoS 0 waiting for the reader
 _DISCONNECT_WITH_WILL = 0x04
 _NO_SUBSCRIBERS = 0x10
-
-
-class Message:
-    """One message. `acknowledge()` tells the broker that it is dealt with; doing it twice is harmless."""
-
-    __slots__ = ("_client", "_mid", "payload", "qos", "retain", "topic")
-
-    def __init__(
-        self,
-        topic: str,
-        payload: bytes,
-        qos: int = 0,
-        retain: bool = False,
-        client: Client | None = None,
-        mid: int = 0,
-    ) -> None:
-        self.topic = topic
-        self.payload = payload
-        self.qos = qos
-        self.retain = retain
-        self._client = client
-        self._mid = mid
-
-    def acknowledge(self) -> None:
-        """Acknowledge on the connection it came by; a no-op once that has ended."""
-        client = self._client
-        self._client = None
-        if client is not None and self.qos:
-            client._acknowledge(self._mid, self.qos)
 
 
 class Client:
@@ -100,21 +67,21 @@ class Client:
         self.dropped = 0  # QoS 0 messages, incoming and outgoing, that found no room
         self.on_dropped: Callable[[], None] = lambda: None
         self.on_refused: Callable[[], None] = lambda: None  # a publish that the broker refused
-        self._manual_ack = manual_ack
         self._receive_maximum = receive_maximum
         self._loop = asyncio.get_running_loop()
-        self._arrived: asyncio.Queue[Message | None] = asyncio.Queue()
-        self._handed: Message | None = None  # what the reader is dealing with
-        self._waiting_qos0 = 0
-        self._answers: dict[tuple[str, int], asyncio.Future[list[Any]]] = {}
+        self._inbox = Inbox(receive_maximum, manual_ack, self._drop, self._why)
+        self._answers = Answers()
         self._unsent: dict[int, int] = {}
         self._unsent_bytes = 0
         self._max_packet = 0
         self._in_flight = asyncio.Semaphore(_IN_FLIGHT)
         self._connected: asyncio.Future[None] = self._loop.create_future()
         self._over: BrokerError | None = None
-        self._sock: Any = None
         self._paho = self._make_paho()
+        self._socket = SocketLoop(
+            self._paho,
+            lambda error: self._end(BrokerError(f"{broker} sent what is no MQTT ({type(error).__name__})")),
+        )
 
     # ── what users call ──
 
@@ -128,7 +95,7 @@ class Client:
             info = self._paho.publish(topic, payload, qos=qos, retain=retain)
             if info.rc != paho.MQTT_ERR_SUCCESS:
                 raise self._over or BrokerError(f"publish on {topic}: {paho.error_string(info.rc)}")
-            code = (await self._answer("publish", info.mid))[0] if qos else None
+            code = (await self._answers.wait("publish", info.mid))[0] if qos else None
         if code is not None and code.is_failure:
             self.on_refused()
             raise RefusedError(refused(self.broker, code, f"publish on {topic}"))
@@ -152,14 +119,14 @@ class Client:
         _, mid = self._paho.subscribe(filter_, options=SubscribeOptions(qos=qos))
         if mid is None:
             raise self._over or BrokerError(f"subscribe to {filter_}: not connected")
-        for code in await self._answer("subscribe", mid):
+        for code in await self._answers.wait("subscribe", mid):
             if code.is_failure:
                 raise RefusedError(refused(self.broker, code, f"subscribe to {filter_}"))
 
     @property
     def messages(self) -> AsyncIterator[Message]:
         """Iterate over what arrives; raise BrokerError when the connection ends."""
-        return self._iterate()
+        return self._inbox.messages()
 
     # ── the life of the connection ──
 
@@ -173,7 +140,8 @@ class Client:
             self._paho.will_set(will.topic, will.payload, will.qos, will.retain)
         self._paho.connect_timeout = seconds
         await self._dial()
-        self._serve_socket()
+        if not self._socket.serve():
+            raise BrokerError(hung_up(self.broker))
         try:
             async with asyncio.timeout(seconds):
                 await self._connected
@@ -184,22 +152,17 @@ class Client:
         """Send pings and notice a dead connection; returns when the connection has ended."""
         while self._over is None:
             self._paho.loop_misc()
-            await asyncio.sleep(self._ping_seconds / 20)
+            await asyncio.sleep(_ping_seconds(self.broker) / 20)
 
     def close(self, *, gently: bool) -> None:
         """Say goodbye and close the socket. Not gently: the broker publishes the last will."""
         if self._over is None:
             reason = None if gently else ReasonCode(PacketTypes.DISCONNECT, identifier=_DISCONNECT_WITH_WILL)
             self._paho.disconnect(reason)
-            self._on_writable()
+            self._socket.write()
         self._end(BrokerError(f"the connection to {self.broker} is closed"))
 
     # ── inside ──
-
-    @property
-    def _ping_seconds(self) -> int:
-        # paho gives up 2 x this after the last byte; 0.7 leaves room below 1.5 x keepalive.
-        return max(1, int(self.broker.keepalive * 0.7))
 
     def _make_paho(self) -> paho.Client:
         client = paho.Client(
@@ -226,55 +189,12 @@ class Client:
                 self._paho.connect,
                 self.broker.host,
                 self.broker.port,
-                self._ping_seconds,
+                _ping_seconds(self.broker),
                 clean_start=True,
                 properties=properties,
             )
         except (OSError, ValueError) as error:  # ssl.CertificateError is a ValueError too
             raise BrokerError(unreachable(self.broker, error)) from None
-
-    def _serve_socket(self) -> None:
-        self._sock = self._paho.socket()
-        if self._sock is None:
-            raise BrokerError(hung_up(self.broker))
-        with contextlib.suppress(OSError):
-            self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._paho.on_socket_register_write = self._on_want_write
-        self._paho.on_socket_unregister_write = self._on_wrote_all
-        self._paho.on_socket_close = self._on_socket_close
-        self._loop.add_reader(self._sock, self._on_readable)
-        if self._paho.want_write():
-            self._loop.add_writer(self._sock, self._on_writable)
-
-    def _on_readable(self) -> None:
-        try:
-            self._paho.loop_read()
-            while self._sock is not None and getattr(self._sock, "pending", int)():
-                self._paho.loop_read()  # bytes inside TLS make no socket readable
-        except (MQTTException, struct.error, IndexError, ValueError) as error:
-            self._end(BrokerError(f"{self.broker} sent what is no MQTT ({type(error).__name__})"))
-
-    def _on_writable(self) -> None:
-        self._paho.loop_write()
-
-    def _on_want_write(self, _client: paho.Client, _data: Any, sock: Any) -> None:
-        self._loop.add_writer(sock, self._on_writable)
-
-    def _on_wrote_all(self, _client: paho.Client, _data: Any, sock: Any) -> None:
-        if self._sock is not None:
-            self._loop.remove_writer(sock)
-
-    def _on_socket_close(self, _client: paho.Client, _data: Any, _sock: Any) -> None:
-        self._let_go()
-
-    def _let_go(self) -> Any:
-        """Stop serving the socket, if there is one, and return it."""
-        sock = self._sock
-        self._sock = None
-        if sock is not None:
-            self._loop.remove_reader(sock)
-            self._loop.remove_writer(sock)
-        return sock
 
     def _on_connect(
         self, _client: paho.Client, _data: Any, _flags: Any, code: ReasonCode, properties: Any
@@ -302,18 +222,12 @@ class Client:
         try:
             topic = got.topic
         except UnicodeDecodeError:
-            self._acknowledge(got.mid, got.qos)
+            self.acknowledge(got.mid, got.qos)
             self._drop()
             return
-        if got.qos == 0:
-            if self._waiting_qos0 >= _WAITING_QOS0:
-                self._drop()
-                return
-            self._waiting_qos0 += 1
-        elif self._arrived.qsize() - self._waiting_qos0 > self._receive_maximum:
+        message = Message(topic, bytes(got.payload), got.qos, got.retain, self, got.mid)
+        if not self._inbox.offer(message):
             self._end(BrokerError(f"{self.broker} sends more at once than it was told that it may"))
-            return
-        self._arrived.put_nowait(Message(topic, bytes(got.payload), got.qos, got.retain, self, got.mid))
 
     def _on_publish(
         self, _client: paho.Client, _data: Any, mid: int, code: ReasonCode, _properties: Any
@@ -321,29 +235,20 @@ class Client:
         if mid in self._unsent:
             self._unsent_bytes -= self._unsent.pop(mid)
         else:
-            self._resolve("publish", mid, [code])
+            self._answers.resolve("publish", mid, [code])
 
     def _on_subscribe(
         self, _client: paho.Client, _data: Any, mid: int, codes: list[ReasonCode], _properties: Any
     ) -> None:
-        self._resolve("subscribe", mid, codes)
+        self._answers.resolve("subscribe", mid, codes)
 
-    async def _answer(self, kind: str, mid: int) -> list[Any]:
-        future: asyncio.Future[list[Any]] = self._loop.create_future()
-        self._answers[kind, mid] = future
-        try:
-            return await future
-        finally:
-            self._answers.pop((kind, mid), None)
-
-    def _resolve(self, kind: str, mid: int, codes: list[ReasonCode]) -> None:
-        future = self._answers.get((kind, mid))
-        if future is not None and not future.done():
-            future.set_result(codes)
-
-    def _acknowledge(self, mid: int, qos: int) -> None:
+    def acknowledge(self, mid: int, qos: int) -> None:
+        """Tell the broker that a message is dealt with; see `Message.acknowledge`."""
         if self._over is None:
             self._paho.ack(mid, qos)
+
+    def _why(self) -> BrokerError:
+        return self._over or BrokerError("not connected")
 
     def _drop(self) -> None:
         self.dropped += 1
@@ -355,34 +260,22 @@ class Client:
         if 0 < self._max_packet < size + 16:
             raise RefusedError(f"a message of {size} bytes; {self.broker} takes {self._max_packet} at most")
 
-    async def _iterate(self) -> AsyncIterator[Message]:
-        while True:
-            if self._handed is not None and not self._manual_ack:
-                self._handed.acknowledge()
-            self._handed = None
-            message = await self._arrived.get()
-            if message is None:
-                self._arrived.put_nowait(None)
-                raise self._over or BrokerError("not connected")
-            if message.qos == 0:
-                self._waiting_qos0 -= 1
-            self._handed = message
-            yield message
-
     def _end(self, why: BrokerError) -> None:
         """Close the socket and wake everybody who waits, once."""
         if self._over is not None:
             return
         self._over = why
-        sock = self._let_go()
-        if sock is not None:
-            sock.close()
-        futures: list[asyncio.Future[Any]] = [*self._answers.values(), self._connected]
-        for future in futures:
-            if not future.done():
-                future.set_exception(why)
-                future.exception()  # nobody may be waiting any more
-        self._arrived.put_nowait(None)
+        self._socket.close()
+        self._answers.fail(why)
+        if not self._connected.done():
+            self._connected.set_exception(why)
+            self._connected.exception()  # nobody may be waiting any more
+        self._inbox.end()
+
+
+def _ping_seconds(broker: BrokerSettings) -> int:
+    # paho gives up 2 x this after the last byte; 0.7 leaves room below 1.5 x keepalive.
+    return max(1, int(broker.keepalive * 0.7))
 
 
 @contextlib.asynccontextmanager

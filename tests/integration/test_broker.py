@@ -251,7 +251,7 @@ async def test_a_slow_reader_holds_the_broker_back_and_loses_nothing(lone: Stack
         for n in range(100):
             await fast.publish("x", bytes([n]))
         await asyncio.sleep(0.3)
-        assert slow._arrived.qsize() == 7
+        assert slow._inbox._arrived.qsize() == 7
         got = []
         async for message in slow.messages:
             got.append(message.payload[0])
