@@ -162,7 +162,7 @@ async def test_a_crossing_is_at_the_centre_within_a_second_and_a_bit(lone: Stack
     """Urgent means one second, not the minute of telemetry."""
     centre = Centre(lone.mqtt_url)
     async with attended(centre), running(tmp_path, gate(lone)) as box:
-        await until(lambda: box.delivery.connected)
+        await until(lambda: box.delivery.standing().connected)
         began = time.monotonic()
         await box.count()
         await until(lambda: bool(centre.totals))
@@ -175,7 +175,7 @@ async def test_while_no_aggregator_listens_one_batch_a_second_asks(lone: Stack, 
     async with CountingProxy(lone.mosquitto.port) as proxy:
         broker = BrokerSettings.parse(proxy.url, client_id=NODE)
         async with running(tmp_path, broker) as box:
-            await until(lambda: box.delivery.connected)
+            await until(lambda: box.delivery.standing().connected)
             for _ in range(10):
                 await box.count(100)
             await box.spool.close_batch()
@@ -196,7 +196,7 @@ async def test_a_batch_that_a_killed_aggregator_took_along_is_sent_again_soon(
     centre = Centre(lone.mqtt_url, lambda epoch, seq: [wire.encode_ack({epoch: [seq]})] if swallowed else [])
     swallowed: list[bool] = []
     async with attended(centre), running(tmp_path, gate(lone)) as box:
-        await until(lambda: box.delivery.connected)
+        await until(lambda: box.delivery.standing().connected)
         await box.count()
         await until(lambda: centre.received == 1)
         swallowed.append(True)
@@ -372,7 +372,7 @@ async def test_wants_and_commands_reach_the_node_and_retained_commands_do_not(
         await centre.publish(wire.topic(NODE, "want"), b"document", retain=True)
         await centre.publish(wire.topic(NODE, "cmd"), b"old order", retain=True)
         async with running(tmp_path, gate(lone)) as box:
-            await until(lambda: box.delivery.connected and box.wants == [b"document"])
+            await until(lambda: box.delivery.standing().connected and box.wants == [b"document"])
             await centre.publish(wire.topic(NODE, "cmd"), b"order")
             assert (await anext(centre.messages)).payload == b"done order"
             assert box.commands == [b"order"]
@@ -384,7 +384,7 @@ async def test_live_frames_ride_along_and_are_dropped_when_the_broker_is_away(
     """Nothing waits for a live frame, and a lost one is counted."""
     async with connect(BrokerSettings.parse(lone.mqtt_url)) as viewer, running(tmp_path, gate(lone)) as box:
         assert not box.delivery.publish_live(b"frame 0")
-        await until(lambda: box.delivery.connected)
+        await until(lambda: box.delivery.standing().connected)
         await viewer.subscribe(wire.topic(NODE, "live"), qos=0)
         assert box.delivery.publish_live(b"frame 1")
         assert (await anext(viewer.messages)).payload == b"frame 1"
@@ -396,7 +396,7 @@ async def test_a_stop_hands_over_what_is_open(lone: Stack, tmp_path: Path) -> No
     centre = Centre(lone.mqtt_url)
     async with attended(centre):
         async with running(tmp_path, gate(lone)) as box:
-            await until(lambda: box.delivery.connected)
+            await until(lambda: box.delivery.standing().connected)
             await box.count(3)
             began = time.monotonic()
         assert time.monotonic() - began < 1.0
@@ -410,12 +410,12 @@ async def test_a_stop_without_acknowledgements_leaves_the_rest_on_disk(lone: Sta
             attended(silent) if silent else contextlib.nullcontext(),
             running(tmp_path, gate(lone)) as box,
         ):
-            await until(lambda box=box: box.delivery.connected)
+            await until(lambda box=box: box.delivery.standing().connected)
             await asyncio.sleep(0.2)
             await box.count(3)
             box.delivery.stop()
             began = time.monotonic()
-            await until(lambda box=box: not box.delivery.connected)
+            await until(lambda box=box: not box.delivery.standing().connected)
             assert least < time.monotonic() - began < most
     centre = Centre(lone.mqtt_url)
     async with attended(centre), running(tmp_path, gate(lone)) as again:
@@ -428,7 +428,7 @@ async def test_a_stop_does_not_wait_for_a_broker_that_is_cut_off(lone: Stack, tm
     box = Box(tmp_path, gate(lone))
     async with box.spool, asyncio.TaskGroup() as group:
         delivery = group.create_task(box.delivery.run(), name="delivery")
-        await until(lambda: box.delivery.connected)
+        await until(lambda: box.delivery.standing().connected)
         await asyncio.sleep(0.3)
         os.kill(lone.mosquitto.pid, signal.SIGSTOP)
         try:
@@ -474,7 +474,7 @@ async def test_a_crossing_costs_at_most_60_bytes_where_several_share_a_batch(
     async with CountingProxy(lone.mosquitto.port) as proxy, attended(centre):
         broker = BrokerSettings.parse(proxy.url, client_id=NODE)
         async with running(tmp_path, broker) as box:
-            await until(lambda: box.delivery.connected)
+            await until(lambda: box.delivery.standing().connected)
             await asyncio.sleep(0.2)
             costs = {}
             for crossings in (1, 5, 20):
