@@ -27,7 +27,7 @@ _KEYS: dict[type, tuple[str, ...]] = {
     wire.Track: ("a", "c", "k", "l", "s", "g", "f", "p", "e", "v", "j"),
     wire.Crossing: ("a", "c", "i", "r", "d", "l", "k", "o", "s", "u"),
     wire.Stay: ("a", "c", "z", "r", "l", "k", "w"),
-    wire.Tally: ("a", "c", "w", "x", "o", "q", "f", "g", "h", "p", "u", "z", "y", "j", "i"),
+    wire.Tally: tuple("acwxoqfghpuzyjivdke"),
     wire.CameraState: ("a", "c", "y", "m"),
     wire.Lost: ("a", "c", "y", "o", "m", "u"),
 }
@@ -35,7 +35,7 @@ _LATER: dict[type, dict[str, Any]] = {
     wire.Track: {"j": []},
     wire.Crossing: {"u": None},
     wire.Lost: {"u": False},
-    wire.Tally: {"z": [], "y": [], "j": [], "i": 0},
+    wire.Tally: {"z": [], "y": [], "j": [], **dict.fromkeys("ivdke", 0)},
 }
 _ROWS: dict[type, dict[str, Any]] = {
     wire.Tally: {"o": wire.LineTotal, "z": wire.ZoneTotal, "y": wire.ZoneMinute, "j": wire.TripTotal}

@@ -100,8 +100,10 @@ def encoded(events: Iterable[tuple[int, wire.AnyEvent]], base: int) -> dict[int,
 
 def events_of(row: Mapping[str, Any], tags: Collection[int] | None = None) -> list[Stored]:
     """Return the events of a document, of some wire tags or all."""
-    if "e" not in row:
-        if "t" not in row or (tags is not None and row["t"] not in tags):
+    if "t" not in row:
+        return []  # a batch whose events have expired
+    if not isinstance(row["t"], list):
+        if tags is not None and row["t"] not in tags:
             return []
         told = int(row["was"]) if "was" in row else None
         return [Stored(row["n"], *codec.decode(dict(row)), row["stored_at"], told)]

@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import bson
+import msgspec
 import pytest
 
 from agent import wire
 from aggregator.store import codec
+from aggregator.store.detail import events_of
 
 MOMENT = datetime(2026, 1, 2, tzinfo=UTC)
 AT = 1_767_312_000_000
@@ -88,3 +90,19 @@ def test_foreign_ids_are_refused(text: str) -> None:
     """Only an event's id is taken for one."""
     with pytest.raises(ValueError, match=r".*"):
         codec.split_id(text)
+
+
+def test_every_field_has_its_key() -> None:
+    """A field that comes to an event is stored too: there is a key for each, and no two are the same."""
+    for kind, keys in codec._KEYS.items():
+        assert len(keys) == len(msgspec.structs.fields(kind)), kind.__name__
+        assert len(set(keys)) == len(keys), kind.__name__
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
+def test_single_documents_of_earlier_versions_read(event: wire.AnyEvent) -> None:
+    """What an earlier version stored event by event is read beside batches."""
+    row = bson.decode(codec.encode("box-1", "box-1:1:2:3", event, MOMENT).raw)
+    (one,) = events_of(row)
+    assert (one.node, one.id, one.event) == ("box-1", "box-1:1:2:3", event)
+    assert events_of(row, (99,)) == []
