@@ -125,7 +125,8 @@ class Camera:
         self.captured = 0
         self.dropped = 0
         self.skipped = 0
-        self._gate = gate
+        self._gate = gate  # None where each picture is one of its own
+        self._gate_of_moving = gate
         self._calm = 0.0
         self._came: float | None = None  # when the picture before came, while the camera is well
         self._on_state = on_state
@@ -250,6 +251,7 @@ class Camera:
     def _follow(self, course: Course) -> None:
         """Read one source to its end; raise SourceError where it is lost."""
         source = course.source
+        self._gate = self._gate_of_moving if source.moving else None
         while not self._stopping.is_set():
             picture = source.read(lambda seconds: self._worth(course, seconds))
             self._pass_over(source.broken - course.broken)

@@ -227,7 +227,10 @@ class Webcam:
     def get(self, what: int) -> float:
         return self.values[what]
 
-    def read(self) -> tuple[bool, np.ndarray]:
+    def grab(self) -> bool:
+        return True
+
+    def retrieve(self) -> tuple[bool, np.ndarray]:
         return True, np.zeros((480, 640, 3), np.uint8)
 
     def isOpened(self) -> bool:

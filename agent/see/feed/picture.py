@@ -77,6 +77,7 @@ class Source(Protocol):
     lasting: bool  # it may be read again after a SourceError, and knows what it gave already
     waited: float  # seconds that a paced source waited for its server; its clock stood still in them
     period: float  # seconds between two different pictures, where a camera changes its picture rarely; else 0
+    moving: bool  # pictures follow each other as a camera's do; else each is one of its own, and looked at
     note: str  # what `check` tells beside size and rate
 
     def read(self, wants: Wants = always) -> Picture | None:
@@ -97,6 +98,7 @@ class Feed:
 
     live = False
     lasting = False
+    moving = True
     waited = 0.0
     period = 0.0
     note = ""

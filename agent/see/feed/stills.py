@@ -20,6 +20,8 @@ class FolderSource(Feed):
     it can be followed, and confirmed. Between two pictures is a cut.
     """
 
+    moving = False
+
     def __init__(self, path: Path, seconds: float) -> None:
         self.paths = sorted(p for p in path.iterdir() if p.suffix.lower() in PICTURES and p.is_file())
         if not self.paths:
