@@ -10,7 +10,7 @@ from benchmarks.videos import CLIPS
 
 
 async def test_a_lane_is_counted_as_people_did_with_fewer_than_half_of_the_looks(data: Path) -> None:
-    """All four vehicles in their direction and at their time; most pictures of the empty lane cost nothing."""
+    """All four vehicles in their direction and at their time; most pictures of the empty lane are free."""
     clip = CLIPS[1]
     video = Video(data / "videos" / clip.file, clip.line, clip, clip.truth())
     done = await turn(str(video.path), video.line)
