@@ -186,7 +186,7 @@ def packaged() -> dict[str, float]:
     """Time every model in the package, alone and with what the agent does round it, on a 720p picture."""
     work: dict[str, Callable[[], object]] = {}
     picture = noise((720, 1280), 1)
-    for path in sorted(MODELS.glob("*.onnx")):
+    for path in sorted(MODELS.glob("gb-yolo-*.onnx")):
         detector = Detector(path)
         canvas = letterbox(picture, detector.input_size)[0]
         work[f"{path.stem} session ms"] = lambda d=detector, c=canvas: d._run(c)  # type: ignore[misc]

@@ -9,6 +9,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="PyTorch is only in the `export` extra")
 
 from agent.config import CameraConfig  # noqa: E402
+from agent.look.judge import PACKAGED  # noqa: E402
 from agent.see import self_test  # noqa: E402  after the check for PyTorch
 from agent.see.infer import Detector, ModelError  # noqa: E402
 from benchmarks import cards  # noqa: E402
@@ -21,8 +22,9 @@ from tests.unit.test_export_onnx import network  # noqa: E402
 
 
 def test_the_folder_holds_these_files_and_no_others() -> None:
-    """What is packaged is what the command makes."""
-    assert {path.name for path in MODELS.glob("*.onnx")} == {file.name for file in FILES}
+    """What is packaged is what the command makes, and the judge of faces of `gb-export judge`."""
+    made = {file.name for file in FILES} | {PACKAGED.name}
+    assert {path.name for path in MODELS.glob("*.onnx")} == made
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
