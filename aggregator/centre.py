@@ -111,6 +111,7 @@ class Centre:
             self.link.tell,
             deaf=lambda: self.link.trouble,
             member=self._membership,
+            zone_of=self.places.zone_of,
             show=lambda: self.hub.board(self.alerts.board),
         )
 

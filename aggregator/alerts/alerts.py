@@ -11,6 +11,7 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from aggregator.alerts import answers, messages
 from aggregator.alerts.book import Alert, Telling
@@ -50,6 +51,7 @@ class Alerts:
         publish: Publish,
         deaf: Callable[[], str],
         member: Callable[[str], Membership],
+        zone_of: Callable[[str], ZoneInfo],
         show: Callable[[], None],
     ) -> None:
         self.book = store.alert_book
@@ -57,7 +59,7 @@ class Alerts:
         self._standing: list[dict[str, Any]] = []
         self._show = show
         delivery = Delivery(self.book, self.sender, metrics, config.alerts.try_hours, _now_ms)
-        counted = Counted(store.many, config.zone, lambda: lines_of(fleet))
+        counted = Counted(store.many, zone_of, lambda: lines_of(fleet))
         self.watch = Watch(self.book, store.leases, fleet, counted, delivery, deaf, member)
 
     async def show_board(self) -> None:

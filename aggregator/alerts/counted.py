@@ -2,7 +2,7 @@
 
 What always holds: "too few" is said only of time that was watched, since blind is not zero; and of minutes
 that can have been told by now, since a box tells its minutes late. What is usual is the median of the same
-hour of the same weekday, by the site's clock, in the weeks that were watched.
+hour of the same weekday, by the clock of the node's site, in the weeks that were watched.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ class Line(NamedTuple):
 
 
 class Counted:
-    """Asks the database for rules. `zone`: the site's."""
+    """Asks the database for rules. `zone_of`: the time zone of a node's site."""
 
-    def __init__(self, many: Many, zone: ZoneInfo, lines: Callable[[], Lines]) -> None:
+    def __init__(self, many: Many, zone_of: Callable[[str], ZoneInfo], lines: Callable[[], Lines]) -> None:
         self._many = many
-        self._zone = zone
+        self._zone_of = zone_of
         self._lines = lines
 
     async def judge(self, rule: Rule, standing: Standing) -> Verdict:
@@ -62,7 +62,12 @@ class Counted:
             case rules.Count():
                 await self._count(rule.condition, rule.scope, nodes, standing.at, verdict)
             case rules.Unusual() | rules.Silent():
-                await self._habit(rule.condition, rule.scope, nodes, standing.at, verdict)
+                of_zone: dict[ZoneInfo, list[str]] = defaultdict(list)
+                for name in nodes:
+                    of_zone[self._zone_of(name)].append(name)
+                for zone, some in of_zone.items():
+                    spans = weekday_hours(standing.at - LATE_MS, rule.condition.weeks, zone)
+                    await self._habit(rule.condition, rule.scope, some, spans, verdict)
             case rules.ShareOf():
                 await self._share(rule.condition, rule.scope, nodes, standing.at, verdict)
             case rules.Blind():
@@ -123,11 +128,10 @@ class Counted:
         condition: rules.Unusual | rules.Silent,
         scope: Scope,
         nodes: Sequence[str],
-        at: int,
+        spans: Sequence[Span],
         verdict: Verdict,
     ) -> None:
-        """Compare the last whole hour with the same one of the weeks before."""
-        spans = weekday_hours(at - LATE_MS, condition.weeks, self._zone)
+        """Compare the last whole hour with the same one of the weeks before, see `weekday_hours`."""
         lines = await self._crossings(scope, nodes, spans, lambda row: True)
         quiet = isinstance(condition, rules.Silent)
         asked = {line.node for line, counts in lines.items() if not quiet or counts[0] == 0}

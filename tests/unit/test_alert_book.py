@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
 import msgspec
 import pytest
 
 from aggregator.alerts import rules
 from aggregator.alerts.book import CALM_MS, GATHER_MS, JOIN_MS, Alert, Book
+from aggregator.alerts.counted import weekday_hours
 from aggregator.alerts.messages import document, payload
 from aggregator.alerts.places import Found, Membership, Place, Verdict, fits, holds_node
 from aggregator.alerts.rules import Rule, RuleBody, Scope
@@ -241,3 +245,14 @@ def test_a_scope_includes_what_it_names() -> None:
 def test_a_pattern_is_matched_in_one_pass(pattern: str, name: str, does: bool) -> None:
     """Only `*` means more than itself, and no pattern takes long."""
     assert fits(pattern, name) is does
+
+
+def test_the_same_hour_of_the_weeks_before_is_the_clocks_over_daylight_saving() -> None:
+    """Auckland set its clock forward on 27 September 2026: 08:00 there is another hour of UTC before that."""
+    zone = ZoneInfo("Pacific/Auckland")
+    monday = datetime(2026, 9, 28, 9, 5, tzinfo=zone)
+    spans = weekday_hours(int(monday.timestamp() * 1000), 2, zone)
+    starts = [datetime.fromtimestamp(start / 1000, zone) for start, _ in spans]
+    assert [f"{start:%a %d %H:%M}" for start in starts] == ["Mon 28 08:00", "Mon 21 08:00", "Mon 14 08:00"]
+    assert spans[0][0] - spans[1][0] == (7 * 24 - 1) * 3_600_000
+    assert all(end - start == 3_600_000 for start, end in spans)
