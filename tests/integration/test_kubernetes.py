@@ -1,0 +1,110 @@
+"""The Kubernetes manifests: right by the published schemas, tight, and the same containers as compose's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from agent import config as agent_config
+from aggregator.setup.provision import CONTAINERS, DEMO_NODE
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "deploy" / "kubernetes"
+VERSIONS = ("1.29", "1.33")
+
+
+def documents() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Iterate over every manifest with the name of its file."""
+    for file in sorted(FOLDER.rglob("*.yaml")):
+        if file.name != "kustomization.yaml":
+            for found in yaml.safe_load_all(file.read_text()):
+                yield f"{file.name}-{found['kind']}-{found['metadata']['name']}", found
+
+
+MANIFESTS = dict(documents())
+PODS = {
+    name: found["spec"]["template"]["spec"]
+    for name, found in MANIFESTS.items()
+    if "template" in found.get("spec", {})
+}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("name", list(MANIFESTS))
+def test_each_is_right_by_the_published_schema(name: str, version: str) -> None:
+    """No field that Kubernetes does not know, none of another kind, in an older and in a newer version."""
+    kubernetes_validate.validate(MANIFESTS[name], version, strict=True)
+
+
+@pytest.mark.parametrize("folder", [FOLDER, FOLDER / "training"])
+def test_kustomize_names_every_file_and_image(folder: Path) -> None:
+    """Each manifest of a folder is among its resources, each image of ours has the product's version."""
+    text = yaml.safe_load((folder / "kustomization.yaml").read_text())
+    files = {file.name for file in folder.glob("*.yaml")} - {"kustomization.yaml"}
+    assert set(text["resources"]) == files
+    version = re.search(r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text(), re.M)
+    assert version
+    assert {image["newTag"] for image in text["images"]} == {version[1]}
+    for generated in text.get("configMapGenerator", []):
+        assert all((folder / name).exists() for name in generated["files"])
+
+
+@pytest.mark.parametrize("name", list(PODS))
+def test_every_container_is_tight(name: str) -> None:
+    """Not root but `init`, read-only, without capabilities, with limits, without a token of the cluster."""
+    pod = PODS[name]
+    assert pod["automountServiceAccountToken"] is False
+    is_init = name.endswith("Job-init")
+    assert is_init or pod["securityContext"]["runAsNonRoot"] is True
+    for container in pod["containers"]:
+        context = container["securityContext"]
+        assert context["readOnlyRootFilesystem"] is True
+        assert context["allowPrivilegeEscalation"] is False
+        assert context["capabilities"]["drop"] == ["ALL"]
+        assert is_init or "add" not in context["capabilities"]
+        assert "memory" in container["resources"]["limits"]
+        assert set(container["resources"]["requests"]) == {"cpu", "memory"}
+
+
+def test_users_images_and_folders_are_those_of_compose() -> None:
+    """Each service runs as the same user, of the same image, with the same folders as with compose."""
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    owners = dict(CONTAINERS.owners)
+    for name, folder in (("mongodb", "mongodb"), ("mosquitto", "mosquitto"), ("aggregator", "centre")):
+        (pod,) = (pod for key, pod in PODS.items() if key.startswith(f"{name}.yaml"))
+        assert pod["securityContext"]["runAsUser"] == owners[folder]
+        container = pod["containers"][0]
+        assert compose[name]["image"].split(":0.")[0] == container["image"]
+        mounts = {mount.get("subPath"): mount["mountPath"] for mount in container["volumeMounts"]}
+        targets = {text.split(":")[1] for text in compose[name]["volumes"]}
+        assert mounts[folder] in targets
+
+
+def test_the_agents_config_is_one_that_the_agent_takes(tmp_path: Path) -> None:
+    """The ConfigMap's file loads, and names the node that `init` has let in."""
+    text = (FOLDER / "agent.toml").read_text().replace("/secrets/", f"{tmp_path}/")
+    (tmp_path / "secret").write_text("a" * 48)
+    (tmp_path / "agent.toml").write_text(text)
+    loaded = agent_config.load(tmp_path / "agent.toml")
+    assert loaded.node == DEMO_NODE
+    assert loaded.broker.url == f"mqtts://{CONTAINERS.broker}:{CONTAINERS.broker_port}"
+
+
+def test_probes_ask_for_progress_and_policies_let_in_what_is_needed() -> None:
+    """Aggregators are ready while they make progress; each that listens has a policy."""
+    aggregator = PODS["aggregator.yaml-Deployment-aggregator"]["containers"][0]
+    assert aggregator["readinessProbe"]["httpGet"] == {"path": "/healthz", "port": "page", "scheme": "HTTPS"}
+    assert MANIFESTS["aggregator.yaml-Deployment-aggregator"]["spec"]["replicas"] >= 2
+    policies = {one["metadata"]["name"]: one for one in MANIFESTS.values() if one["kind"] == "NetworkPolicy"}
+    assert policies["nobody"]["spec"]["podSelector"] == {}
+    for name, pod in PODS.items():
+        for port in pod["containers"][0].get("ports", []):
+            label = MANIFESTS[name]["metadata"]["name"]
+            allowed = [row["port"] for rule in policies[label]["spec"]["ingress"] for row in rule["ports"]]
+            assert port["containerPort"] in allowed
