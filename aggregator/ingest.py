@@ -11,6 +11,9 @@ What always holds:
 * A group is bounded in bytes and takes a batch of each node in turn; what is computed and written for it is
   done in slices, so that no message holds the event loop or the database. Between two of its writes the slow
   lane lets the fast one go first.
+* A group costs much the same whether it is small or large. So after a group the next one waits `_CALM` times
+  as long for company, unless it is large already: who comes alone is stored at once, a busy centre writes
+  less often.
 * While the database is away nothing is acknowledged and the same group is tried again, with back-off.
 """
 
@@ -41,6 +44,7 @@ __all__ = ["Fact", "Ingest", "Parcel", "address", "unpack"]
 _LOG = logging.getLogger(__name__)
 _BACK_OFF = (0.2, 0.5, 1.0, 2.0, 5.0)
 _STUCK_SECONDS = 30.0
+_CALM = 5  # times the linger, from one group to the next
 _GROUP_BYTES = 128 * 1024  # taken at once, so that a write is short whoever sends
 _HEAVY_BYTES = 48 * 1024  # an agent's batch is smaller, and has fewer events
 _HEAVY_EVENTS = 10 * wire.BATCH_EVENTS
@@ -143,15 +147,25 @@ class Ingest:
             group.create_task(self._refusals.run(), name="ingest-refusals")
 
     async def _serve(self, lane: Lane) -> None:
+        taken = 0.0
         while True:
             await lane.wait()
-            if len(lane) < self._group_batches:
-                await asyncio.sleep(self._linger)
+            await self._gather(lane, taken + _CALM * self._linger)
             parcels = lane.take(self._group_batches, _GROUP_BYTES)
-            self._busy[lane] = time.monotonic()
+            taken = time.monotonic()
+            self._busy[lane] = taken
             await self._write(lane, parcels)
             del self._busy[lane]
             self._metrics.waiting.set(len(self._fast) + len(self._slow))
+
+    async def _gather(self, lane: Lane, until: float) -> None:
+        """Let a group come together, for the linger at least, until some monotonic second, or it is large."""
+        until = max(until, time.monotonic() + self._linger)
+        while len(lane) < self._group_batches and lane.size < _GROUP_BYTES:
+            left = until - time.monotonic()
+            if left <= 0:
+                return
+            await asyncio.sleep(min(left, self._linger))
 
     async def _give_way(self, lane: Lane) -> None:
         """Let others have their turn; in the slow lane let the fast one do what it has, for a while."""

@@ -33,6 +33,11 @@ class Lane:
     def __len__(self) -> int:
         return self._amount
 
+    @property
+    def size(self) -> int:
+        """How many bytes wait."""
+        return self._bytes
+
     async def put(self, parcel: Parcel) -> None:
         """Add a batch; wait while the lane is full."""
         while self._amount >= self._most:

@@ -6,6 +6,7 @@ ours over version 0.2.0's. `--full` plays a tally each minute as boxes do, and t
 
     history    reading: `year_day`, `hundred_days_hour`, `five_years_month`, `site_month`
     cost       CPU seconds of aggregator and database for a million events, events a second, bytes on disk
+    fleet      this build alone with 10,000 simulated nodes: pages of the API, the page in Chromium, memory
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import history, ingest
+from benchmarks import history, ingest, large_fleet
 from benchmarks.builds import Build, both
 
 PACE = 4000  # events a second while CPU seconds are counted
@@ -73,7 +74,26 @@ def reading(now: Build, before: Build, full: bool) -> dict[str, float]:
     return history.measure(now, before, scale)
 
 
-PARTS: dict[str, Callable[[Build, Build, bool], dict[str, float]]] = {"history": reading, "cost": cost}
+def _beside(part: Callable[[Build, Build, bool], dict[str, float]]) -> Callable[[bool], dict[str, float]]:
+    """Return a part that runs beside version 0.2.0, on fresh databases."""
+
+    def run(full: bool) -> dict[str, float]:
+        with tempfile.TemporaryDirectory() as folder, both(Path(folder)) as (now, before):
+            return part(now, before, full)
+
+    return run
+
+
+def fleet(full: bool) -> dict[str, float]:
+    """Return what a fleet of 10,000 asks of one centre; it takes as long in full."""
+    return large_fleet.measure()
+
+
+PARTS: dict[str, Callable[[bool], dict[str, float]]] = {
+    "history": _beside(reading),
+    "cost": _beside(cost),
+    "fleet": fleet,
+}
 
 
 def main() -> int:
@@ -90,13 +110,12 @@ def main() -> int:
     print(f"{os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}")
     for name in arguments.parts or list(PARTS):
         print(f"{name} ...", flush=True)
-        with tempfile.TemporaryDirectory() as folder, both(Path(folder)) as (now, before):
-            found = PARTS[name](now, before, arguments.full)
+        found = PARTS[name](arguments.full)
         figures |= found
         for key, value in found.items():
             print(f"  {key:<36}{value:>14,.3f}", flush=True)
-    if os.environ.get("BENCH_JSON"):
-        Path(os.environ["BENCH_JSON"]).write_text(json.dumps(figures, indent=2))
+        if os.environ.get("BENCH_JSON"):
+            Path(os.environ["BENCH_JSON"]).write_text(json.dumps(figures, indent=2))
     return 0
 
 

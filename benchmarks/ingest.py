@@ -26,6 +26,8 @@ from deploy.stack import Stack, die_with_parent
 NODES = 50
 BATCH = 50
 Sealed = tuple[str, int, int, bytes]  # node, epoch, seq, payload
+_SILENCE_SECONDS = 60.0
+_AGAIN_SECONDS = 30.0
 LABELS = ("person", "car", "bus", "truck", "bicycle")
 
 
@@ -85,40 +87,92 @@ def centre(folder: Path, stack: Stack) -> Iterator[None]:
         process.wait(20)
 
 
-async def offer(client: Client, work: list[Sealed], rate: float, batch: int = BATCH) -> list[float]:
-    """Publish the batches at `rate` events a second; return each one's seconds until it was stored."""
-    sent: dict[tuple[int, int], float] = {}
-    stored: list[float] = []
+class Offer:
+    """Batches that are offered to a centre; what is not acknowledged comes again, as a box sends it.
 
-    async def acknowledged() -> None:
-        async for message in client.messages:
+    `window`: batches that wait for their acknowledgement at most. `late`: seconds until each was stored.
+    """
+
+    def __init__(self, client: Client, work: list[Sealed], window: int) -> None:
+        self.late: list[float] = []
+        self._client = client
+        self._work = work
+        self._room = asyncio.Semaphore(window)
+        self._first: dict[tuple[int, int], float] = {}  # (epoch, seq) -> when it was sent first
+        self._last: dict[tuple[int, int], tuple[float, str, bytes]] = {}
+        self._moved = time.perf_counter()
+
+    async def run(self, rate: float, batch: int) -> list[float]:
+        """Publish at `rate` events a second in batches of `batch`; raise TimeoutError if nothing moves."""
+        async with asyncio.TaskGroup() as group:
+            again = group.create_task(self._again(), name="again")
+            group.create_task(self._publish(group, rate, batch), name="offer")
+            await self._hear()
+            again.cancel()
+        return self.late
+
+    async def _publish(self, group: asyncio.TaskGroup, rate: float, batch: int) -> None:
+        started = time.perf_counter()
+        for number, (node, epoch, seq, payload) in enumerate(self._work):
+            due = started + number * batch / rate
+            await asyncio.sleep(max(due - time.perf_counter(), 0))
+            await self._room.acquire()
             now = time.perf_counter()
+            topic = wire.topic(node, "ev")
+            self._first[epoch, seq] = now
+            self._last[epoch, seq] = (now, topic, payload)
+            group.create_task(self._client.publish(topic, payload), name="publish")
+
+    async def _hear(self) -> None:
+        async for message in self._client.messages:
+            self._moved = time.perf_counter()
             for epoch, ranges in wire.decode_ack(message.payload).stored.items():
                 for one, two in ranges:
-                    stored.extend(
-                        now - sent.pop((epoch, seq)) for seq in range(one, two + 1) if (epoch, seq) in sent
-                    )
-            if len(stored) == len(work):
+                    for seq in range(one, two + 1):
+                        self._stored((epoch, seq))
+            if len(self.late) == len(self._work):
                 return
 
-    async with asyncio.TaskGroup() as group, asyncio.timeout(600):
-        group.create_task(acknowledged(), name="acks")
-        started = time.perf_counter()
-        for number, (node, epoch, seq, payload) in enumerate(work):
-            await asyncio.sleep(max(started + number * batch / rate - time.perf_counter(), 0))
-            sent[epoch, seq] = time.perf_counter()
-            group.create_task(client.publish(wire.topic(node, "ev"), payload), name="publish")
-    return stored
+    def _stored(self, key: tuple[int, int]) -> None:
+        if key in self._first:
+            self.late.append(self._moved - self._first.pop(key))
+            del self._last[key]
+            self._room.release()
+
+    async def _again(self) -> None:
+        while True:
+            await asyncio.sleep(1.0)
+            now = time.perf_counter()
+            if now - self._moved > _SILENCE_SECONDS:
+                stored = f"{len(self.late)} of {len(self._work)} batches are stored"
+                raise TimeoutError(f"{stored}, and none for {_SILENCE_SECONDS:.0f} s")
+            due = [key for key, (last, _, _) in self._last.items() if now - last > _AGAIN_SECONDS]
+            for key in due:
+                _, topic, payload = self._last[key]
+                self._last[key] = (now, topic, payload)
+                await self._client.publish(topic, payload)
 
 
 async def drive(
-    stack: Stack, work: list[Sealed], rate: float, batch: int = BATCH
+    stack: Stack, work: list[Sealed], rate: float, batch: int = BATCH, window: int = 5000
 ) -> tuple[list[float], float]:
-    """Offer the work; return each batch's seconds until it was stored, and the seconds of it all."""
+    """Offer the work; return each batch's seconds until it was stored, and the seconds of it all.
+
+    Args:
+        stack: where the centre is.
+        work: the batches.
+        rate: events a second.
+        batch: events in each.
+        window: batches that wait for their acknowledgement at most.
+
+    Raises:
+        TimeoutError: nothing was stored for a minute.
+    """
     async with connect(BrokerSettings.parse(stack.mqtt_url)) as client:
         await client.subscribe(wire.topic("+", "ack"), 0)
         started = time.perf_counter()
-        return await offer(client, work, rate, batch), time.perf_counter() - started
+        late = await Offer(client, work, window).run(rate, batch)
+        return late, time.perf_counter() - started
 
 
 async def sizes_of(stack: Stack) -> dict[str, tuple[int, int]]:

@@ -26,7 +26,8 @@ from aggregator.simulate.node import SimulatedNode
 _TICK_SECONDS = 0.25
 _TOLD_SECONDS = 5.0
 _LONGEST_PAUSE = 5.0
-_OPEN_AT_ONCE = 32
+_OPEN_AT_ONCE = 32  # connections
+_WINDOW = 50  # nodes of a connection that wait for the broker's answers together
 _HOUR_MS = 3_600_000
 
 
@@ -119,9 +120,16 @@ class _Part:
         self._figures.connections -= 1
 
     async def _open(self, client: Client) -> None:
-        for name, node in self._nodes.items():
-            await client.subscribe(wire.topic(name, "ack"), qos=0)
-            await client.publish(wire.topic(name, "state"), node.state(*self._clock()), qos=1, retain=True)
+        """Say of every node that it is there, a window of nodes at once; raise an ExceptionGroup."""
+        nodes = list(self._nodes.values())
+        for first in range(0, len(nodes), _WINDOW):
+            async with asyncio.TaskGroup() as group:
+                for node in nodes[first : first + _WINDOW]:
+                    group.create_task(self._come(client, node), name=f"{node.name}-comes")
+
+    async def _come(self, client: Client, node: SimulatedNode) -> None:
+        await client.subscribe(wire.topic(node.name, "ack"), qos=0)
+        await client.publish(wire.topic(node.name, "state"), node.state(*self._clock()), qos=1, retain=True)
 
     def _clock(self) -> tuple[int, int]:
         """Return Unix ms, and ms since the start of its box, an hour before this machine's."""
@@ -136,11 +144,18 @@ class _Part:
     async def _say(self, client: Client) -> None:
         while True:
             await asyncio.sleep(_TICK_SECONDS)
-            for name, node in self._nodes.items():
-                now = time.monotonic()
-                payloads = node.again(now)
-                if self._due[name] <= now:
-                    self._due[name] += self._plan.interval
-                    payloads.append(node.batch(*self._clock(), self._plan.crossings, now))
-                for payload in payloads:
-                    await client.publish(wire.topic(name, "ev"), payload, qos=1)
+            async with asyncio.TaskGroup() as group:  # the client has a window of its own
+                for name, node in self._nodes.items():
+                    for payload in self._payloads(node):
+                        group.create_task(
+                            client.publish(wire.topic(name, "ev"), payload), name=f"{name}-says"
+                        )
+
+    def _payloads(self, node: SimulatedNode) -> list[bytes]:
+        """Return what a node has to send now."""
+        now = time.monotonic()
+        payloads = node.again(now)
+        if self._due[node.name] <= now:
+            self._due[node.name] += self._plan.interval
+            payloads.append(node.batch(*self._clock(), self._plan.crossings, now))
+        return payloads

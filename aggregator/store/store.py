@@ -31,7 +31,6 @@ What always holds:
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import secrets
 import socket
@@ -42,25 +41,21 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from motor.motor_asyncio import AsyncIOMotorClient
-from pymongo import InsertOne, UpdateOne, WriteConcern
-from pymongo.errors import (
-    BulkWriteError,
-    CollectionInvalid,
-    DuplicateKeyError,
-    OperationFailure,
-    PyMongoError,
-)
+from pymongo import InsertOne, WriteConcern
+from pymongo.errors import PyMongoError
 
+from aggregator.store import bulk, schema
 from aggregator.store.alert_book import AlertBook
 from aggregator.store.archive import Archive
 from aggregator.store.audit import Audit
 from aggregator.store.chains import Chains
 from aggregator.store.clocks import Clocks
 from aggregator.store.codec import EVENTS, LOSSES, RESOURCES, TALLIES, UNKNOWN_LOSSES
+from aggregator.store.count_store import CountStore
 from aggregator.store.departures import DepartureStore
 from aggregator.store.dump import Dump
 from aggregator.store.erase import Erase
-from aggregator.store.errors import AWAY, StoreAwayError, StoreError, translated
+from aggregator.store.errors import StoreAwayError, StoreError, translated
 from aggregator.store.history import History
 from aggregator.store.joins import JoinStore
 from aggregator.store.kept import KEPT_POISON, Kept
@@ -75,6 +70,7 @@ from aggregator.store.redate import Redate
 from aggregator.store.registry import Registry
 from aggregator.store.retention import Keep, Retention
 from aggregator.store.running_totals import Marks
+from aggregator.store.schema import SCHEMA
 from aggregator.store.sharding import Sharding
 from aggregator.store.slots import Slots
 from aggregator.store.today import Today
@@ -82,12 +78,6 @@ from aggregator.store.today import Today
 __all__ = ["KEPT_POISON", "SCHEMA", "Claim", "Poison", "Store", "connect"]
 
 _LOG = logging.getLogger(__name__)
-SCHEMA = 2
-_DUPLICATE = 11000
-_ZSTD = {"wiredTiger": {"configString": "block_compressor=zstd"}}
-_MADE = (EVENTS, TALLIES, LOSSES, RESOURCES, "counts", "days", "batches", "quarantine", "conflicts")
-_NAMESPACE_EXISTS = 48
-_DAY = 86_400
 _PING_SECONDS = 5.0
 
 Document = dict[str, Any]
@@ -115,6 +105,7 @@ class Store:
         self._client = client
         self._database = client[database]
         self._journaled = self._database.with_options(write_concern=WriteConcern(w="majority", j=True))
+        self._counts = CountStore(where)
         self.archive = Archive(self._database, where)
         self.slots = Slots(self._database, where)
         self.chains = Chains(self._database, where)
@@ -147,52 +138,13 @@ class Store:
         with translated(self.where):
             if "setName" in await self._client.admin.command("hello"):
                 self._database = self._journaled  # a replica set: only the majority's word counts
-            await self._check_schema()
-            for name in _MADE:
-                await self._make(name)
-            await self._database[EVENTS].create_index([("n", 1), ("t", 1), ("a", 1)])
-            with_events = {"e": {"$exists": True}}
-            await self._database.batches.create_index(
-                [("n", 1), ("t", 1), ("a", 1)], partialFilterExpression=with_events
-            )
-            for name in (TALLIES, RESOURCES):
-                await self._database[name].create_index([("n", 1), ("a", 1)])
-            await self._database.counts.create_index([("n", 1), ("h", 1)])
-            for name in (LOSSES, "quarantine", "conflicts"):
-                await self._database[name].create_index("n")
-            await self._database.audit.create_index("at")
+            await schema.check(self._database, self.where)
+            await schema.make(self._database)
             await self.orders.prepare()
             await self.departures.prepare()
-            await self._database.wanted.create_index([("n", 1), ("version", -1)])
-            await self._database.nodes.create_index("removed", sparse=True)
             await self.history.prepare()
             await self.alert_book.prepare()
             await self.retention.prepare(keep)
-            await self._database.aggregators.create_index("at", expireAfterSeconds=_DAY)
-
-    async def _make(self, name: str) -> None:
-        """Make a collection that may be there, or be made by another aggregator at this moment."""
-        try:
-            await self._database.create_collection(name, storageEngine=_ZSTD)
-        except CollectionInvalid:
-            pass
-        except OperationFailure as error:
-            if error.code != _NAMESPACE_EXISTS:
-                raise
-
-    async def _check_schema(self) -> None:
-        meta = self._database.meta
-        found = await meta.find_one({"_id": "schema"})
-        if found is None:
-            with contextlib.suppress(DuplicateKeyError):
-                await meta.insert_one({"_id": "schema", "version": SCHEMA})
-        elif found["version"] < SCHEMA:  # what lies there is read as it is
-            await meta.update_one({"_id": "schema"}, {"$max": {"version": SCHEMA}})
-        elif found["version"] > SCHEMA:
-            raise StoreError(
-                f"the database {self._database.name!r} at {self.where} was written by a newer version "
-                f"(schema {found['version']}, this one knows {SCHEMA}): upgrade, or name another database"
-            )
 
     async def engine(self) -> Engine:
         """Return what kind of database this is."""
@@ -223,7 +175,7 @@ class Store:
         """Claim batches; return for each "new", "known" (not yet stored), "stored" or "conflict"."""
         rows = [InsertOne(claim.row(stored_at)) for claim in claims]
         with translated(self.where):
-            taken = set((await self._insert("batches", rows)).keys())
+            taken = set(await bulk.write(self._database.batches, rows, self.where))
             if not taken:
                 return ["new"] * len(claims)
             ids = [claims[place].id for place in taken]
@@ -247,43 +199,13 @@ class Store:
         if not rows:
             return {}
         with translated(self.where):
-            failed = await self._insert(name, [InsertOne(row) for row in rows])
-        return {place: reason for place, (code, reason) in failed.items() if code != _DUPLICATE}
-
-    async def _insert(self, name: str, rows: Sequence[Any]) -> dict[int, tuple[int, str]]:
-        try:
-            await self._database[name].bulk_write(rows, ordered=False)
-        except BulkWriteError as error:
-            details = error.details or {}
-            if details.get("writeConcernErrors"):
-                raise
-            if any(row["code"] in AWAY for row in details["writeErrors"]):
-                raise StoreError(f"MongoDB at {self.where} changes its primary; it is tried again") from None
-            return {row["index"]: (row["code"], row["errmsg"][:200]) for row in details["writeErrors"]}
-        return {}
+            failed = await bulk.write(self._database[name], [InsertOne(row) for row in rows], self.where)
+        return {place: reason for place, (code, reason) in failed.items() if code != bulk.DUPLICATE}
 
     async def raise_counts(self, marks: Marks, stored_at: datetime) -> None:
-        """Widen the bounds of running totals.
-
-        A document that is not there is inserted: to the database that is a tenth of the work of an upsert.
-        """
-        rows = list(marks.bounds(stored_at))
+        """Widen the bounds of running totals, and note of which days that is late."""
         with translated(self.where):
-            nodes = list({row.key.node for row in rows})
-            ids = [row.id for row in rows]
-            query = {"n": {"$in": nodes}, "_id": {"$in": ids}}
-            found = self._database.counts.find(query, {"_id": 1}).hint([("_id", 1)])
-            known = {row["_id"] async for row in found}
-            changes: list[Any] = [
-                UpdateOne(*row.update(), upsert=True) if row.id in known else InsertOne(row.document())
-                for row in rows
-            ]
-            while changes:
-                failed = await self._insert("counts", changes)  # two writers making the same document
-                if any(code != _DUPLICATE for code, _ in failed.values()):
-                    raise StoreError(f"MongoDB at {self.where}: {next(iter(failed.values()))[1]}")
-                rows = [rows[place] for place in failed]
-                changes = [UpdateOne(*row.update(), upsert=True) for row in rows]
+            await self._counts.widen(self._database.counts, list(marks.bounds(stored_at)))
         if marks.hours:
             await self.history.mark({(key.node, key.hour) for key in marks.hours})
 
