@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import time
 from typing import Any
 
 import msgspec
 
 from agent import wire
 from agent.mqtt.client import Message
+from aggregator.config import IngestSection
 from aggregator.ingest import unpack
 from aggregator.live import Watcher
 from aggregator.store.store import KEPT_POISON
@@ -36,6 +38,31 @@ async def test_stored_before_it_is_acknowledged(stack: Stack) -> None:
         }  # fmt: skip
         ids = {row["_id"] for row in await event_rows(running)}
         assert ids == {f"ack-1:7:{seq}:{i}" for seq in range(1, 41) for i in range(2)}
+
+
+async def test_a_busy_centre_writes_less_often(stack: Stack) -> None:
+    """Who comes alone is stored after the linger; who comes right after waits five times it, all together."""
+    calm = settings(stack.mqtt_url, stack.mongodb_uri, "ingest_busy")
+    config = msgspec.structs.replace(calm, ingest=IngestSection(linger_ms=300))
+    groups: list[float] = []
+    async with centre(config) as running, box(stack.mqtt_url, "busy-1") as node:
+        acknowledge = running.ingest._acknowledge
+
+        async def note(name: str, payload: bytes) -> None:
+            groups.append(time.monotonic())
+            await acknowledge(name, payload)
+
+        running.ingest._acknowledge = note
+        begun = time.monotonic()
+        await node.send(batch(7, 1, [crossing(1)]))
+        await until(lambda: len(groups) == 1)
+        assert 0.3 <= groups[0] - begun < 1.5
+        for seq in range(2, 12):
+            await node.send(batch(7, seq, [crossing(seq)]))
+            await asyncio.sleep(0.02)
+        await until(lambda: len(node.acked) == 11)
+        assert len(groups) == 2
+        assert groups[1] - begun >= 1.5
 
 
 async def test_resends_are_stored_once(stack: Stack) -> None:

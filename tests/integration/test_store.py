@@ -182,6 +182,34 @@ async def test_long_spans_are_summed_in_the_database(stack: Stack) -> None:
         assert [slot.p95 for slot in slots][:2] == [14, 29]
 
 
+async def test_what_is_guessed_of_count_documents_may_be_wrong(stack: Stack) -> None:
+    """Two centres count at once, what one knows is erased, what one never saw is there: counts stay."""
+    database = "store_guess"
+    at = now_ms() // 3_600_000 * 3_600_000
+    async with connect(stack.mongodb_uri, database) as one, connect(stack.mongodb_uri, database) as two:
+
+        async def count(store: Store, label: str, total: int) -> None:
+            marks = Marks()
+            marks.add("guess-1", 5, crossing(total, at + total, label))
+            await store.raise_counts(marks, now())
+
+        async def totals() -> dict[str, tuple[int, int]]:
+            rows = [row async for row in one._database.counts.find({"n": "guess-1"})]
+            return {row["l"]: (row["s"]["0"], row["e"]["0"]) for row in rows}
+
+        await asyncio.gather(*(count(one if number % 2 else two, "car", number) for number in range(1, 41)))
+        assert await totals() == {"car": (0, 40)}
+        await one._database.counts.delete_many({"n": "guess-1"})
+        await count(one, "car", 41)  # believes that it is there
+        assert await totals() == {"car": (40, 41)}
+        known = await one._database.counts.find_one({"n": "guess-1"})
+        assert known is not None
+        assert {"y", "h", "c", "i", "r", "d", "stored_at"} <= set(known)
+        await count(two, "bus", 1)
+        await count(one, "bus", 2)  # has never seen it
+        assert await totals() == {"car": (40, 41), "bus": (0, 2)}
+
+
 async def test_marked_means_on_disk(own_stack: Stack) -> None:
     """What was marked stored is all there after mongod was killed with -9 at once."""
     assert own_stack.mongod
