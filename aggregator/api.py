@@ -37,6 +37,7 @@ from aggregator.places.choice import QUERY as CHOICE
 from aggregator.places.choice import named
 from aggregator.store import codec, queries
 from aggregator.stream import preview, stream
+from aggregator.system import api as system
 from aggregator.wanted import api as wanted
 from aggregator.wanted import profiles_api as profiles
 
@@ -258,6 +259,7 @@ ROUTES = (
           media="multipart/x-mixed-replace"),
     *ALERT_ROUTES,
     Route("GET", "/openapi.json", openapi, "This description"),
+    *system.ROUTES,
     *erasing.ROUTES,
     *people.ROUTES,
     *places.ROUTES,

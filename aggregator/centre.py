@@ -39,6 +39,7 @@ from aggregator.setup.enrol import take_joins
 from aggregator.store.clock import Clock
 from aggregator.store.errors import StoreError
 from aggregator.store.store import Store, connect
+from aggregator.system.sampler import Sampler
 from aggregator.timing import Timing
 from aggregator.wanted.profiles import Profiles
 from aggregator.wishes import Wishes
@@ -115,6 +116,7 @@ class Centre:
             show=lambda: self.hub.board(self.alerts.board),
         )
 
+        self.system = Sampler(config, store, self.fleet, self.metrics, self.clock.stamp)
         self.outside = Outside(
             config, store, self.fleet, self.metrics, self.link.tell, self.alerts.watch.zones
         )
@@ -233,6 +235,8 @@ class Centre:
             "wants": self.wants.run(),
             "health": self.show_health(),
             "alerts": self.alerts.watch.run(),
+            "system": self.system.run(),
+            "broker": self.system.broker.run(),
             "board": self.alerts.show_board(),
             **self.outside.parts(),
             "rest": self.link.take_rest(self.take, self.wants.publish_again),

@@ -2,8 +2,39 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+_SYSTEM = {
+    "aggregators": {"cpu_percent": "CPU of this aggregator, of one core", "memory_bytes": "Its memory"},
+    "broker": {
+        "clients": "Clients that are connected to the broker",
+        "memory_bytes": "Memory of the broker",
+        "messages_received_per_second": "MQTT messages to the broker",
+        "messages_sent_per_second": "MQTT messages from the broker",
+        "bytes_received_per_second": "Bytes to the broker",
+        "bytes_sent_per_second": "Bytes from the broker",
+        "dropped_per_second": "Messages that the broker dropped",
+    },
+    "database": {
+        "bytes": "Data and indexes of the database on disk",
+        "free_bytes": "What is free of its disk",
+        "memory_bytes": "Memory of the database",
+        "connections": "Connections to the database",
+        "cpu_percent": "CPU of the database, of one core",
+        "operations_per_second": "Operations of the database",
+    },
+    "nodes": {
+        "cpu_percent": "CPU of the nodes online, their mean",
+        "cpu_percent_most": "CPU of the busiest node",
+        "memory_bytes": "Memory of all agents online",
+        "temperature_most": "Degrees Celsius of the hottest node",
+        "frames_per_second": "Frames that all nodes look at",
+    },
+}
+_PREFIX = {"aggregators": "gb_aggregator"}
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
@@ -45,6 +76,19 @@ class Metrics:
         self.seconds_to_store = Histogram(
             "gb_seconds_to_store", "From arrival to the durable write", buckets=_SECONDS, registry=registry
         )
+
+        self._system = {
+            (part, figure): Gauge(f"{_PREFIX.get(part, f'gb_{part}')}_{figure}", text, registry=registry)
+            for part, figures in _SYSTEM.items()
+            for figure, text in figures.items()
+        }
+        self.system({})
+
+    def system(self, row: dict[str, Any]) -> None:
+        """Show a sample of every part, a dictionary of `SystemRow`; NaN is what cannot be known."""
+        for (part, figure), gauge in self._system.items():
+            value = (row.get(part) or {}).get(figure)
+            gauge.set(math.nan if value is None else value)
 
     def text(self) -> bytes:
         """Return everything in Prometheus' text format."""

@@ -35,7 +35,7 @@ _HEADERS = {
 }
 _BODY_BYTES = 64 * 1024
 _BEGUN: web.RequestKey[bool] = web.RequestKey("begun", bool)
-_PAGES = ("nodes/", "alerts", "counts", "manage")
+_PAGES = ("nodes/", "alerts", "counts", "manage", "system")
 _CODES = {404: "not_found", 405: "wrong_method", 413: "too_large"}
 
 

@@ -23,6 +23,7 @@ ADMIN = "gb.admin"  # add-node and remove-node
 CONTROL = "$CONTROL/dynamic-security/v1"
 ANSWER = f"{CONTROL}/response"
 
+BROKER_FIGURES = "$SYS/broker/#"  # what the broker says of itself
 OUTSIDE = ["gb/alerts/#", "gb/json/#", "gb/ha/#", "homeassistant/#"]  # what the centre tells other programs
 
 _HASH_ROUNDS = 101  # what mosquitto itself uses; our secrets are random and of 128 bits or more
@@ -70,7 +71,13 @@ def aggregator_rights() -> list[Right]:
         *(_right("subscribePattern", topic) for topic in heard),
         *(_right("publishClientReceive", topic) for topic in heard),
         *(_right("publishClientSend", topic) for topic in told),
+        *figures_rights(),
     ]
+
+
+def figures_rights() -> list[Right]:
+    """Return the right to hear what the broker says of itself."""
+    return [_right(verb, BROKER_FIGURES) for verb in ("subscribePattern", "publishClientReceive")]
 
 
 def control_rights() -> list[Right]:

@@ -72,14 +72,15 @@ async def approve(config: Config, node: str) -> None:
 
 
 async def widen(config: Config) -> None:
-    """Give the porter of a centre of version 0.3 the right to hear such boxes; raise EnrolError."""
+    """Give the users of an older centre the rights that came with this version; raise EnrolError."""
+    wanted = {"porter": acl.porter_rights(), "aggregator": acl.figures_rights()}
     async with control(as_user(config, acl.ADMIN, "admin")) as ask:
-        found = (await ask({"command": "getRole", "rolename": "porter"}))[0]
-        has = {
-            (each["acltype"], each["topic"]) for each in found.get("data", {}).get("role", {}).get("acls", [])
-        }
-        lacking = [each for each in acl.porter_rights() if (each["acltype"], each["topic"]) not in has]
-        for right in lacking:
-            await ask({"command": "addRoleACL", "rolename": "porter", **right})
-    if lacking:
-        _LOG.info("the porter has got %d rights that came with this version", len(lacking))
+        for role, rights in wanted.items():
+            found = (await ask({"command": "getRole", "rolename": role}))[0]
+            acls = found.get("data", {}).get("role", {}).get("acls", [])
+            has = {(each["acltype"], each["topic"]) for each in acls}
+            lacking = [each for each in rights if (each["acltype"], each["topic"]) not in has]
+            for right in lacking:
+                await ask({"command": "addRoleACL", "rolename": role, **right})
+            if lacking:
+                _LOG.info("the %s has got %d rights that came with this version", role, len(lacking))

@@ -218,11 +218,14 @@ def _broker(folder: Path, place: Layout) -> None:
 
 
 def _database(folder: Path) -> None:
-    """Write the user that the aggregator is, with rights on its own database only."""
+    """Write the user that the aggregator is, with rights on its own database, and to see what it spends."""
     user = {
         "createUser": "gb",
         "pwd": _read(folder / "centre" / "mongodb"),
-        "roles": [{"role": role, "db": DATABASE} for role in ("readWrite", "dbAdmin")],
+        "roles": [
+            *({"role": role, "db": DATABASE} for role in ("readWrite", "dbAdmin")),
+            {"role": "clusterMonitor", "db": "admin"},  # to ask what it spends
+        ],
     }
     text = f'db.getSiblingDB("{DATABASE}").runCommand({json.dumps(user)});\n'
     _write_once(folder / "mongodb" / "user.js", text)

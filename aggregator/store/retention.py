@@ -23,6 +23,7 @@ _OTHER_OPTIONS = 85  # an index is there already, with another time to live
 _OTHER_KEYS = 86
 
 _MADE_FROM = {"counts": "h", TALLIES: "a"}  # what days are made from -> its time
+_DETAILS = (EVENTS, RESOURCES, "quarantine", "conflicts", "outbox", "system_samples")
 _NEEDED_DAYS = 2  # before a day, for what it goes on from
 
 Document = dict[str, Any]
@@ -59,7 +60,7 @@ class Retention:
     async def prepare(self, keep: Keep) -> None:
         """Learn how long what is kept, and see that the times are indexed."""
         self.keep = keep
-        details = dict.fromkeys((EVENTS, RESOURCES, "quarantine", "conflicts", "outbox"), keep.detail_days)
+        details = dict.fromkeys(_DETAILS, keep.detail_days)
         totals = dict.fromkeys((TALLIES, LOSSES, "counts", "alerts"), keep.tally_days)
         names = max(keep.batch_days, keep.detail_days)  # a batch's events lie in its document
         self.days = {**details, **totals, BATCHES: names, "boxclocks": keep.batch_days}

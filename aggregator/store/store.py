@@ -21,6 +21,7 @@ What always holds:
     users sessions tokens              who may log in, who is
     sites groups places                where nodes stand, and what they belong to
     aggregators leases watches         which of them live, which does what, what is looked at there
+    system_samples                     what every part spent, see `system`
     boxclocks                          of the boxes, by epoch, see `boxclock`
     clocks                             of the machines on which the centre ran
     outside                            what other systems were told
@@ -73,6 +74,7 @@ from aggregator.store.running_totals import Marks
 from aggregator.store.schema import SCHEMA
 from aggregator.store.sharding import Sharding
 from aggregator.store.slots import Slots
+from aggregator.store.system import SystemStore
 from aggregator.store.today import Today
 
 __all__ = ["KEPT_POISON", "SCHEMA", "Claim", "Poison", "Store", "connect"]
@@ -130,6 +132,7 @@ class Store:
         self.alert_book = AlertBook(self._journaled, where)
         self.outside = OutsideStore(self._journaled, where)
         self.many = Many(self._database, where)
+        self.system = SystemStore(self._journaled, where)
 
     # ── opening ──
 
@@ -144,6 +147,7 @@ class Store:
             await self.departures.prepare()
             await self.history.prepare()
             await self.alert_book.prepare()
+            await self.system.prepare()
             await self.retention.prepare(keep)
 
     async def engine(self) -> Engine:

@@ -92,6 +92,10 @@ class ScriptedNode:
         self._seq += 1
         self._client.publish(wire.topic(self.name, "ev"), payload, 1).wait_for_publish(10)
 
+    def lose(self, batches: int) -> None:
+        """Count batches as sent that never are."""
+        self._seq += batches
+
     def cross(
         self, total: int, direction: wire.Direction = "AB", line: str = "main", label: str = "car"
     ) -> None:

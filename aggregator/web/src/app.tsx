@@ -13,6 +13,7 @@ import { isTab, ManagePage } from "./manage-page";
 import { NodePage } from "./node-page";
 import { follow, route } from "./router";
 import { link, loggedOut, login, now, trouble } from "./session";
+import { SystemPage } from "./system-page";
 
 function ThemeButton() {
   const [theme, setTheme] = useState(document.documentElement.dataset.theme ?? "auto");
@@ -93,6 +94,11 @@ function Bar() {
           Counts
         </a>
       )}
+      {typeof who === "object" && !who.sites?.length && !who.groups?.length && (
+        <a class="manage-link" href={`${HOME}system`}>
+          System
+        </a>
+      )}
       {who !== "out" && (
         <a
           class="manage-link"
@@ -126,6 +132,7 @@ function Page() {
   const where = useCell(route);
   if (where.page === "node") return <NodePage key={where.node} node={where.node} camera={where.camera} />;
   if (where.page === "counts") return <CountsPage />;
+  if (where.page === "system") return <SystemPage />;
   if (where.page === "alerts") return <AlertsPage />;
   if (where.page === "manage") return <ManagePage tab={isTab(where.tab) ? where.tab : "settings"} />;
   return <FleetPage />;

@@ -4,6 +4,7 @@ import { api, ApiError } from "./api";
 import { useCell } from "./cell";
 import { blindToday } from "./counts";
 import { CountsChart } from "./counts-chart";
+import { DeliveryGap } from "./delivery-gap";
 import type { Draft } from "./draft";
 import { DraftForm } from "./draft-form";
 import { Lines, Shapes } from "./drawn";
@@ -250,6 +251,7 @@ export function NodePage({ node: name, camera: wanted }: { node: string; camera:
           )}
         </div>
         {node && <Warnings items={node.warnings} />}
+        <DeliveryGap node={name} />
       </header>
       {!node && !exists && <p class="panel empty">There is no node of that name.</p>}
       {!node && exists && <div class="panel view skeleton" />}

@@ -1,4 +1,4 @@
-// Pages: "" is the fleet, "nodes/NAME?camera=CAM" one node, "alerts" the alerts, "counts" what nodes counted; all below the folder where a proxy put them.
+// Pages: "" is the fleet, "nodes/NAME?camera=CAM" one node, "alerts" the alerts, "counts" what nodes counted, "system" what the centre spends; all below the folder where a proxy put them.
 import { Cell } from "./cell";
 import { HOME } from "./home";
 
@@ -6,6 +6,7 @@ export type Route =
   | { page: "fleet" }
   | { page: "alerts" }
   | { page: "counts" }
+  | { page: "system" }
   | { page: "manage"; tab: string }
   | { page: "node"; node: string; camera: string | null };
 
@@ -13,6 +14,7 @@ function read(): Route {
   const path = location.pathname.startsWith(HOME) ? location.pathname.slice(HOME.length) : "";
   if (/^alerts\/?$/.test(path)) return { page: "alerts" };
   if (/^counts\/?$/.test(path)) return { page: "counts" };
+  if (/^system\/?$/.test(path)) return { page: "system" };
   const managed = /^manage(?:\/(\w*))?\/?$/.exec(path);
   if (managed) return { page: "manage", tab: managed[1] ?? "" };
   const match = /^nodes\/([^/]+)\/?$/.exec(path);

@@ -1,0 +1,56 @@
+"""The System page in a real Chromium: every part as charts, the disk in 30 days, and holes of a node."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from playwright.sync_api import Page, expect
+
+from agent import wire
+from tests.browser.conftest import Centre
+from tests.browser.scripted import ScriptedNode, now_ms
+
+
+def shot(page: Page, name: str) -> None:
+    """Keep a picture of the page where a folder is named for it."""
+    if folder := os.environ.get("GB_SHOTS"):
+        page.screenshot(path=f"{folder}/{name}.png", full_page=True)
+
+
+def test_the_system_page_shows_every_part(page: Page, centre: Centre, node: ScriptedNode) -> None:
+    """Aggregators, broker, database and nodes each have charts with figures of now; 30 days come later."""
+    node.camera()
+    node.send(wire.Resources(now_ms(), "", 12, 40, 5_000_000, 30, 20, 51, 0, 0, False, {"cam0": 98}))
+    page.get_by_role("link", name="System").click()
+    found = page.get_by_test_id("system-page")
+    expect(found.get_by_test_id("system-chart")).to_have_count(14)
+    for part in ("Aggregators", "Broker", "Database", "Nodes"):
+        expect(found.get_by_role("heading", name=part, exact=True)).to_be_visible()
+    expect(found.get_by_role("img", name=re.compile(r"^Aggregators, Memory, now \d+ MB$"))).to_be_visible()
+    expect(found.get_by_role("img", name=re.compile(r"^Database, Disk, now \d+ [kM]B$"))).to_be_visible()
+    disk = found.get_by_test_id("system-disk")
+    expect(disk).to_contain_text(re.compile(r"Database on disk\d+ [kM]B"))
+    expect(disk).to_contain_text("known after an hour of measuring")
+    shot(page, "system")
+    page.get_by_label("Time").select_option("last 30 days")
+    expect(found.get_by_test_id("system-chart")).to_have_count(14)
+    page.reload()
+    expect(found.get_by_test_id("system-chart")).to_have_count(14)
+
+
+def test_a_hole_in_what_a_node_sent_is_shown_until_it_is_filled(
+    page: Page, centre: Centre, node: ScriptedNode
+) -> None:
+    """Batches between others that the database lacks are told on the node's page; none where all is there."""
+    node.camera()
+    node.send(wire.CameraState(now_ms(), "cam0", "ok", ""))
+    page.goto(f"{centre.url}/nodes/{node.name}")
+    gap = page.get_by_test_id("delivery-gap")
+    expect(page.get_by_role("heading", name=node.name)).to_be_visible()
+    expect(gap).to_have_count(0)
+    node.lose(3)
+    node.send(wire.CameraState(now_ms(), "cam0", "ok", ""))
+    page.reload()
+    expect(gap).to_contain_text(re.compile("3 batches of the node.s start"), timeout=40_000)
+    shot(page, "gap")
