@@ -32,7 +32,7 @@ from agent.marks import Marks
 from agent.mqtt.client import BrokerError, BrokerSettings
 from agent.orders import Orders
 from agent.page.wishes import Wishes
-from agent.pipeline import Pipeline
+from agent.pipeline import Pipeline, anchor_key
 from agent.resources import Sampler, temperature
 from agent.see.infer import Detector, ModelError
 from agent.see.model_checks import Known, meet
@@ -179,6 +179,7 @@ class Node:
                 desired.settings(name),
                 await _totals(spool, name),
                 workers=cpu_quota.share(len(config.camera), camera.threads),
+                anchor=await spool.recall(anchor_key(name)),
                 departures=departures,
                 faces=faces,
                 limits=config.budget,

@@ -38,6 +38,7 @@ from agent.look.judge import open_judge
 from agent.look.live import CameraLook
 from agent.minute import Ledger, Minute
 from agent.preview import BOXES_INTERVAL, Preview, rows
+from agent.see.ailments import Ailments
 from agent.see.capture import Camera, Frame, StateChange
 from agent.see.gate import FASTEST, Attention, Gate
 from agent.see.infer import Detector, InferenceError
@@ -63,6 +64,12 @@ class Step:
 
     events: list[wire.AnyEvent]
     live: wire.Live | None = None
+    tells: bool = False  # the camera's state, or what ails it, is another one
+
+
+def anchor_key(camera: str) -> str:
+    """Return under which key a camera's anchor is remembered."""
+    return f"anchor {camera}"
 
 
 class Pipeline:
@@ -77,6 +84,7 @@ class Pipeline:
         totals: Totals,
         *,
         workers: int = 1,
+        anchor: bytes | None = None,
         departures: Departures | None = None,
         faces: Look | None = None,
         limits: BudgetConfig | None = None,
@@ -88,6 +96,8 @@ class Pipeline:
         self.detector = detector
         self._gate = Gate() if camera.gate else None
         self._borders = Borders(settings)
+        self._ailments = Ailments(name, settings, anchor)
+        self._ailing_changed = False
         self.budget = Budget(limits or BudgetConfig())
         self._ages: list[float] = []
         self.camera = Camera(
@@ -173,6 +183,7 @@ class Pipeline:
             labels=[self.detector.names[key] for key in sorted(self.detector.names)],
             size=self._size,
             preview=self.config.pictures_may_leave,
+            health=self._ailments.told,
         )
 
     def end(self) -> None:
@@ -216,7 +227,9 @@ class Pipeline:
                     await self._store(spool, step.events)
                     if step.live:
                         show(step.live)
-                    if any(isinstance(event, wire.CameraState) for event in step.events):
+                    if self._ailments.unsaved:
+                        await spool.remember(anchor_key(self.name), self._ailments.keep())
+                    if step.tells:
                         changed()
                 watchdog.forget(f"infer {self.name}")
                 await self._store(spool, await loop.run_in_executor(worker, self.close))
@@ -245,9 +258,11 @@ class Pipeline:
             if tracks is not None and isinstance(sight.found, Detections):
                 self.showing.offer(sight.frame, sight.found, tracks)
         self._tick = self._monotonic()
+        tells = self._ailing_changed or any(isinstance(event, wire.CameraState) for event in events)
+        self._ailing_changed = False
         ended = any(isinstance(event, wire.CameraState) and event.state == "ended" for event in events)
         # The end itself goes last: it is urgent, and takes the totals before it along at once.
-        return Step(self._finish() + events if ended else events + self._minute_events(), live)
+        return Step(self._finish() + events if ended else events + self._minute_events(), live, tells)
 
     def close(self) -> list[wire.AnyEvent]:
         """Follow what was taken; end all tracks and the minute that runs; return their events."""
@@ -295,6 +310,8 @@ class Pipeline:
             tracks, tracks.ended, self._size, frame.seconds, wall_ms, sharp, judged
         )
         self._tell_gate(frame, self._attention(found))
+        if self.camera.moving and self._ailments.look(frame.image, frame.seconds, wall_ms):
+            self._ailing_changed = True
         self._minute.inferred += 1
         self.seen += 1
         age = max(self._wall() - frame.wall, 0.0)
@@ -359,6 +376,7 @@ class Pipeline:
             self._settings = settings
             self.showing.privacy.add_zones(list(settings.privacy.values()))
             self._borders = Borders(settings)
+            self._ailing_changed |= self._ailments.apply(settings)
             self._tracker.confident = settings.confidence
             self._analyst.apply(settings)
 

@@ -20,6 +20,7 @@ from aggregator.store.today import Watch
 STALE_MS = 150_000
 _WARNINGS = 10  # of what a box says of itself
 _WARNING_LETTERS = 300
+_AILMENTS = 10  # of what a box says of one camera
 _UNITS = ((86_400_000, "days"), (3_600_000, "h"), (60_000, "min"), (1000, "s"))
 
 
@@ -118,6 +119,7 @@ class NodeView:
             last_known=standing != "online", first_seen=self.first.get(name),
             looked_regions=minute.looked if minute else None,
             oldest_region_seconds=minute.oldest / 1000 if minute else None,
+            health=report.health[:_AILMENTS],
         )  # fmt: skip
 
     def _corrections(self, at: int) -> list[str]:
@@ -141,6 +143,11 @@ class NodeView:
                 found.append(
                     f"Camera {report.camera} is {report.state}: {report.reason or 'no reason given'}"
                 )
+            if standing == "online":
+                found += [
+                    f"Camera {report.camera}: {ailment.text[:_WARNING_LETTERS]}"
+                    for ailment in report.health[:_AILMENTS]
+                ]
         if self.state and self.state.config.error:
             found.append(f"The configuration was refused: {self.state.config.error}")
         if self.state and standing == "online":

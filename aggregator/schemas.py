@@ -42,6 +42,8 @@ class Camera(Struct):
     `first_seen`: when it was first told of; what lies before is not time in which nobody watched.
     `looked_regions`: what the second look took in its last minute, `oldest_region_seconds`: for how long the
     place that waits longest was not looked at again; both unknown where it has not told of a minute.
+    `health`: what ails a camera that shows something all the same: that it has moved, by how much, since
+    when, and which lines and zones are off.
     """
 
     camera: str
@@ -61,6 +63,7 @@ class Camera(Struct):
     first_seen: int | None = None
     looked_regions: int | None = None
     oldest_region_seconds: float | None = None
+    health: list[wire.Ailment] = []
 
 
 class Node(Struct):

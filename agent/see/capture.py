@@ -125,6 +125,7 @@ class Camera:
         self.captured = 0
         self.dropped = 0
         self.skipped = 0
+        self.moving = True  # pictures follow each other as a camera's do
         self._gate = gate  # None where each picture is one of its own
         self._gate_of_moving = gate
         self._calm = 0.0
@@ -251,6 +252,7 @@ class Camera:
     def _follow(self, course: Course) -> None:
         """Read one source to its end; raise SourceError where it is lost."""
         source = course.source
+        self.moving = source.moving
         self._gate = self._gate_of_moving if source.moving else None
         while not self._stopping.is_set():
             picture = source.read(lambda seconds: self._worth(course, seconds))

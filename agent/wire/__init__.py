@@ -99,6 +99,7 @@ from agent.wire.packing import (
     unpack_rows,
 )
 from agent.wire.state import (
+    Ailment,
     CameraReport,
     ConfigReport,
     Departure,
@@ -160,6 +161,7 @@ __all__ = [
     "URGENT",
     "URGENT_SECONDS",
     "Ack",
+    "Ailment",
     "Anchor",
     "AnyEvent",
     "Application",

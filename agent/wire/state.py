@@ -12,18 +12,43 @@ from agent.wire.document import Document
 from agent.wire.terms import DECODE_ERRORS, CameraStatus, Count, LinePoints, Name, WireError
 
 
-class CameraReport(Struct, frozen=True):
-    """A camera as its node sees it now. `since`: Unix ms of the last change of state."""
+class Ailment(Struct, frozen=True, omit_defaults=True):
+    """What is wrong with what a camera shows, though it can be counted on it; not blind.
+
+    Attributes:
+        kind: moved; a newer node may tell of others, so the text is what is shown.
+        since: Unix ms.
+        text: a sentence for people.
+        amount: by how much it has moved, in widths of the picture; 0: not known, or no matter of that.
+        shift: where what was at a point is now: to the right and down, in widths of the picture.
+        off: lines and zones that are not where they were drawn any more.
+    """
+
+    kind: str
+    since: int
+    text: str
+    amount: float = 0.0
+    shift: tuple[float, float] = (0.0, 0.0)
+    off: list[str] = []
+
+
+class CameraReport(Struct, frozen=True, omit_defaults=True):
+    """A camera as its node sees it now.
+
+    `since`: Unix ms of the last change of state; `size`: width, height of the frames, pixels; `preview`:
+    pictures may be asked for. Defaults are written as `State` says.
+    """
 
     camera: str
     state: CameraStatus
     since: int
-    reason: str = ""
-    model: str = ""
-    model_sha256: str = ""
-    labels: list[str] = []
-    size: tuple[int, int] = (0, 0)  # width, height of the frames, pixels
-    preview: bool = False  # pictures may be asked for
+    reason: str = field(default_factory=lambda: "")
+    model: str = field(default_factory=lambda: "")
+    model_sha256: str = field(default_factory=lambda: "")
+    labels: list[str] = field(default_factory=lambda: [])
+    size: tuple[int, int] = field(default_factory=lambda: (0, 0))
+    preview: bool = field(default_factory=lambda: False)
+    health: list[Ailment] = []
 
 
 class Departure(Struct, frozen=True):

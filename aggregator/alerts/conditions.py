@@ -66,6 +66,18 @@ def _camera(_: Any, scope: Scope, node: Node, verdict: Verdict) -> None:
             verdict.found[place] = Found(f"{node.name} {report.camera} is {report.state}{reason}")
 
 
+def _moved(_: Any, scope: Scope, node: Node, verdict: Verdict) -> None:
+    for report in _cameras(scope, node):
+        place = Place(node.name, report.camera)
+        if node.state != "online":
+            verdict.unknown.add(place)
+            continue
+        for ailment in report.health:
+            if ailment.kind == "moved":
+                text = f"{node.name} {report.camera}: {ailment.text[:_REASON]}"
+                verdict.found[place] = Found(text, ailment.since)
+
+
 def _heat(condition: rules.Heat, _: Scope, node: Node, verdict: Verdict) -> None:
     place = Place(node.name)
     if node.temperature is None:
@@ -130,6 +142,7 @@ def occupancy(condition: rules.Occupancy, zone: wire.ZoneMinute) -> float:
 
 _LOOKS: dict[type, Callable[[Any, Scope, Node, Verdict], None]] = {
     rules.Camera: _camera,
+    rules.Moved: _moved,
     rules.Heat: _heat,
     rules.Disk: _disk,
     rules.Drift: _drift,

@@ -43,6 +43,10 @@ class Blind(Condition, tag="blind", frozen=True):
     minutes: Minutes = 60
 
 
+class Moved(Condition, tag="moved", frozen=True):
+    """A camera does not look any more where it looked when its lines were drawn."""
+
+
 class Heat(Condition, tag="heat", frozen=True):
     """A box is hotter than so many degrees Celsius."""
 
@@ -132,7 +136,7 @@ class ShareOf(Limits, tag="share", frozen=True):
 
 
 AnyCondition = (
-    Offline | Camera | Blind | Heat | Disk | Drift | Clone
+    Offline | Camera | Blind | Moved | Heat | Disk | Drift | Clone
     | Count | Unusual | Silent | Occupancy | ShareOf
 )  # fmt: skip
 

@@ -77,6 +77,15 @@ STATE = wire.State(
     wire.ConfigReport(4, "", DOCUMENT),
 )  # fmt: skip
 STATE_3 = msgspec.structs.replace(STATE, warnings=["The disk with /var/lib/gb-agent is full"])
+STATE_6 = msgspec.structs.replace(
+    STATE,
+    cameras=[
+        msgspec.structs.replace(
+            STATE.cameras[0],
+            health=[wire.Ailment("moved", BASE - 9, "moved by 2 %", 0.02, (0.02, -0.001), ["main", "kerb"])],
+        )
+    ],
+)
 EVENTS_3: list[wire.AnyEvent] = [wire.Lost(BASE + 2, "", "unknown", 3, "the spool was damaged", True)]
 EVENTS_4: list[wire.AnyEvent] = [
     wire.Tally(
@@ -109,6 +118,7 @@ ENCODED = {
     "v3-batch.msgpack": lambda: batch(EVENTS_3),
     "v3-batch.json": lambda: wire.to_json(batch(EVENTS_3)),
     "v3-state.json": lambda: msgspec.json.encode(STATE_3),
+    "v6-state.json": lambda: msgspec.json.encode(STATE_6),
     "v1-ack.msgpack": lambda: wire.encode_ack({EPOCH: [1, 2, 3, 7], 1: [9]}),
     "v1-live.msgpack": lambda: wire.encode_live(LIVE),
     "v1-state.json": lambda: msgspec.json.encode(STATE),
@@ -145,6 +155,7 @@ def test_the_other_released_messages_decode() -> None:
                                             pytest.approx(0.5, abs=1e-4), 1.0, 2, 88]]  # fmt: skip
     assert wire.decode_json((GOLDEN / "v1-state.json").read_bytes(), wire.State) == STATE
     assert wire.decode_json((GOLDEN / "v3-state.json").read_bytes(), wire.State) == STATE_3
+    assert wire.decode_json((GOLDEN / "v6-state.json").read_bytes(), wire.State) == STATE_6
     assert wire.decode_document((GOLDEN / "v1-want.json").read_bytes()) == DOCUMENT
     assert wire.decode_document((GOLDEN / "v2-want.json").read_bytes()) == DOCUMENT_2
 

@@ -546,6 +546,30 @@ async def test_a_camera_heat_disk_and_drift_are_told(stack: Stack) -> None:
         ]
 
 
+async def test_a_moved_camera_is_told(stack: Stack) -> None:
+    """With the box's own words, since it moved; and its end when it is in place again."""
+    async with counting(stack, "bumped") as (node, client, receiver):
+        await rule(client, "moved", ["ops"], scope={"nodes": [node.name], "cameras": ["cam0"]})
+        since = now_ms() - 90_000
+        ailment = wire.Ailment(
+            "moved", since, "the camera has moved; off: main", 0.021, (0.02, 0.0), ["main"]
+        )
+        await node.state(cameras=[wire.CameraReport("cam0", "ok", now_ms(), health=[ailment])])
+        await until(lambda: receiver.got)
+        (place,) = receiver.got[0]["data"]["places"]
+        assert place["text"] == f"{node.name} cam0: the camera has moved; off: main"
+        assert place["since"] == since
+        shown = (await get(client, f"/nodes/{node.name}"))["cameras"][0]
+        assert shown["state"] == "ok"
+        assert shown["health"] == [
+            {"kind": "moved", "since": since, "text": "the camera has moved; off: main", "amount": 0.021,
+             "shift": [0.02, 0.0], "off": ["main"]}
+        ]  # fmt: skip
+        await node.state(cameras=[wire.CameraReport("cam0", "ok", now_ms())])
+        await until(lambda: len(receiver.got) == 2, 90)
+        assert receiver.got[1]["type"] == "alert.closed"
+
+
 async def test_a_copied_box_is_told(stack: Stack) -> None:
     """The same batch number with other contents is a copy of the box."""
     async with counting(stack, "copy") as (node, client, receiver):

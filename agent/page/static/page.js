@@ -74,6 +74,11 @@ function showCamera(camera) {
   const state = view.querySelector(".state");
   state.textContent = camera.state + (camera.reason ? ": " + camera.reason : "") + `, ${camera.fps.toFixed(1)} frames/s`;
   state.classList.toggle("ok", camera.state === "ok");
+  view.querySelector(".health").replaceChildren(...(camera.health ?? []).map((one) => {
+    const item = document.createElement("li");
+    item.textContent = `Since ${clock(one.since)}: ${one.text}`;
+    return item;
+  }));
   if (camera.size[0]) view.querySelector(".view").style.aspectRatio = camera.size[0] + " / " + camera.size[1];
   view.querySelector("caption").textContent = "counted since " + clock(camera.since);
   view.querySelector(".counts").replaceChildren(...camera.counts.map(row));

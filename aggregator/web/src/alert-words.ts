@@ -75,6 +75,7 @@ export const KINDS: Readonly<Record<string, Kind>> = {
       minutes,
     ],
   },
+  moved: { title: "A camera has moved", fields: [] },
   heat: { title: "A box is hot", fields: [number("degrees", "Hotter than °C", 80)] },
   disk: { title: "A disk is full", fields: [number("percent", "Fuller than %", 90)] },
   drift: { title: "A box does not run what is wanted", fields: [] },

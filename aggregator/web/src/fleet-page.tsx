@@ -5,7 +5,7 @@ import { BigFleet } from "./big-fleet";
 import { useCell } from "./cell";
 import { blindCameras, blindToday, byLine, urgency, worstFirst } from "./counts";
 import { bytes, count, percent, rate, span } from "./format";
-import { Age, CameraBadge, isFresh, LineCounts, NodeBadge, Warnings } from "./parts";
+import { Age, CameraBadge, HealthBadges, isFresh, LineCounts, NodeBadge, Warnings } from "./parts";
 import { nodeHref } from "./router";
 import { amount, FEW, joinLine, link, login, nodes, now, trouble, waiting, watch } from "./session";
 import type { CameraEntry, FleetSummary, NodeEntry } from "./types";
@@ -19,6 +19,7 @@ function CameraRow({ node, camera }: { node: NodeEntry; camera: CameraEntry }) {
       <div class="row">
         <span class="camera-name">{camera.camera}</span>
         <CameraBadge node={node} camera={camera} />
+        <HealthBadges node={node} camera={camera} />
         <span class="grow" />
         {blindToday(camera) > 0 && <span class="faint note">blind {span(blindToday(camera))} today</span>}
         <span class="figure">

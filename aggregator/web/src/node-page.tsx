@@ -14,7 +14,7 @@ import { useHistory } from "./history";
 import { HOME } from "./home";
 import { LeftPictures } from "./left-pictures";
 import { Objects } from "./objects";
-import { Age, CameraBadge, isFresh, NodeBadge, Warnings } from "./parts";
+import { Age, CameraBadge, HealthBadges, isFresh, NodeBadge, Warnings } from "./parts";
 import { Picture } from "./picture";
 import { ResourceCharts } from "./resource-charts";
 import { nodeHref } from "./router";
@@ -214,6 +214,7 @@ function CameraTabs({ node, chosen }: { node: NodeEntry; chosen: CameraEntry | u
         >
           <span class="camera-name">{camera.camera}</span>
           <CameraBadge node={node} camera={camera} />
+          <HealthBadges node={node} camera={camera} />
           <span class="figure">
             {rate(camera.fps)} <small>fps</small>
           </span>

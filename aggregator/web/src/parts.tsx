@@ -45,6 +45,28 @@ export function CameraBadge({ node, camera }: { node: NodeEntry; camera: CameraE
   );
 }
 
+/** What ails a camera whose counts stand here, and since when. */
+export function HealthBadges({ node, camera }: { node: NodeEntry; camera: CameraEntry }) {
+  const at = useCell(now);
+  if (!isFresh(node)) return null;
+  return (
+    <>
+      {(camera.health ?? []).map(({ kind, since, text }) => (
+        <span
+          class="badge"
+          data-state="ailing"
+          data-testid="camera-health"
+          data-kind={kind}
+          title={text}
+          key={kind}
+        >
+          {kind} <span class="faint">for {span(at - since)}</span>
+        </span>
+      ))}
+    </>
+  );
+}
+
 /** An arrow in the direction in which a crossing moves on the picture. */
 export function Arrow({
   line,

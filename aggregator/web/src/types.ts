@@ -7,6 +7,16 @@ export type Anchor = "bottom" | "center";
 export type Point = [number, number];
 export type Bucket = "minute" | "hour" | "day" | "week" | "month" | "year" | "all";
 
+/** What ails a camera that shows something all the same. */
+export interface Ailment {
+  kind: string;
+  since: number;
+  text: string;
+  amount?: number;
+  shift?: [number, number];
+  off?: string[];
+}
+
 export interface CameraEntry {
   camera: string;
   state: CameraStatus;
@@ -29,6 +39,7 @@ export interface CameraEntry {
   last_known?: boolean;
   /** When it was first told of. */
   first_seen?: number | null;
+  health?: Ailment[];
 }
 
 export interface CountToday {

@@ -1,0 +1,159 @@
+"""What ails a camera that shows something: told as states with `since`, never booked as blind.
+
+What always holds: what was drawn while a camera is told as moved is where it belongs; when nothing else is
+left, the camera is anchored anew. A line that nobody has drawn again stays off.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+
+from agent import wire
+from agent.boxes import Uint8
+from agent.see.moved import Move, Moved, Packed
+
+log = logging.getLogger(__name__)
+
+LEAST_OFF = 0.01  # of the width: what a line may be displaced
+SIDES = (("left", "right"), ("up", "down"))
+NAMED = 20  # lines and zones that are off, at most
+
+
+class Kept(Struct, frozen=True):
+    """What is remembered over a restart.
+
+    `drawn`: which lines and zones there were; `fresh`: those drawn since the camera moved.
+    """
+
+    anchor: Packed
+    drawn: dict[str, str]
+    fresh: list[str]
+    told: list[wire.Ailment]
+
+
+class Ailments:
+    """Look at one camera's pictures now and then. `kept`: what an earlier start remembered."""
+
+    def __init__(self, name: str, settings: wire.CameraSettings, kept: bytes | None = None) -> None:
+        self.told: list[wire.Ailment] = []
+        self.unsaved = False
+        self._name = name
+        self._moved = Moved()
+        self._settings = settings
+        self._drawn = _drawn(settings)
+        self._fresh: set[str] = set()
+        if kept:
+            self._restore(kept)
+
+    def _restore(self, kept: bytes) -> None:
+        """Take up the anchor of an earlier start, and what was drawn since."""
+        try:
+            known = msgspec.msgpack.decode(kept, type=Kept)
+            since = next((ailment.since for ailment in known.told), None)
+            self._moved.restore(known.anchor, since)
+        except (msgspec.DecodeError, ValueError) as error:
+            log.warning("%s: the place it looked at cannot be read and is learnt anew: %s", self._name, error)
+            return
+        self._drawn = known.drawn
+        self._fresh = set(known.fresh)
+        self.told = known.told
+        self.apply(self._settings)
+
+    def apply(self, settings: wire.CameraSettings) -> bool:
+        """Take new lines and zones; return True if what is told has changed."""
+        now = _drawn(settings)
+        changed = {name for name, key in now.items() if self._drawn.get(name) != key}
+        self._settings = settings
+        self._drawn = now
+        self.unsaved |= bool(changed)
+        if not changed or not self._moved.told:
+            return False
+        self._fresh |= changed
+        if not set(now) - self._fresh:
+            self._fresh.clear()
+            self._moved.renew()
+        return self._tell()
+
+    def look(self, image: Uint8, seconds: float, wall_ms: int) -> bool:
+        """Take a picture (H,W,3) at `seconds`; return True if what is told has changed."""
+        anchored = self._moved.anchor is not None
+        if not self._moved.look(image, seconds, wall_ms):
+            return False
+        if not self._moved.told and self._fresh:
+            self._fresh.clear()
+            self.unsaved = True
+        self.unsaved |= not anchored
+        return self._tell()
+
+    def keep(self) -> bytes:
+        """Return what is to be remembered over a restart, and note that it is."""
+        self.unsaved = False
+        packed = self._moved.pack()
+        if packed is None:
+            return b""
+        return msgspec.msgpack.encode(Kept(packed, self._drawn, sorted(self._fresh), self.told))
+
+    def _tell(self) -> bool:
+        before = self.told
+        move = self._moved.move
+        if move:
+            self.told = [self._ailment(move)]
+        elif self._moved.told:  # by an earlier start; the first minute of this one is not over
+            self.told = [self._without_fresh(ailment) for ailment in before]
+        else:
+            self.told = []
+        if _heads(before) == _heads(self.told):
+            self.told = before  # the last digits change each minute; nobody is told of that
+            return False
+        self.unsaved = True
+        for ailment in self.told:
+            log.warning("%s: %s", self._name, ailment.text)
+        if before and not self.told:
+            log.info("%s: it looks where it looked before", self._name)
+        return True
+
+    def _ailment(self, move: Move) -> wire.Ailment:
+        off = [name for name, points in _gates(self._settings) if self._is_off(name, points, move)]
+        across, down = (round(value, 4) for value in move.shift)
+        return wire.Ailment(
+            "moved", move.since, _sentence(move, off), round(move.amount, 4), (across, down), off[:NAMED]
+        )
+
+    def _without_fresh(self, ailment: wire.Ailment) -> wire.Ailment:
+        off = [name for name in ailment.off if name not in self._fresh]
+        return msgspec.structs.replace(ailment, off=off)
+
+    def _is_off(self, name: str, points: wire.LinePoints, move: Move) -> bool:
+        return name not in self._fresh and move.at(np.array(points, np.float32)) >= LEAST_OFF
+
+
+def _gates(settings: wire.CameraSettings) -> list[tuple[str, wire.LinePoints]]:
+    lines = [(name, line.points) for name, line in settings.lines.items()]
+    return lines + [(name, zone.points) for name, zone in settings.zones.items()]
+
+
+def _drawn(settings: wire.CameraSettings) -> dict[str, str]:
+    """Return what was drawn: name -> its version and points."""
+    gates = {**settings.lines, **settings.zones}
+    return {name: f"{gate.version} {gate.points}" for name, gate in gates.items()}
+
+
+def _heads(told: list[wire.Ailment]) -> list[tuple[str, list[str], int]]:
+    """Return what makes a difference to people: which, what is off, and the whole percents."""
+    return [(ailment.kind, ailment.off, round(ailment.amount * 100)) for ailment in told]
+
+
+def _sentence(move: Move, off: list[str]) -> str:
+    ways = [
+        side[value > 0] for side, value in zip(SIDES, move.shift, strict=True) if abs(value) >= LEAST_OFF / 2
+    ]
+    text = f"the camera has moved: its picture is displaced by {move.amount * 100:.1f} % of its width"
+    text += f", {' and '.join(ways)}" if ways else ", turned"
+    if not off:
+        return text
+    names = ", ".join(off[:5]) + (f" and {len(off) - 5} more" if len(off) > 5 else "")
+    return f"{text}; off: {names}. Turn the camera back, or draw these again"
