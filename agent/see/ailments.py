@@ -138,7 +138,7 @@ def _gates(settings: wire.CameraSettings) -> list[tuple[str, wire.LinePoints]]:
 
 def _drawn(settings: wire.CameraSettings) -> dict[str, str]:
     """Return what was drawn: name -> its version and points."""
-    gates = {**settings.lines, **settings.zones}
+    gates: dict[str, wire.Line | wire.Zone] = {**settings.lines, **settings.zones}
     return {name: f"{gate.version} {gate.points}" for name, gate in gates.items()}
 
 

@@ -124,7 +124,7 @@ class Moved:
     def restore(self, packed: Packed, since: int | None) -> None:
         """Go on from a remembered anchor, told as moved since then (Unix ms); raise ValueError if damaged."""
         steps = np.frombuffer(packed.steps, np.int8).reshape(*packed.shape, 2)
-        self.anchor = steps.astype(np.float32) / SCALE
+        self.anchor = steps.astype(np.float32) / np.float32(SCALE)
         self._since = since
         self.told = since is not None
 

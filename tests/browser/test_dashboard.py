@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable
 
+import msgspec
 import pymongo
 import pytest
 from playwright.sync_api import APIResponse, Browser, Locator, Page, Route, expect
@@ -96,6 +97,27 @@ def test_fleet_is_live(page: Page, node: ScriptedNode) -> None:
     expect(card(page, node).get_by_test_id("age")).to_contain_text("old")
     expect(count(card(page, node))).to_have_text("2")
     assert_never_reloaded(page)
+
+
+def test_a_moved_camera_is_told_beside_its_counts(page: Page, node: ScriptedNode) -> None:
+    """A badge with its age beside the camera, the words among the warnings; its state stays ok."""
+    node.camera()
+    node.cross(1)
+    expect(count(card(page, node))).to_have_text("1")
+    well = node.cameras
+    text = "the camera has moved: its picture is displaced by 2.1 % of its width, left; off: main"
+    ailment = wire.Ailment("moved", now_ms() - 180_000, text, 0.021, (-0.021, 0.0), ["main"])
+    node.cameras = [msgspec.structs.replace(well[0], health=[ailment])]
+    node.report()
+    badge = card(page, node).get_by_test_id("camera-health")
+    expect(badge).to_have_text("moved for 3 min")
+    expect(card(page, node)).to_contain_text(f"Camera cam0: {text}")
+    expect(card(page, node).get_by_test_id("camera-state")).to_have_text("ok")
+    open_node(page, node)
+    expect(page.get_by_test_id("camera-health")).to_be_visible()
+    node.cameras = well
+    node.report()
+    expect(page.get_by_test_id("camera-health")).to_have_count(0)
 
 
 def test_boxes_are_live_over_a_blank_plane(page: Page, node: ScriptedNode) -> None:

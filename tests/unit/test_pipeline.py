@@ -142,6 +142,21 @@ def sick_pipeline(detector: Sick, clock: Callable[[], float] = lambda: 0.0) -> P
     return Pipeline("cam0", camera, looker, camera.settings(), Totals(), monotonic=clock)
 
 
+def test_a_moved_camera_is_in_the_report_and_its_time_is_watched() -> None:
+    """What is judged of a camera that was turned says so beside a state that is not blind."""
+    pipeline = sick_pipeline(Sick())
+    scene = Scene(7, 480, 270, 15)
+    pictures = [scene.frame(30 * number) for number in range(12)]
+    for number in range(60):
+        image = pictures[number % 12][:, 20:] if number > 20 else pictures[number % 12][:, :-20]
+        pipeline.look(Frame(np.ascontiguousarray(image), number, number * 5.0, 1e9 + number * 5.0))
+    (ailment,) = pipeline.report().health
+    assert ailment.amount == pytest.approx(20 / 460, abs=0.006)
+    assert ailment.shift[0] == pytest.approx(-20 / 460, abs=0.006)
+    assert 1e12 + 60_000 <= ailment.since <= 1e12 + 160_000
+    assert pipeline.report().state != "degraded"
+
+
 def still(number: int) -> Frame:
     return Frame(np.zeros((96, 128, 3), np.uint8), number, number / 10, 1e9 + number / 10)
 
