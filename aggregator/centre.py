@@ -147,7 +147,8 @@ class Centre:
                     await self.wishes.take(node, state.wishes)
             elif kind == "live":
                 live = wire.decode_live(message.payload)
-                self.hub.live(node, live, self.fleet.labels(node, live.camera))
+                labels = self.fleet.view(node).labels(live.camera) if self.fleet.known(node) else []
+                self.hub.live(node, live, labels)
             elif kind == "rsp":
                 response: wire.Response = wire.decode_json(message.payload, wire.Response)
                 if not response.ok:

@@ -8,24 +8,21 @@ read from the store, never added up here, so several aggregators show the same.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import groupby
 from zoneinfo import ZoneInfo
-
-import msgspec
 
 from agent import wire
 from aggregator import schemas
 from aggregator.days import Days
 from aggregator.ingest import Fact, Parcel
 from aggregator.live import Hub
-from aggregator.node_view import NodeView, with_last_cameras
+from aggregator.node_view import CLOCK_OFF_MS, NodeView, with_last_cameras
 from aggregator.store import codec
 from aggregator.store.store import Store
+from aggregator.troubles import Troubles
 
-_CLOCK_OFF_MS = 60_000
 _LONGEST_MS = 10**13
-_TROUBLES_SECONDS = 30.0
 _REMOVED_SECONDS = 2.0
 _READ_BACK = 500  # nodes whose newest sample is read at the start
 
@@ -42,7 +39,7 @@ class Fleet:
         self._ask_removed = False
         self._asked_removed = 0.0
         self._days = Days(store, lambda node: self.zone_of(node))
-        self._troubles_at = 0.0
+        self._troubles = Troubles(store)
         self.on_moment: Callable[[str, int, int, int], None] = lambda node, epoch, at, mono: None
         self.on_config: Callable[[str], None] = lambda node: None
         self.dress: Callable[[schemas.Node], schemas.Node] = lambda entry: entry  # with its place
@@ -114,7 +111,7 @@ class Fleet:
             return
         view = self._view(node)
         off = min(max(off, -_LONGEST_MS), _LONGEST_MS)
-        off = off if abs(off) > _CLOCK_OFF_MS else 0
+        off = off if abs(off) > CLOCK_OFF_MS else 0
         view.changed = view.changed or bool(off) != bool(view.clock_off)
         view.clock_off = off
 
@@ -139,36 +136,13 @@ class Fleet:
         """Take what was stored just now."""
         at = _now_ms()
         for node, some in groupby(facts, lambda fact: fact.node):
-            if node not in self._removed:  # else sent before it was removed
-                self._take_facts(self._view(node), some, at)
-
-    def _take_facts(self, view: NodeView, facts: Iterable[Fact], at: int) -> None:
-        view.hear(at)
-        for fact in facts:
-            if isinstance(fact.event, wire.Resources):
-                sample = fact.event
-                if sample.at > at + _CLOCK_OFF_MS:  # of a clock that is ahead: the next one replaces it
-                    sample = msgspec.structs.replace(sample, at=0)
-                if view.resources is None or not sample.at or sample.at >= view.resources.at:
-                    view.resources = sample
-            elif isinstance(fact.event, wire.Tally):
-                view.day.fresh.clear()
-                view.minute(fact.event)
-                camera = fact.event.camera
-                view.first[camera] = min(view.first.get(camera, at), fact.event.at)
-            elif isinstance(fact.event, wire.Crossing):
-                view.day.fresh.discard("counts")
-            elif isinstance(fact.event, wire.Lost):
-                self._troubles_at = 0.0
+            if node not in self._removed and self._view(node).take(some, at):  # else sent before that
+                self._troubles.read_soon()
 
     def shift(self, by: int) -> None:
         """Move what is remembered along with this machine's clock, which was set by some ms."""
         for view in self._views.values():
-            view.since += by
-            view.heard += by if view.heard else 0
-            view.listening_since += by
-            view.saved += by if view.saved else 0
-            view.changed = True
+            view.shift(by)
 
     def _view(self, node: str) -> NodeView:
         view = self._views.get(node)
@@ -205,11 +179,6 @@ class Fleet:
         if node in self._views:
             self._views[node].changed = True
 
-    def labels(self, node: str, camera: str) -> list[str]:
-        """Return what a camera's model can tell, by class number."""
-        state = self.state(node)
-        return next((each.labels for each in state.cameras if each.camera == camera), []) if state else []
-
     async def entry(self, node: str) -> schemas.Node:
         """Return a node's entry with its day up to date."""
         return (await self.entries([node]))[0]
@@ -220,7 +189,9 @@ class Fleet:
         Who is removed meanwhile is left out, unless it is the only one.
         """
         views = [self._views[node] for node in nodes]
-        await self._refresh_troubles()
+        if self._troubles.due():
+            await self.let_go(at_once=True)
+            await self._troubles.read(self._views.values())
         await self._days.refresh(views, _now_ms())
         return [self.glance(view) for view in views if len(views) == 1 or self.known(view.name)]
 
@@ -232,27 +203,11 @@ class Fleet:
         """Return a known node."""
         return self._views[node]
 
-    async def _refresh_troubles(self) -> None:
-        if time.monotonic() - self._troubles_at < _TROUBLES_SECONDS:
-            return
-        self._troubles_at = time.monotonic()
-        await self._let_go()
-        found = await self._store.troubles()
-        for view in self._views.values():
-            troubles = found.get(view.name, {})
-            if view.losses_before and codec.LOSSES in troubles:
-                troubles[codec.LOSSES] -= view.losses_before
-            if troubles != view.troubles:
-                view.troubles = troubles
-                view.changed = True
-
-    async def let_go(self) -> None:
+    async def let_go(self, at_once: bool = False) -> None:
         """Drop the nodes that were removed, by whichever aggregator or command."""
-        if not self._ask_removed and time.monotonic() - self._asked_removed < _REMOVED_SECONDS:
+        recent = time.monotonic() - self._asked_removed < _REMOVED_SECONDS
+        if recent and not self._ask_removed and not at_once:
             return
-        await self._let_go()
-
-    async def _let_go(self) -> None:
         self._ask_removed = False
         self._asked_removed = time.monotonic()
         for node, losses in (await self._store.registry.removed()).items():

@@ -14,10 +14,12 @@ from agent import wire
 from aggregator import schemas
 from aggregator.copies import REMEMBERED_MS, Copies
 from aggregator.store import codec
+from aggregator.store.parcel import Fact
 from aggregator.store.running_totals import HOUR, increments
 from aggregator.store.today import Watch
 
 STALE_MS = 150_000
+CLOCK_OFF_MS = 60_000
 _WARNINGS = 10  # of what a box says of itself
 _WARNING_LETTERS = 300
 _AILMENTS = 10  # of what a box says of one camera
@@ -78,6 +80,43 @@ class NodeView:
         """Note that something came from the node just now."""
         self.heard = max(self.heard, at)
         self.changed = True
+
+    def take(self, facts: Iterable[Fact], at: int) -> bool:
+        """Take what was stored of the node just now; return if something of it was lost."""
+        self.hear(at)
+        lost = False
+        for fact in facts:
+            match fact.event:
+                case wire.Resources():
+                    self._sample(fact.event, at)
+                case wire.Tally(at=told, camera=camera):
+                    self.day.fresh.clear()
+                    self.minute(fact.event)
+                    self.first[camera] = min(self.first.get(camera, at), told)
+                case wire.Crossing():
+                    self.day.fresh.discard("counts")
+                case wire.Lost():
+                    lost = True
+        return lost
+
+    def _sample(self, sample: wire.Resources, at: int) -> None:
+        if sample.at > at + CLOCK_OFF_MS:  # of a clock that is ahead: the next one replaces it
+            sample = msgspec.structs.replace(sample, at=0)
+        if self.resources is None or not sample.at or sample.at >= self.resources.at:
+            self.resources = sample
+
+    def shift(self, by: int) -> None:
+        """Move what is remembered along with this machine's clock, which was set by some ms."""
+        self.since += by
+        self.heard += by if self.heard else 0
+        self.listening_since += by
+        self.saved += by if self.saved else 0
+        self.changed = True
+
+    def labels(self, camera: str) -> list[str]:
+        """Return what a camera's model can tell, by class number."""
+        cameras = self.state.cameras if self.state else []
+        return next((each.labels for each in cameras if each.camera == camera), [])
 
     def entry(self, at: int) -> schemas.Node:
         """Return the node as the API shows it."""

@@ -334,7 +334,7 @@ async def test_removed_node_leaves_the_page(stack: Stack) -> None:
         await node.state(online=False)
         await until(lambda: not running.fleet.state("gone-1").online)  # type: ignore[union-attr]
         await running.store.registry.remove_node("gone-1")
-        running.fleet._troubles_at = 0.0  # read anew
+        running.fleet._troubles.read_soon()  # read anew
         await get(client, "/fleet")
         assert "gone-1" not in [one["node"] for one in (await get(client, "/fleet"))["nodes"]]
         async with centre(running.config) as later:
@@ -378,7 +378,7 @@ async def test_node_may_be_taken_out_while_it_is_shown(stack: Stack) -> None:
             reader = Reader(response)
             await reader.next("node")
             await running.store.registry.remove_node("last-1")
-            running.fleet._troubles_at = 0.0  # read anew
+            running.fleet._troubles.read_soon()  # read anew
             await asyncio.gather(node.state(cameras=[]), last.state(online=False))
             await until(lambda: not running.fleet.known("last-1"))
             await node.send(batch(7, 1, [crossing(1)]))

@@ -99,7 +99,7 @@ async def test_same_number_with_other_content_is_a_conflict(stack: Stack) -> Non
         (kept,) = await rows(running, "conflicts")
         assert kept["raw"] == second
         assert [row["l"] for row in await event_rows(running)] == ["car"]
-        running.fleet._troubles_at = 0.0  # read anew
+        running.fleet._troubles.read_soon()  # read anew
         assert any("copy" in text for text in (await running.fleet.entry("copy-1")).warnings)
         both = [batch(7, 2, [crossing(6)]), batch(7, 2, [crossing(7)])]  # both in one group
         await asyncio.gather(*(node.send(payload) for payload in both))

@@ -66,7 +66,7 @@ async def test_an_online_node_is_removed_for_good(prepared: Prepared) -> None:
         async with connect(prepared.broker(DEMO_NODE, "5" * 32, DEMO_NODE)) as client:
             await Box(DEMO_NODE, client).state(epoch=8)
             await until(lambda: running.fleet.known(DEMO_NODE))
-            running.fleet._troubles_at = 0.0  # read anew
+            running.fleet._troubles.read_soon()  # read anew
             entry = await running.fleet.entry(DEMO_NODE)
             assert (entry.state, entry.warnings) == ("online", [])
             await asyncio.sleep(2.5)
@@ -84,7 +84,7 @@ async def _online_until_removed(prepared: Prepared, running: Running) -> None:
         await until(lambda: running.fleet.known(DEMO_NODE))
         await until(lambda: running.metrics.events._value.get() == 2)
         await until(lambda: running.metrics.quarantined._value.get() == 1)
-        running.fleet._troubles_at = 0.0  # read anew
+        running.fleet._troubles.read_soon()  # read anew
         assert len((await running.fleet.entry(DEMO_NODE)).warnings) == 2
         await take_out(prepared.config, DEMO_NODE)
         assert await gone(running, DEMO_NODE, 5) < 5
