@@ -10,12 +10,15 @@ network's input, no more than ENOUGH, and 0 in a turned region, for its box come
 2. **Same.** Two finds are one object where they overlap (IoU >= SAME), whatever their classes; or where one
    holds at least INSIDE of the other, is of the same kind, and is at most TIMES as large. The classes of
    `kinds` that are states of one thing (a face with and without a mask) are one kind.
-3. **Who wins.** The sharper find's box, class and score, unless it is less than SURE_TOO times as sure. What
-   the first look saw with ENOUGH pixels stays as it was: a closer look shows nothing new of it. Only a turned
-   region may say better, where it is surer: an upright box fits badly what leans.
-4. **New.** What only a region shows gets NEWS of its score. It is dropped where it lies inside a find of the
-   first look that was seen with ENOUGH pixels, for then it is a part of it, and where it is so large that the
-   first look saw it with PLAIN pixels and yet found nothing, for then it is a part of something else.
+3. **Who wins.** The sharper find's box and class, unless it is less than SURE_TOO times as sure. What the
+   first look saw with ENOUGH pixels stays as it was: a closer look shows nothing new of it. Only a turned
+   region may say better, where it is surer and the first look was UNSURE: an upright box fits badly what
+   leans.
+4. **New.** A region's word alone is worth less than the first look's of the same score, for there are many
+   regions, and each may err: it counts as `alone` says. That is the score of what only a region shows, and so
+   far it raises the score of what both see. What only a region shows is dropped where it lies inside a find
+   of the first look that was seen with ENOUGH pixels, for then it is a part of it, and where it is so large
+   that the first look saw it with PLAIN pixels and found nothing, for then it is a part of something else.
 
     1. cut and joined          2. overlap     2. containment    3. the sharper wins   4. a part
     ┌──────┬──────┐             ┌────┐         ┌────────┐         ┌┄┄┄┄┐ 12 px          ┌───────┐
@@ -39,14 +42,15 @@ Bool = NDArray[np.bool_]
 
 ENOUGH = 24.0  # input pixels: an object that the first look saw so large stays as it was
 BELIEVED = 0.25  # a find of a region that is less sure is none
+BELIEVED_TURNED = 0.5  # the same of a turned region: of those that are less sure one in five is right
 SAME = 0.5  # intersection over union
 INSIDE = 0.8  # share of the smaller box that lies in the larger one
 TIMES = 3.0  # areas: what is larger than so many times is another object, or this is a part of it
 SURE_TOO = 0.8  # of the other's score: a less sure find does not win by being sharp
-SURER = 1.0  # times as sure: a turned find gives its box, for an upright one fits what leans badly
+UNSURE = 0.4  # score of the first look, under which a turned find that is surer may give its box
 ALONG = 0.6  # intersection over union along a border of two pieces
 PLAIN = 48.0  # input pixels: what has so many in the first look is not news
-NEWS = 0.8  # of its score, what only a region shows
+DOUBT = 2.0  # power of its score: what a region alone says
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -196,14 +200,20 @@ def merge(first: Finds, second: Finds, kinds: Int64, zoom: float) -> Detections:
     sharper = rows[_wins(second.some(rows), first.some(partner[rows]))]
     xyxy[partner[sharper]] = second.found.xyxy[sharper]
     class_id[partner[sharper]] = second.found.class_id[sharper]
+    worth = alone(second.found.confidence)
     raised = rows[(first.sharp[partner[rows]] < ENOUGH) | np.isin(rows, sharper)]
-    confidence[partner[raised]] = np.maximum(confidence[partner[raised]], second.found.confidence[raised])
+    confidence[partner[raised]] = np.maximum(confidence[partner[raised]], worth[raised])
     every = Detections(
         np.concatenate((xyxy, fresh.xyxy)),
-        np.concatenate((confidence, fresh.confidence * NEWS)),
+        np.concatenate((confidence, worth[new])),
         np.concatenate((class_id, fresh.class_id)),
     )
     return every[np.argsort(-every.confidence, kind="stable")]
+
+
+def alone(confidence: Float32) -> Float32:
+    """Return what the scores (N,) of regions are worth where nothing else speaks for them."""
+    return np.asarray(confidence**DOUBT, np.float32)
 
 
 def _distinct(second: Finds, kinds: Int64) -> Finds:
@@ -253,5 +263,6 @@ def _parts(first: Finds, second: Finds, kinds: Int64) -> Bool:
 def _wins(second: Finds, first: Finds) -> Bool:
     """Say which finds (N,) of the second look give box and class instead of their partners (N,)."""
     sure = second.found.confidence >= SURE_TOO * first.found.confidence
-    surer = (second.sharp == 0) & (second.found.confidence >= SURER * first.found.confidence)
-    return np.asarray(((second.sharp > first.sharp) & sure) | surer, np.bool_)
+    surer = second.found.confidence >= first.found.confidence
+    leans = (second.sharp == 0) & surer & (first.found.confidence < UNSURE)
+    return np.asarray(((second.sharp > first.sharp) & sure) | leans, np.bool_)

@@ -16,7 +16,7 @@ import numpy as np
 
 from agent.boxes import Detections, Int64, Uint8, area
 from agent.look.judge import UNTOLD, Judge
-from agent.look.merge import BELIEVED, Finds, finds, mend, merge
+from agent.look.merge import BELIEVED, BELIEVED_TURNED, Finds, finds, mend, merge
 from agent.look.plan import need, places
 from agent.look.region import Region, Size
 
@@ -176,5 +176,6 @@ class SecondLook:
 def look_at(detector: Finder, image: Uint8, region: Region, canvas: Size) -> Finds:
     """Return what a detector finds in one region of a picture (H,W,3), in the picture's pixels."""
     found = detector.detect(np.ascontiguousarray(region.pixels(image)))
-    found = region.back(found[found.confidence >= BELIEVED])
+    least = BELIEVED_TURNED if region.roll else BELIEVED
+    found = region.back(found[found.confidence >= least])
     return finds(found, 0.0 if region.roll else region.zoom(canvas))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from agent.boxes import Detections
-from agent.look.merge import ENOUGH, NEWS, finds, mend, merge
+from agent.look.merge import DOUBT, ENOUGH, UNSURE, finds, mend, merge
 from agent.look.region import Region
 
 STATES = np.zeros(2, np.int64)  # two states of one thing are one kind
@@ -63,10 +63,25 @@ def test_what_the_first_look_saw_large_enough_stays_as_it_was() -> None:
 
 def test_what_leans_is_told_by_the_turned_region_where_that_is_surer() -> None:
     """An upright box fits a leaning face badly; a turned find that is less sure changes nothing."""
-    first = seen((0, 0, 100, 100, 0.4, 0))
-    for sure, told in ((0.7, (5, 0, 95, 110, 0.7, 1)), (0.3, (0, 0, 100, 100, 0.4, 0))):
+    first = seen((0, 0, 100, 100, 0.3, 0))
+    worth = pytest.approx(0.7**DOUBT, abs=1e-3)
+    for sure, told in ((0.7, (5, 0, 95, 110, worth, 1)), (0.2, (0, 0, 100, 100, 0.3, 0))):
         turned = finds(seen((5, 0, 95, 110, sure, 1)), 0.0)
         assert rows(merge(finds(first, 0.5), turned, STATES, 0.5)) == [told]
+
+
+def test_what_the_first_look_is_sure_of_is_not_told_anew_by_a_turned_region() -> None:
+    """A face that stands upright keeps box, class and score, however sure a turned region is."""
+    first = seen((0, 0, 100, 100, UNSURE + 0.05, 0))
+    turned = finds(seen((5, 0, 95, 110, 0.95, 1)), 0.0)
+    assert rows(merge(finds(first, 0.5), turned, STATES, 0.5)) == rows(first)
+
+
+def test_a_region_alone_does_not_make_sure_what_the_first_look_doubted() -> None:
+    """Two weak words are no strong one: a first look of 0.2 and a region of 0.4 stay at 0.2."""
+    first = seen((10, 10, 30, 30, 0.2, 0))
+    ((*_, sure, kind),) = both(first, seen((11, 11, 29, 31, 0.4, 0)))
+    assert (sure, kind) == (0.2, 0)
 
 
 def test_what_the_first_look_would_have_seen_is_no_news() -> None:
@@ -100,8 +115,8 @@ def test_one_far_box_round_two_faces_becomes_two() -> None:
     first = seen((0, 0, 20, 14, 0.5, 1))
     second = seen((0, 0, 11, 14, 0.8, 1), (10, 0, 20, 13, 0.7, 1))
     assert both(first, second, STATES) == [
-        (0, 0, 11, 14, 0.8, 1),
-        (10, 0, 20, 13, pytest.approx(0.7 * NEWS, abs=1e-3), 1),
+        (0, 0, 11, 14, pytest.approx(0.8**DOUBT, abs=1e-3), 1),
+        (10, 0, 20, 13, pytest.approx(0.7**DOUBT, abs=1e-3), 1),
     ]
 
 
@@ -112,16 +127,16 @@ def test_what_the_first_look_keeps_apart_stays_apart() -> None:
 
 
 def test_news_count_less_than_what_both_looks_see() -> None:
-    """What one closer look alone shows gets a share of its score."""
+    """What one closer look alone shows gets a power of its score: the weaker, the less it is worth."""
     assert both(Detections.empty(), seen((5, 5, 15, 15, 0.5, 1))) == [
-        (5, 5, 15, 15, pytest.approx(0.5 * NEWS), 1)
+        (5, 5, 15, 15, pytest.approx(0.5**DOUBT, abs=1e-3), 1)
     ]
 
 
 def test_two_regions_that_overlap_tell_an_object_once() -> None:
     """The same find from both is one object, with the greater score."""
     second = seen((40, 40, 60, 60, 0.5, 1), (41, 40, 61, 60, 0.7, 1))
-    assert both(Detections.empty(), second) == [(41, 40, 61, 60, pytest.approx(0.7 * NEWS), 1)]
+    assert both(Detections.empty(), second) == [(41, 40, 61, 60, pytest.approx(0.7**DOUBT, abs=1e-3), 1)]
 
 
 LEFT = Region(0, 0, 60, 100)
