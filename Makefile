@@ -51,8 +51,8 @@ demo: setup
 
 test: setup
 ifdef JOBS
-	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile -m 'not alone' $(ARGS)
-	@$(BIN)/python -m pytest -q -m alone $(ARGS)
+	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile -m 'not alone' $(ARGS); crowd=$$?; \
+	$(BIN)/python -m pytest -q -m alone $(ARGS) && exit $$crowd
 else
 	@$(BIN)/python -m pytest -q $(ARGS)
 endif

@@ -21,7 +21,8 @@ from aggregator.store.errors import StoreError
 from aggregator.store.store import Store
 
 _LOG = logging.getLogger(__name__)
-_BEAT_SECONDS = 10.0
+_BEAT_SECONDS = 2.0  # less than `_OVERLAP`, so that what another stored before it was noticed is read back
+_GONE_SECONDS = 30.0  # without a beat
 _READ_SECONDS = 1.0
 _OVERLAP = timedelta(seconds=3)  # how long a write may take to become visible
 _MOST = 5000
@@ -38,8 +39,8 @@ class Beside:
         self._shown: deque[tuple[float, frozenset[str]]] = deque()
 
     def stored_here(self, facts: Sequence[Fact]) -> None:
-        """Remember for a while what need not be read back."""
-        if self.others and facts:
+        """Remember for a while what need not be read back; alone too, for another may come at any moment."""
+        if facts:
             self._remember(frozenset(fact.id for fact in facts))
 
     def _remember(self, ids: frozenset[str]) -> None:
@@ -65,7 +66,7 @@ class Beside:
         while True:
             try:
                 if time.monotonic() - beaten > _BEAT_SECONDS:
-                    self.others = await self._store.registry.beat(self._name, 3 * _BEAT_SECONDS)
+                    self.others = await self._store.registry.beat(self._name, _GONE_SECONDS)
                     beaten = time.monotonic()
                 since = await self._read(min(since, now())) if self.others else now()
             except StoreError as error:

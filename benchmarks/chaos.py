@@ -39,6 +39,8 @@ from agent.deliver.publish import Delivery
 from agent.deliver.spool import Spool, SpoolError, SpoolWorker, read_status
 from agent.mqtt.client import BrokerSettings
 from agent.street.scene import DEFAULT_LINE
+from aggregator.store import codec
+from aggregator.store.detail import Stored, events_of
 from deploy.stack import Service, Stack, StackError, die_with_parent
 
 WATCHER = "chaos-1"  # the agent with a camera
@@ -293,10 +295,19 @@ def drained(world: World) -> float:
     return time.monotonic() - began
 
 
+def events(database: Any, since: int = 0) -> Iterator[Stored]:
+    """Yield the events from Unix ms `since` on, in documents of their own or in their batches'."""
+    for name in ("events", "batches"):
+        for row in database[name].find({"a": {"$gte": since}}):
+            yield from events_of(row)
+
+
 def stored_by_epoch(database: Any) -> Counter[tuple[str, int]]:
     """Count the stored events of each (node, epoch); resource samples share a document."""
     stored: Counter[tuple[str, int]] = Counter()
-    for name in ("events", "tallies", "losses"):
+    for one in events(database):
+        stored[one.node, codec.split_id(one.id)[1]] += 1
+    for name in ("tallies", "losses"):
         for row in database[name].find({}, {"_id": 1}):
             node, epoch, _, _ = row["_id"].split(":")
             stored[node, int(epoch)] += 1
@@ -309,8 +320,11 @@ def stored_by_epoch(database: Any) -> Counter[tuple[str, int]]:
 def totals_by_row(database: Any) -> dict[tuple[Any, ...], list[int]]:
     """Return every running total that was stored, by (node, camera, line, version, direction, label)."""
     rows: dict[tuple[Any, ...], list[int]] = {}
-    for row in database["events"].find({"t": 3}):
-        rows.setdefault(tuple(row[key] for key in "ncirdl"), []).append(int(row["o"]))
+    for stored in events(database):
+        one = stored.event
+        if isinstance(one, wire.Crossing):
+            row = stored.node, one.camera, one.line, one.version, one.direction, one.label
+            rows.setdefault(row, []).append(one.total)
     return rows
 
 
@@ -356,7 +370,7 @@ def fresh(world: World, database: Any) -> float:
     waiting = set(NODES)
     while waiting:
         world.supervise()
-        waiting -= {row["n"] for row in database["events"].find({"a": {"$gt": since}}, {"n": 1})}
+        waiting -= {one.node for one in events(database, since + 1)}
         if time.monotonic() - began > FRESH_SECONDS:
             raise ChaosError(f"no fresh event of {', '.join(sorted(waiting))} in {FRESH_SECONDS:.0f} s")
         time.sleep(0.1)

@@ -339,7 +339,7 @@ def test_a_second_init_changes_nothing_and_a_new_name_only_the_certificate(
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
     prepare(tmp_path, ["other.example, 10.1.2.3"], place)
     changed = {path.name for path, old in before.items() if path.read_bytes() != old}
-    assert changed == {"server.crt", "server.key", "address", "hosts"}
+    assert changed == {"server.crt", "server.key", "page.crt", "page.key", "address", "hosts"}
     assert (tmp_path / "centre" / "address").read_text() == "other.example"
     monkeypatch.setattr(certificates, "_RENEW_DAYS", 20 * 365)
     prepare(tmp_path, (), place)

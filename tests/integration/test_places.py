@@ -32,7 +32,8 @@ async def test_nodes_are_chosen_by_site_group_label_state_and_text(stack: Stack)
         await until(lambda: running.fleet.standing("pick-b") == "offline")
         for query, names in (
             ("site=town/1", "a"), ("site=town.1", "b"), ("site=Town.1", ""), ("group=bus", "ab"),
-            ("group=Bus", "b"), ("label=wet", "ab"), ("label=wet&label=floor=2", "a"), ("state=offline", "b"),
+            ("group=Bus", "b"), ("label=wet", "ab"), ("label=wet&label=floor=2", "a"),
+            ("q=pick&state=offline", "b"),
             ("q=PICK-A", "a"), ("q=%3Cb%3E", "a"), ("q=pick&state=online", "a"), ("group=bus&site=x", ""),
         ):  # fmt: skip
             async with client.get(f"{PREFIX}/fleet?{query}") as response:

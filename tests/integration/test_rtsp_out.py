@@ -88,7 +88,7 @@ def test_a_server_that_is_away_is_told_and_found_when_it_comes(push: RtspOut, tm
     try:
         feed(push, lambda: size_of(film) > 2000)
         assert push.problem == ""
-        (child,) = (one for one in psutil.Process().children() if one.pid != listening.pid)
+        (child,) = (one for one in psutil.Process().children() if push._address in one.cmdline())
         child.kill()
         listening.wait(20)  # its one guest has gone
         again = tmp_path / "again.mkv"

@@ -43,7 +43,7 @@ async def test_a_document_is_shown_set_and_told_of(stack: Stack) -> None:
         assert (status, sent["version"], sent["difference"]) == (202, 1, shown["difference"])
         await until(lambda: node.wants)
         assert node.wants[0].cameras["cam0"].lines["main"].version == 0, "it did not move and counts on"
-        drift = (await get(client, "/drift"))["rows"]
+        drift = (await get(client, "/drift", q="doc-1"))["rows"]
         assert [(row["node"], row["wanted"], row["applied"], row["why"]) for row in drift] == [
             ("doc-1", 1, 0, "it has not answered yet")
         ]
@@ -52,7 +52,7 @@ async def test_a_document_is_shown_set_and_told_of(stack: Stack) -> None:
         await until(lambda: running.wants.report("doc-1").applied == 1)
         after = await get(client, CAM.format("doc-1"))
         assert (after["running"], after["by"], after["version"]) == (True, "token", 1)
-        assert (await get(client, "/drift"))["rows"] == []
+        assert (await get(client, "/drift", q="doc-1"))["rows"] == []
         kept = (await get(client, "/nodes/doc-1/documents"))["documents"]
         assert [(row["version"], row["by"], row["action"]) for row in kept] == [
             (1, "token", "put settings cam0")
@@ -114,7 +114,7 @@ async def test_an_older_node_gets_what_it_knows_and_the_rest_when_it_is_upgraded
         refused = (await get(client, CAM.format("old-1")))["refused"]
         assert refused["budget"] == "this version of the agent does not know it: upgrade the box"
         assert set(refused) == {"budget", "model"}
-        (row,) = (await get(client, "/drift"))["rows"]
+        (row,) = (await get(client, "/drift", q="old-1"))["rows"]
         assert set(row["refused"]) == {"cam0.budget", "cam0.model"}
         knows = [*wire.CameraSettings.__struct_fields__]
         await obey(node, knows=knows, refused={"cam0.budget": "set in agent.toml only"})
