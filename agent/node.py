@@ -20,7 +20,7 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from agent import budget, cpu_quota, inquiry, wire
+from agent import board, budget, cpu_quota, inquiry, wire
 from agent.command import Commands, Desired, Refused, check_labels
 from agent.config import CameraConfig, Config, ConfigError
 from agent.count.analyst import Totals
@@ -151,6 +151,7 @@ class Node:
         self._wishes = Wishes()
         running = {name: pipeline.running_totals for name, pipeline in pipelines.items()}
         self._today = Today(Path(config.state_dir), running)
+        self._board = board.Board()
         self._marks = Marks(pipelines, desired, self._today)
         self._pushes = [self._push(name) for name in pipelines if config.camera[name].rtsp_out]
         pictures = {name: camera.pictures_may_leave for name, camera in config.camera.items()}
@@ -233,7 +234,7 @@ class Node:
                     for name, pipeline in self._pipelines.items()
                 ]
                 others = {
-                    "resources": self._sample(),
+                    "resources": self._sample(delivery),
                     "watchdog": self._watchdog.run(),
                     "orders": self._orders.run(partial(_respond, delivery)),
                     "budget": self._keep_budget(delivery),
@@ -263,14 +264,19 @@ class Node:
 
         await pipeline.run(self._spool, self._watchdog, show, delivery.state_changed)
 
-    async def _sample(self) -> None:
+    async def _sample(self, delivery: Centre) -> None:
         """Put a resource sample on disk every ten seconds; at once on the wire while somebody watches."""
         sampler = Sampler(Path(self._config.state_dir))
         while True:
             await asyncio.sleep(SAMPLE_SECONDS)
             fps = {name: pipeline.fps for name, pipeline in self._pipelines.items()}
             level = max(pipeline.budget.level for pipeline in self._pipelines.values())
-            await self._spool.append([sampler.sample(round(time.time() * 1000), fps, level)])
+            before = self._board.warnings
+            self._board = board.read()
+            if self._board.warnings != before:
+                delivery.state_changed()
+            throttled = self._board.throttled
+            await self._spool.append([sampler.sample(round(time.time() * 1000), fps, level, throttled)])
             self._watchdog.progress("spool")
             if any(pipeline.watched for pipeline in self._pipelines.values()):
                 await self._spool.close_batch()
@@ -363,6 +369,7 @@ class Node:
                 f"The spool's file was damaged {amount} time(s) since the agent's start, and was set aside; "
                 "what is gone is told as lost. Look at the box's disk or memory card"
             )
+        found += self._board.warnings
         held = {name: pipeline.budget.warning for name, pipeline in self._pipelines.items()}
         return found + [f"Camera {name} {text}"[:300] for name, text in held.items() if text]
 

@@ -12,7 +12,6 @@ import psutil
 from agent import wire
 
 _SENSORS = ("cpu_thermal", "coretemp", "k10temp", "soc_thermal", "acpitz")
-_THROTTLED = Path("/sys/devices/platform/soc/soc:firmware/get_throttled")  # Raspberry Pi
 
 
 class Sampler:
@@ -25,8 +24,13 @@ class Sampler:
         psutil.cpu_percent(None)
         self._sent, self._received = _network()
 
-    def sample(self, wall_ms: int, fps: dict[str, float], level: int = 0) -> wire.Resources:
-        """Return one sample. `fps`: camera -> frames inferred a second; `level`: of the budget."""
+    def sample(
+        self, wall_ms: int, fps: dict[str, float], level: int = 0, throttled: bool = False
+    ) -> wire.Resources:
+        """Return one sample.
+
+        `fps`: camera -> frames inferred a second; `level`: of the budget; `throttled`: what the board says.
+        """
         sent, received = _network()
         resources = wire.Resources(
             at=wall_ms,
@@ -39,7 +43,7 @@ class Sampler:
             temperature=temperature(),
             sent_bytes=max(sent - self._sent, 0),
             received_bytes=max(received - self._received, 0),
-            throttled=throttled(),
+            throttled=throttled,
             fps_tenths={camera: round(rate * 10) for camera, rate in fps.items()},
             level=level,
         )
@@ -62,11 +66,3 @@ def temperature() -> int | None:
         if sensors.get(name):
             return int(max(reading.current for reading in sensors[name]))
     return None
-
-
-def throttled() -> bool:
-    """Tell whether the box holds its clock down now, where it can say so."""
-    try:
-        return int(_THROTTLED.read_text(), 16) & 0x4 != 0
-    except (OSError, ValueError):
-        return False

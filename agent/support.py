@@ -23,10 +23,10 @@ from typing import Any
 
 import psutil
 
-from agent import logs
+from agent import board, logs
 from agent.config import Config
 from agent.redact import Redactor
-from agent.resources import temperature, throttled
+from agent.resources import temperature
 
 LINES = 5000
 _PACKAGES = ("gb-fleet", "numpy", "onnxruntime", "opencv-python-headless", "paho-mqtt", "msgspec", "psutil")
@@ -79,7 +79,7 @@ def box(state: Path) -> dict[str, Any]:
         "disk": psutil.disk_usage(str(state))._asdict() if state.exists() else None,
         "uptime_seconds": round(time.time() - psutil.boot_time()),
         "temperature": temperature(),
-        "throttled": throttled(),
+        "throttled": board.read().throttled,
         "packages": {name: _version(name) for name in _PACKAGES},
         "files": {entry.name: entry.stat().st_size for entry in state.iterdir()} if state.exists() else {},
     }

@@ -15,11 +15,19 @@ from msgspec import Struct
 from agent import wire
 from agent.boxes import Uint8
 from agent.see.moved import Move, Moved, Packed
+from agent.see.optics import Flaw, Look, Optics
 
 log = logging.getLogger(__name__)
 
 LEAST_OFF = 0.01  # of the width: what a line may be displaced
 SIDES = (("left", "right"), ("up", "down"))
+WORDS = {
+    "dark": "the picture is too dark to count on; is there light?",
+    "unfocused": "the picture is not as sharp as it was; is the camera out of focus, or its lens fogged?",
+    "dirty": "{percent} of the picture has lost its sharpness; is the lens dirty, or does something plain "
+    "stand before it?",
+    "flickering": "the brightness of the picture jumps up and down; look at the lamps and the exposure",
+}
 NAMED = 20  # lines and zones that are off, at most
 
 
@@ -33,6 +41,8 @@ class Kept(Struct, frozen=True):
     drawn: dict[str, str]
     fresh: list[str]
     told: list[wire.Ailment]
+    sharpness: list[float] = []  # of the tiles, at first
+    contrast: list[float] = []
 
 
 class Ailments:
@@ -43,6 +53,7 @@ class Ailments:
         self.unsaved = False
         self._name = name
         self._moved = Moved()
+        self._optics = Optics()
         self._settings = settings
         self._drawn = _drawn(settings)
         self._fresh: set[str] = set()
@@ -53,14 +64,17 @@ class Ailments:
         """Take up the anchor of an earlier start, and what was drawn since."""
         try:
             known = msgspec.msgpack.decode(kept, type=Kept)
-            since = next((ailment.since for ailment in known.told), None)
+            since = next((ailment.since for ailment in known.told if ailment.kind == "moved"), None)
             self._moved.restore(known.anchor, since)
         except (msgspec.DecodeError, ValueError) as error:
             log.warning("%s: the place it looked at cannot be read and is learnt anew: %s", self._name, error)
             return
         self._drawn = known.drawn
         self._fresh = set(known.fresh)
-        self.told = known.told
+        self.told = [ailment for ailment in known.told if ailment.kind == "moved"]
+        if known.sharpness and len(known.sharpness) == len(known.contrast):
+            sharpness = np.array(known.sharpness, np.float32)
+            self._optics.first = Look(sharpness, np.array(known.contrast, np.float32), 0.0)
         self.apply(self._settings)
 
     def apply(self, settings: wire.CameraSettings) -> bool:
@@ -76,17 +90,22 @@ class Ailments:
         if not set(now) - self._fresh:
             self._fresh.clear()
             self._moved.renew()
+            self._optics.renew()
         return self._tell()
 
     def look(self, image: Uint8, seconds: float, wall_ms: int) -> bool:
         """Take a picture (H,W,3) at `seconds`; return True if what is told has changed."""
-        anchored = self._moved.anchor is not None
-        if not self._moved.look(image, seconds, wall_ms):
+        known = (self._moved.anchor is not None, self._optics.first is not None)
+        told = self._moved.told
+        judged = self._optics.look(image, seconds, wall_ms)
+        if not self._moved.look(image, seconds, wall_ms) and not judged:
             return False
+        if self._moved.told != told:
+            self._optics.renew()
         if not self._moved.told and self._fresh:
             self._fresh.clear()
             self.unsaved = True
-        self.unsaved |= not anchored
+        self.unsaved |= known != (self._moved.anchor is not None, self._optics.first is not None)
         return self._tell()
 
     def keep(self) -> bytes:
@@ -95,7 +114,13 @@ class Ailments:
         packed = self._moved.pack()
         if packed is None:
             return b""
-        return msgspec.msgpack.encode(Kept(packed, self._drawn, sorted(self._fresh), self.told))
+        kept = Kept(packed, self._drawn, sorted(self._fresh), self.told)
+        first = self._optics.first
+        if first is not None:
+            kept = msgspec.structs.replace(
+                kept, sharpness=first.sharpness.tolist(), contrast=first.contrast.tolist()
+            )
+        return msgspec.msgpack.encode(kept)
 
     def _tell(self) -> bool:
         before = self.told
@@ -103,9 +128,10 @@ class Ailments:
         if move:
             self.told = [self._ailment(move)]
         elif self._moved.told:  # by an earlier start; the first minute of this one is not over
-            self.told = [self._without_fresh(ailment) for ailment in before]
+            self.told = [self._without_fresh(ailment) for ailment in before if ailment.kind == "moved"]
         else:
             self.told = []
+        self.told += [_flaw(flaw) for flaw in self._optics.flaws]
         if _heads(before) == _heads(self.told):
             self.told = before  # the last digits change each minute; nobody is told of that
             return False
@@ -113,7 +139,7 @@ class Ailments:
         for ailment in self.told:
             log.warning("%s: %s", self._name, ailment.text)
         if before and not self.told:
-            log.info("%s: it looks where it looked before", self._name)
+            log.info("%s: nothing ails it any more", self._name)
         return True
 
     def _ailment(self, move: Move) -> wire.Ailment:
@@ -129,6 +155,10 @@ class Ailments:
 
     def _is_off(self, name: str, points: wire.LinePoints, move: Move) -> bool:
         return name not in self._fresh and move.at(np.array(points, np.float32)) >= LEAST_OFF
+
+
+def _flaw(flaw: Flaw) -> wire.Ailment:
+    return wire.Ailment(flaw.kind, flaw.since, WORDS[flaw.kind].format(percent=f"{flaw.share:.0%}"))
 
 
 def _gates(settings: wire.CameraSettings) -> list[tuple[str, wire.LinePoints]]:

@@ -16,7 +16,7 @@ class Ailment(Struct, frozen=True, omit_defaults=True):
     """What is wrong with what a camera shows, though it can be counted on it; not blind.
 
     Attributes:
-        kind: moved; a newer node may tell of others, so the text is what is shown.
+        kind: moved, dark, unfocused, dirty or flickering; a newer node may tell of others, in its text.
         since: Unix ms.
         text: a sentence for people.
         amount: by how much it has moved, in widths of the picture; 0: not known, or no matter of that.
