@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 INTERVALS = (0.08, 1 / 6, 1 / 4, 1 / 2)  # seconds between two looks at least, by level
 SAMPLE_SECONDS = 2.0
@@ -35,6 +36,15 @@ class BudgetConfig(Struct, frozen=True, forbid_unknown_fields=True):
     cpu_percent: Annotated[int, Meta(ge=0, le=100)] = 0  # of the cores that the agent may use
     temperature: Annotated[int, Meta(ge=0, le=150)] = 85  # degrees Celsius
     age_ms: Annotated[int, Meta(ge=0, le=60_000)] = 1000  # from the camera to the count, 95 % of the frames
+
+
+def narrowed(limits: BudgetConfig, share: float | None) -> BudgetConfig:
+    """Return the owner's limits with the share of the CPU, 0..1, that the centre allows, if it is less."""
+    if share is None:
+        return limits
+    percent = max(1, round(100 * share))
+    owners = limits.cpu_percent or 100
+    return replace(limits, cpu_percent=min(percent, owners))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ A command is executed at most once, never after its expiry, and answered once.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TypeVar
 
 import msgspec
@@ -29,8 +29,6 @@ ORDERS = {
 KNOWS = [field.name for field in msgspec.structs.fields(wire.CameraSettings)]
 # What a document may say and this agent does not do -> why.
 _WITHOUT_EFFECT = {
-    "budget": "the budget is set in this box's agent.toml only",
-    "second_look": "the second look is set in this box's agent.toml only",
     "model": "the model is chosen in this box's agent.toml only",
 }
 
@@ -45,13 +43,19 @@ class Desired:
     """The document that runs, and how it is replaced.
 
     `first`: what the box's own file says. `remembered`: what `remember` gave at the last change, None at
-    the very first start. `labels`: camera -> what its model knows.
+    the very first start. `labels`: camera -> what its model knows. `ungated`: cameras at which nothing holds
+    looks back.
     """
 
     def __init__(
-        self, first: wire.Document, remembered: bytes | None, labels: Mapping[str, list[str]]
+        self,
+        first: wire.Document,
+        remembered: bytes | None,
+        labels: Mapping[str, list[str]],
+        ungated: Collection[str] = (),
     ) -> None:
         self._labels = labels
+        self._ungated = ungated
         self.error = ""
         memory = _memory(remembered) or _Memory(first, first)
         self._first = renumber(memory.first, first)
@@ -77,7 +81,7 @@ class Desired:
             self.error,
             self.document,
             knows=KNOWS,
-            refused=without_effect(self.document),
+            refused=without_effect(self.document, self._ungated),
         )
 
     def want(self, payload: bytes) -> bool:
@@ -122,10 +126,18 @@ class Desired:
         return wire.Document(document.version, cameras)
 
 
-def without_effect(document: wire.Document) -> dict[str, str]:
-    """Return what of a document this agent understands and does not do -> why, by path."""
+def without_effect(document: wire.Document, ungated: Collection[str] = ()) -> dict[str, str]:
+    """Return what of a document this agent understands and does not do -> why, by path.
+
+    `ungated`: cameras at which nothing holds looks back.
+    """
     unset = wire.CameraSettings()
-    return {
+    unheld = {
+        f"{camera}.budget": "looks are not held back here: this box's agent.toml says gate = false"
+        for camera, settings in document.cameras.items()
+        if camera in ungated and settings.budget is not None
+    }
+    return unheld | {
         f"{camera}.{name}": why
         for camera, settings in document.cameras.items()
         for name, why in _WITHOUT_EFFECT.items()

@@ -108,6 +108,15 @@ class CameraConfig(Struct, frozen=True, forbid_unknown_fields=True):
         """The budget of the second look, ms of CPU a second of video; None: half of the first look's cost."""
         return None if self.look_budget == "half" else float(self.look_budget)
 
+    def look_of(self, settings: wire.CameraSettings) -> float | None:
+        """The budget of the second look as `look_milliseconds`, where the centre has turned it on or off.
+
+        On, where the box's owner gives it nothing: half of the first look's cost.
+        """
+        if settings.second_look is None:
+            return self.look_milliseconds
+        return (self.look_milliseconds or None) if settings.second_look else 0.0
+
     @property
     def pictures_may_leave(self) -> bool:
         """True if a preview may be asked for: not of a live camera whose owner says "off"."""

@@ -168,7 +168,8 @@ class Node:
     ) -> Node:
         """Make a node that goes on where the last one stopped: its document and its totals."""
         labels = {name: list(detector.names.values()) for name, detector in detectors.items()}
-        desired = Desired(config.document(), await spool.recall("document"), labels)
+        ungated = [name for name, camera in config.camera.items() if not camera.gate]
+        desired = Desired(config.document(), await spool.recall("document"), labels, ungated)
         await spool.remember("document", desired.remember())
         departures = Departures(Path(config.state_dir) / "pictures.json")
         faces = Faces(config.privacy.model_path)

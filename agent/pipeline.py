@@ -29,7 +29,7 @@ import numpy as np
 
 from agent import wire
 from agent.boxes import Detections
-from agent.budget import Budget, BudgetConfig, Reading
+from agent.budget import Budget, BudgetConfig, Reading, narrowed
 from agent.config import CameraConfig, PrivacyConfig
 from agent.count.analyst import FORGET_SECONDS, Analyst, Judged, Totals
 from agent.count.attention import Borders, interval
@@ -98,7 +98,8 @@ class Pipeline:
         self._borders = Borders(settings)
         self._ailments = Ailments(name, settings, anchor)
         self._ailing_changed = False
-        self.budget = Budget(limits or BudgetConfig())
+        self._limits = limits or BudgetConfig()
+        self.budget = Budget(narrowed(self._limits, settings.budget))
         self._ages: list[float] = []
         self.camera = Camera(
             name,
@@ -110,7 +111,7 @@ class Pipeline:
             gate=self._gate,
         )
         judge = open_judge(camera.judge, list(detector.names.values()))
-        self._second = CameraLook(detector, camera.look_milliseconds, judge, threads=camera.threads)
+        self._second = CameraLook(detector, camera.look_of(settings), judge, threads=camera.threads)
         self._ahead = OrderedDetector(self.camera, detector.detect, camera.workers or workers, TAKE_SECONDS)
         owner = list(camera.privacy.values())
         privacy = Privacy(camera.manner, owner, detector.names, faces or Faces(PrivacyConfig().model_path))
@@ -147,6 +148,7 @@ class Pipeline:
     def apply(self, settings: wire.CameraSettings) -> None:
         """Take new lines and thresholds from the next frame on; nothing is zeroed."""
         self._pending = settings
+        self.budget.limits = narrowed(self._limits, settings.budget)
 
     def watch(self, seconds: float, picture: bool, who: str = "", role: str = "operator") -> None:
         """Give live boxes (and pictures, where its owner allows) for so many seconds."""
@@ -378,6 +380,7 @@ class Pipeline:
             self._borders = Borders(settings)
             self._ailing_changed |= self._ailments.apply(settings)
             self._tracker.confident = settings.confidence
+            self._second.allow(self.config.look_of(settings))
             self._analyst.apply(settings)
 
     # ── time, states, minutes ──

@@ -77,6 +77,8 @@ class Build:
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
         self._process.wait(30)
+        if self._process.stdout is not None:
+            self._process.stdout.close()
 
     def cpu_seconds(self) -> float:
         """Return what the aggregator and its database have computed since their starts."""

@@ -68,10 +68,21 @@ class CameraLook:
     def __init__(
         self, detector: Finder, budget: float | None, judge: Judge | None, *, threads: int = 1
     ) -> None:
-        self._stage = LookStage(detector, budget, clock=lambda: time.thread_time() * threads)
-        self._judge = judge if self._stage.works else None
+        self._detector = detector
+        self._threads = threads
+        self._judge = judge
+        self._stage = self._stage_for(budget)
         self._asked: dict[int, float] = {}  # track -> how good the best view was that was judged
         self._hints = np.zeros((0, 4), np.float32)
+
+    def _stage_for(self, budget: float | None) -> LookStage:
+        return LookStage(self._detector, budget, clock=lambda: time.thread_time() * self._threads)
+
+    def allow(self, budget: float | None) -> None:
+        """Take another budget from the next frame on; what was seen is forgotten where it is another."""
+        if budget != self._stage.budget:
+            self._stage = self._stage_for(budget)
+            self.clear()
 
     def refine(self, image: Uint8, found: Detections, seconds: float) -> Detections | InferenceError:
         """Return what both looks see in a frame at its time, or why that cannot be said."""
@@ -96,7 +107,7 @@ class CameraLook:
             is_open: says of tracks' numbers (N,) whether their vote is open (N,).
         """
         self._hints = tracks.xyxy
-        if self._judge is None:
+        if self._judge is None or not self._stage.works:
             return None
         for number in tracks.ended.tolist():
             self._asked.pop(number, None)

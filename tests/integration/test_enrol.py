@@ -224,6 +224,7 @@ ODD_FILTERS = (
     "$share/gb/gb/1/+/ev", "$share/gb/gb/1/demo-1/ev", "$share/gb/gb/1/demo-1/want", "$share/x/#",
     "$share/gb-join/gb/1/+/join",
     "$share/gb-join/gb/1/+/apply",
+    "$SYS/broker/clients/connected",
 )  # fmt: skip
 
 
@@ -270,7 +271,7 @@ async def test_every_cell_of_role_topic_and_verb(centre: Centre) -> None:
     told = {("publish", f"gb/1/{node}/{kind}") for node in nodes for kind in NODE_READS}
     heard = {("subscribe", f"gb/1/{node}/{kind}") for node in (*nodes, "+") for kind in NODE_SENDS}
     assert await _matrix(centre.own(acl.AGGREGATOR), nodes) == {
-        *told, *heard, ("subscribe", wire.SHARED_EVENTS)
+        *told, *heard, ("subscribe", wire.SHARED_EVENTS), ("subscribe", "$SYS/broker/clients/connected")
     }  # fmt: skip
     control = {("publish", acl.CONTROL), ("subscribe", acl.ANSWER)}
     assert await _matrix(centre.own(acl.ADMIN), nodes) == control

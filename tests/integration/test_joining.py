@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shlex
 import signal
 from collections.abc import AsyncIterator, Iterator
@@ -16,7 +17,7 @@ from aiohttp import ClientSession
 
 from agent import wire
 from agent.enrol import EnrolError, join_centre, own_name
-from agent.mqtt.client import BrokerError, connect
+from agent.mqtt.client import BrokerError, RefusedError, connect
 from aggregator.centre import Centre as Running
 from aggregator.config import HttpSection, MongoSection
 from aggregator.setup import acl, control, groups
@@ -183,6 +184,20 @@ async def test_a_centre_of_0_3_gets_the_porters_new_rights_by_itself(prepared: P
         found = (await ask({"command": "getRole", "rolename": "porter"}))[0]["data"]["role"]["acls"]
     key = [(each["acltype"], each["topic"]) for each in found]
     assert sorted(key) == sorted((each["acltype"], each["topic"]) for each in acl.porter_rights())
+
+
+async def test_a_centre_of_0_4_gets_the_right_to_the_brokers_figures(prepared: Prepared) -> None:
+    """Where `init` of an older version has not given it, it may hear $SYS after the next start."""
+    rights = acl.aggregator_rights()
+    older = [right for right in rights if right not in acl.figures_rights()]
+    role: dict[str, Any] = {"command": "modifyRole", "rolename": "aggregator", "acls": older}
+    await control.order(prepared.own("gb.admin"), role)
+    for allowed in (False, True):
+        async with connect(prepared.own(acl.AGGREGATOR)) as client:
+            with contextlib.nullcontext() if allowed else pytest.raises(RefusedError):
+                await client.subscribe("$SYS/broker/clients/connected", qos=0)
+                assert (await anext(client.messages)).payload.isdigit()
+        await groups.widen(prepared.config)
 
 
 async def test_a_broker_without_rights_says_so(stack: Stack) -> None:

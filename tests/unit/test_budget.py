@@ -6,16 +6,19 @@ import threading
 from collections.abc import Callable
 from itertools import pairwise
 
+import msgspec
 import numpy as np
 import pytest
 
 from agent import wire
-from agent.budget import INTERVALS, SAMPLE_SECONDS, Budget, BudgetConfig, Reading
+from agent.budget import INTERVALS, SAMPLE_SECONDS, Budget, BudgetConfig, Reading, narrowed
 from agent.config import CameraConfig
 from agent.count.analyst import Totals
 from agent.pipeline import Pipeline
+from agent.see.capture import Frame
 from agent.see.gate import FASTEST, Attention, Gate
 from agent.see.infer import Detector
+from agent.street.scene import Scene
 
 LIMITS = BudgetConfig(cpu_percent=60, temperature=80, age_ms=500)
 
@@ -113,3 +116,45 @@ def test_looks_that_the_budget_takes_are_counted() -> None:
             gate.tell(gate.looks, Attention(FASTEST, empty=False))
     assert gate.looks == pytest.approx(40, abs=20)
     assert gate.looks + gate.held == pytest.approx(120, abs=3)
+
+
+@pytest.mark.parametrize(
+    ("owner", "share", "percent"),
+    [(0, 0.25, 25), (60, 0.25, 25), (20, 0.25, 20), (60, None, 60), (0, 0.001, 1)],
+)
+def test_the_centres_budget_is_taken_where_it_is_less_than_the_owners(
+    owner: int, share: float | None, percent: int
+) -> None:
+    """A share of the processor limits the CPU; what the box's owner allows is never passed."""
+    limits = BudgetConfig(cpu_percent=owner, temperature=70)
+    assert narrowed(limits, share) == BudgetConfig(cpu_percent=percent, temperature=70)
+
+
+def test_a_budget_from_the_centre_holds_at_once_and_lets_go_at_once() -> None:
+    """Without a restart: over the centre's limit the level goes up, and the next document lifts the limit."""
+    camera = CameraConfig(source="scene:?seed=7")
+    pipeline = Pipeline("cam0", camera, Detector(camera.model_path), camera.settings(), Totals())
+    assert [pipeline.hold(50.0, None) for _ in range(3)] == [False, False, False]
+    pipeline.apply(wire.CameraSettings(budget=0.2))
+    assert [pipeline.hold(50.0, None) for _ in range(2)] == [False, True]
+    assert "50 % of the CPU are used, the limit is 20" in pipeline.budget.warning
+    pipeline.apply(wire.CameraSettings())
+    assert pipeline.budget.limits == BudgetConfig()
+
+
+def test_the_second_look_is_turned_on_and_off_by_the_centre() -> None:
+    """Off, on and as the owner says, from one frame to the next; what runs is what was set last."""
+    camera = CameraConfig(source="scene:?seed=7")
+    pipeline = Pipeline("cam0", camera, Detector(camera.model_path), camera.settings(), Totals())
+    image = Scene(7, 960, 540, 15).frame(30)
+    looked = []
+    for turn, wanted in enumerate((None, True, False, None)):
+        pipeline.apply(wire.CameraSettings(second_look=wanted))
+        pipeline._take_settings()
+        for number in range(4 * turn, 4 * turn + 4):
+            pipeline.look(Frame(image, number, number / 7.5, 1e9 + number / 7.5))
+        looked.append(pipeline._second.take().regions > 0)
+    assert looked == [False, True, False, False]
+    generous = msgspec.structs.replace(camera, look_budget=120.0)
+    settings = [wire.CameraSettings(second_look=wanted) for wanted in (None, True, False)]
+    assert [generous.look_of(one) for one in settings] == [120.0, 120.0, 0.0]

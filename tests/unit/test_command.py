@@ -149,3 +149,12 @@ def test_command_is_executed_once() -> None:
 def test_garbage_is_not_answered() -> None:
     """What is no command has no id to answer to."""
     assert Commands({"cam0": True}, Watched()).execute(b"\x00garbage", NOW) is None
+
+
+def test_a_budget_at_a_camera_without_a_gate_is_told_as_without_effect() -> None:
+    """Where nothing holds looks back the report says why; where something does, it is obeyed."""
+    for ungated, refused in (((), {}), (("cam0",), {"cam0.budget": "looks are not held back here"})):
+        desired = Desired(FIRST, None, LABELS, ungated)
+        assert desired.want(payload(1, budget=0.5, second_look=True))
+        told = desired.report().refused
+        assert {path: why.partition(":")[0] for path, why in told.items()} == refused
