@@ -101,14 +101,21 @@ class Offer:
         self._first: dict[tuple[int, int], float] = {}  # (epoch, seq) -> when it was sent first
         self._last: dict[tuple[int, int], tuple[float, str, bytes]] = {}
         self._moved = time.perf_counter()
+        self._stuck = ""
 
     async def run(self, rate: float, batch: int) -> list[float]:
         """Publish at `rate` events a second in batches of `batch`; raise TimeoutError if nothing moves."""
-        async with asyncio.TaskGroup() as group:
-            again = group.create_task(self._again(), name="again")
-            group.create_task(self._publish(group, rate, batch), name="offer")
-            await self._hear()
-            again.cancel()
+        try:
+            async with asyncio.TaskGroup() as group:
+                again = group.create_task(self._again(), name="again")
+                group.create_task(self._publish(group, rate, batch), name="offer")
+                await self._hear()
+                again.cancel()
+        except* TimeoutError:
+            stored = f"{len(self.late)} of {len(self._work)} batches are stored"
+            self._stuck = f"{stored}, and none for {_SILENCE_SECONDS:.0f} s"
+        if self._stuck:
+            raise TimeoutError(self._stuck)
         return self.late
 
     async def _publish(self, group: asyncio.TaskGroup, rate: float, batch: int) -> None:
@@ -144,8 +151,7 @@ class Offer:
             await asyncio.sleep(1.0)
             now = time.perf_counter()
             if now - self._moved > _SILENCE_SECONDS:
-                stored = f"{len(self.late)} of {len(self._work)} batches are stored"
-                raise TimeoutError(f"{stored}, and none for {_SILENCE_SECONDS:.0f} s")
+                raise TimeoutError
             due = [key for key, (last, _, _) in self._last.items() if now - last > _AGAIN_SECONDS]
             for key in due:
                 _, topic, payload = self._last[key]
