@@ -42,7 +42,7 @@ Bool = NDArray[np.bool_]
 
 ENOUGH = 24.0  # input pixels: an object that the first look saw so large stays as it was
 BELIEVED = 0.25  # a find of a region that is less sure is none
-BELIEVED_TURNED = 0.5  # the same of a turned region: of those that are less sure one in five is right
+BELIEVED_TURNED = 0.5  # the same of a turned region: few of those that are less sure are right
 SAME = 0.5  # intersection over union
 INSIDE = 0.8  # share of the smaller box that lies in the larger one
 TIMES = 3.0  # areas: what is larger than so many times is another object, or this is a part of it
