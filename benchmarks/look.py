@@ -27,6 +27,7 @@ from agent.look import SecondLook
 from agent.look.plan import places
 from agent.look.stage import LookStage
 from agent.look.still import canvas_of, leans
+from agent.node import WEAK
 from agent.see.infer import Detector
 from benchmarks.page import markdown, rewrite
 from export.data.recipe import load_recipe, read_recipe
@@ -225,7 +226,7 @@ def walls(data: Path, every: int) -> Iterator[str]:
     """Tell of faces that are small in a large picture; the walls are the same, whatever `every` is."""
     pictures, names = held_out("mask", data, 1)
     pictures = [picture for picture in pictures if picture.source in MASKS]
-    detector = Detector(MODELS / "gb-yolo-n-mask.onnx", LEAST)
+    detector = Detector(MODELS / "gb-yolo-n-mask.onnx", WEAK)  # as a camera's
     sizes = [("8-20", *FACES), *SIZES[2:4]]
     for size, count in WALLS.items():
         looks = watch(detector, hang(pictures, size, count))

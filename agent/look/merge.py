@@ -88,10 +88,7 @@ def joined(parts: Sequence[Finds]) -> Finds:
 
 def within(inner: Float32, outer: Float32) -> Float32:
     """Return (N,M): the share of each box (N,4) that lies in each of some others (M,4)."""
-    low = np.maximum(inner[:, None, :2], outer[None, :, :2])
-    high = np.minimum(inner[:, None, 2:], outer[None, :, 2:])
-    shared = np.clip(high - low, 0, None).prod(2)
-    return np.asarray(shared / np.maximum(area(inner), 1e-6)[:, None], np.float32)
+    return np.asarray(_shared(inner, outer) / np.maximum(area(inner), 1e-6)[:, None], np.float32)
 
 
 # ── 1. pieces ─────────────────────────────────────────────────────────────────────────────────────
@@ -167,10 +164,20 @@ def _whole(pieces: Finds) -> Finds:
 def same(a: Detections, b: Detections, kinds: Int64) -> Bool:
     """Say which finds (N) are the same object as which others (M); `kinds` (C,): the kind of each class."""
     alike = kinds[a.class_id][:, None] == kinds[b.class_id][None]
-    held = np.maximum(within(a.xyxy, b.xyxy), within(b.xyxy, a.xyxy).T) >= INSIDE
-    sizes = area(a.xyxy)[:, None] / np.maximum(area(b.xyxy), 1e-6)[None]
-    near = (sizes <= TIMES) & (sizes >= 1 / TIMES)
-    return np.asarray((iou(a.xyxy, b.xyxy) >= SAME) | (alike & held & near), np.bool_)
+    first = area(a.xyxy)[:, None]
+    second = area(b.xyxy)[None]
+    shared = _shared(a.xyxy, b.xyxy)
+    over = shared >= SAME * (first + second - shared)
+    held = shared >= INSIDE * np.minimum(first, second)
+    near = np.maximum(first, second) <= TIMES * np.minimum(first, second)
+    return np.asarray((shared > 0) & (over | (alike & held & near)), np.bool_)
+
+
+def _shared(a: Float32, b: Float32) -> Float32:
+    """Return the area (N,M) that boxes (N,4) share with some others (M,4)."""
+    width = np.minimum(a[:, None, 2], b[None, :, 2]) - np.maximum(a[:, None, 0], b[None, :, 0])
+    height = np.minimum(a[:, None, 3], b[None, :, 3]) - np.maximum(a[:, None, 1], b[None, :, 1])
+    return np.asarray(np.maximum(width, 0) * np.maximum(height, 0), np.float32)
 
 
 def merge(first: Finds, second: Finds, kinds: Int64, zoom: float) -> Detections:
