@@ -37,6 +37,9 @@ def test_the_system_page_shows_every_part(page: Page, centre: Centre, node: Scri
     expect(found.get_by_test_id("system-chart")).to_have_count(14)
     page.reload()
     expect(found.get_by_test_id("system-chart")).to_have_count(14)
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    shot(page, "phone")
 
 
 def test_a_hole_in_what_a_node_sent_is_shown_until_it_is_filled(

@@ -47,6 +47,8 @@ interface Figure {
 const HOUR = 3_600_000;
 const SPANS = { "1": "last hour", "24": "last day", "168": "last week", "720": "last 30 days" };
 const AGAIN_MS = 30_000;
+/** While there is nothing to show. */
+const SOON_MS = 2_000;
 /** So many steps without a row are a gap, not a straight line. */
 const GAP_STEPS = 3;
 
@@ -228,20 +230,28 @@ function useSystem(hours: number): { found: System | null; problem: string } {
   const [problem, setProblem] = useState("");
   useEffect(() => {
     let gone = false;
+    let timer = 0;
+    const again = (ms: number) => {
+      if (!gone) timer = window.setTimeout(read, ms);
+    };
     const read = () =>
       void request<System>("GET", `/system${query({ from: serverNow() - hours * HOUR })}`).then(
         (answer) => {
           if (gone) return;
           setFound(answer);
           setProblem("");
+          again(answer.rows.length ? AGAIN_MS : SOON_MS);
         },
-        (error: ApiError) => !gone && setProblem(error.message),
+        (error: ApiError) => {
+          if (gone) return;
+          setProblem(error.message);
+          again(SOON_MS);
+        },
       );
     read();
-    const timer = window.setInterval(read, AGAIN_MS);
     return () => {
       gone = true;
-      window.clearInterval(timer);
+      window.clearTimeout(timer);
     };
   }, [hours]);
   return { found, problem };
