@@ -245,7 +245,8 @@ class Ingest:
             for part in _slices(all_):
                 for place, reason in (await self._store.insert(name, part)).items():
                     row = part[place]
-                    refused.append(Poison(row["_id"], row["n"], reason, bytes(row.raw), False))
+                    node = row["_id"].partition(":")[0]
+                    refused.append(Poison(row["_id"], node, reason, bytes(row.raw), False))
                 await self._give_way(lane)
         more: Counter[str] = Counter()
         for parcel in fresh:

@@ -27,7 +27,7 @@ HOUR = 3_600_000
 MINUTE = 60_000
 LABELS = ("car", "truck", "person")
 OLD = "year-1"
-_WINDOW = 50  # batches on their way: version 0.2.0 stores a few a second
+_WINDOW = 50  # batches on their way, so that none waits so long that it comes again
 
 
 @dataclass(frozen=True)
