@@ -104,7 +104,8 @@ def by_class(looks: Looks, names: Sequence[str]) -> Iterator[Row]:
     for (source, label, first), (_, _, both) in pairs:
         total = sum(len(m.found) for m in first)
         if total:
-            yield Row(source, f"AP50, {label}", total, _ap50(first, total), _ap50(both, total))
+            what = f"AP50, {label.replace('|', ' or ')}"
+            yield Row(source, what, total, _ap50(first, total), _ap50(both, total))
 
 
 def _ap50(matched: Sequence[Matched], truths: int) -> float:
