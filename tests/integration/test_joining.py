@@ -186,7 +186,7 @@ async def test_a_centre_of_0_3_gets_the_porters_new_rights_by_itself(prepared: P
     assert sorted(key) == sorted((each["acltype"], each["topic"]) for each in acl.porter_rights())
 
 
-async def test_a_centre_of_0_4_gets_the_right_to_the_brokers_figures(prepared: Prepared) -> None:
+async def test_an_older_centre_gets_the_right_to_the_brokers_figures(prepared: Prepared) -> None:
     """Where `init` of an older version has not given it, it may hear $SYS after the next start."""
     rights = acl.aggregator_rights()
     older = [right for right in rights if right not in acl.figures_rights()]
