@@ -97,11 +97,7 @@ async def invite(request: web.Request) -> web.Response:
     """Make a code that lets in several boxes."""
     body = await body_of(request, InvitationBody)
     centre = request.app[CENTRE]
-    if body.site and body.site not in centre.places.sites:
-        raise Refused(404, "no_site", f"there is no site {body.site[:64]!r}")
-    for group in body.groups:
-        if group not in centre.places.groups:
-            raise Refused(404, "no_group", f"there is no group {group[:64]!r}")
+    centre.places.check(body.site, body.groups)
     place = documents.Place(body.site, sorted(set(body.groups)), sorted(set(body.labels)))
     by = request[IDENTITY].user
     fields = {"approval": body.approval, "by": by}

@@ -19,7 +19,7 @@ from aggregator.openapi import Route, answer
 from aggregator.params import CENTRE, IDENTITY, bad, body_of, node_of, record
 from aggregator.people.identity import Refused
 from aggregator.places import documents
-from aggregator.places.places import Places
+from aggregator.places.places import Part
 from aggregator.schemas import Nothing
 from aggregator.wanted import merge
 from aggregator.wanted.api import merging
@@ -60,11 +60,38 @@ class PlaceBody(Struct, forbid_unknown_fields=True):
     title: documents.Title | UnsetType = UNSET
 
 
-def _name(request: web.Request, part: str) -> str:
+def _name(request: web.Request, part: Part) -> str:
     try:
         return msgspec.convert(request.match_info[part], documents.PlaceName)
     except msgspec.ValidationError:
         raise bad(f"a {part}'s name has 1 to 64 letters, digits, spaces and ._@/-") from None
+
+
+def _shown(request: web.Request, part: Part) -> list[str]:
+    """Return the sites or groups of which the one who asks may know."""
+    places = request.app[CENTRE].places
+    return [name for name in sorted(places.known(part)) if places.shows(request[IDENTITY].reach, part, name)]
+
+
+def _asked(request: web.Request, part: Part) -> str:
+    """Return the site or group that is asked for; raise Refused if it is not there, or is not to be known."""
+    name = _name(request, part)
+    places = request.app[CENTRE].places
+    if name not in places.known(part) or not places.shows(request[IDENTITY].reach, part, name):
+        raise Refused(404, f"no_{part}", f"there is no {part} {name!r}")
+    return name
+
+
+async def _delete(request: web.Request, part: Part) -> web.Response:
+    """Take an empty site or group away."""
+    name = _name(request, part)
+    places = request.app[CENTRE].places
+    if inside := len(places.inside(part, name)):
+        raise Refused(409, "not_empty", f"{inside} nodes are in the {part} {name!r}: move them first")
+    if not await places.delete(f"{part}s", name):
+        raise Refused(404, f"no_{part}", f"there is no {part} {name!r}")
+    await record(request, f"delete {part}", what=name)
+    return answer(Nothing())
 
 
 # ── sites ─────────────────────────────────────────────────────────────────────────────────────────
@@ -73,32 +100,17 @@ def _name(request: web.Request, part: str) -> str:
 def _site_row(request: web.Request, name: str) -> SiteRow:
     places = request.app[CENTRE].places
     fields = msgspec.structs.asdict(places.sites[name])
-    return SiteRow(site=name, nodes=len(places.nodes_of(site=name)), **fields)
-
-
-def _sees_site(request: web.Request, name: str) -> bool:
-    """Return whether the one who asks may know of a site: it is theirs, or a node of theirs stands in it."""
-    reach = request[IDENTITY].reach
-    places = request.app[CENTRE].places
-    return (
-        reach.whole
-        or name in reach.sites
-        or any(places.sees(reach, node) for node in places.nodes_of(site=name))
-    )
+    return SiteRow(site=name, nodes=len(places.inside("site", name)), **fields)
 
 
 async def list_sites(request: web.Request) -> web.Response:
     """Show the sites."""
-    names = sorted(request.app[CENTRE].places.sites)
-    return answer(Sites([_site_row(request, name) for name in names if _sees_site(request, name)]))
+    return answer(Sites([_site_row(request, name) for name in _shown(request, "site")]))
 
 
 async def get_site(request: web.Request) -> web.Response:
     """Show one site."""
-    name = _name(request, "site")
-    if name not in request.app[CENTRE].places.sites or not _sees_site(request, name):
-        raise Refused(404, "no_site", f"there is no site {name!r}")
-    return answer(_site_row(request, name))
+    return answer(_site_row(request, _asked(request, "site")))
 
 
 async def put_site(request: web.Request) -> web.Response:
@@ -119,17 +131,7 @@ async def put_site(request: web.Request) -> web.Response:
 
 async def delete_site(request: web.Request) -> web.Response:
     """Take an empty site away."""
-    name = _name(request, "site")
-    await _delete(request, "site", name, len(request.app[CENTRE].places.nodes_of(site=name)))
-    return answer(Nothing())
-
-
-async def _delete(request: web.Request, kind: str, name: str, inside: int) -> None:
-    if inside:
-        raise Refused(409, "not_empty", f"{inside} nodes are in the {kind} {name!r}: move them first")
-    if not await request.app[CENTRE].places.delete(f"{kind}s", name):
-        raise Refused(404, f"no_{kind}", f"there is no {kind} {name!r}")
-    await record(request, f"delete {kind}", what=name)
+    return await _delete(request, "site")
 
 
 # ── groups ────────────────────────────────────────────────────────────────────────────────────────
@@ -138,31 +140,17 @@ async def _delete(request: web.Request, kind: str, name: str, inside: int) -> No
 def _group_row(request: web.Request, name: str) -> GroupRow:
     places = request.app[CENTRE].places
     fields = msgspec.structs.asdict(places.groups[name])
-    return GroupRow(group=name, nodes=len(places.nodes_of(group=name)), **fields)
-
-
-def _sees_group(request: web.Request, name: str) -> bool:
-    reach = request[IDENTITY].reach
-    places = request.app[CENTRE].places
-    return (
-        reach.whole
-        or name in reach.groups
-        or any(places.sees(reach, node) for node in places.nodes_of(group=name))
-    )
+    return GroupRow(group=name, nodes=len(places.inside("group", name)), **fields)
 
 
 async def list_groups(request: web.Request) -> web.Response:
     """Show the groups."""
-    names = sorted(request.app[CENTRE].places.groups)
-    return answer(Groups([_group_row(request, name) for name in names if _sees_group(request, name)]))
+    return answer(Groups([_group_row(request, name) for name in _shown(request, "group")]))
 
 
 async def get_group(request: web.Request) -> web.Response:
     """Show one group."""
-    name = _name(request, "group")
-    if name not in request.app[CENTRE].places.groups or not _sees_group(request, name):
-        raise Refused(404, "no_group", f"there is no group {name!r}")
-    return answer(_group_row(request, name))
+    return answer(_group_row(request, _asked(request, "group")))
 
 
 async def put_group(request: web.Request) -> web.Response:
@@ -180,9 +168,7 @@ async def put_group(request: web.Request) -> web.Response:
 
 async def delete_group(request: web.Request) -> web.Response:
     """Take an empty group away."""
-    name = _name(request, "group")
-    await _delete(request, "group", name, len(request.app[CENTRE].places.nodes_of(group=name)))
-    return answer(Nothing())
+    return await _delete(request, "group")
 
 
 # ── a node's place ────────────────────────────────────────────────────────────────────────────────
@@ -202,21 +188,12 @@ async def patch_place(request: web.Request) -> web.Response:
     for name in ("groups", "labels"):
         if name in changed:
             changed[name] = sorted(set(changed[name]))
-    _check_place(places, changed.get("site", ""), changed.get("groups", []))
+    places.check(changed.get("site", ""), changed.get("groups", []))
     before = places.of(node)
     place = await places.patch(node, changed) if changed else before
     await record(request, "place node", node=node, what=_words(changed))
     await _give_defaults(request, node, [group for group in place.groups if group not in before.groups])
     return answer(place)
-
-
-def _check_place(places: Places, site: str, groups: list[str]) -> None:
-    """Raise Refused if a site or a group is not there."""
-    if site and site not in places.sites:
-        raise Refused(404, "no_site", f"there is no site {site[:64]!r}: PUT /sites/… adds it")
-    for group in groups:
-        if group not in places.groups:
-            raise Refused(404, "no_group", f"there is no group {group[:64]!r}: PUT /groups/… adds it")
 
 
 async def _give_defaults(request: web.Request, node: str, groups: list[str]) -> None:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from aggregator import schemas
-from aggregator.people.identity import Reach
+from aggregator.people.identity import Reach, Refused
 from aggregator.places import documents
 from aggregator.store.errors import StoreError
 from aggregator.store.places import PlaceStore
@@ -23,6 +23,8 @@ from aggregator.store.places import PlaceStore
 _LOG = logging.getLogger(__name__)
 _LOOK_SECONDS = 2.0
 NOWHERE = documents.Place()
+
+Part = Literal["site", "group"]
 
 
 class Places:
@@ -48,6 +50,27 @@ class Places:
         place = self.of(node)
         return reach.meets(place.site, place.groups)
 
+    def known(self, part: Part) -> Mapping[str, documents.SiteDocument | documents.GroupDocument]:
+        """Return the sites or the groups, by name."""
+        return self.sites if part == "site" else self.groups
+
+    def shows(self, reach: Reach, part: Part, name: str) -> bool:
+        """Return whether somebody may know of a site or a group: it is theirs, or a node in it is."""
+        theirs = reach.sites if part == "site" else reach.groups
+        return (
+            reach.whole or name in theirs or any(self.sees(reach, node) for node in self.inside(part, name))
+        )
+
+    def check(self, site: str, groups: Iterable[str]) -> None:
+        """Raise Refused if a site (empty: none) or a group is not there."""
+        asked: list[tuple[Part, str]] = [("group", group) for group in groups]
+        if site:
+            asked.insert(0, ("site", site))
+        for part, name in asked:
+            if name not in self.known(part):
+                why = f"there is no {part} {name[:64]!r}: PUT /{part}s/… adds it"
+                raise Refused(404, f"no_{part}", why)
+
     def zone_of(self, node: str) -> ZoneInfo:
         """Return the time zone in which a node's day begins."""
         site = self.sites.get(self.of(node).site)
@@ -60,12 +83,12 @@ class Places:
             entry, site=place.site, groups=place.groups, labels=place.labels, title=place.title
         )
 
-    def nodes_of(self, *, site: str = "", group: str = "") -> list[str]:
+    def inside(self, part: Part, name: str) -> list[str]:
         """Return the nodes of a site or a group, by name."""
         return sorted(
             node
             for node, place in self._places.items()
-            if (site and place.site == site) or (group and group in place.groups)
+            if name in ((place.site,) if part == "site" else place.groups)
         )
 
     # ── what changes ──

@@ -138,6 +138,20 @@ async def webhook(client: ClientSession, receiver: Hook, name: str = "ops") -> N
     await ask(client, "PUT", f"/alerts/outlets/{name}", body)
 
 
+@asynccontextmanager
+async def watched(stack: Stack, name: str) -> AsyncIterator[tuple[Centre, ClientSession, Box, Hook]]:
+    """A centre that knows an online box of this name, and the receiver of its outlet `ops`."""
+    async with (
+        hook() as receiver,
+        running(config_of(stack)) as (one, client),
+        box(stack.mqtt_url, name) as node,
+    ):
+        await node.state()
+        await until(lambda: one.fleet.known(name))
+        await webhook(client, receiver)
+        yield one, client, node, receiver
+
+
 async def shown(client: ClientSession, so: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
     """Wait until an alert of the history is so; return the newest of them."""
     for _ in range(200):
@@ -160,14 +174,7 @@ def name_of(stem: str) -> str:
 async def test_a_box_that_goes_is_told_by_a_signed_webhook_and_so_is_its_return(stack: Stack) -> None:
     """One message as it goes, one as it is back; another's library finds the signatures right."""
     name = name_of("gone")
-    async with (
-        hook() as receiver,
-        running(config_of(stack)) as (one, client),
-        box(stack.mqtt_url, name) as node,
-    ):
-        await node.state()
-        await until(lambda: one.fleet.known(name))
-        await webhook(client, receiver)
+    async with watched(stack, name) as (_, client, node, receiver):
         await rule(client, "offline", ["ops"], scope={"nodes": [name]})
         await asyncio.sleep(1)
         assert receiver.got == []
@@ -282,15 +289,8 @@ async def test_a_message_that_cannot_be_sent_is_given_up_aloud(
 ) -> None:
     """A receiver that says that it is gone for good is not asked again: the log and the history say so."""
     name = name_of("over")
-    async with (
-        hook() as receiver,
-        running(config_of(stack)) as (one, client),
-        box(stack.mqtt_url, name) as node,
-    ):
+    async with watched(stack, name) as (one, client, node, receiver):
         receiver.status = 410
-        await node.state()
-        await until(lambda: one.fleet.known(name))
-        await webhook(client, receiver)
         await rule(client, "offline", ["ops"], scope={"nodes": [name]})
         await node.state(online=False)
         await until(lambda: "given up" in caplog.text)
@@ -402,14 +402,7 @@ async def told_of(receiver: Hook, node: str) -> str:
 async def counting(stack: Stack, stem: str) -> AsyncIterator[tuple[Box, ClientSession, Hook]]:
     """A centre, a box that is online, a client, a receiver."""
     name = name_of(stem)
-    async with (
-        hook() as receiver,
-        running(config_of(stack)) as (one, client),
-        box(stack.mqtt_url, name) as node,
-    ):
-        await node.state()
-        await until(lambda: one.fleet.known(name))
-        await webhook(client, receiver)
+    async with watched(stack, name) as (_, client, node, receiver):
         yield node, client, receiver
 
 
@@ -658,14 +651,7 @@ async def test_a_rule_that_cannot_be_read_holds_up_no_other(
 ) -> None:
     """A document that a newer version wrote is told of in the log, and the rest works."""
     name = name_of("newer")
-    async with (
-        hook() as receiver,
-        running(config_of(stack)) as (one, client),
-        box(stack.mqtt_url, name) as node,
-    ):
-        await node.state()
-        await until(lambda: one.fleet.known(name))
-        await webhook(client, receiver)
+    async with watched(stack, name) as (one, client, node, receiver):
         newer = {"id": "f00", "name": "Newer", "condition": {"kind": "telepathy"}}
         await one.alerts.book.put("alert_rules", newer)
         await rule(client, "offline", ["ops"], scope={"nodes": [name]})
@@ -678,14 +664,7 @@ async def test_a_rule_that_cannot_be_read_holds_up_no_other(
 
 async def test_a_database_that_is_away_is_waited_for(own_stack: Stack) -> None:
     """Alerts go on when it is back; the process lives on meanwhile."""
-    async with (
-        hook() as receiver,
-        running(config_of(own_stack)) as (one, client),
-        box(own_stack.mqtt_url, "away-1") as node,
-    ):
-        await node.state()
-        await until(lambda: one.fleet.known("away-1"))
-        await webhook(client, receiver)
+    async with watched(own_stack, "away-1") as (one, client, node, receiver):
         await rule(client, "offline", ["ops"])
         assert own_stack.mongod is not None
         own_stack.mongod.kill()
