@@ -15,7 +15,7 @@ export function FirstAdmin() {
     <Part title="Make the first administrator" id="first-admin">
       <p>Nobody has a name here yet. The token goes on working beside it.</p>
       <Form
-        button="Make"
+        button="Add"
         id="first-admin-form"
         send={(text) =>
           act(manage.addUser({ user: text("user"), password: text("password"), role: "admin" }))
@@ -156,7 +156,7 @@ function Tokens() {
         ))}
       </ul>
       <Form
-        button="Make"
+        button="Add"
         id="add-token"
         send={(text) =>
           act(

@@ -91,7 +91,7 @@ function Sites({ sites, again, admin }: { sites: Site[]; again: () => void; admi
       </ul>
       {admin && (
         <Form
-          button="Put"
+          button="Save"
           id="put-site"
           send={(text) =>
             act(
@@ -137,7 +137,7 @@ function Groups({ groups, again }: { groups: Group[]; again: () => void }) {
         ))}
       </ul>
       <Form
-        button="Put"
+        button="Save"
         id="put-group"
         send={(text) =>
           act(

@@ -141,7 +141,7 @@ function Drifts({
 }) {
   const at = useCell(now);
   return (
-    <Part title="Who does not do what is wanted" id="drift">
+    <Part title="Drift: what is wanted and not applied" id="drift">
       <Problem text={unread} />
       {rows?.length === 0 && <p class="faint">Every node does what is wanted of it.</p>}
       <ul class="manage-list">
@@ -215,7 +215,7 @@ function Profiles({ may }: { may: boolean }) {
             </button>
           </div>
           <Form
-            button="Put"
+            button="Save"
             id="put-profile"
             send={(text) =>
               act(
