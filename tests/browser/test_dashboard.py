@@ -457,6 +457,12 @@ def test_database_away_is_said_and_greys_the_numbers(page: Page, centre: Centre,
     try:
         expect(page.get_by_test_id("centre-trouble")).to_contain_text("MongoDB", timeout=30_000)
         expect(card(page, node)).to_have_class(re.compile("old"))
+        with page.expect_response(
+            lambda answer: "/stream" in answer.url and answer.status == 503, timeout=30_000
+        ):
+            open_node(page, node)  # asks for another stream, which the centre has to refuse now
+        expect(page.get_by_test_id("centre-trouble")).to_contain_text("MongoDB")
+        page.locator("a.brand").click()
     finally:
         centre.stack.mongod.start()
     node.cross(2)

@@ -175,7 +175,7 @@ export function watch(node?: string, camera?: string, only?: string): () => void
     },
     refused: (status) => {
       if (status === 401) loggedOut();
-      else if (status === 503) trouble.set("its database does not answer");
+      else if (status === 503) trouble.set("its database, MongoDB, does not answer");
     },
   });
   stream = mine;
