@@ -66,16 +66,28 @@ def _camera(_: Any, scope: Scope, node: Node, verdict: Verdict) -> None:
             verdict.found[place] = Found(f"{node.name} {report.camera} is {report.state}{reason}")
 
 
-def _moved(_: Any, scope: Scope, node: Node, verdict: Verdict) -> None:
+def _ailing(condition: Any, scope: Scope, node: Node, verdict: Verdict) -> None:
+    """Find cameras that their box says have what the rule is named for."""
+    kind = condition.__struct_config__.tag
     for report in _cameras(scope, node):
         place = Place(node.name, report.camera)
         if node.state != "online":
             verdict.unknown.add(place)
             continue
         for ailment in report.health:
-            if ailment.kind == "moved":
+            if ailment.kind == kind:
                 text = f"{node.name} {report.camera}: {ailment.text[:_REASON]}"
                 verdict.found[place] = Found(text, ailment.since)
+
+
+def _frozen(_: Any, scope: Scope, node: Node, verdict: Verdict) -> None:
+    for report in _cameras(scope, node):
+        place = Place(node.name, report.camera)
+        if node.state != "online":
+            verdict.unknown.add(place)
+        elif report.state == "frozen":
+            reason = f": {report.reason[:_REASON]}" if report.reason else ""
+            verdict.found[place] = Found(f"{node.name} {report.camera} is frozen{reason}", report.since)
 
 
 def _heat(condition: rules.Heat, _: Scope, node: Node, verdict: Verdict) -> None:
@@ -142,7 +154,12 @@ def occupancy(condition: rules.Occupancy, zone: wire.ZoneMinute) -> float:
 
 _LOOKS: dict[type, Callable[[Any, Scope, Node, Verdict], None]] = {
     rules.Camera: _camera,
-    rules.Moved: _moved,
+    rules.Moved: _ailing,
+    rules.Dark: _ailing,
+    rules.Unfocused: _ailing,
+    rules.Dirty: _ailing,
+    rules.Flickering: _ailing,
+    rules.Frozen: _frozen,
     rules.Heat: _heat,
     rules.Disk: _disk,
     rules.Drift: _drift,

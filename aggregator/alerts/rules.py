@@ -47,6 +47,26 @@ class Moved(Condition, tag="moved", frozen=True):
     """A camera does not look any more where it looked when its lines were drawn."""
 
 
+class Dark(Condition, tag="dark", frozen=True):
+    """A camera's picture is too dark to be counted on."""
+
+
+class Unfocused(Condition, tag="unfocused", frozen=True):
+    """A camera's picture is not sharp any more."""
+
+
+class Dirty(Condition, tag="dirty", frozen=True):
+    """A part of a camera's picture does not change any more: something is on the lens, or before it."""
+
+
+class Flickering(Condition, tag="flickering", frozen=True):
+    """A camera's picture grows bright and dark in turn."""
+
+
+class Frozen(Condition, tag="frozen", frozen=True):
+    """A camera gives the same picture again and again; its time is blind."""
+
+
 class Heat(Condition, tag="heat", frozen=True):
     """A box is hotter than so many degrees Celsius."""
 
@@ -136,12 +156,12 @@ class ShareOf(Limits, tag="share", frozen=True):
 
 
 AnyCondition = (
-    Offline | Camera | Blind | Moved | Heat | Disk | Drift | Clone
-    | Count | Unusual | Silent | Occupancy | ShareOf
+    Offline | Camera | Blind | Moved | Dark | Unfocused | Dirty | Flickering | Frozen
+    | Heat | Disk | Drift | Clone | Count | Unusual | Silent | Occupancy | ShareOf
 )  # fmt: skip
 
 # Seconds for which a condition has to hold before it is an alert, where the rule does not say.
-HOLD: dict[type, int] = {Offline: 120, Camera: 120, Heat: 60, Disk: 60, Drift: 300}
+HOLD: dict[type, int] = {Offline: 120, Camera: 120, Frozen: 60, Heat: 60, Disk: 60, Drift: 300}
 
 
 class Scope(Struct, forbid_unknown_fields=True, frozen=True):

@@ -563,6 +563,42 @@ async def test_a_moved_camera_is_told(stack: Stack) -> None:
         assert receiver.got[1]["type"] == "alert.closed"
 
 
+@pytest.mark.parametrize("kind", ["dark", "unfocused", "dirty", "flickering"])
+async def test_what_ails_a_camera_is_told_by_a_rule_of_its_name(stack: Stack, kind: str) -> None:
+    """Only what the rule is named for, since when the box saw it; and its end."""
+    others = [other for other in ("dark", "unfocused", "dirty", "flickering", "moved") if other != kind]
+    async with counting(stack, f"ails-{kind}") as (node, client, receiver):
+        await rule(client, kind, ["ops"], scope={"nodes": [node.name]})
+        since = now_ms() - 120_000
+        told = [wire.Ailment(name, since - 1, f"it is {name}") for name in others]
+        await node.state(cameras=[wire.CameraReport("cam0", "ok", now_ms(), health=told)])
+        told = [*told, wire.Ailment(kind, since, f"it is {kind}")]
+        await node.state(cameras=[wire.CameraReport("cam0", "ok", now_ms(), health=told)])
+        await until(lambda: receiver.got)
+        (place,) = receiver.got[0]["data"]["places"]
+        assert (place["camera"], place["text"]) == ("cam0", f"{node.name} cam0: it is {kind}")
+        assert place["since"] == since
+        await node.state(cameras=[wire.CameraReport("cam0", "ok", now_ms(), health=told[:-1])])
+        await until(lambda: len(receiver.got) == 2, 90)
+        assert receiver.got[1]["type"] == "alert.closed"
+
+
+async def test_a_frozen_camera_is_told_and_an_absent_one_is_not(stack: Stack) -> None:
+    """A rule on `frozen` finds the state of that name alone."""
+    async with counting(stack, "ice-1") as (node, client, receiver):
+        await rule(client, "frozen", ["ops"], scope={"nodes": [node.name]})
+        since = now_ms() - 30_000
+        cameras = [
+            wire.CameraReport("cam0", "frozen", since, "the same picture for 10 s"),
+            wire.CameraReport("cam1", "absent", since, "nothing answers"),
+        ]
+        await node.state(cameras=cameras)
+        await until(lambda: receiver.got)
+        (place,) = receiver.got[0]["data"]["places"]
+        assert place["text"] == f"{node.name} cam0 is frozen: the same picture for 10 s"
+        assert place["since"] == since
+
+
 async def test_a_copied_box_is_told(stack: Stack) -> None:
     """The same batch number with other contents is a copy of the box."""
     async with counting(stack, "copy") as (node, client, receiver):
