@@ -1,4 +1,8 @@
-"""OpenAPI 3.1, made from the routes and from the types that the handlers really use."""
+"""OpenAPI 3.1, made from the routes and from the types that the handlers really use.
+
+What always holds: every field of every type says what it means (`field_words`), and every reference leads to
+a type that is there.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from aggregator import schemas
+from aggregator.field_words import words_of
 from aggregator.window import LONGEST
 
 _REF = "#/components/schemas/{name}"
@@ -59,13 +64,16 @@ _QUERY: dict[str, tuple[dict[str, Any], str]] = {
     "rule": ({"type": "string"}, "only what this rule found"),
 }
 
+_TABLES = ("text/csv", "application/x-ndjson")  # beside JSON, where rows are asked for
+_DONE = {200: "done", 201: "made", 202: "sent to the box, which reports what became of it"}
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
     """One operation. `role`: empty where nobody needs to be logged in.
 
     `whole`: only for who sees the whole fleet. A path with a `{node}` is refused to who does
-    not see that node.
+    not see that node. `also`: other statuses that come with the same answer.
     """
 
     method: str
@@ -79,6 +87,7 @@ class Route:
     status: int = 200
     media: str = "application/json"
     whole: bool = False
+    also: tuple[int, ...] = ()
 
 
 def describe(routes: Sequence[Route], prefix: str, version: str) -> dict[str, Any]:
@@ -87,6 +96,8 @@ def describe(routes: Sequence[Route], prefix: str, version: str) -> dict[str, An
     ordered = sorted(kinds, key=lambda kind: kind.__name__)
     described, components = msgspec.json.schema_components(ordered, ref_template=_REF)
     by_kind = dict(zip(ordered, described, strict=True))
+    for name, schema in components.items():
+        _explain(name.rpartition(".")[2], schema)
     paths: dict[str, Any] = {}
     for route in routes:
         paths.setdefault(prefix + route.path, {})[route.method.lower()] = _operation(route, by_kind)
@@ -95,7 +106,7 @@ def describe(routes: Sequence[Route], prefix: str, version: str) -> dict[str, An
         "info": {"title": "GB-Fleet", "version": version},
         "paths": paths,
         "components": {
-            "described": components,
+            "schemas": components,
             "securitySchemes": {
                 "token": {"type": "http", "scheme": "bearer"},
                 "session": {"type": "apiKey", "in": "cookie", "name": "gb_session"},
@@ -104,8 +115,17 @@ def describe(routes: Sequence[Route], prefix: str, version: str) -> dict[str, An
     }
 
 
+def _explain(kind: str, schema: dict[str, Any]) -> None:
+    """Give each field of a type its words; a reference stands beside them, as OpenAPI 3.1 lets it."""
+    for name, field in schema.get("properties", {}).items():
+        field.setdefault("description", words_of(kind, name))
+
+
 def _operation(route: Route, described: dict[type, Any]) -> dict[str, Any]:
-    content = {"schema": described[route.answer]} if route.answer else {"schema": {"type": "string"}}
+    schema = described[route.answer] if route.answer else {"type": "string"}
+    content = {route.media: {"schema": schema}}
+    if "format" in route.query:
+        content |= {media: {"schema": {"type": "string"}} for media in _TABLES}
     refusal = {
         "description": "why not",
         "content": {"application/json": {"schema": described[schemas.Error]}},
@@ -113,13 +133,14 @@ def _operation(route: Route, described: dict[type, Any]) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "summary": route.summary,
         "parameters": [
-            *({"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-              for name in re.findall(r"{(\w+)}", route.path)),
+            *({"name": name, "in": "path", "required": True, "schema": {"type": "string"},
+               "description": words_of("Path", name)} for name in re.findall(r"{(\w+)}", route.path)),
             *({"name": name, "in": "query", "schema": _QUERY[name][0], "description": _QUERY[name][1]}
               for name in route.query),
         ],
         "responses": {
-            str(route.status): {"description": "done", "content": {route.media: content}},
+            **{str(status): {"description": _DONE.get(status, "done"), "content": content}
+               for status in (route.status, *route.also)},
             "4XX": refusal,
             "503": refusal,
         },

@@ -258,9 +258,9 @@ _SETTINGS = "/nodes/{node}/cameras/{camera}/settings"
 ROUTES = (
     Route("GET", _SETTINGS, get_settings, "A camera's settings", answer=schemas.Settings),
     Route("PUT", _SETTINGS, put_settings, "Set a camera's settings", "operator", schemas.Sent,
-          wire.CameraSettings, query=("dry_run",), status=202),
+          wire.CameraSettings, query=("dry_run",), status=202, also=(200,)),
     Route("POST", "/settings", put_many, "Send settings to many cameras", "operator", schemas.SentMany,
-          schemas.SettingsForMany, status=202),
+          schemas.SettingsForMany, status=202, also=(200,)),
     Route("GET", "/nodes/{node}/documents", history, "Documents that were wanted", answer=schemas.Documents,
           query=("limit",)),
     Route("GET", "/drift", drift, "Nodes that do not do what is wanted", answer=schemas.Drifts, query=QUERY),
