@@ -20,7 +20,7 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from agent import board, budget, cpu_quota, inquiry, wire
+from agent import board, budget, cpu_quota, inquiry, memory, wire
 from agent.command import Commands, Desired, Refused, check_labels
 from agent.config import CameraConfig, Config, ConfigError
 from agent.count.analyst import Totals
@@ -270,6 +270,7 @@ class Node:
         sampler = Sampler(Path(self._config.state_dir))
         while True:
             await asyncio.sleep(SAMPLE_SECONDS)
+            memory.give_back()
             fps = {name: pipeline.fps for name, pipeline in self._pipelines.items()}
             level = max(pipeline.budget.level for pipeline in self._pipelines.values())
             before = self._board.warnings

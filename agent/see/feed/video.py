@@ -10,15 +10,17 @@ from __future__ import annotations
 import time
 from collections import deque
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 
 from agent.see.feed.address import CONNECT_SECONDS, reachable, redact, why
 from agent.see.feed.clock import FileClock, StreamClock
 from agent.see.feed.picture import NO_IMAGE, USUAL_FPS, Feed, Picture, SourceError, Wants, always
-from agent.see.feed.web import Web
-from agent.see.feed.web_file import WebFile
+
+if TYPE_CHECKING:  # megabytes that only a film on a web server needs
+    from agent.see.feed.web import Web
+    from agent.see.feed.web_file import WebFile
 
 READ_TIMEOUT_MS = 1500  # OpenCV waits twice for so long: a stall is noticed after three seconds
 FILM_TIMEOUT_MS = 10_000  # a web server with a film may be slow
@@ -75,6 +77,8 @@ class FilmSource(Feed):
     @classmethod
     def web(cls, url: str, web: Web, timeout: float) -> FilmSource:
         """Open a film on a web server: by parts over the connection of `web`, if the server gives parts."""
+        from agent.see.feed.web_file import WebFile
+
         threads = [cv2.CAP_PROP_N_THREADS, 1]
         file = WebFile.open(web)
         if file is not None:
