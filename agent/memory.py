@@ -1,8 +1,8 @@
 """How little memory the process keeps: few heaps, nothing freed kept, no code that only the start needed.
 
 What always holds: nothing is thrown away that is not still in a file. glibc gives each thread a heap of its
-own, eight for each core, and keeps large blocks once they were freed; pictures that come and go through several
-threads leave a hole in each. And of the libraries, half of what the start has touched (their tables of
+own, eight for each core, and keeps large blocks once they were freed; pictures that come and go through
+several threads leave a hole in each. And of the libraries, half of what the start has touched (their tables of
 operators, their kernels' set-up) is never touched again: it is unmapped, and read anew from the page cache
 where it is needed after all. Sources: mallopt(3), malloc_trim(3), madvise(2), proc_pid_smaps(5).
 """
@@ -44,7 +44,7 @@ def give_back() -> None:
 def unchanged(smaps: Iterable[str]) -> Iterator[tuple[int, int]]:
     """Yield (address, bytes) of each part of a file that is mapped, cannot be written, and never was.
 
-    `smaps` are the lines of /proc/PID/smaps. A part with anonymous pages was written to before it was protected.
+    `smaps` are the lines of /proc/PID/smaps. A part with anonymous pages was written to, then protected.
     """
     part: tuple[int, int] | None = None
     for line in smaps:

@@ -20,7 +20,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from agent.boxes import GREY, Float32, Int64, Uint8
-from agent.see.infer import RUNTIME_ERRORS, ModelError
+from agent.see.infer import RUNTIME_ERRORS, ModelError, session_options
 
 FORMAT = "gb-judge 1"
 MARGIN = 1.4
@@ -89,12 +89,11 @@ class Judge:
 
     def __init__(self, path: str | Path, names: Sequence[str]) -> None:
         self.path = Path(path)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.log_severity_level = 3
         try:
             content = self.path.read_bytes()
-            self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(
+                content, session_options(1), providers=["CPUExecutionProvider"]
+            )
         except OSError as error:
             raise ModelError(f"{path}: cannot be read ({error.strerror}); {ADVICE}") from None
         except RUNTIME_ERRORS:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,24 @@ class InferenceError(Exception):
     """Say that a loaded model gave an answer that makes no sense."""
 
 
-def _session(content: bytes, path: Path, threads: int) -> onnxruntime.InferenceSession:
+@cache
+def share_arena() -> None:
+    """Let all sessions of this process compute in one arena, which grows by what is asked for and no more."""
+    place = onnxruntime.OrtMemoryInfo(
+        "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
+    )
+    growth = {
+        "max_mem": 0,  # no limit
+        "arena_extend_strategy": 1,  # as requested
+        "initial_chunk_size_bytes": -1,
+        "max_dead_bytes_per_chunk": -1,
+    }
+    onnxruntime.create_and_register_allocator(place, onnxruntime.OrtArenaCfg(growth))
+
+
+def session_options(threads: int) -> onnxruntime.SessionOptions:
+    """Return how a session computes: in little memory, with threads that sleep while they wait."""
+    share_arena()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -58,6 +76,12 @@ def _session(content: bytes, path: Path, threads: int) -> onnxruntime.InferenceS
     options.enable_mem_pattern = False  # one block for all of a run is larger than its parts one by one
     options.log_severity_level = 3
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.use_env_allocators", "1")
+    return options
+
+
+def _session(content: bytes, path: Path, threads: int) -> onnxruntime.InferenceSession:
+    options = session_options(threads)
     try:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except _UNREADABLE as error:

@@ -1,0 +1,112 @@
+"""The agent keeps little memory, and loses nothing by giving some back."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from agent import memory
+
+MAPS = """\
+00400000-00500000 r-xp 00000000 08:01 11 /usr/lib/libone.so
+Size: 1024 kB
+Rss: 800 kB
+Anonymous: 0 kB
+VmFlags: rd ex mr mw me
+00500000-00510000 r--p 00100000 08:01 11 /usr/lib/libone.so
+Rss: 64 kB
+Anonymous: 64 kB
+00510000-00520000 rw-p 00110000 08:01 11 /usr/lib/libone.so
+Rss: 64 kB
+Anonymous: 0 kB
+00600000-00700000 r--p 00000000 08:01 12 /data/a name with spaces
+Anonymous: 0 kB
+7f0000000000-7f0000100000 r--p 00000000 00:00 0
+Anonymous: 0 kB
+7f0000100000-7f0000200000 r-xp 00000000 00:00 0 [vdso]
+Anonymous: 0 kB
+""".splitlines()
+
+HEAD = """
+import psutil
+from agent import memory
+def rss():
+    return psutil.Process().memory_info().rss
+"""
+
+
+def run(body: str) -> list[float]:
+    """Run lines in a process of its own; return the numbers that it prints."""
+    script = HEAD + textwrap.dedent(body)
+    done = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, check=True)
+    return [float(word) for word in done.stdout.split()]
+
+
+def test_only_what_is_still_in_its_file_is_unmapped() -> None:
+    """Read-only parts of files to which nothing was written; no written, writable or nameless part."""
+    assert list(memory.unchanged(MAPS)) == [(0x400000, 0x100000), (0x600000, 0x100000)]
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="this system does not tell its mappings")
+def test_what_the_start_needed_is_given_back_and_the_model_answers_as_before() -> None:
+    """At least 15 MB of the libraries are unmapped, and a look gives the very same boxes afterwards."""
+    before, after, same = run(
+        """
+        import numpy as np
+        from agent.config import MODELS
+        from agent.see.infer import Detector
+        memory.be_sparing()
+        detector = Detector(MODELS / "gb-yolo-n-traffic.onnx", 0.001)
+        picture = np.random.default_rng(1).integers(0, 255, (360, 640, 3), np.uint8)
+        first = detector.detect(picture)
+        print(rss())
+        memory.give_back()
+        print(rss())
+        again = detector.detect(picture)
+        print(int((first.xyxy == again.xyxy).all() and (first.confidence == again.confidence).all()))
+        """
+    )
+    assert same == 1
+    assert before - after >= 15e6
+
+
+def test_what_was_freed_goes_back_to_the_system() -> None:
+    """Of 60 MB in small blocks, between which a few stay, at least 40 MB are given back."""
+    full, after = run(
+        """
+        memory.be_sparing()
+        blocks = [bytes(3000) for _ in range(20_000)]
+        print(rss())
+        kept = blocks[::1000]
+        blocks = None
+        memory.give_back()
+        print(rss())
+        """
+    )
+    assert full - after >= 40e6
+
+
+def test_two_models_compute_in_one_arena() -> None:
+    """A second model of the same kind costs less than the first: its pictures take the same memory."""
+    first, second = run(
+        """
+        import numpy as np
+        from agent.config import MODELS
+        from agent.see.infer import Detector
+        memory.be_sparing()
+        import agent.node
+        picture = np.zeros((360, 640, 3), np.uint8)
+        def cost():
+            before = rss()
+            detectors.append(Detector(MODELS / "gb-yolo-n-traffic-square.onnx"))
+            detectors[-1].detect(picture)
+            return rss() - before
+        detectors = []
+        print(cost(), cost())
+        """
+    )
+    assert second < 0.6 * first
