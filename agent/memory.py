@@ -2,9 +2,9 @@
 
 What always holds: nothing is thrown away that is not still in a file. glibc gives each thread a heap of its
 own, eight for each core, and keeps large blocks once they were freed; pictures that come and go through
-several threads leave a hole in each. And of the libraries, half of what the start has touched (their tables of
-operators, their kernels' set-up) is never touched again: it is unmapped, and read anew from the page cache
-where it is needed after all. Sources: mallopt(3), malloc_trim(3), madvise(2), proc_pid_smaps(5).
+several threads leave a hole in each. And of the libraries, half of what the start has touched (their tables
+of operators, their kernels' set-up) is never touched again: it is unmapped, and read anew from the page
+cache where it is needed after all. Sources: mallopt(3), malloc_trim(3), madvise(2), proc_pid_smaps(5).
 """
 
 from __future__ import annotations

@@ -34,6 +34,10 @@ class Recorder:
         self.crossings += [(event.at / 1000, event.direction, event.label) for event in passed]
         await self._spool.append(events, **more)
 
+    async def remember(self, key: str, value: bytes) -> None:
+        """Store what outlives a restart."""
+        await self._spool.remember(key, value)
+
 
 def follow_the_film(looker: Any) -> None:
     """Let each frame's wall clock be the film's."""
