@@ -8,12 +8,15 @@ which nothing lies there either, the last day on which it told something, howeve
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 from aggregator.store.day import DAY
 from aggregator.store.errors import translated
 from aggregator.store.running_totals import HOUR, REACH, Increment, increments
+
+_CHUNK = 2000  # documents of one answer
+_FIELDS = {"_id": 0, "stored_at": 0, "stored_as": 0, "dated": 0}
 
 Document = dict[str, Any]
 
@@ -39,21 +42,54 @@ class Chains:
         first = since // HOUR * HOUR
         with translated(self._where):
             found = await self._read(nodes, first - HOUR, until, only or {})
-            deep = [node for node, rows in found.items() if _is_unanchored(rows, first)]
-            if deep:
-                earlier = await self._read(deep, first - HOUR - REACH, first - HOUR, only or {})
-                for node in deep:
-                    found[node] += earlier.get(node, [])
-                    found[node] += await self._last_told(node, found[node], first, only or {})
+            await self._deepen(found, first, only or {})
         return found
+
+    async def each(
+        self, nodes: Sequence[str], since: int, until: int
+    ) -> AsyncIterator[tuple[str, list[Document]]]:
+        """Iterate over (node, its documents as `documents` returns them), in one stream; raise PyMongoError.
+
+        A node of which nothing was told comes too, with no documents.
+        """
+        first = since // HOUR * HOUR
+        cursor = self._database.counts.find(_hours(nodes, first - HOUR, until, {}), _FIELDS)
+        cursor = cursor.sort("n", 1).batch_size(_CHUNK)
+        held: dict[str, list[Document]] = {}
+        silent = set(nodes)
+        while some := await cursor.to_list(_CHUNK):
+            for row in some:
+                held.setdefault(row["n"], []).append(row)
+            for node in list(held)[:-1]:
+                silent.discard(node)
+                yield node, await self._whole(node, held.pop(node), first)
+        for node, rows in held.items():
+            silent.discard(node)
+            yield node, await self._whole(node, rows, first)
+        for node in sorted(silent):
+            yield node, []
+
+    async def _whole(self, node: str, rows: list[Document], first: int) -> list[Document]:
+        found = {node: rows}
+        await self._deepen(found, first, {})
+        return found[node]
+
+    async def _deepen(self, found: dict[str, list[Document]], first: int, only: Document) -> None:
+        """Add what lies further back than the hour before `first`, for the nodes that need it."""
+        deep = [node for node, rows in found.items() if _is_unanchored(rows, first)]
+        if not deep:
+            return
+        earlier = await self._read(deep, first - HOUR - REACH, first - HOUR, only)
+        for node in deep:
+            found[node] += earlier.get(node, [])
+            found[node] += await self._last_told(node, found[node], first, only)
 
     async def _read(
         self, nodes: Sequence[str], since: int, until: int, only: Document
     ) -> dict[str, list[Document]]:
-        query = {"n": {"$in": list(nodes)}, "h": {"$gte": since, "$lt": until}, **only}
-        fields = {"_id": 0, "stored_at": 0, "stored_as": 0, "dated": 0}
+        cursor = self._database.counts.find(_hours(nodes, since, until, only), _FIELDS).batch_size(_CHUNK)
         found: dict[str, list[Document]] = defaultdict(list)
-        async for row in self._database.counts.find(query, fields).batch_size(2000):
+        for row in await cursor.to_list(None):
             found[row["n"]].append(row)
         return found
 
@@ -71,6 +107,10 @@ class Chains:
                 some = self._database.counts.find({"n": node, "y": epoch, "h": hours, **only})
                 found += [row async for row in some]
         return found
+
+
+def _hours(nodes: Sequence[str], since: int, until: int, only: Document) -> Document:
+    return {"n": {"$in": list(nodes)}, "h": {"$gte": since, "$lt": until}, **only}
 
 
 def _is_unanchored(rows: Sequence[Document], first: int) -> bool:

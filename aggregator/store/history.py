@@ -18,32 +18,27 @@ What always holds:
 
 from __future__ import annotations
 
-import asyncio
 import bisect
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pymongo import UpdateOne
-from pymongo.errors import BulkWriteError
 
 from aggregator.store import day as days_of
 from aggregator.store.chains import Chains
-from aggregator.store.codec import TALLIES
-from aggregator.store.day import DAY, SLOT, Day
-from aggregator.store.derive import Draft, by_day
+from aggregator.store.day import DAY, Day
 from aggregator.store.errors import translated
-from aggregator.store.running_totals import HOUR, increments
+from aggregator.store.making import Again, Making, is_fresh
+from aggregator.store.running_totals import HOUR
 from aggregator.store.slots import Slots
 
 _LOG = logging.getLogger(__name__)
-_AT_ONCE = 8  # days that are made together
 _REACH_DAYS = 2  # what is told on a day may change what the next two counted
 _SETTLED = 15 * 60_000  # ms: what is told of an hour has come by then, mostly
 _OLDEST_DAYS = 3653  # before this, what is told is of a clock that was wrong: it makes no days
-_EVER = 2**62
 
 Document = dict[str, Any]
 
@@ -64,10 +59,7 @@ class History:
     def __init__(self, database: Any, where: str, chains: Chains, slots: Slots) -> None:
         self._database = database
         self._where = where
-        self._chains = chains
-        self._slots = slots
-        self._locks: dict[str, asyncio.Lock] = {}
-        self._until = 0  # what the common `until` is at least
+        self._making = Making(database, chains, slots)
         self.asked: set[str] = set()  # nodes whose days were read since the start
         self.too_late = 0  # days to which something came when they were final
 
@@ -111,19 +103,7 @@ class History:
             )
             for node, day in touched
         ]
-        while changes:
-            changes = await self._write(changes)
-
-    async def _write(self, changes: list[UpdateOne]) -> list[UpdateOne]:
-        """Write; return those whose document another one inserted at the same moment."""
-        try:
-            await self._database.days.bulk_write(changes, ordered=False)
-        except BulkWriteError as error:
-            failed = (error.details or {}).get("writeErrors", [])
-            if not failed or any(row["code"] != 11000 for row in failed):
-                raise
-            return [changes[row["index"]] for row in failed]
-        return []
+        await self._making.write(changes)
 
     # ── keeping days ready ──
 
@@ -135,99 +115,7 @@ class History:
     async def ensure(self, nodes: Sequence[str], until: int) -> dict[str, int]:
         """Have the days of nodes made up to a full hour; return node -> up to when they are."""
         with translated(self._where):
-            rows = self._database.derived.find({"_id": {"$in": list(nodes)}})
-            reached = {row["_id"]: int(row["until"]) async for row in rows}
-            for node in nodes:
-                if reached.get(node, 0) < until:
-                    reached[node] = await self._go_on(node, until)
-        return reached
-
-    async def _go_on(self, node: str, until: int) -> int:
-        async with self._locks.setdefault(node, asyncio.Lock()):
-            known = await self._database.derived.find_one({"_id": node})
-            at = int(known["until"]) if known else 0
-            if at >= until:
-                return at
-            await self._raise(until)
-            while (told := await self._next_told(node, at)) < until:
-                start = max(told // DAY * DAY, at // DAY * DAY)
-                end = min(start + _AT_ONCE * DAY, until)
-                await self._make(node, start, end, at)
-                at = end
-                await self._reach(node, end)
-            await self._reach(node, until)
-            return until
-
-    async def _raise(self, until: int) -> None:
-        if until > self._until:
-            change = {"$max": {"until": until}}
-            await self._database.derived.update_one({"_id": ""}, change, upsert=True)
-            self._until = until
-
-    async def _reach(self, node: str, until: int) -> None:
-        await self._database.derived.update_one({"_id": node}, {"$max": {"until": until}}, upsert=True)
-
-    async def _next_told(self, node: str, at: int) -> int:
-        """Return when something was told next, from the hour of a moment on."""
-        moments = [_EVER]
-        for name, key in (("counts", "h"), (TALLIES, "a")):
-            query = {"n": node, key: {"$gte": at // HOUR * HOUR}}
-            row = await self._database[name].find_one(query, {key: 1}, sort=[(key, 1)])
-            if row is not None:
-                moments.append(int(row[key]))
-        return min(moments)
-
-    async def _make(self, node: str, start: int, until: int, at: int = 0) -> dict[int, Day]:
-        """Make days from a midnight on, and keep them; return them. `at`: a day made up to here goes on."""
-        query: Document = {"n": node, "d": {"$gte": start, "$lt": until}}
-        held = {int(row["d"]): row async for row in self._database.days.find(query)}
-        first = held.get(start)
-        begin = start
-        before: Day | None = None
-        if first is not None and _is_fresh(first) and start < first["u"] == at < until:
-            begin = at
-            before = days_of.decode(first["b"])
-        days, epochs = await self._derive(node, begin, until, before)
-        if first is not None:
-            epochs.setdefault(start, set()).update(map(int, first.get("k", ())))
-        changes = []
-        for day in sorted({*days, *held}):
-            generation = int(held[day].get("g", 0)) if day in held else 0
-            made = days.setdefault(day, Day())
-            fields = {
-                "n": node, "d": day, "f": generation, "u": min(day + DAY, until),
-                "k": sorted(epochs.get(day, ())), "b": days_of.encode(made),
-            }  # fmt: skip
-            query = {"_id": f"{node}:{day}", "g": generation, "u": {"$lte": fields["u"]}}
-            if day not in held:
-                query["u"] = -1  # no document has it: this one is inserted
-            changes.append(UpdateOne(query, {"$set": fields}, upsert=True))
-        if changes:
-            await self._write(changes)  # what was marked meanwhile stays stale
-        return days
-
-    async def _derive(
-        self, node: str, begin: int, until: int, before: Day | None
-    ) -> tuple[dict[int, Day], dict[int, set[int]]]:
-        """Return day -> what it comes to, and day -> the agent's starts that told it; Unix ms."""
-        rows = (await self._chains.documents([node], begin, until)).get(node, [])
-        steps = [step for step in increments(rows) if begin <= step.minute < until]
-        counted = by_day(steps, "minute")
-        watched = by_day(await self._slots.watched([node], "", begin, until, SLOT), "start")
-        filled = by_day(await self._slots.filled([node], "", "", begin, until, SLOT), "start")
-        epochs: dict[int, set[int]] = defaultdict(set)
-        for row in rows:
-            epochs[int(row["h"]) // DAY * DAY].add(int(row["y"]))
-        days = {}
-        first = begin // DAY * DAY
-        for day in {*counted, *watched, *filled, *([first] if before is not None else [])}:
-            draft = Draft(day, before if day == first else None)
-            draft.count(counted.get(day, ()))
-            draft.watch(watched.get(day, ()))
-            draft.fill(filled.get(day, ()))
-            days[day] = draft.day()
-            await asyncio.sleep(0)
-        return days, epochs
+            return await self._making.ensure(nodes, until)
 
     # ── reading ──
 
@@ -237,24 +125,26 @@ class History:
         query = {"n": {"$in": list(nodes)}, "d": {"$gte": since // DAY * DAY, "$lt": until}}
         with translated(self._where):
             rows = await self._database.days.find(query, {"_id": 0, "k": 0}).batch_size(4000).to_list(None)
-            final = await self._final()
-            found = []
-            for row in rows:
-                day = await self._fresh(row, final)
-                found.append(NodeDay(row["n"], int(row["d"]), max(int(row["u"]), int(row["d"])), day))
+            again = await self._again(rows)
+        found = []
+        for row in rows:
+            node = row["n"]
+            start = int(row["d"])
+            made = again.get((node, start))
+            if made is not None:
+                found.append(NodeDay(node, start, max(made.until, start), made.day))
+            else:
+                day = days_of.decode(row["b"]) if "b" in row else Day()
+                found.append(NodeDay(node, start, max(int(row["u"]), start), day))
         return found
 
-    async def _fresh(self, row: Document, final: int) -> Day:
-        """Return a stored day, made again if it is stale."""
-        if _is_fresh(row) or row["d"] < final:
-            return days_of.decode(row["b"]) if "b" in row else Day()
-        node = row["n"]
-        start = int(row["d"])
-        async with self._locks.setdefault(node, asyncio.Lock()):
-            known = await self._database.derived.find_one({"_id": node})
-            until = min(start + DAY, int(known["until"]) if known else start + DAY)
-            row["u"] = until
-            return (await self._make(node, start, until)).get(start, Day())
+    async def _again(self, rows: Sequence[Document]) -> dict[tuple[str, int], Again]:
+        """Make again what is stale of stored days and not final."""
+        stale = [row for row in rows if not is_fresh(row)]
+        if not stale:
+            return {}
+        final = await self._final()
+        return await self._making.again([row for row in stale if row["d"] >= final])
 
     async def _final(self) -> int:
         known = await self._database.derived.find_one({"_id": ""})
@@ -267,13 +157,8 @@ class History:
             reached = await self.ensure([node], final)
             with translated(self._where):
                 stale = {"n": node, "d": {"$lt": final}, "$expr": {"$ne": ["$g", "$f"]}}
-                async for row in self._database.days.find(stale):
-                    await self._fresh(row, await self._final())
+                await self._again(await self._database.days.find(stale, {"n": 1, "d": 1}).to_list(None))
             assert reached[node] >= final
         with translated(self._where):
             await self._database.derived.update_one({"_id": ""}, {"$max": {"final": final}}, upsert=True)
         return final
-
-
-def _is_fresh(row: Mapping[str, Any]) -> bool:
-    return "b" in row and row.get("g", 0) == row.get("f")

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from aggregator.store.codec import TALLIES
 from aggregator.store.errors import translated
+
+_CHUNK = 5000  # rows of one answer
+_numbers = itemgetter(*"wfghpu")
 
 Document = dict[str, Any]
 
@@ -71,11 +75,12 @@ class Slots:
         tallies = self._database[TALLIES]
         found: dict[tuple[str, str, int], Slot] = {}
         with translated(self._where):
-            async for row in tallies.aggregate([{"$match": query}, {"$group": {"_id": slot, **sums}}]):
+            stages = [{"$match": query}, {"$group": {"_id": slot, **sums}}]
+            for row in await tallies.aggregate(stages, batchSize=_CHUNK).to_list(None):
                 key = (row["_id"]["n"], row["_id"]["c"], int(row["_id"]["s"]))
-                watched, captured, inferred, dropped, p50, p95 = (int(row[name]) for name in "wfghpu")
+                watched, captured, inferred, dropped, p50, p95 = map(int, _numbers(row))
                 found[key] = Slot(*key, watched, captured, inferred, dropped, p50, p95)
-            async for row in tallies.aggregate(blind):
+            for row in await tallies.aggregate(blind, batchSize=_CHUNK).to_list(None):
                 key = (row["_id"]["n"], row["_id"]["c"], int(row["_id"]["s"]))
                 found[key].blind[row["_id"]["k"]] = int(row["v"])
         return [found[key] for key in sorted(found)]
@@ -96,7 +101,7 @@ class Slots:
         ]
         found = []
         with translated(self._where):
-            async for row in self._database[TALLIES].aggregate(stages):
+            for row in await self._database[TALLIES].aggregate(stages, batchSize=_CHUNK).to_list(None):
                 key = row["_id"]
                 numbers = (int(row[name]) for name in "wmqpu")
                 found.append(ZoneSlot(key["n"], key["c"], key["z"], int(key["r"]), int(key["s"]), *numbers))
