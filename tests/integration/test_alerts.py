@@ -331,6 +331,7 @@ class Postbox:
     def __init__(self) -> None:
         self.letters: list[Letter] = []
         self.to: list[list[str]] = []
+        self.connections = 0
 
     async def handle_DATA(self, server: SMTP, session: Any, envelope: Any) -> str:
         self.letters.append(BytesParser(policy=default).parsebytes(envelope.content))
@@ -338,10 +339,29 @@ class Postbox:
         return "250 OK"
 
 
+class MailConnection(SMTP):
+    """One connection to the postbox, which counts those that are open."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.event_handler.connections += 1
+
+    def connection_lost(self, error: Exception | None) -> None:
+        super().connection_lost(error)
+        self.event_handler.connections -= 1
+
+
+class MailServer(Controller):
+    """An SMTP server in a thread of its own."""
+
+    def factory(self) -> SMTP:
+        return MailConnection(self.handler)
+
+
 async def test_an_alert_is_mailed(stack: Stack) -> None:
     """A real SMTP server gets one letter to everybody, marked as written by a machine."""
     postbox = Postbox()
-    server = Controller(postbox, hostname="127.0.0.1", port=free_port())
+    server = MailServer(postbox, hostname="127.0.0.1", port=free_port())
     server.start()
     name = name_of("mail")
     mail = {"host": "127.0.0.1", "port": server.port, "security": "none", "sender": "fleet@example.com"}
@@ -362,6 +382,7 @@ async def test_an_alert_is_mailed(stack: Stack) -> None:
             sent = await ask(client, "POST", "/alerts/outlets/duty/test")
             assert sent == {"outlet": "duty", "ok": True, "error": ""}
             assert postbox.letters[1]["Subject"] == "Test: A test of this outlet: 0 places"
+            await until(lambda: not postbox.connections)  # stopping the server would leave them open
     finally:
         server.stop()
 
