@@ -205,7 +205,8 @@ def strip(document: wire.Document) -> dict[str, wire.CameraSettings]:
 class Commands:
     """Executes each command once. `watch(command)` is what "watch" and "unwatch" call.
 
-    `order(command)` takes what is answered later, or returns the refusal.
+    `order(command)` takes what is answered later, or returns the refusal. `aside(epoch)` leaves the name to
+    another box if that is this box's start, and returns whether it is.
     """
 
     def __init__(
@@ -213,10 +214,12 @@ class Commands:
         cameras: Mapping[str, bool],
         watch: Callable[[wire.Command], None],
         order: Callable[[wire.Command], wire.Response | None] | None = None,
+        aside: Callable[[int], bool] = lambda epoch: False,
     ) -> None:
         self._cameras = cameras  # name -> pictures may leave
         self._watch = watch
         self._order = order
+        self._aside = aside
         self._seen: OrderedDict[str, None] = OrderedDict()
 
     def execute(self, payload: bytes, now_ms: int) -> wire.Response | None:
@@ -232,6 +235,9 @@ class Commands:
         self._seen[command.id] = None
         while len(self._seen) > SEEN_COMMANDS:
             self._seen.popitem(last=False)
+        if command.verb == wire.STAND_ASIDE:
+            told = self._aside(command.epoch)
+            return wire.Response(command.id, told, "" if told else "this is for another start of the agent")
         if command.verb in ORDERS and self._order is not None:
             return self._order(command)
         self._watch(command)
@@ -242,6 +248,8 @@ class Commands:
             raise Refused("this command was executed already")
         if command.expires < now_ms:
             raise Refused("this command has expired")
+        if command.verb == wire.STAND_ASIDE:
+            return
         roles, gives_picture = ORDERS.get(command.verb, ((), command.picture))
         known = self._order is not None and command.verb in ORDERS
         if command.verb not in ("watch", "unwatch") and not known:

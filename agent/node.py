@@ -39,6 +39,7 @@ from agent.see.model_checks import Known, meet
 from agent.show.departures import TOLD, Departures
 from agent.show.faces import Faces
 from agent.show.rtsp import RtspOut
+from agent.starts import Starts
 from agent.tasks import lasting
 from agent.today import Today
 from agent.watchdog import Watchdog, notify
@@ -141,6 +142,7 @@ class Node:
         pipelines: dict[str, Pipeline],
         departures: Departures,
         restart: Callable[[], None] | None,
+        starts: Starts,
     ) -> None:
         self._config = config
         self._spool = spool
@@ -156,7 +158,8 @@ class Node:
         self._pushes = [self._push(name) for name in pipelines if config.camera[name].rtsp_out]
         pictures = {name: camera.pictures_may_leave for name, camera in config.camera.items()}
         self._orders = Orders(config, pipelines, restart)
-        self._commands = Commands(pictures, self._watch, self._orders.put)
+        self._pictures = pictures
+        self._starts = starts
 
     @classmethod
     async def restore(
@@ -188,7 +191,7 @@ class Node:
             )
             for name, camera in config.camera.items()
         }
-        return cls(config, spool, desired, pipelines, departures, restart)
+        return cls(config, spool, desired, pipelines, departures, restart, await Starts.restore(spool))
 
     def _centre(self, broker_settings: BrokerSettings | None) -> Centre:
         """Return what joins this box to its centre, or stands for it where there is none."""
@@ -204,9 +207,17 @@ class Node:
             self._config.node,
             state=self._state,
             on_want=lambda payload: self._want(payload, delivery),
-            on_command=lambda payload: self._command(payload, delivery),
+            on_command=lambda payload: self._command(payload, commands, delivery),
             alive=alive,
         )
+
+        def aside(epoch: int) -> bool:
+            mine = epoch == self._spool.epoch
+            if mine:
+                delivery.stand_aside()
+            return mine
+
+        commands = Commands(self._pictures, self._watch, self._orders.put, aside)
         return delivery
 
     async def serve(self, broker_settings: BrokerSettings | None, stop: asyncio.Event) -> None:
@@ -278,6 +289,7 @@ class Node:
             if self._board.warnings != before:
                 delivery.state_changed()
             throttled = self._board.throttled
+            await self._starts.keep(self._spool)
             await self._spool.append([sampler.sample(round(time.time() * 1000), fps, level, throttled)])
             self._watchdog.progress("spool")
             if any(pipeline.watched for pipeline in self._pipelines.values()):
@@ -336,8 +348,8 @@ class Node:
         )
         await keep_serving(box, Path(self._config.state_dir), self._config.page.listen)
 
-    async def _command(self, payload: bytes, delivery: Centre) -> None:
-        response = self._commands.execute(payload, round(time.time() * 1000))
+    async def _command(self, payload: bytes, commands: Commands, delivery: Centre) -> None:
+        response = commands.execute(payload, round(time.time() * 1000))
         if response is not None:
             await _respond(delivery, response)
 
@@ -388,6 +400,7 @@ class Node:
             warnings=self._warnings(),
             departures=self._departures.entries(TOLD),
             wishes=self._wishes.open(self._desired.document),
+            before=self._starts.before(self._spool.epoch),
         )
 
 

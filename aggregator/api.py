@@ -18,6 +18,7 @@ from aiohttp import web
 from agent import wire
 from aggregator import drawing, erasing, fleet_api, schemas, statistics, tables
 from aggregator.alerts.handlers import ALERT_ROUTES
+from aggregator.clones import api as clones
 from aggregator.joining import api as joining
 from aggregator.openapi import Route, answer, describe
 from aggregator.orders import api as orders
@@ -265,6 +266,7 @@ ROUTES = (
     *places.ROUTES,
     *wanted.ROUTES,
     *joining.ROUTES,
+    *clones.ROUTES,
     *orders.ROUTES,
     *profiles.ROUTES,
 )  # fmt: skip

@@ -17,6 +17,7 @@ from aggregator import schemas
 from aggregator.alerts.alerts import Alerts
 from aggregator.alerts.places import Membership
 from aggregator.auth import Auth
+from aggregator.clones.clones import Clones
 from aggregator.config import Config
 from aggregator.desired import DesiredDocuments, NotWanted
 from aggregator.fleet import Fleet
@@ -76,6 +77,9 @@ class Centre:
         self.fleet.dress = self.places.dress
         self.fleet.zone_of = self.places.zone_of
         self.places.on_change = self.fleet.show_again
+        self.clones = Clones(store.clones, self.link.command, self.fleet.keep_apart, self.fleet.count_anew)
+        self.fleet.on_turns = self.clones.take_turns
+        self.fleet.is_apart = self.clones.hears
         self.joining = Joining(config, store, self.places, self.link)
         self.profiles = Profiles(store.places, self.places)
         self.wants.profile_of = self.profiles.profile_of
@@ -94,6 +98,7 @@ class Centre:
             group_batches=config.ingest.group_batches,
             linger=config.ingest.linger_ms / 1000,
         )
+        self.ingest.is_apart = self.clones.is_apart
         self.ingest.is_watched = lambda: self.hub.watched or bool(self.beside.others)
         self.keeping = Keeping(
             store, lambda: self.fleet.names, lambda: not self.clock.trouble and not self.clock.doubt
@@ -218,6 +223,7 @@ class Centre:
         """Run all tasks while this is open."""
         await self.clock.start()
         await self.places.load()
+        await self.clones.load()
         await self.profiles.load()
         await self.wants.load()
         await self.fleet.load()
@@ -231,6 +237,7 @@ class Centre:
             "history": self.keeping.run(),
             "places": self.places.run(),
             "joining": self.joining.run(),
+            "clones": self.clones.run(),
             "profiles": self.profiles.run(lambda: self.fleet.names, self.wants.show_profile),
             "configs": self.show_configs(),
             "wants": self.wants.run(),

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from agent import wire
 from aggregator import schemas
+from aggregator.copies import Turns
 from aggregator.days import Days
 from aggregator.ingest import Fact, Parcel
 from aggregator.live import Hub
@@ -41,6 +42,8 @@ class Fleet:
         self._days = Days(store, lambda node: self.zone_of(node))
         self._troubles = Troubles(store)
         self.on_moment: Callable[[str, int, int, int], None] = lambda node, epoch, at, mono: None
+        self.on_turns: Callable[[str, Turns], None] = lambda node, turns: None
+        self.is_apart: Callable[[str, wire.State], bool] = lambda node, state: False  # of a copy of the box
         self.on_config: Callable[[str], None] = lambda node: None
         self.dress: Callable[[schemas.Node], schemas.Node] = lambda entry: entry  # with its place
 
@@ -81,6 +84,8 @@ class Fleet:
         if node in self._removed and (retained or not state.online):
             return  # its last word, still at the broker
         at = _now_ms()
+        if self.is_apart(node, state):
+            return
         view = self._view(node)
         if node in self._removed:
             del self._removed[node]
@@ -97,7 +102,9 @@ class Fleet:
         view.saved = 0
         if not retained and state.online:
             view.hear(at)
-            view.copies.state(state.epoch, at)
+            turns = view.copies.state(state.epoch, at, state.before)
+            if turns is not None:
+                self.on_turns(node, turns)
             self.on_clock(node, state.at - at)
             self.on_moment(node, state.epoch, state.at, state.mono)
         elif retained:
@@ -138,6 +145,20 @@ class Fleet:
         for node, some in groupby(facts, lambda fact: fact.node):
             if node not in self._removed and self._view(node).take(some, at):  # else sent before that
                 self._troubles.read_soon()
+
+    def keep_apart(self, node: str, text: str) -> None:
+        """Take what a person should know of a node's copies; empty: nothing any more."""
+        view = self._views.get(node)
+        if view is not None and view.kept_apart != text:
+            view.kept_apart = text
+            view.changed = True
+
+    def count_anew(self, node: str) -> None:
+        """Have a node's day read anew: something was taken out of its counts, or put back."""
+        view = self._views.get(node)
+        if view is not None:
+            self._days.forget(view)
+            view.changed = True
 
     def shift(self, by: int) -> None:
         """Move what is remembered along with this machine's clock, which was set by some ms."""

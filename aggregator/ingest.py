@@ -92,6 +92,7 @@ class Ingest:
         self._said: dict[str, float] = {}
         self._busy: dict[Lane, float] = {}  # since when a lane writes a group
         self.trouble = ""
+        self.is_apart: Callable[[str, int], bool] = lambda node, epoch: False  # a copy's, left with it
         self.is_watched: Callable[[], bool] = lambda: True  # if not, nobody is told detections and tracks
 
     # ── what comes in ──
@@ -178,6 +179,9 @@ class Ingest:
 
     async def _write(self, lane: Lane, parcels: list[Parcel]) -> None:
         """Store one group, trying again until the database has it, then acknowledge it."""
+        parcels = self._without_copies(parcels)
+        if not parcels:
+            return
         for parcel in parcels:
             await _in_turns(parcel.read())
         attempt = 0
@@ -210,6 +214,14 @@ class Ingest:
         for facts in _slices([fact for parcel in fresh for fact in parcel.facts(every)]):
             self._on_stored(facts)
             await self._give_way(lane)
+
+    def _without_copies(self, parcels: list[Parcel]) -> list[Parcel]:
+        """Leave with it what a copy of a box sends: it is neither stored nor acknowledged."""
+        kept = [parcel for parcel in parcels if not self.is_apart(parcel.node, parcel.epoch)]
+        if len(kept) < len(parcels):
+            nodes = sorted({parcel.node for parcel in parcels} - {parcel.node for parcel in kept})
+            self._say(f"batches of a copy of {', '.join(nodes) or 'a box'} are left with it")
+        return kept
 
     async def _store_group(self, lane: Lane, parcels: list[Parcel]) -> list[Parcel]:
         """Take the durable order once; return what was new. All of the group may be acknowledged then."""

@@ -56,6 +56,7 @@ class NodeView:
         self.troubles: dict[str, int] = {}
         self.losses_before = 0  # told of by a node of this name that was removed
         self.copies = Copies()
+        self.kept_apart = ""  # what is kept out of the counts as a copy's, for a person
         self.looks: dict[str, wire.Tally] = {}  # camera -> its last minute
         self.first: dict[str, int] = {}  # camera -> when it was first told of
         self.known_first: set[str] = set()  # cameras of which the store was asked that
@@ -141,7 +142,11 @@ class NodeView:
 
     def warnings(self, at: int) -> list[str]:
         """Return what about the node needs a person, a sentence each."""
-        return [*self._warnings(self.standing(at)), *self._corrections(at), *self.copies.warnings(at)]
+        return [*self._warnings(self.standing(at)), *self._corrections(at), *self.copied(at)]
+
+    def copied(self, at: int) -> list[str]:
+        """Return what says that there are two boxes of this name, a sentence each."""
+        return [*self.copies.warnings(at), *([self.kept_apart] if self.kept_apart else [])]
 
     def _camera(self, report: wire.CameraReport, standing: str) -> schemas.Camera:
         name = report.camera

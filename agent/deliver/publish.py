@@ -8,6 +8,8 @@ What always holds:
   fleet does not come back in step. A broker that refuses a publish is told in words (`problem`) and asked
   again later.
 * The retained `state` says online while this runs; the broker's copy of our last will says the contrary.
+* A box that the centre calls a copy of another leaves the name to that one: it connects no more than once in
+  `ASIDE_SECONDS`, to hear whether that still holds, and keeps what it counts on its own disk until then.
 * Live frames are QoS 0, dropped and counted when the connection is away or slow.
 * Each step of its life is told to `alive`, with the seconds until the next one at the latest.
 """
@@ -42,9 +44,19 @@ _TURN_SECONDS = 5.0  # a connection that stands says so at least this often
 _SLACK_SECONDS = 20.0  # that a step may take longer than it should
 _CONNECT_SECONDS = 120.0  # to connect, at most: a resolver that does not answer is waited for that long
 
+ASIDE_SECONDS = 600.0
+_COPY = (
+    "the centre says that this box is a copy of another one of its name, so nothing is sent. If it is no "
+    "copy, say so on the centre's page; if it is, join it under a name of its own (gb-agent enrol)"
+)
+
 _NOBODY = "no aggregator listens at the broker; start one. Everything is kept here until then"
 
 Handler = Callable[[bytes], Awaitable[None]]
+
+
+class _Aside(BrokerError):
+    """Told to leave the name to another box."""
 
 
 class _Finished(Exception):
@@ -93,6 +105,7 @@ class Delivery:
         self._tries = 0  # since then
         self._state_changed = asyncio.Event()
         self._stop = asyncio.Event()
+        self._aside = asyncio.Event()
 
     # ── what others call ──
 
@@ -120,6 +133,10 @@ class Delivery:
             except BrokerError as error:
                 self._say(str(error))
 
+    def stand_aside(self) -> None:
+        """Leave the name to another box for a while: disconnect, and ask again later."""
+        self._aside.set()
+
     def stop(self) -> None:
         """Ask `run` to hand over what it can within seconds, and return. The rest stays on disk."""
         self._stop.set()
@@ -137,9 +154,21 @@ class Delivery:
                 await alone(self._connect_and_serve(), "connection")
             except BrokerError as error:
                 self._say(str(error))
+            if self._aside.is_set():
+                await self._wait_aside()
+                continue
             failures = 0 if time.monotonic() - began > _STEADY_SECONDS else failures + 1
             await self._pause(failures)
         await self._spool.close_batch()
+
+    async def _wait_aside(self) -> None:
+        """Let the other box have the name, and close what is due meanwhile; stop cuts it short."""
+        end = time.monotonic() + ASIDE_SECONDS
+        while not self._stop.is_set() and (left := end - time.monotonic()) > 0:
+            self._alive(_TURN_SECONDS + _SLACK_SECONDS)
+            await self._spool.close_due()
+            await _either(self._stop, min(left, _TURN_SECONDS))
+        self._aside.clear()
 
     async def _pause(self, failures: int) -> None:
         """Wait a random time up to a bound that doubles (full jitter); stop cuts it short."""
@@ -175,6 +204,7 @@ class Delivery:
                     ("receive", self._receive(client)),
                     ("send", self._send(client, group)),
                     ("goodbye", self._say_goodbye(client)),
+                    ("aside", self._leave()),
                 ):
                     part = lasting(work, f"publish-{name}", expected=(BrokerError, _Finished))
                     group.create_task(part, name=f"{name} lasts")
@@ -259,6 +289,11 @@ class Delivery:
             await self._spool.acknowledge(epoch, ranges)
             self._window.landed(epoch, ranges)
         self._spool.ready.set()
+
+    async def _leave(self) -> None:
+        """End the connection when this box is to stand aside."""
+        await self._aside.wait()
+        raise _Aside(_COPY)
 
     # ── the end ──
 

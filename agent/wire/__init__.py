@@ -80,6 +80,7 @@ from agent.wire.live import (
 )
 from agent.wire.orders import (
     OWN_NAME,
+    STAND_ASIDE,
     Application,
     Applied,
     Command,
@@ -157,6 +158,7 @@ __all__ = [
     "SHARED_APPLICATIONS",
     "SHARED_EVENTS",
     "SHARED_JOINS",
+    "STAND_ASIDE",
     "UNKNOWN",
     "URGENT",
     "URGENT_SECONDS",

@@ -11,12 +11,16 @@ from agent.wire import tolerance
 from agent.wire.state import State, decode_state
 from agent.wire.terms import DECODE_ERRORS, WireError
 
+STAND_ASIDE = "stand-aside"  # the centre's own order to a copy of a box: leave the name to the other one
 ANSWER_LETTERS = 65_536
 ANSWER_BYTES = 524_288
 
 
 class Command(Struct, frozen=True):
-    """A one-shot order. `expires`: Unix ms; `verb`: "watch" or "unwatch"; `user`: on whose behalf."""
+    """A one-shot order. `expires`: Unix ms; `verb`: "watch" or "unwatch"; `user`: on whose behalf.
+
+    `epoch`: for this start of an agent alone, where two boxes hear the same topic; 0: for whoever hears it.
+    """
 
     id: Annotated[str, Meta(min_length=8, max_length=64)]
     verb: str
@@ -26,6 +30,7 @@ class Command(Struct, frozen=True):
     seconds: Annotated[float, Meta(ge=0, le=600)] = 0.0
     picture: bool = False
     user: Annotated[str, Meta(max_length=200)] = ""
+    epoch: int = 0
 
 
 class Response(Struct, frozen=True, omit_defaults=True):

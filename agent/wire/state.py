@@ -97,8 +97,10 @@ class ConfigReport(Struct, frozen=True, omit_defaults=True):
 class State(Struct, frozen=True, omit_defaults=True):
     """The retained `state` of a node; the last will is the same with `online` false.
 
-    `warnings`: what is wrong with the box itself, a sentence each, for a person. As in `CameraSettings`,
-    defaults that are made by a call are always written, and what came later is left out where it is not used.
+    `before`: the start of the agent before this one, by the box's own disk; 0: there was none, or it is not
+    known. `warnings`: what is wrong with the box itself, a sentence each, for a person. As in
+    `CameraSettings`, defaults that are made by a call are always written, and what came later is left out
+    where it is not used.
     """
 
     node: str
@@ -112,6 +114,7 @@ class State(Struct, frozen=True, omit_defaults=True):
     warnings: list[str] = []
     departures: list[Departure] = []  # the last ones, oldest first
     wishes: list[Wish] = []  # what the document does not say yet
+    before: int = 0
 
 
 _state_decoder = msgspec.json.Decoder(State)

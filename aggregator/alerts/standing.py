@@ -58,7 +58,7 @@ def node_of(view: NodeView, at: int, told: Told, member: Membership) -> Node:
     silent_since = max(view.heard, view.listening_since) + STALE_MS
     config = view.state.config if view.state else wire.ConfigReport()
     sample = view.resources if state == "online" else None
-    copies = list(view.copies.warnings(at))
+    copies = view.copied(at)
     if name in told.conflicting:
         copies.append("Batches come twice with different contents: one box is a copy of the other")
     return Node(

@@ -181,6 +181,7 @@ async def replace_node(request: web.Request) -> web.Response:
     """Let a new box take a node's name, lines, place and history; the old one is cut off."""
     node = node_of(request)
     line, until = await _by_the_broker(request.app[CENTRE].joining.replace(node))
+    await request.app[CENTRE].clones.forget(node)
     await record(request, "replace node", node=node)
     return answer(JoinLine(node, line, until), 201)
 
@@ -189,6 +190,7 @@ async def remove_node(request: web.Request) -> web.Response:
     """Take a node away; what it sent stays stored."""
     node = node_of(request)
     await _by_the_broker(request.app[CENTRE].joining.remove(node))
+    await request.app[CENTRE].clones.forget(node)
     await record(request, "remove node", node=node)
     return answer(Nothing())
 

@@ -15,7 +15,7 @@ from aggregator.store.errors import translated
 
 _SAMPLES_MS = 60_000  # a document of samples reaches so far
 _REFUSED = ("quarantine", "conflicts")
-_OF_NODES = (EVENTS, TALLIES, LOSSES, RESOURCES, "counts", "days", *_REFUSED)
+_OF_NODES = (EVENTS, TALLIES, LOSSES, RESOURCES, "counts", "days", "apart", *_REFUSED)
 
 Document = dict[str, Any]
 

@@ -70,6 +70,7 @@ class Registry:
             await self._database.wants.delete_one({"_id": node})
             await self._database.joins.delete_one({"_id": node})
             await self._database.places.delete_one({"_id": node})
+            await self._database.copies.delete_one({"_id": node})
             await self._database.meta.update_one({"_id": "places"}, {"$inc": {"version": 1}}, upsert=True)
             for name in ("quarantine", "conflicts"):
                 await self._database[name].delete_many({"n": node})

@@ -23,7 +23,7 @@ _OTHER_OPTIONS = 85  # an index is there already, with another time to live
 _OTHER_KEYS = 86
 
 _MADE_FROM = {"counts": "h", TALLIES: "a"}  # what days are made from -> its time
-_DETAILS = (EVENTS, RESOURCES, "quarantine", "conflicts", "outbox", "system_samples")
+_DETAILS = (EVENTS, RESOURCES, "quarantine", "conflicts", "outbox", "system_samples", "apart")
 _NEEDED_DAYS = 2  # before a day, for what it goes on from
 
 Document = dict[str, Any]

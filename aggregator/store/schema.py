@@ -50,6 +50,7 @@ async def make(database: Any) -> None:
     for name in (LOSSES, "quarantine", "conflicts"):
         await database[name].create_index("n")
     await database.audit.create_index("at")
+    await database.apart.create_index([("n", 1), ("y", 1)])
     await database.wanted.create_index([("n", 1), ("version", -1)])
     await database.nodes.create_index("removed", sparse=True)
     await database.aggregators.create_index("at", expireAfterSeconds=_DAY)

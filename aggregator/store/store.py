@@ -15,6 +15,7 @@ What always holds:
     batches                            what was stored: names, checksums, and events, see `detail`
     quarantine conflicts               what was refused, and why
     nodes wants wanted audit           the fleet, its desired documents and earlier ones, who changed them
+    copies apart                       boxes of which there are two, and what a copy told
     invitations applications           codes for several boxes; boxes that wait for a word
     profiles overrides orders          settings by the clock and by hand; orders and their answers
     departures                         pictures that left boxes
@@ -51,6 +52,7 @@ from aggregator.store.archive import Archive
 from aggregator.store.audit import Audit
 from aggregator.store.chains import Chains
 from aggregator.store.clocks import Clocks
+from aggregator.store.clones import CloneStore
 from aggregator.store.codec import EVENTS, LOSSES, RESOURCES, TALLIES, UNKNOWN_LOSSES
 from aggregator.store.count_store import CountStore
 from aggregator.store.departures import DepartureStore
@@ -115,6 +117,7 @@ class Store:
         self.registry = Registry(self._journaled, where)
         self.people = People(self._journaled, where)
         self.places = PlaceStore(self._journaled, where)
+        self.clones = CloneStore(self._journaled, where, self.history.mark, self.raise_counts)
         self.joins = JoinStore(self._journaled, where)
         self.orders = OrderStore(self._journaled, where)
         self.departures = DepartureStore(self._journaled, where)

@@ -243,12 +243,12 @@ def test_what_is_no_copy_and_what_is() -> None:
     sane = Copies()
     for epoch, base in ((7, 1), (7, 2), (8, 10), (7, 3), (8, 11), (7, 4), (8, 12), (9, 20), (8, 13), (9, 21)):
         sane.batch(epoch, at - 100_000 + base * 100, at)
-    for epoch in (7, 7, 8, 8, 9):
-        sane.state(epoch, at)
+    for epoch, before in ((7, 0), (7, 0), (8, 7), (8, 7), (9, 8), (3, 9), (6, 0)):
+        assert sane.state(epoch, at, before) is None
     assert list(sane.warnings(at)) == []
     restored = Copies()
-    for epoch in (7, 8, 9, 5):
-        restored.state(epoch, at)
+    for epoch, before in ((7, 0), (8, 7), (9, 8), (5, 7)):
+        assert restored.state(epoch, at, before) is None
     assert "went back from start 9 to start 5" in " ".join(restored.warnings(at))
     assert list(restored.warnings(at + 3_700_000)) == []
 

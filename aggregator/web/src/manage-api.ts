@@ -120,6 +120,14 @@ export interface AuditEntry {
   address: string;
 }
 
+export interface CopyState {
+  kept: number;
+  stopped: number[];
+  forked: number | null;
+  resolved: boolean;
+  by: string;
+}
+
 const name = encodeURIComponent;
 
 export const manage = {
@@ -153,6 +161,8 @@ export const manage = {
   refuse: (node: string) => request<unknown>("DELETE", `/waiting/${name(node)}`),
   addNode: (node: string) => request<JoinLine>("POST", "/nodes", { node }),
   replace: (node: string) => request<JoinLine>("POST", `/nodes/${name(node)}/replacement`, {}),
+  copy: (node: string) => request<CopyState>("GET", `/nodes/${name(node)}/copy`),
+  keep: (node: string, keep: number) => request<CopyState>("POST", `/nodes/${name(node)}/copy`, { keep }),
   removeNode: (node: string) => request<unknown>("DELETE", `/nodes/${name(node)}`),
 
   sendMany: async (aim: Aim, settings: Partial<CameraSettings>, dry_run: boolean) =>

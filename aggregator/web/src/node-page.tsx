@@ -3,6 +3,7 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { api, ApiError } from "./api";
 import { useCell } from "./cell";
 import { blindToday } from "./counts";
+import { CopyChoice } from "./copy-choice";
 import { CountsChart } from "./counts-chart";
 import { DeliveryGap } from "./delivery-gap";
 import type { Draft } from "./draft";
@@ -227,6 +228,7 @@ function CameraTabs({ node, chosen }: { node: NodeEntry; chosen: CameraEntry | u
 export function NodePage({ node: name, camera: wanted }: { node: string; camera: string | null }) {
   const node = useCell(nodes)?.get(name);
   const exists = useNode(name);
+  const who = useCell(login);
   useCell(link);
   useCell(trouble);
   useEffect(() => {
@@ -252,6 +254,9 @@ export function NodePage({ node: name, camera: wanted }: { node: string; camera:
           )}
         </div>
         {node && <Warnings items={node.warnings} />}
+        {node && typeof who === "object" && who.role === "admin" && (
+          <CopyChoice node={name} told={node.warnings.join()} />
+        )}
         <DeliveryGap node={name} />
       </header>
       {!node && !exists && <p class="panel empty">There is no node of that name.</p>}

@@ -1,0 +1,227 @@
+"""A cloned box is stopped: one of two boxes of a name counts, the other is kept out until a person decides.
+
+    states 7 9 7  ──▶  7 is the box, 9 its copy  ──▶  what 9 told is set aside, what it sends is left with it,
+                                                      and it is told to stand aside
+
+What always holds:
+
+* The start that came later is the copy: a box that begins anew has ended the start before, so one that
+  still speaks was there first. Whatever goes on from a copy (`State.before`) is a copy; what goes on from the
+  box is the box.
+* What a copy sends is neither stored nor acknowledged, so the copy keeps it. If a person says that the copy
+  is the box, that comes in, what was set aside comes back, and what the other told since the copy appeared
+  is set aside in its place: each moment is counted once.
+* What is decided is kept before anything is moved, and all of it can be done again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from agent import wire
+from agent.mqtt.client import BrokerError
+from aggregator.copies import Turns
+from aggregator.orders.orders import Tell
+from aggregator.store.clones import CloneStore
+from aggregator.store.errors import StoreError
+
+_LOG = logging.getLogger(__name__)
+_LOOK_SECONDS = 2.0
+_ORDER_SECONDS = 60
+_FORGOTTEN_MS = 60_000  # what was decided so long ago and is not kept was taken away by another aggregator
+_STARTS = 200  # of copies that are remembered of a node
+
+Show = Callable[[str, str], None]
+
+
+class Clone(Struct, omit_defaults=False):
+    """What is decided of a node. `forked`: since when there are two; `since`: when that was seen, Unix ms.
+
+    `kept`: the start of the box. `stopped`: starts of its copies. `resolved`: a person has said which is
+    which, or the copy has joined under a name of its own; `by`: who, or that name.
+    """
+
+    kept: int
+    stopped: list[int]
+    since: int
+    forked: int
+    resolved: bool = False
+    by: str = ""
+
+    @property
+    def text(self) -> str:
+        """Return what a person should know."""
+        if self.resolved or not self.stopped:
+            return ""
+        return (
+            f"What start {self.stopped[-1]} sends is kept out of the counts: start {self.kept} was there "
+            "first. Say on the node's page which of them is the box"
+        )
+
+
+class Clones:
+    """The copies of all nodes.
+
+    `tell`: sends an order. `show`: takes a node and what a person should know of its copies. `counted_anew`:
+    is called with a node whose counts have changed.
+    """
+
+    def __init__(
+        self, store: CloneStore, tell: Tell, show: Show, counted_anew: Callable[[str], None]
+    ) -> None:
+        self._store = store
+        self._tell = tell
+        self._show = show
+        self._counted_anew = counted_anew
+        self._known: dict[str, Clone] = {}
+        self._due: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
+
+    def of(self, node: str) -> Clone | None:
+        """Return what is decided of a node; None if it never had a copy."""
+        return self._known.get(node)
+
+    def is_apart(self, node: str, epoch: int) -> bool:
+        """True if a start is a copy's."""
+        clone = self._known.get(node)
+        return clone is not None and epoch in clone.stopped
+
+    def hears(self, node: str, state: wire.State) -> bool:
+        """Take a node's state; return whether it is a copy's, which is then told to stand aside."""
+        self._see_moved(node, state)
+        clone = self._known.get(node)
+        if clone is None:
+            return False
+        if state.epoch not in clone.stopped and state.epoch != clone.kept:
+            if state.before in clone.stopped:
+                self._stop(node, clone, state.epoch)
+            elif state.before == clone.kept:
+                clone.kept = state.epoch
+                self._due.put_nowait(lambda: self._save(node, clone))
+        if state.epoch not in clone.stopped:
+            return False
+        if state.online:
+            self._due.put_nowait(lambda: self._order(node, state.epoch))
+        return True
+
+    def _see_moved(self, node: str, state: wire.State) -> None:
+        """Take that a copy has joined under a name of its own: nobody needs to say anything any more."""
+        for other, clone in self._known.items():
+            if other != node and not clone.resolved and state.before and state.before in clone.stopped:
+                clone.resolved = True
+                clone.by = node
+                self._show(other, "")
+                self._due.put_nowait(partial(self._save, other, clone))
+
+    def take_turns(self, node: str, turns: Turns) -> None:
+        """Take that two starts send in turn: the one that came later is stopped."""
+        clone = self._known.get(node)
+        if clone is None or not {turns.elder, turns.newcomer} & set(clone.stopped):
+            stopped = clone.stopped if clone else []
+            clone = self._known[node] = Clone(turns.elder, stopped, _now_ms(), turns.since)
+            self._stop(node, clone, turns.newcomer)
+            self._due.put_nowait(lambda: self._order(node, turns.newcomer))
+
+    def _stop(self, node: str, clone: Clone, epoch: int) -> None:
+        """Keep a start out of the counts from now on."""
+        _LOG.warning("%s: start %d is a copy's; it is kept out of the counts", node, epoch)
+        clone.stopped = [*clone.stopped, epoch][-_STARTS:]
+        self._show(node, clone.text)
+        self._due.put_nowait(lambda: self._set_aside(node, clone, epoch))
+
+    async def keep(self, node: str, epoch: int, user: str) -> Clone | None:
+        """Take a person's word for which start is the box; None if that is no start of it or of a copy.
+
+        Raises:
+            StoreError: The database is away; nothing is decided.
+        """
+        clone = self._known.get(node)
+        if clone is None or epoch not in (clone.kept, *clone.stopped):
+            return None
+        before = clone.kept
+        if epoch != before:
+            stopped = [each for each in clone.stopped if each != epoch] + [before]
+            clone = Clone(epoch, stopped, clone.since, clone.forked)
+        clone = msgspec.structs.replace(clone, resolved=True, by=user)
+        self._known[node] = clone
+        await self._save(node, clone)
+        if epoch != before:
+            await self._store.set_aside(node, before, clone.forked)
+            await self._store.take_back(node, epoch)
+            self._counted_anew(node)
+            self._due.put_nowait(lambda: self._order(node, before))
+        self._show(node, clone.text)
+        return clone
+
+    async def forget(self, node: str) -> None:
+        """Forget a node's copies: it was removed, or another box takes its place. Raise StoreError."""
+        if self._known.pop(node, None) is not None:
+            await self._store.remove(node)
+            self._show(node, "")
+
+    # ── what is done in its own time ──
+
+    async def _save(self, node: str, clone: Clone) -> None:
+        await self._store.put(node, msgspec.to_builtins(clone))
+
+    async def _set_aside(self, node: str, clone: Clone, epoch: int) -> None:
+        await self._save(node, clone)
+        if await self._store.set_aside(node, epoch):
+            self._counted_anew(node)
+
+    async def _order(self, node: str, epoch: int) -> None:
+        """Tell a copy to stand aside. It says so again itself when it comes back, so one order is enough."""
+        expires = _now_ms() + _ORDER_SECONDS * 1000
+        command = wire.Command(f"aside-{epoch:012d}", wire.STAND_ASIDE, expires, "admin", epoch=epoch)
+        try:
+            await self._tell(node, msgspec.structs.replace(command, id=f"{command.id}-{expires}"))
+        except BrokerError as error:
+            _LOG.debug("a copy of %s is told to stand aside when it comes again: %s", node, error)
+
+    async def load(self) -> None:
+        """Learn what is decided; raise StoreError."""
+        rows = await self._store.all()
+        for node in self._known.keys() - {row["_id"] for row in rows}:
+            if _now_ms() - self._known[node].since > _FORGOTTEN_MS:
+                del self._known[node]
+                self._show(node, "")
+        for row in rows:
+            known = self._known.get(row["_id"])
+            found = msgspec.convert({key: _plain(row[key]) for key in row if key != "_id"}, Clone)
+            if known is None or set(known.stopped) <= set(found.stopped) or found.resolved:
+                self._known[row["_id"]] = found
+                self._show(row["_id"], found.text)
+
+    async def run(self) -> None:
+        """Do what is due, and notice what other aggregators have decided, for ever."""
+        while True:
+            try:
+                async with asyncio.timeout(_LOOK_SECONDS):
+                    work = await self._due.get()
+            except TimeoutError:
+                work = self.load
+            try:
+                await work()
+            except StoreError as error:
+                _LOG.debug("it is done later: %s", error)
+                if work != self.load:
+                    self._due.put_nowait(work)
+                await asyncio.sleep(_LOOK_SECONDS)
+
+
+def _plain(value: Any) -> Any:
+    """Return the driver's own kinds of numbers as plain ones."""
+    if isinstance(value, list):
+        return [int(each) for each in value]
+    return int(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)
