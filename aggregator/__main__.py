@@ -22,10 +22,12 @@ from agent import wire
 from agent.mqtt.client import BrokerError, RefusedError, connect
 from aggregator import auth, erasing, site_time
 from aggregator.backup.errors import BackupError
-from aggregator.centre import open_centre, open_store
+from aggregator.centre import open_centre
 from aggregator.check.trial import CheckError
 from aggregator.command_line import parser
 from aggregator.config import Config, ConfigError, load
+from aggregator.opening import open_store
+from aggregator.reload import LIVE
 from aggregator.serve import ServeError
 from aggregator.service import run, until_asked
 from aggregator.setup import enrol, settings
@@ -253,7 +255,8 @@ def _set(path: Path, key: str, value: str | None) -> None:
         print("\n".join(settings.lines(path, key)))
         return
     print(settings.change(path, key, value), flush=True)
-    print(f"It comes into force when the aggregator starts again: {_RESTART}", file=sys.stderr)
+    later = f"it comes into force when the aggregator starts again: {_RESTART}"
+    print("a running aggregator applies it within seconds" if key in LIVE else later, file=sys.stderr)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -107,9 +107,13 @@ async def fleet_counts(request: web.Request) -> web.Response:
     by = request.query.get("by", "line")
     if by not in ("line", "node"):
         raise bad("by: one of line, node")
-    window = window_of(request)
-    rows = await statistics.fleet_counts(request.app[CENTRE].store, nodes, camera, line, by, window)
-    return _table(request, tables.FleetCountRow, rows, lambda rows: tables.FleetCounts(rows, len(nodes)))
+    centre = request.app[CENTRE]
+    window = window_of(request, zone=centre.places.zone_of_all(nodes))
+    rows = await statistics.fleet_counts(centre.store, nodes, camera, line, by, window)
+    zone = window.zone.key
+    return _table(
+        request, tables.FleetCountRow, rows, lambda rows: tables.FleetCounts(rows, len(nodes), zone)
+    )
 
 
 async def tallies(request: web.Request) -> web.Response:

@@ -27,6 +27,7 @@ from aggregator.keeping import Keeping
 from aggregator.link import Link
 from aggregator.live import Hub, Watches
 from aggregator.metrics import Metrics
+from aggregator.opening import follow, open_store
 from aggregator.orders.orders import Orders
 from aggregator.outside.outside import Outside
 from aggregator.peers import Beside
@@ -34,12 +35,13 @@ from aggregator.people.proxy import ProxySignIn
 from aggregator.pictures import Pictures
 from aggregator.places.places import Places
 from aggregator.pulse import Pulse
+from aggregator.reload import Reload
 from aggregator.setup import groups
 from aggregator.setup.control import EnrolError, NoRightsError
 from aggregator.setup.enrol import take_joins
 from aggregator.store.clock import Clock
 from aggregator.store.errors import StoreError
-from aggregator.store.store import Store, connect
+from aggregator.store.store import Store
 from aggregator.system.sampler import Sampler
 from aggregator.timing import Timing
 from aggregator.wanted.profiles import Profiles
@@ -47,6 +49,7 @@ from aggregator.wishes import Wishes
 
 _LOG = logging.getLogger(__name__)
 _HEALTH_SECONDS = 2.0
+_ROOM_SECONDS = 10.0
 
 
 class Centre:
@@ -121,10 +124,16 @@ class Centre:
             show=lambda: self.hub.board(self.alerts.board),
         )
 
+        self.reload = Reload(config, self._apply)
         self.system = Sampler(config, store, self.fleet, self.metrics, self.clock.stamp)
         self.outside = Outside(
             config, store, self.fleet, self.metrics, self.link.tell, self.alerts.watch.zones
         )
+
+    def _apply(self, config: Config) -> None:
+        self.config = config
+        follow(self.store, config.mongodb)
+        self.places.change_zone(config.zone)
 
     def _membership(self, node: str) -> Membership:
         place = self.places.of(node)
@@ -199,11 +208,21 @@ class Centre:
         await self.link.tried()
         while True:
             reasons = await self.unhealthy()
-            reasons += [text for text in (self.clock.trouble, self.clock.doubt) if text]
+            reasons += [self.clock.trouble, self.clock.doubt, self.store.room.trouble]
+            reasons = list(dict.fromkeys(filter(None, reasons)))
             if reasons != self.health.reasons:
                 self.health = schemas.Health(not reasons, reasons)
                 self.hub.health(self.health)
             await asyncio.sleep(_HEALTH_SECONDS)
+
+    async def watch_room(self) -> None:
+        """Look how much room the database has, for ever."""
+        while True:
+            try:
+                await self.store.room.look()
+            except StoreError as error:
+                _LOG.debug("how much room there is is looked at later: %s", error)
+            await asyncio.sleep(_ROOM_SECONDS)
 
     async def take_joins(self) -> None:
         """Let joining boxes in, for ever; returns at once where the broker gives no rights."""
@@ -235,6 +254,8 @@ class Centre:
             "watches": self.watches.run(),
             "beside": self.beside.run(),
             "history": self.keeping.run(),
+            "room": self.watch_room(),
+            "reload": self.reload.run(),
             "places": self.places.run(),
             "joining": self.joining.run(),
             "clones": self.clones.run(),
@@ -268,23 +289,6 @@ def _proxy_sign_in(config: Config) -> ProxySignIn | None:
     if not http.sign_in_header:
         return None
     return ProxySignIn(http.sign_in_header, http.sign_in_from, http.sign_in_role)
-
-
-@asynccontextmanager
-async def open_store(config: Config, patience: float = 0.0) -> AsyncIterator[Store]:
-    """Open the database; raise StoreError or ConfigError."""
-    section = config.mongodb
-    async with connect(
-        config.mongodb_uri(),
-        section.database,
-        ca_file=str(config.path(section.ca_file)) if section.ca_file else "",
-        detail_days=section.detail_days,
-        tally_days=section.tally_days,
-        batch_days=section.batch_days,
-        history_days=section.history_days,
-        patience=patience,
-    ) as store:
-        yield store
 
 
 @asynccontextmanager

@@ -22,6 +22,7 @@ SAMPLE = Path(__file__).parent / "aggregator.toml"
 
 TopicName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$", max_length=100)]
 Days = Annotated[int, Meta(ge=1, le=36_500)]
+Megabytes = Annotated[int, Meta(ge=0, le=1_000_000_000)]
 
 
 class ConfigError(Exception):
@@ -50,6 +51,9 @@ class MongoSection(Struct, frozen=True, forbid_unknown_fields=True):
     tally_days: Days = 730
     batch_days: Days = 90
     history_days: Days = 3650
+    pictures_days: Days = 366
+    low_free_mb: Megabytes = 1024
+    full_free_mb: Megabytes = 256
 
 
 class HttpSection(Struct, frozen=True, forbid_unknown_fields=True):
@@ -156,7 +160,7 @@ class CrossingsSection(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
-    """The whole file. `folder`: where it lies; every relative path starts there."""
+    """The whole file. `folder`: where it lies; every relative path starts there. `file`: its path."""
 
     broker: BrokerSection = BrokerSection()
     mongodb: MongoSection = MongoSection()
@@ -171,6 +175,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     prometheus: PrometheusSection = PrometheusSection()
     crossings: CrossingsSection = CrossingsSection()
     folder: str = "."
+    file: str = ""
 
     def path(self, name: str) -> Path:
         """Return a path of the config, resolved against the file's folder."""
@@ -222,13 +227,15 @@ def load(path: Path) -> Config:
         raise ConfigError(f"{path}: {error.strerror}. Name the file with --config FILE") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: {error}") from None
-    if "folder" in tree:
-        raise ConfigError(f"{path}: folder: unknown key")
+    for name in ("folder", "file"):
+        if name in tree:
+            raise ConfigError(f"{path}: {name}: unknown key")
     try:
         config = msgspec.convert(tree, Config)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{path}: {_explain(str(error))}") from None
-    config = msgspec.structs.replace(config, folder=str(path.resolve().parent))
+    whole = path.resolve()
+    config = msgspec.structs.replace(config, folder=str(whole.parent), file=str(whole))
     _check(config, path)
     return config
 
@@ -266,6 +273,8 @@ def _check(config: Config, path: Path) -> None:
         raise ConfigError(f"{path}: http.sign_in_header: name in sign_in_proxies who may send it")
     if urlsplit(config.mongodb.uri).scheme not in ("mongodb", "mongodb+srv"):
         raise ConfigError(f"{path}: mongodb.uri: it must look like mongodb://HOST:27017")
+    if config.mongodb.full_free_mb > config.mongodb.low_free_mb:
+        raise ConfigError(f"{path}: mongodb.full_free_mb: at most low_free_mb, {config.mongodb.low_free_mb}")
     for one in config.http.origins:
         if not origin.normal(one):
             raise ConfigError(f"{path}: http.origins: {one!r} is none; write it like https://fleet.example")

@@ -73,37 +73,42 @@ def zone_of(request: web.Request) -> ZoneInfo:
     return request.app[CENTRE].places.zone_of(request.match_info.get("node", ""))
 
 
-def moment(request: web.Request, name: str, default: int) -> int:
-    """Return a time of the query in Unix milliseconds; raise Refused."""
+def moment(request: web.Request, name: str, default: int, zone: ZoneInfo | None = None) -> int:
+    """Return a time of the query in Unix milliseconds; raise Refused. `zone`: of a time that names none."""
     text = request.query.get(name, "")
     if not text:
         return default
     try:
-        return min(max(site_time.parse_moment(text, zone_of(request)), 0), FOREVER)
+        return min(max(site_time.parse_moment(text, zone or zone_of(request)), 0), FOREVER)
     except site_time.MomentError as error:
         raise bad(f"{name}: {error}") from None
 
 
-def span_of(request: web.Request, since: int = 0, until: int = FOREVER) -> tuple[int, int]:
+def span_of(
+    request: web.Request, since: int = 0, until: int = FOREVER, zone: ZoneInfo | None = None
+) -> tuple[int, int]:
     """Return the time that is asked for, `from` included and `to` not; raise Refused.
 
     `since`, `until`: what stands for a `from` or a `to` that is not given.
     """
-    begin = moment(request, "from", since)
-    end = moment(request, "to", max(until, begin + 60_000))
+    begin = moment(request, "from", since, zone)
+    end = moment(request, "to", max(until, begin + 60_000), zone)
     if end <= begin:
         raise bad("from, to: the end is not after the beginning, so nothing lies between them")
     return begin, end
 
 
-def window_of(request: web.Request, bucket: str = "hour") -> window.Window:
-    """Return the time and the bucket that are asked for; raise Refused. `bucket`: if none is given."""
-    zone = zone_of(request)
+def window_of(request: web.Request, bucket: str = "hour", zone: ZoneInfo | None = None) -> window.Window:
+    """Return the time and the bucket that are asked for; raise Refused.
+
+    `bucket`: if none is given. `zone`: in which buckets begin; None: that of the node of the path.
+    """
+    zone = zone or zone_of(request)
     at = int(time.time() * 1000)
     bucket = request.query.get("bucket", bucket)
     if bucket not in window.LONGEST:
         raise bad(f"bucket: one of {', '.join(window.LONGEST)}")
-    since, until = span_of(request, site_time.day_start(at, zone), at + 60_000)
+    since, until = span_of(request, site_time.day_start(at, zone), at + 60_000, zone)
     longest = window.LONGEST[bucket]
     if until - since > longest * 86_400_000:
         raise bad(f"from, to: at most {longest} days by {bucket}")

@@ -67,7 +67,10 @@ class Camera(Struct):
 
 
 class Node(Struct):
-    """A node in the fleet. `since`: when it came into its state; `title`: how people call it."""
+    """A node in the fleet. `since`: when it came into its state; `title`: how people call it.
+
+    `timezone`: in which its days and hours begin.
+    """
 
     node: str
     state: NodeState
@@ -86,6 +89,7 @@ class Node(Struct):
     groups: list[str] = []
     labels: list[str] = []
     title: str = ""
+    timezone: str = ""
 
 
 class ConfigState(Struct):

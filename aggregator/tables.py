@@ -48,10 +48,14 @@ class FleetCountRow(Struct):
 
 
 class FleetCounts(Struct):
-    """Counts of several nodes by bucket; `nodes`: how many were asked."""
+    """Counts of several nodes by bucket; `nodes`: how many were asked.
+
+    `timezone`: in which the buckets begin: the nodes' own where they share one, else the centre's.
+    """
 
     rows: list[FleetCountRow]
     nodes: int
+    timezone: str
 
 
 class TallyRow(Struct):

@@ -32,6 +32,9 @@ def judge(rule: Rule, standing: Standing, zones: Zones) -> Verdict | None:
     verdict.blind = bool(standing.deaf)
     if isinstance(rule.condition, rules.Offline):
         _offline(rule, standing, verdict)
+    elif isinstance(rule.condition, rules.Storage):
+        if standing.cramped:
+            verdict.found[Place()] = Found(f"The centre's storage: {standing.cramped}")
     elif isinstance(rule.condition, rules.Occupancy):
         _occupancy(rule.condition, rule.scope, standing, zones, verdict)
     elif look := _LOOKS.get(type(rule.condition)):

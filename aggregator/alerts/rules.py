@@ -79,6 +79,10 @@ class Disk(Condition, tag="disk", frozen=True):
     percent: Share = 90.0
 
 
+class Storage(Condition, tag="storage", frozen=True):
+    """The database's disk has little room left: single events go before their time, or nothing is stored."""
+
+
 class Drift(Condition, tag="drift", frozen=True):
     """A node does not run the document that is wanted of it, or refused it."""
 
@@ -157,11 +161,11 @@ class ShareOf(Limits, tag="share", frozen=True):
 
 AnyCondition = (
     Offline | Camera | Blind | Moved | Dark | Unfocused | Dirty | Flickering | Frozen
-    | Heat | Disk | Drift | Clone | Count | Unusual | Silent | Occupancy | ShareOf
+    | Heat | Disk | Storage | Drift | Clone | Count | Unusual | Silent | Occupancy | ShareOf
 )  # fmt: skip
 
 # Seconds for which a condition has to hold before it is an alert, where the rule does not say.
-HOLD: dict[type, int] = {Offline: 120, Camera: 120, Frozen: 60, Heat: 60, Disk: 60, Drift: 300}
+HOLD: dict[type, int] = {Offline: 120, Camera: 120, Frozen: 60, Heat: 60, Disk: 60, Storage: 30, Drift: 300}
 
 
 class Scope(Struct, forbid_unknown_fields=True, frozen=True):

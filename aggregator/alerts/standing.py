@@ -36,10 +36,14 @@ class Node:
 
 @dataclass(slots=True)
 class Standing:
-    """The fleet at a moment (Unix ms). `deaf`: why the centre hears no node now; empty if it does."""
+    """The fleet at a moment (Unix ms).
+
+    `deaf`: why the centre hears no node now; empty if it does. `cramped`: how little room its database has.
+    """
 
     at: int
     deaf: str = ""
+    cramped: str = ""
     nodes: dict[str, Node] = field(default_factory=dict)
 
 

@@ -46,7 +46,10 @@ T = TypeVar("T")
 
 
 class Watch:
-    """Judges all rules while it holds the lease. `deaf`: why the centre hears no node; empty if it does."""
+    """Judges all rules while it holds the lease.
+
+    `deaf`: why the centre hears no node; empty if it does. `cramped`: how little room its database has.
+    """
 
     def __init__(
         self,
@@ -56,6 +59,7 @@ class Watch:
         counted: Counted,
         delivery: Delivery,
         deaf: Callable[[], str],
+        cramped: Callable[[], str],
         member: Callable[[str], Membership],
     ) -> None:
         self.zones = ZonesNow()
@@ -65,6 +69,7 @@ class Watch:
         self._counted = counted
         self._delivery = delivery
         self._deaf = deaf
+        self._cramped = cramped
         self._member = member
         self._books: dict[str, Book] = {}
         self._verdicts: dict[str, tuple[int, float, Verdict]] = {}  # rule -> version, until, what it found
@@ -169,7 +174,7 @@ class Watch:
         nodes = {
             view.name: node_of(view, at, self._told, self._member(view.name)) for view in self._fleet.views()
         }
-        return Standing(at, self._deaf(), nodes)
+        return Standing(at, self._deaf(), self._cramped(), nodes)
 
     def _settling(self) -> bool:
         """True for a moment after the broker is back: nodes are not yet heard anew."""

@@ -84,7 +84,7 @@ async def back_up(config: Config, config_file: Path, root: Path | None, target: 
         BackupError: the files cannot be read, or the backup cannot be written.
         StoreError: the database does not answer.
     """
-    from aggregator.centre import open_store
+    from aggregator.opening import open_store
 
     begun = time.monotonic()
     _whole(root, config)

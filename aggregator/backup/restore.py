@@ -147,7 +147,7 @@ def _root(manifest: Manifest, config_file: Path, given: Path | None) -> Path | N
 
 async def _database(config: Config, manifest: Manifest, entries: Iterable[_Entry] | None) -> int:
     """Load the documents; return how many. Without `entries`, see only whether they may be loaded."""
-    from aggregator.centre import open_store
+    from aggregator.opening import open_store
 
     try:
         async with open_store(config) as store:

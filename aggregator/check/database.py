@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from aggregator.centre import open_store
 from aggregator.check.trial import Trial
 from aggregator.config import Config
+from aggregator.opening import open_store
 from aggregator.store.errors import StoreError
 
 _LEAST = (4, 4)

@@ -76,12 +76,18 @@ class Places:
         site = self.sites.get(self.of(node).site)
         return ZoneInfo(site.timezone) if site and site.timezone else self._zone
 
+    def zone_of_all(self, nodes: Iterable[str]) -> ZoneInfo:
+        """Return the time zone in which the days of several nodes begin; the centre's where they differ."""
+        zones = {self.zone_of(node) for node in nodes}
+        return zones.pop() if len(zones) == 1 else self._zone
+
     def dress(self, entry: schemas.Node) -> schemas.Node:
         """Return a node's entry with its place in it."""
         place = self.of(entry.node)
         return msgspec.structs.replace(
-            entry, site=place.site, groups=place.groups, labels=place.labels, title=place.title
-        )
+            entry, site=place.site, groups=place.groups, labels=place.labels, title=place.title,
+            timezone=self.zone_of(entry.node).key,
+        )  # fmt: skip
 
     def inside(self, part: Part, name: str) -> list[str]:
         """Return the nodes of a site or a group, by name."""
@@ -121,6 +127,12 @@ class Places:
         for node in before.keys() | self._places.keys():
             if before.get(node) != self._places.get(node):
                 self.on_change(node)
+
+    def change_zone(self, zone: ZoneInfo) -> None:
+        """Let the days of nodes whose site names no zone begin in another one from now on."""
+        self._zone = zone
+        for node in self._places:
+            self.on_change(node)
 
     async def run(self) -> None:
         """Notice what other aggregators have changed, for ever."""

@@ -1,9 +1,8 @@
-"""Which pictures left which box, as the boxes tell it: kept for a year, the same series once."""
+"""Which pictures left which box, as the boxes tell it: the same series once. How long is for `retention`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -12,7 +11,6 @@ from agent import wire
 from aggregator.site_time import now
 from aggregator.store.errors import translated
 
-KEPT = timedelta(days=366)
 _OWN = {"_id": 0, "node": 0, "heard": 0}
 
 
@@ -26,6 +24,7 @@ class DepartureStore:
     async def prepare(self) -> None:
         """Make the index; raise pymongo's errors."""
         await self._departures.create_index([("node", 1), ("start", -1)])
+        await self._departures.create_index("heard")
 
     async def keep(self, node: str, rows: Sequence[wire.Departure]) -> None:
         """Keep what a node tells; a series that has grown replaces itself, and never shrinks."""
@@ -36,7 +35,6 @@ class DepartureStore:
                 grown = {"end": fields.pop("end"), "pictures": fields.pop("pictures")}
                 change = {"$max": grown, "$set": {"node": node, "heard": now(), **fields}}
                 await self._departures.update_one({"_id": name}, change, upsert=True)
-            await self._departures.delete_many({"node": node, "heard": {"$lt": now() - KEPT}})
 
     async def newest(self, node: str, limit: int) -> list[wire.Departure]:
         """Return a node's series, the newest first."""

@@ -26,6 +26,10 @@ class StoreAwayError(StoreError):
     """No database answers there."""
 
 
+class StoreFullError(StoreError):
+    """The database's disk has no room for more."""
+
+
 @contextlib.contextmanager
 def translated(where: str) -> Iterator[None]:
     """Turn pymongo's errors into one line."""

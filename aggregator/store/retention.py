@@ -1,11 +1,15 @@
 """How long what was stored is kept, by the time at which it was stored. When to delete is said by `clock`.
 
 What always holds: the database deletes nothing by itself, since its clock or ours may be wrong. A document
-that is dated anew keeps its first date, `stored_as`. Moments are Unix milliseconds.
+that is dated anew keeps its first date, `stored_as`. Where room is low, details go before their time, and the
+audit log says so. Moments are Unix milliseconds.
 """
 
 from __future__ import annotations
 
+import logging
+import math
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -16,26 +20,38 @@ from aggregator.store.codec import BATCHES, EVENTS, LOSSES, RESOURCES, TALLIES
 from aggregator.store.day import DAY
 from aggregator.store.errors import translated
 from aggregator.store.history import History
+from aggregator.store.room import Room
 
+_LOG = logging.getLogger(__name__)
+STEP_SECONDS = 180.0  # so that the database has written out, and says, what a step has freed
+_LEAST_DAYS = 1  # of details are kept, however low room is
 _NEVER = 2**31 - 1  # seconds, the longest that the database takes
 _DELETED_AT_ONCE = 5000
 _OTHER_OPTIONS = 85  # an index is there already, with another time to live
 _OTHER_KEYS = 86
 
 _MADE_FROM = {"counts": "h", TALLIES: "a"}  # what days are made from -> its time
-_DETAILS = (EVENTS, RESOURCES, "quarantine", "conflicts", "outbox", "system_samples", "apart")
+DETAILS = (EVENTS, RESOURCES, "quarantine", "conflicts", "outbox", "system_samples", "apart")
 _NEEDED_DAYS = 2  # before a day, for what it goes on from
 
 Document = dict[str, Any]
 
 
 class Keep(NamedTuple):
-    """How many days what is kept: details, tallies, names of batches, days of nodes."""
+    """How many days what is kept: details, tallies, names of batches, days of nodes, the pictures' log."""
 
     detail_days: int = 30
     tally_days: int = 730
     batch_days: int = 90
     history_days: int = 3650
+    pictures_days: int = 366
+
+    def collections(self) -> dict[str, int]:
+        """Return collection -> how many days its documents are kept."""
+        details = dict.fromkeys(DETAILS, self.detail_days)
+        totals = dict.fromkeys((TALLIES, LOSSES, "counts", "alerts"), self.tally_days)
+        names = max(self.batch_days, self.detail_days)  # a batch's events lie in its document
+        return {**details, **totals, BATCHES: names, "boxclocks": self.batch_days}
 
 
 class Retention:
@@ -46,25 +62,23 @@ class Retention:
         database: its collections.
         where: the database's address, for the words of an error.
         history: makes days for the last time, before what they are made from is deleted.
+        room: where it is low, details go earlier.
     """
 
-    def __init__(self, client: Any, database: Any, where: str, history: History) -> None:
+    def __init__(self, client: Any, database: Any, where: str, history: History, room: Room) -> None:
         self._history = history
         self._details_before = datetime.fromtimestamp(0, UTC)  # no batch from before holds events any more
         self._client = client
         self._database = database
         self._where = where
+        self._room = room
+        self._stepped = time.monotonic()
         self.keep = Keep()
-        self.days: dict[str, int] = {}  # collection -> how long its documents are kept
 
     async def prepare(self, keep: Keep) -> None:
         """Learn how long what is kept, and see that the times are indexed."""
         self.keep = keep
-        details = dict.fromkeys(_DETAILS, keep.detail_days)
-        totals = dict.fromkeys((TALLIES, LOSSES, "counts", "alerts"), keep.tally_days)
-        names = max(keep.batch_days, keep.detail_days)  # a batch's events lie in its document
-        self.days = {**details, **totals, BATCHES: names, "boxclocks": keep.batch_days}
-        for name in self.days:
+        for name in keep.collections():
             await self._never_by_itself(name, "stored_at")
         await self._never_by_itself("sessions", "expires")
 
@@ -82,18 +96,59 @@ class Retention:
         """Delete what is older than it is kept, seen from a moment (Unix ms); return how much."""
         moment = datetime.fromtimestamp(at / 1000, UTC)
         deleted = 0
+        keep = await self._by_room(moment)
         with translated(self._where):
-            for name, days in self.days.items():
+            for name, days in keep.collections().items():
                 query: Document = {"stored_at": {"$lt": moment - timedelta(days=days)}}
                 if name in _MADE_FROM:
                     query |= await self._finished(name, query)
                 while amount := await self._delete_some(name, query):
                     deleted += amount
-            await self._expire_details(moment - timedelta(days=self.keep.detail_days))
-            oldest = at - self.keep.history_days * DAY
+            await self._expire_details(moment - timedelta(days=keep.detail_days))
+            oldest = at - keep.history_days * DAY
             await self._delete_some("days", {"d": {"$lt": oldest - oldest % DAY}})
+            heard = moment - timedelta(days=keep.pictures_days)
+            await self._delete_some("departures", {"heard": {"$lt": heard}})
             await self._delete_some("sessions", {"expires": {"$lt": moment}})
         return deleted
+
+    async def _by_room(self, moment: datetime) -> Keep:
+        """Return how long what is kept now: where room is low, details a day less at each step."""
+        level = await self._room.look()
+        if level not in ("low", "full"):
+            self._room.early_days = None
+            return self.keep
+        days = min(self.keep.detail_days, self._room.early_days or self.keep.detail_days)
+        if time.monotonic() - self._stepped > STEP_SECONDS:
+            self._stepped = time.monotonic()
+            days = max(_LEAST_DAYS, min(days, await self._oldest_days(moment)) - 1)
+            if days != self._room.early_days:
+                await self._note(days, moment)
+        self._room.early_days = days
+        return self.keep._replace(detail_days=days)
+
+    async def _oldest_days(self, moment: datetime) -> int:
+        """Return how many days old the oldest details are."""
+        since = moment - timedelta(days=self.keep.detail_days)  # what lies before that has expired
+        oldest = moment
+        with translated(self._where):
+            for name in (*DETAILS, BATCHES):
+                query: Document = {"stored_at": {"$gte": since, "$lt": oldest}}
+                if name == BATCHES:
+                    query["e"] = {"$exists": True}
+                row = await self._database[name].find_one(query, {"stored_at": 1}, sort=[("stored_at", 1)])
+                if row is not None:
+                    oldest = min(oldest, row["stored_at"])
+        return math.ceil((moment - oldest) / timedelta(days=1))
+
+    async def _note(self, days: int, moment: datetime) -> None:
+        """Keep in the audit log that details go before their time."""
+        free = (self._room.free or 0) >> 20
+        action = f"{free} MB are free for the database: what is older than {days} days of events goes early"
+        _LOG.warning("%s", action)
+        entry = {"user": "the centre", "action": action, "at": moment}
+        with translated(self._where):
+            await self._database.audit.insert_one(entry)
 
     async def _finished(self, name: str, query: Document) -> Document:
         """Have the days made for the last time that are made from what is deleted; return what may go."""
@@ -130,7 +185,7 @@ class Retention:
         dated = 0
         self._details_before = datetime.fromtimestamp(0, UTC)
         with translated(self._where):
-            for name in self.days:
+            for name in self.keep.collections():
                 done = await self._database[name].update_many(query, [{"$set": change}])
                 dated += int(done.modified_count)
         return dated

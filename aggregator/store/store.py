@@ -72,6 +72,7 @@ from aggregator.store.places import PlaceStore
 from aggregator.store.redate import Redate
 from aggregator.store.registry import Registry
 from aggregator.store.retention import Keep, Retention
+from aggregator.store.room import Room
 from aggregator.store.running_totals import Marks
 from aggregator.store.schema import SCHEMA
 from aggregator.store.sharding import Sharding
@@ -101,7 +102,7 @@ class Store:
     many nodes; `history` keeps days ready to be read for years; `registry` keeps nodes, `people` who may come
     in, `places` where nodes stand, `audit` who did what; `kept` what was refused; `retention` deletes what
     has expired; `clocks` knows by which clocks it was dated; `dump` copies it all, `erase` erases; `leases`
-    says which of several aggregators does what is to be done once.
+    says which of several aggregators does what is to be done once; `room` how much more there is room for.
     """
 
     def __init__(self, client: Any, database: str, where: str) -> None:
@@ -126,7 +127,8 @@ class Store:
         self.kept = Kept(self._journaled, where)
         self.clocks = Clocks(self._journaled, where)
         self.redate = Redate(self._journaled, where, self.raise_counts, self.history.mark)
-        self.retention = Retention(client, self._journaled, where, self.history)
+        self.room = Room(self._journaled, where)
+        self.retention = Retention(client, self._journaled, where, self.history, self.room)
         self.sharding = Sharding(client, self._journaled, where)
         self.today = Today(self._database, where)
         self.dump = Dump(self._journaled, where)
@@ -179,7 +181,11 @@ class Store:
     # ── the durable order ──
 
     async def claim(self, claims: Sequence[Claim], stored_at: datetime) -> list[str]:
-        """Claim batches; return for each "new", "known" (not yet stored), "stored" or "conflict"."""
+        """Claim batches; return for each "new", "known" (not yet stored), "stored" or "conflict".
+
+        Raise StoreFullError where there is no room.
+        """
+        self.room.check()
         rows = [InsertOne(claim.row(stored_at)) for claim in claims]
         with translated(self.where):
             taken = set(await bulk.write(self._database.batches, rows, self.where))
@@ -258,6 +264,7 @@ async def connect(
     tally_days: int = 730,
     batch_days: int = 90,
     history_days: int = 3650,
+    pictures_days: int = 366,
     patience: float = 0.0,
 ) -> AsyncIterator[Store]:
     """Open the database and make it ready; raise StoreError after `patience` seconds of its absence."""
@@ -276,7 +283,7 @@ async def connect(
         waiting = False
         while True:
             try:
-                await store.prepare(Keep(detail_days, tally_days, batch_days, history_days))
+                await store.prepare(Keep(detail_days, tally_days, batch_days, history_days, pictures_days))
                 break
             except StoreAwayError as error:
                 if time.monotonic() > deadline:

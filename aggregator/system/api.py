@@ -10,8 +10,9 @@ from aiohttp import web
 
 from aggregator.openapi import Route, answer
 from aggregator.params import CENTRE, span_of
+from aggregator.store.store import Store
 from aggregator.store.system import PARTS
-from aggregator.system.schemas import AggregatorUse, Disk, System, SystemRow
+from aggregator.system.schemas import AggregatorUse, Disk, Keeping, System, SystemRow
 
 _DAY_MS = 86_400_000
 _MINUTE_MS = 60_000
@@ -28,7 +29,14 @@ async def system(request: web.Request) -> web.Response:
     step = max(_MINUTE_MS, -(-(until - since) // _MOST_ROWS // _MINUTE_MS) * _MINUTE_MS)
     rows = await centre.store.system.read(since, until, step)
     disk = reckon(*await centre.store.system.sizes(at - _DAY_MS))
-    return answer(System(at, step // 1000, joined(rows), disk, centre.system.notes))
+    return answer(System(at, step // 1000, joined(rows), disk, keeping(centre.store), centre.system.notes))
+
+
+def keeping(store: Store) -> Keeping:
+    """Return how long what is kept, and what room there is."""
+    room = store.room
+    low, full = (mb << 20 for mb in room.limits)
+    return Keeping(*store.retention.keep, room.level, room.free, low, full, room.trouble)
 
 
 def joined(samples: list[dict[str, Any]]) -> list[SystemRow]:

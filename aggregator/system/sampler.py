@@ -30,6 +30,7 @@ _LOG = logging.getLogger(__name__)
 EVERY_SECONDS = 60.0
 _FIRST_SECONDS = 2.0
 _LEASE = "system"
+_NO_ROOM = "the database does not say how much room its disk has: watch it yourself"
 _NO_RIGHT = (
     "the database says nothing of its memory, CPU and connections: grant its user the role clusterMonitor on "
     "the database admin"
@@ -56,7 +57,8 @@ class Sampler:
     @property
     def notes(self) -> list[str]:
         """What cannot be known, a sentence each."""
-        return [text for text in (self.broker.trouble, *self._troubles.values()) if text]
+        room = _NO_ROOM if self._store.room.silent else ""
+        return [text for text in (self.broker.trouble, *self._troubles.values(), room) if text]
 
     async def run(self) -> None:
         """Sample for ever."""

@@ -76,6 +76,25 @@ class Disk(Struct):
     measured_seconds: int
 
 
+class Keeping(Struct):
+    """How long what is kept, in days, as it is in force; and what room there is for it.
+
+    `room`: enough, low (details go before their time), full (nothing is stored, the boxes keep it), unknown.
+    `low_bytes`, `full_bytes`: below which of `room_bytes` it is so; `trouble`: what to do, empty if nothing.
+    """
+
+    detail_days: int
+    tally_days: int
+    batch_days: int
+    history_days: int
+    pictures_days: int
+    room: str
+    room_bytes: int | None
+    low_bytes: int
+    full_bytes: int
+    trouble: str
+
+
 class System(Struct):
     """Resource use of every part, oldest first, a row each `step_seconds`; `notes`: what cannot be known."""
 
@@ -83,4 +102,5 @@ class System(Struct):
     step_seconds: int
     rows: list[SystemRow]
     disk: Disk
+    keeping: Keeping
     notes: list[str]

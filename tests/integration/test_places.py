@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import csv
+import io
+from zoneinfo import ZoneInfo
 
+from aggregator import site_time
 from aggregator.api import PREFIX
 from deploy.stack import Stack
 
@@ -91,6 +95,38 @@ async def test_a_nodes_day_begins_at_its_sites_midnight(stack: Stack) -> None:
         assert (await call(client, "PATCH", "/nodes/zone-1/place", {"site": "south"}))[0] == 200
         (row,) = (await get(client, "/nodes/zone-1/counts", **query))["rows"]
         assert row["start"] == 1_792_839_600_000  # 2026-10-25 00:00 in Auckland, UTC+13
+
+
+async def test_a_sites_zone_changes_and_all_that_is_stored_is_told_by_the_new_clock(stack: Stack) -> None:
+    """Days are made anew from what is kept: counts, CSV, sums over the site, and today begin elsewhere."""
+    async with scene(stack, "zone-2") as (running, node, client):
+        at = 1_792_879_200_000  # 2026-10-24 22:00 UTC, 2026-10-25 11:00 in Auckland
+        await node.send(batch(7, 1, [crossing(1, at), crossing(2, at + 3 * 3_600_000)], at))
+        await until(lambda: node.acked)
+        assert (await call(client, "PUT", "/sites/moving", {"timezone": "Pacific/Auckland"}))[0] == 200
+        assert (await call(client, "PATCH", "/nodes/zone-2/place", {"site": "moving"}))[0] == 200
+        query = {"bucket": "day", "from": str(at - 86_400_000), "to": str(at + 86_400_000)}
+
+        async def seen() -> list[list[tuple[int, int]]]:
+            found = []
+            for path, more in (("/nodes/zone-2/counts", {}), ("/fleet/counts", {"site": "moving"})):
+                rows = (await get(client, path, **query, **more))["rows"]
+                found.append([(row["start"], row["count"]) for row in rows])
+                asked = {**query, **more, "format": "csv"}
+                async with client.get(PREFIX + path, params=asked) as response:
+                    rows = list(csv.DictReader(io.StringIO(await response.text())))
+                found.append([(int(row["start"]), int(row["count"])) for row in rows])
+            return found
+
+        assert await seen() == [[(1_792_839_600_000, 2)]] * 4
+        assert (await call(client, "PUT", "/sites/moving", {"timezone": "Europe/London"}))[0] == 200
+        one = [(1_792_796_400_000, 1), (1_792_882_800_000, 1)]  # midnights of the 24th and the 25th, UTC+1
+        assert await seen() == [one] * 4
+        assert (await get(client, "/fleet/counts", **query, site="moving"))["timezone"] == "Europe/London"
+        assert (await get(client, "/fleet/counts", **query, nodes="zone-2"))["timezone"] == "Europe/London"
+        assert (await get(client, "/nodes/zone-2"))["timezone"] == "Europe/London"
+        start = running.fleet.view("zone-2").day.start
+        assert site_time.local(start, ZoneInfo("Europe/London")).strftime("%H:%M") == "00:00"
 
 
 async def test_a_removed_nodes_place_is_not_its_heirs(stack: Stack) -> None:

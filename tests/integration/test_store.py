@@ -72,7 +72,7 @@ async def test_the_database_of_an_earlier_version_deletes_no_more(stack: Stack) 
     async with connect(stack.mongodb_uri, "store_days", detail_days=9) as store:
         index = (await store._database.events.index_information())["stored_at_1"]
         assert index["expireAfterSeconds"] == 2**31 - 1
-        assert store.retention.days["events"] == 9
+        assert store.retention.keep.collections()["events"] == 9
 
 
 async def test_newer_schema_is_refused(stack: Stack) -> None:

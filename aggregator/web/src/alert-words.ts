@@ -83,6 +83,7 @@ export const KINDS: Readonly<Record<string, Kind>> = {
   frozen: { title: "A camera's picture is frozen", fields: [] },
   heat: { title: "A box is hot", fields: [number("degrees", "Hotter than °C", 80)] },
   disk: { title: "A disk is full", fields: [number("percent", "Fuller than %", 90)] },
+  storage: { title: "The centre's disk is nearly full", fields: [] },
   drift: { title: "A box does not run what is wanted", fields: [] },
   clone: { title: "A box was copied", fields: [] },
 };

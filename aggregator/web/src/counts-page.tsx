@@ -1,9 +1,9 @@
 // What all nodes, or one, counted between any two days: a table to read and a CSV to keep.
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import { type ApiError, request, ROOT } from "./api";
 import { useCell } from "./cell";
 import { dayAfter, fitting } from "./days";
-import { count, NONE } from "./format";
+import { Clock, count, NONE } from "./format";
 import { useClock } from "./history";
 import { nodes, watch } from "./session";
 import type { Bucket } from "./types";
@@ -28,7 +28,9 @@ function today(): string {
 }
 
 export function CountsPage() {
-  const clock = useClock();
+  const [zone, setZone] = useState<string | undefined>();
+  const centre = useClock();
+  const clock = useMemo(() => (zone ? new Clock(zone) : centre), [zone, centre]);
   const known = useCell(nodes);
   const [from, setFrom] = useState(dayAfter(today(), -29));
   const [to, setTo] = useState(today());
@@ -50,8 +52,12 @@ export function CountsPage() {
     if (!valid) return setProblem("The first day is after the last one.");
     let gone = false;
     setProblem("");
-    request<{ rows: Row[] }>("GET", path).then(
-      (found) => !gone && setRows(found.rows),
+    request<{ rows: Row[]; timezone: string }>("GET", path).then(
+      (found) => {
+        if (gone) return;
+        setRows(found.rows);
+        setZone(found.timezone);
+      },
       (error: ApiError) => !gone && setProblem(error.message),
     );
     return () => void (gone = true);

@@ -1,5 +1,6 @@
 // The time that a camera's charts show: one choice for all of them, and one way to load what they show.
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { createContext } from "preact";
+import { useContext, useEffect, useMemo, useState } from "preact/hooks";
 import type { Range } from "./api";
 import { Cell, useCell } from "./cell";
 import { Clock } from "./format";
@@ -76,10 +77,14 @@ export function ViewPicker() {
   );
 }
 
-/** The site's clock. */
+/** The time zone of the node that is shown; empty: the centre's. */
+export const Zone = createContext("");
+
+/** The clock of the node that is shown, or of the centre. */
 export function useClock(): Clock {
   const who = useCell(login);
-  return useMemo(() => new Clock(typeof who === "object" ? who.site?.timezone : undefined), [who]);
+  const zone = useContext(Zone) || (typeof who === "object" ? who.site?.timezone : undefined);
+  return useMemo(() => new Clock(zone), [zone]);
 }
 
 export interface Loaded<T> {

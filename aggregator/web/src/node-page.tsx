@@ -11,7 +11,7 @@ import { DraftForm } from "./draft-form";
 import { Lines, Shapes } from "./drawn";
 import { EventList } from "./event-list";
 import { NONE, rate, span } from "./format";
-import { useHistory } from "./history";
+import { useHistory, Zone } from "./history";
 import { HOME } from "./home";
 import { LeftPictures } from "./left-pictures";
 import { Objects } from "./objects";
@@ -262,13 +262,15 @@ export function NodePage({ node: name, camera: wanted }: { node: string; camera:
       {!node && !exists && <p class="panel empty">There is no node of that name.</p>}
       {!node && exists && <div class="panel view skeleton" />}
       {node && <CameraTabs node={node} chosen={camera} />}
-      {node && camera && <CameraView key={camera.camera} node={node} camera={camera} />}
-      {node && (
-        <div class="split-view even">
-          <ResourceCharts node={name} cameras={node.cameras.map((one) => one.camera)} />
-          <EventList node={name} />
-        </div>
-      )}
+      <Zone.Provider value={node?.timezone ?? ""}>
+        {node && camera && <CameraView key={camera.camera} node={node} camera={camera} />}
+        {node && (
+          <div class="split-view even">
+            <ResourceCharts node={name} cameras={node.cameras.map((one) => one.camera)} />
+            <EventList node={name} />
+          </div>
+        )}
+      </Zone.Provider>
     </div>
   );
 }

@@ -25,11 +25,22 @@ interface Disk {
   measured_seconds: number;
 }
 
+interface Keeping {
+  detail_days: number;
+  tally_days: number;
+  batch_days: number;
+  history_days: number;
+  pictures_days: number;
+  room: "enough" | "low" | "full" | "unknown";
+  trouble: string;
+}
+
 interface System {
   at: number;
   step_seconds: number;
   rows: Row[];
   disk: Disk;
+  keeping: Keeping;
   notes: string[];
 }
 
@@ -224,6 +235,24 @@ function DiskFacts({ disk }: { disk: Disk }) {
   );
 }
 
+/** How long what is kept, and what is done where there is little room for it. */
+function KeepingFacts({ keeping }: { keeping: Keeping }) {
+  return (
+    <>
+      {keeping.trouble && (
+        <p class="problem" role="alert" data-testid="system-room">
+          {keeping.trouble}
+        </p>
+      )}
+      <p class="faint" data-testid="system-keeping">
+        Kept: single events {keeping.detail_days} days, minutes {keeping.tally_days}, hours and days{" "}
+        {keeping.history_days}, names of batches {keeping.batch_days}, the log of pictures{" "}
+        {keeping.pictures_days}.
+      </p>
+    </>
+  );
+}
+
 /** What is known of a time, read again and again; null until it is read. */
 function useSystem(hours: number): { found: System | null; problem: string } {
   const [found, setFound] = useState<System | null>(null);
@@ -287,6 +316,7 @@ export function SystemPage() {
         </p>
       )}
       {found && <DiskFacts disk={found.disk} />}
+      {found && <KeepingFacts keeping={found.keeping} />}
       {found?.notes.map((note) => (
         <p key={note} class="faint" data-testid="system-note">
           Not known: {note}

@@ -68,6 +68,8 @@ export interface NodeEntry {
   groups?: string[];
   labels?: string[];
   title?: string;
+  /** In which its days begin. */
+  timezone?: string;
 }
 
 /** A node that was added and has not come yet; its line is good until then. */
