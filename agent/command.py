@@ -25,6 +25,7 @@ ORDERS = {
     "self-test": (_OPERATOR, False),
     "logs": (("admin",), False),
     "restart": (("admin",), False),
+    "rename": (("admin",), False),
 }
 KNOWS = [field.name for field in msgspec.structs.fields(wire.CameraSettings)]
 # What a document may say and this agent does not do -> why.

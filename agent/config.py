@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 import msgspec
 from msgspec import Meta, Struct
 
-from agent import wire
+from agent import new_name, wire
 from agent.budget import BudgetConfig
 from agent.page.listen import address
 from agent.see.feed.names import is_recording
@@ -178,6 +178,7 @@ def load(path: Path) -> Config:
         raise ConfigError(f"{path}: node: {error}") from None
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
+    config = _as_named(config, path)
     if config.page.listen:
         try:
             address(config.page.listen)
@@ -192,6 +193,21 @@ def load(path: Path) -> Config:
     if not config.camera:
         raise ConfigError(f'{path}: no camera. Add [camera.cam0] with source = "0" or an address')
     return config
+
+
+def _as_named(config: Config, path: Path) -> Config:
+    """Return the config with the name that the centre has given this box; raise ConfigError."""
+    state = Path(config.state_dir)
+    try:
+        name = new_name.read(state, config.node)
+    except OSError as error:
+        raise ConfigError(f"{path}: {state / new_name.NAME}: {error.strerror}. Use sudo") from None
+    if name is None:
+        return config
+    broker = config.broker
+    if broker is not None and name.secret:
+        broker = msgspec.structs.replace(broker, username="", password_file=str(state / new_name.SECRET))
+    return msgspec.structs.replace(config, node=name.node, broker=broker)
 
 
 def _config(tree: dict[str, Any]) -> Config:

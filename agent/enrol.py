@@ -25,7 +25,7 @@ from pathlib import Path
 import msgspec
 
 from agent import config as configuration
-from agent import wire
+from agent import new_name, wire
 from agent.mqtt.client import BrokerError, BrokerSettings, NotAdmittedError, connect
 
 _CONNECT_SECONDS = 10.0
@@ -61,6 +61,7 @@ def join_centre(url: str, node: str, code: str, fingerprint: str, config_path: P
             joined = asyncio.run(_join(broker, code, secret, _read(folder / "secret")))
             waits = False
         _put_in_place(folder, config_path, text, joined)
+        new_name.forget(Path(configuration.load(config_path).state_dir))
     except OSError as error:
         advice = "run it with sudo" if isinstance(error, PermissionError) else "it must be writable"
         raise EnrolError(f"{error.filename or folder}: {error.strerror}; {advice}") from None
@@ -219,6 +220,31 @@ async def _apply(broker: BrokerSettings, code: str, secret: str, present: str) -
     if not answer.ok:
         raise EnrolError(f"the centre did not let this box in: {answer.error}")
     return secret, answer.waits
+
+
+# ── another name ──────────────────────────────────────────────────────────────────────────────────
+
+
+async def become(config: configuration.Config, node: str, code: str) -> None:
+    """Join a centre that this box has joined already under another name; raise EnrolError.
+
+    `code`: the one-time code of that name; empty where the broker gives no rights.
+    """
+    state = Path(config.state_dir)
+    settings = config.broker
+    if settings is None:
+        raise EnrolError("this box has no centre")
+    try:
+        if code:
+            broker = BrokerSettings.parse(
+                settings.url, username=node, client_id=node, ca_file=settings.ca_file, keepalive=10
+            )
+            await _join(broker, code, new_name.prepare(state), "")
+        new_name.take(state, config.node, node, secret=bool(code))
+    except BrokerError as error:
+        raise EnrolError(str(error)) from None
+    except OSError as error:
+        raise EnrolError(f"{error.filename or state}: {error.strerror}") from None
 
 
 # ── files ─────────────────────────────────────────────────────────────────────────────────────────

@@ -17,6 +17,7 @@ import psutil
 from agent import logs, wire
 from agent.command import Refused
 from agent.config import Config
+from agent.enrol import EnrolError, become
 from agent.pipeline import Pipeline
 from agent.preview import picture
 from agent.resources import temperature
@@ -68,6 +69,7 @@ class Orders:
             "logs": self._logs,
             "self-test": self._self_test,
             "restart": self._begin_anew,
+            "rename": self._rename,
         }
 
     def put(self, command: wire.Command) -> wire.Response | None:
@@ -142,6 +144,19 @@ class Orders:
         heat = temperature()
         lines.append("ok    temperature unknown" if heat is None else f"ok    temperature {heat} °C")
         return lines
+
+    async def _rename(self, command: wire.Command) -> wire.Response:
+        """Join under another name with the code that came along, and begin anew with it."""
+        if self._restart is None:
+            raise Refused("this agent cannot begin anew by itself")
+        name = command.what.get("name", "")
+        code = command.what.get("code", "")
+        try:
+            await become(self._config, wire.valid_node(name), code)
+        except (wire.WireError, EnrolError) as error:
+            raise Refused(str(error)) from None
+        asyncio.get_running_loop().call_later(1.0, self._restart)  # the answer goes first
+        return wire.Response(command.id, True, text=f"this box is {name} from its next start on, in a moment")
 
     async def _begin_anew(self, command: wire.Command) -> wire.Response:
         if self._restart is None:

@@ -23,6 +23,7 @@ from aggregator.desired import DesiredDocuments, NotWanted
 from aggregator.fleet import Fleet
 from aggregator.ingest import Fact, Ingest
 from aggregator.joining.joining import Joining
+from aggregator.joining.renaming import Renaming
 from aggregator.keeping import Keeping
 from aggregator.link import Link
 from aggregator.live import Hub, Watches
@@ -84,6 +85,7 @@ class Centre:
         self.fleet.on_turns = self.clones.take_turns
         self.fleet.is_apart = self.clones.hears
         self.joining = Joining(config, store, self.places, self.link)
+        self.renaming = Renaming(config, store, self.fleet, self.link, self.places, self.wants.publish_again)
         self.profiles = Profiles(store.places, self.places)
         self.wants.profile_of = self.profiles.profile_of
         self.auth = Auth(
@@ -101,7 +103,9 @@ class Centre:
             group_batches=config.ingest.group_batches,
             linger=config.ingest.linger_ms / 1000,
         )
-        self.ingest.is_apart = self.clones.is_apart
+        self.ingest.is_apart = lambda node, epoch: (
+            self.clones.is_apart(node, epoch) or self.renaming.holds(node)
+        )
         self.ingest.is_watched = lambda: self.hub.watched or bool(self.beside.others)
         self.keeping = Keeping(
             store, lambda: self.fleet.names, lambda: not self.clock.trouble and not self.clock.doubt
@@ -154,6 +158,8 @@ class Centre:
         """Take a state, an answer or a live frame; what is malformed goes to quarantine."""
         try:
             node, kind = wire.parse_topic(message.topic)
+            if kind == "state" and self.renaming.hears(node, message.payload):
+                return
             if kind == "state":
                 self.fleet.on_state(node, message.payload, message.retain)
                 if state := self.fleet.state(node):
@@ -167,7 +173,8 @@ class Centre:
                 response: wire.Response = wire.decode_json(message.payload, wire.Response)
                 if not response.ok:
                     _LOG.info("%s refused an order: %s", node, response.error[:200])
-                await self.orders.on_response(node, response)
+                if not self.renaming.on_response(node, response):
+                    await self.orders.on_response(node, response)
         except wire.WireError as error:
             self.ingest.refuse(message, str(error))
 
@@ -243,6 +250,7 @@ class Centre:
         await self.clock.start()
         await self.places.load()
         await self.clones.load()
+        await self.renaming.load()
         await self.profiles.load()
         await self.wants.load()
         await self.fleet.load()
@@ -259,6 +267,7 @@ class Centre:
             "places": self.places.run(),
             "joining": self.joining.run(),
             "clones": self.clones.run(),
+            "renaming": self.renaming.run(),
             "profiles": self.profiles.run(lambda: self.fleet.names, self.wants.show_profile),
             "configs": self.show_configs(),
             "wants": self.wants.run(),

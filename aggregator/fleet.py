@@ -160,6 +160,20 @@ class Fleet:
             self._days.forget(view)
             view.changed = True
 
+    def rename(self, old: str, new: str) -> None:
+        """Let a node go on under another name. Its last word under the old one is nobody's."""
+        view = self._views.pop(old, None)
+        self._removed[old] = 0
+        self._removed.pop(new, None)
+        self._hub.gone(old)
+        if view is not None:
+            view.name = new
+            view.known_first.clear()
+            view.changed = True
+            view.saved = 0
+            self._views[new] = view
+            self._days.forget(view)
+
     def shift(self, by: int) -> None:
         """Move what is remembered along with this machine's clock, which was set by some ms."""
         for view in self._views.values():

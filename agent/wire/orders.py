@@ -20,6 +20,7 @@ class Command(Struct, frozen=True):
     """A one-shot order. `expires`: Unix ms; `verb`: "watch" or "unwatch"; `user`: on whose behalf.
 
     `epoch`: for this start of an agent alone, where two boxes hear the same topic; 0: for whoever hears it.
+    `what`: what else a verb needs; it may hold secrets, and is kept nowhere.
     """
 
     id: Annotated[str, Meta(min_length=8, max_length=64)]
@@ -31,6 +32,7 @@ class Command(Struct, frozen=True):
     picture: bool = False
     user: Annotated[str, Meta(max_length=200)] = ""
     epoch: int = 0
+    what: dict[str, Annotated[str, Meta(max_length=1000)]] = {}
 
 
 class Response(Struct, frozen=True, omit_defaults=True):

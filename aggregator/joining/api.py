@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 
 from agent import wire
 from aggregator.auth import Refused
+from aggregator.joining.renaming import CannotRename
 from aggregator.openapi import Route, answer
 from aggregator.params import CENTRE, IDENTITY, bad, body_of, node_of, record
 from aggregator.places import documents
@@ -78,6 +79,29 @@ class JoinLine(Struct):
     node: str
     line: str
     until: int
+
+
+class RenameBody(Struct, forbid_unknown_fields=True):
+    """Another name for a node."""
+
+    to: str
+
+
+class RenameRow(Struct):
+    """A rename: from which name to which, how far it is (asked, moving, refused), and why it was refused."""
+
+    was: str
+    node: str
+    at: int
+    by: str
+    state: str
+    reason: str
+
+
+class RenameList(Struct):
+    """Renames, the oldest first. One that is done is no more in it: the node has its new name then."""
+
+    renames: list[RenameRow]
 
 
 async def _by_the_broker(work: Awaitable[T]) -> T:
@@ -186,6 +210,24 @@ async def replace_node(request: web.Request) -> web.Response:
     return answer(JoinLine(node, line, until), 201)
 
 
+async def rename_node(request: web.Request) -> web.Response:
+    """Give a node another name: the box learns it, and everything that is stored of it follows."""
+    node = node_of(request)
+    body = await body_of(request, RenameBody)
+    try:
+        work = request.app[CENTRE].renaming.ask(node, body.to, request[IDENTITY].user)
+        found = await _by_the_broker(work)
+    except CannotRename as error:
+        raise Refused(409, error.code, str(error)) from None
+    await record(request, "rename node", node=node, what=body.to)
+    return answer(RenameRow(*found), 202)
+
+
+async def renames(request: web.Request) -> web.Response:
+    """Show the renames that are on their way, and those that were refused lately."""
+    return answer(RenameList([RenameRow(*row) for row in request.app[CENTRE].renaming.all()]))
+
+
 async def remove_node(request: web.Request) -> web.Response:
     """Take a node away; what it sent stays stored."""
     node = node_of(request)
@@ -206,5 +248,8 @@ ROUTES = (
     Route("POST", "/nodes", add_node, "Let one box join", "admin", JoinLine, NewNode, status=201, whole=True),
     Route("POST", "/nodes/{node}/replacement", replace_node, "Put a new box in a node's place", "admin",
           JoinLine, status=201, whole=True),
+    Route("POST", "/nodes/{node}/rename", rename_node, "Give a node another name", "admin", RenameRow,
+          RenameBody, status=202, whole=True),
+    Route("GET", "/renames", renames, "Renames on their way", "admin", RenameList, whole=True),
     Route("DELETE", "/nodes/{node}", remove_node, "Take a node away", "admin", Nothing, whole=True),
 )  # fmt: skip

@@ -55,7 +55,7 @@ __all__ = [
 _LOG = logging.getLogger(__name__)
 _PATIENCE = 10.0
 _RETRY_SECONDS = 3.0
-_WAITS = "code until "  # the plugin's text of a user that has not joined yet, before Unix seconds
+WAITS = "code until "  # the plugin's text of a user that has not joined yet, before Unix seconds
 
 
 # ── for the operator ──────────────────────────────────────────────────────────────────────────────
@@ -72,7 +72,7 @@ def add_node(config: Config, name: str) -> str:
             "username": name,
             "clientid": name,
             "password": code,
-            "textdescription": f"{_WAITS}{until}",
+            "textdescription": f"{WAITS}{until}",
             "roles": [{"rolename": f"join-{name}"}],
         },
     ]
@@ -95,7 +95,7 @@ def renew_node(config: Config, name: str) -> str:
         "command": "modifyClient",
         "username": name,
         "password": code,
-        "textdescription": f"{_WAITS}{until}",
+        "textdescription": f"{WAITS}{until}",
     }
     asyncio.run(_renew(as_user(config, acl.ADMIN, "admin"), change))
     return line
@@ -125,7 +125,7 @@ async def _renew(broker: BrokerSettings, change: Answer) -> None:
         found = (await ask({"command": "getClient", "username": name}))[0]
         if "error" in found:
             raise EnrolError(f"no node {name} waits to join; `gb-aggregator add-node {name}` adds it")
-        if not _description(found).startswith(_WAITS):
+        if not _description(found).startswith(WAITS):
             raise EnrolError(
                 f"{name} has joined; to join it anew, `gb-aggregator remove-node {name}` and add it again"
             )
@@ -147,7 +147,7 @@ async def _replace(broker: BrokerSettings, name: str, code: str, until: int) -> 
         "command": "modifyClient",
         "username": name,
         "password": code,
-        "textdescription": f"{_WAITS}{until}",
+        "textdescription": f"{WAITS}{until}",
         "roles": [{"rolename": f"join-{name}"}],
     }
     errors = await order(broker, role, change)
@@ -319,7 +319,7 @@ async def _admit(broker: BrokerSettings, node: str, secret: str) -> None:
 
 def _expired(answer: Answer) -> bool:
     """True unless the client that the broker described may still use its code."""
-    until = _description(answer).removeprefix(_WAITS)
+    until = _description(answer).removeprefix(WAITS)
     return not until.isdigit() or time.time() > int(until)
 
 

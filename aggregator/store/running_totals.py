@@ -159,7 +159,7 @@ class Marks:
         for key, minutes in self.hours.items():
             starts = {str(minute): start for minute, (start, _) in minutes.items()}
             ends = {str(minute): end for minute, (_, end) in minutes.items()}
-            yield Bounds(key, _digest(key), starts, ends, stored_at)
+            yield Bounds(key, digest(key), starts, ends, stored_at)
 
 
 def _totals(tally: wire.Tally) -> Iterator[tuple[Row, int]]:
@@ -176,7 +176,8 @@ def _totals(tally: wire.Tally) -> Iterator[tuple[Row, int]]:
         yield Row(camera, trip.origin, 0, _TO + trip.destination, trip.label), trip.total
 
 
-def _digest(key: Key) -> bytes:
+def digest(key: Key) -> bytes:
+    """Return the id of a document of bounds."""
     return hashlib.blake2b(msgspec.msgpack.encode(key), digest_size=12).digest()
 
 

@@ -15,6 +15,7 @@ What always holds:
     batches                            what was stored: names, checksums, and events, see `detail`
     quarantine conflicts               what was refused, and why
     nodes wants wanted audit           the fleet, its desired documents and earlier ones, who changed them
+    renames                            names that boxes are asked to take
     copies apart                       boxes of which there are two, and what a copy told
     invitations applications           codes for several boxes; boxes that wait for a word
     profiles overrides orders          settings by the clock and by hand; orders and their answers
@@ -71,6 +72,7 @@ from aggregator.store.people import People
 from aggregator.store.places import PlaceStore
 from aggregator.store.redate import Redate
 from aggregator.store.registry import Registry
+from aggregator.store.rename import RenameStore
 from aggregator.store.retention import Keep, Retention
 from aggregator.store.room import Room
 from aggregator.store.running_totals import Marks
@@ -119,6 +121,7 @@ class Store:
         self.people = People(self._journaled, where)
         self.places = PlaceStore(self._journaled, where)
         self.clones = CloneStore(self._journaled, where, self.history.mark, self.raise_counts)
+        self.renames = RenameStore(self._journaled, where)
         self.joins = JoinStore(self._journaled, where)
         self.orders = OrderStore(self._journaled, where)
         self.departures = DepartureStore(self._journaled, where)

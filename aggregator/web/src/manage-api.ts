@@ -128,6 +128,13 @@ export interface CopyState {
   by: string;
 }
 
+export interface RenameRow {
+  was: string;
+  node: string;
+  state: "asked" | "moving" | "refused";
+  reason: string;
+}
+
 const name = encodeURIComponent;
 
 export const manage = {
@@ -161,6 +168,8 @@ export const manage = {
   refuse: (node: string) => request<unknown>("DELETE", `/waiting/${name(node)}`),
   addNode: (node: string) => request<JoinLine>("POST", "/nodes", { node }),
   replace: (node: string) => request<JoinLine>("POST", `/nodes/${name(node)}/replacement`, {}),
+  rename: (node: string, to: string) => request<RenameRow>("POST", `/nodes/${name(node)}/rename`, { to }),
+  renames: async () => (await request<{ renames: RenameRow[] }>("GET", "/renames")).renames,
   copy: (node: string) => request<CopyState>("GET", `/nodes/${name(node)}/copy`),
   keep: (node: string, keep: number) => request<CopyState>("POST", `/nodes/${name(node)}/copy`, { keep }),
   removeNode: (node: string) => request<unknown>("DELETE", `/nodes/${name(node)}`),

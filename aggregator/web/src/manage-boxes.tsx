@@ -1,5 +1,5 @@
 // Boxes that come and go: one, a dozen, in another's place, away.
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { useCell } from "./cell";
 import { ago, span } from "./format";
 import { manage } from "./manage-api";
@@ -89,10 +89,39 @@ function WaitingBoxes() {
   );
 }
 
+const RENAMES_MS = 2000;
+
+/** Renames that are on their way, and those that a box refused. */
+function Renames({ turn }: { turn: number }) {
+  const [renames, again] = useRead(manage.renames);
+  const going = renames?.some((row) => row.state !== "refused");
+  useEffect(again, [turn]);
+  useEffect(() => {
+    if (!going) return;
+    const timer = window.setInterval(again, RENAMES_MS);
+    return () => window.clearInterval(timer);
+  }, [going]);
+  return (
+    <ul class="manage-list">
+      {(renames ?? []).map((row) => (
+        <li key={row.node} class="row wrap" data-testid="rename" data-state={row.state}>
+          <b>
+            {row.was} → {row.node}
+          </b>
+          <span class="grow faint">
+            {row.state === "refused" ? `refused: ${row.reason}` : "the box is asked, and its history follows"}
+          </span>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
 function Nodes() {
   const known = useCell(nodes);
   const [line, setLine] = useState<[string, string]>(["", ""]);
-  const [act, problem] = useDo(() => undefined);
+  const [turn, setTurn] = useState(0);
+  const [act, problem] = useDo(() => setTurn((before) => before + 1));
   const all = [...(known?.values() ?? [])].sort((one, two) => one.node.localeCompare(two.node));
   return (
     <Part title="Nodes" id="nodes">
@@ -105,6 +134,13 @@ function Nodes() {
       >
         <Field label="Name of a new node" name="node" required hint="gate-07" />
       </Form>
+      {all.length > 0 && (
+        <Form button="Rename" id="rename-node" send={(text) => act(manage.rename(text("node"), text("to")))}>
+          <Choose label="Node" name="node" options={all.map((node) => node.node)} value={all[0]!.node} />
+          <Field label="Its new name" name="to" required hint="gate-08" />
+        </Form>
+      )}
+      <Renames turn={turn} />
       <ul class="manage-list">
         {all.map((node) => (
           <li key={node.node} class="row wrap" data-testid="managed-node" data-node={node.node}>
