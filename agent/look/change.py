@@ -1,8 +1,9 @@
 """Where a picture has changed: what was seen stands as long as its pixels do, and what moves is looked at.
 
-What always holds: a picture is compared by the mean grey of cells of CELL pixels, in which a camera's noise
-hardly shows; what was seen in a place is compared with the cells of when it was seen, so that a slow change
-adds up; the same pixels give the same answer, so nothing is believed that a new look would not say again.
+What always holds: a picture is compared by the mean grey of cells of CELL pixels, of which every ROWS-th row
+is looked at: a camera's noise hardly shows in it, and it costs a fiftieth of a look; what was seen in a place
+is compared with the cells of when it was seen, so that a slow change adds up; the same pixels give the same
+answer, so nothing is believed that a new look would not say again.
 
         cells when it was seen        cells now
         ┌─┬─┬─┬─┐                     ┌─┬─┬─┬─┐
@@ -12,21 +13,22 @@ adds up; the same pixels give the same answer, so nothing is believed that a new
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.boxes import Detections, Float32, Uint8
-from agent.look.merge import Finds, finds, joined
+from agent.boxes import Float32, Uint8
+from agent.look.merge import Finds
 from agent.look.region import Region
 
-Cells = NDArray[np.int16]
+Cells = NDArray[np.uint8]
 Bool = NDArray[np.bool_]
 
 CELL = 8  # pixels
+ROWS = 4  # of a cell's rows one in so many is looked at
 NOISE = 6  # grey levels of a cell's mean: more is a change
 STILL = 0.15  # share of a find's cells that may have changed
 MOST_MOVES = 8  # moving places that are told of a frame
@@ -38,8 +40,14 @@ def cells_of(image: Uint8) -> Cells:
     """Return the mean grey (H/CELL, W/CELL) of a picture's (H,W,3) cells."""
     height, width = image.shape[:2]
     size = max(width // CELL, 1), max(height // CELL, 1)
-    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), np.int16)
+    some = image[min(ROWS // 2, height - 1) :: ROWS]
+    grey = cv2.cvtColor(some, cv2.COLOR_BGR2GRAY)
+    return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def differs(a: Cells, b: Cells) -> Uint8:
+    """Return where two sets of cells (h,w) differ by more than noise: 1, else 0."""
+    return np.asarray(cv2.threshold(cv2.absdiff(a, b), NOISE, 1, cv2.THRESH_BINARY)[1], np.uint8)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,25 +62,29 @@ class Seen:
         """Return the finds whose pixels are as they were."""
         row, column = self.corner
         height, width = self.cells.shape
-        changed = np.abs(now[row : row + height, column : column + width] - self.cells) > NOISE
-        total = np.zeros((height + 1, width + 1), np.int64)
-        total[1:, 1:] = changed.cumsum(0).cumsum(1)
+        changed = differs(now[row : row + height, column : column + width], self.cells)
+        if not cv2.hasNonZero(changed):
+            return self.finds
+        total = cv2.integral(changed)
         edges = self.finds.found.xyxy / CELL - np.asarray([column, row] * 2)
         left, top = np.floor(edges[:, :2]).astype(int).clip(0, (width - 1, height - 1)).T
         right, bottom = np.ceil(edges[:, 2:]).astype(int).clip(1, (width, height)).T
         inside = total[bottom, right] - total[top, right] - total[bottom, left] + total[top, left]
-        return self.finds.some(inside <= STILL * np.maximum((right - left) * (bottom - top), 1))
+        kept = inside <= STILL * np.maximum((right - left) * (bottom - top), 1)
+        return self.finds if kept.all() else self.finds.some(kept)
 
 
 class Memory:
     """What the last look at each place showed, for as long as it stands."""
 
     def __init__(self) -> None:
-        self._seen: dict[int, Seen] = {}
+        self._seen: dict[int, tuple[Region, Seen]] = {}
+        self._told: list[tuple[Region, Finds]] = []
 
     def clear(self) -> None:
         """Forget everything."""
         self._seen.clear()
+        self._told = []
 
     def keep(self, places: Mapping[int, tuple[Region, Finds]], now: Cells) -> None:
         """Take what places, by their number, showed just now, instead of what they showed before."""
@@ -80,45 +92,39 @@ class Memory:
             row = region.top // CELL
             column = region.left // CELL
             end = -(-region.bottom // CELL), -(-region.right // CELL)
-            self._seen[number] = Seen(found, now[row : end[0], column : end[1]], (row, column))
+            cells = now[row : end[0], column : end[1]]
+            self._seen[number] = (region, Seen(found, cells, (row, column)))
 
-    def standing(self, now: Cells, but: Iterable[int]) -> Finds:
-        """Return the finds of all places but some whose pixels are as they were; forget the others."""
-        told = [finds(Detections.empty(), 1.0)]
-        for number in set(self._seen) - set(but):
-            seen = self._seen[number]
+    def standing(self, now: Cells) -> list[tuple[Region, Finds]]:
+        """Return each place with its finds whose pixels are as they were, and forget the others.
+
+        It is the very same list as long as nothing has changed.
+        """
+        told = []
+        for number, (region, seen) in list(self._seen.items()):
             left = seen.standing(now)
-            if len(left):
-                self._seen[number] = Seen(left, seen.cells, seen.corner)
-                told.append(left)
-            else:
+            if not len(left):
                 del self._seen[number]
-        return joined(told)
+                continue
+            if left is not seen.finds:
+                self._seen[number] = (region, Seen(left, seen.cells, seen.corner))
+            told.append((region, left))
+        if [id(left) for _, left in told] != [id(left) for _, left in self._told]:
+            self._told = told
+        return self._told
 
 
-class Motion:
-    """Where something moves from frame to frame."""
-
-    def __init__(self) -> None:
-        self._before: Cells | None = None
-
-    def clear(self) -> None:
-        """Forget the last frame."""
-        self._before = None
-
-    def see(self, now: Cells, known: Float32) -> Float32:
-        """Return boxes (N,4), pixels, of what has moved beside what is known (M,4), the largest first."""
-        before = self._before
-        self._before = now
-        if before is None or before.shape != now.shape:
-            return np.zeros((0, 4), np.float32)
-        moved = (np.abs(now - before) > NOISE).astype(np.uint8)
-        for left, top, right, bottom in np.rint(known / CELL).astype(int).tolist():
-            moved[max(top - 1, 0) : bottom + 1, max(left - 1, 0) : right + 1] = 0
-        if moved.mean() > LARGEST_MOVE:
-            return np.zeros((0, 4), np.float32)
-        _, _, stats, _ = cv2.connectedComponentsWithStats(moved, connectivity=8)
-        parts = stats[1:][stats[1:, cv2.CC_STAT_AREA] >= LEAST_CELLS]
-        parts = parts[np.argsort(-parts[:, cv2.CC_STAT_AREA], kind="stable")][:MOST_MOVES]
-        corner = parts[:, :2]
-        return np.asarray(np.concatenate((corner, corner + parts[:, 2:4]), axis=1) * CELL, np.float32)
+def moving(before: Cells | None, now: Cells, known: Float32) -> Float32:
+    """Return boxes (N,4), pixels, of what has moved beside what is known (M,4), the largest first."""
+    if before is None or before.shape != now.shape:
+        return np.zeros((0, 4), np.float32)
+    moved = differs(now, before)
+    for left, top, right, bottom in np.rint(known / CELL).astype(int).tolist():
+        moved[max(top - 1, 0) : bottom + 1, max(left - 1, 0) : right + 1] = 0
+    if moved.mean() > LARGEST_MOVE:
+        return np.zeros((0, 4), np.float32)
+    _, _, stats, _ = cv2.connectedComponentsWithStats(moved, connectivity=8)
+    parts = stats[1:][stats[1:, cv2.CC_STAT_AREA] >= LEAST_CELLS]
+    parts = parts[np.argsort(-parts[:, cv2.CC_STAT_AREA], kind="stable")][:MOST_MOVES]
+    corner = parts[:, :2]
+    return np.asarray(np.concatenate((corner, corner + parts[:, 2:4]), axis=1) * CELL, np.float32)

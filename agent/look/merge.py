@@ -192,9 +192,13 @@ def merge(first: Finds, second: Finds, kinds: Int64, zoom: float) -> Detections:
     What the first look keeps apart stays apart. Where two finds of the second are in one of the first, one
     goes with it and the other is new: a box round two far faces becomes two.
     """
+    return united(first, distinct(second, kinds), kinds, zoom)
+
+
+def united(first: Finds, second: Finds, kinds: Int64, zoom: float) -> Detections:
+    """Return one set as `merge` does, of a second look that holds each object once."""
     if not len(second):
         return first.found
-    second = _distinct(second, kinds)
     partner = _pairs(first.found, second.found, kinds)  # (N,) a row of `first`, or -1
     upright = second.sharp > 0
     plain = upright & (np.sqrt(area(second.found.xyxy)) * zoom >= PLAIN)  # the first look would have seen it
@@ -223,7 +227,7 @@ def alone(confidence: Float32) -> Float32:
     return np.asarray(confidence**DOUBT, np.float32)
 
 
-def _distinct(second: Finds, kinds: Int64) -> Finds:
+def distinct(second: Finds, kinds: Int64) -> Finds:
     """Return the finds of overlapping regions with each object once: the winner, as sure as the surest."""
     alike = same(second.found, second.found, kinds)
     free = np.ones(len(second), np.bool_)

@@ -3,8 +3,9 @@
 What always holds:
 
 * Without a budget the first look's answer goes on untouched.
-* What is spent is at most what the budget gives in the time of the frames; what is not affordable waits, and
-  the place that is wanted most, for longest, is looked at next.
+* What is spent, on regions and on all that is done round them, is at most what the budget gives in the time
+  of the frames; what is not affordable waits, and the place that is wanted most, for longest, is looked at
+  next. A frame that pays for no region is only compared with what stands.
 * What a region showed stands for as long as its pixels do (`agent.look.change`); then it is the first look's
   alone again.
 * Every place of the coarsest level comes in turn, however little speaks for it, where the picture has pixels
@@ -28,8 +29,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.boxes import Detections, Float32, Int64, Uint8, iou
-from agent.look.change import Memory, Motion, cells_of
-from agent.look.merge import Finds, finds, joined, mend, merge
+from agent.look.change import Cells, Memory, cells_of, moving
+from agent.look.merge import Finds, distinct, finds, mend, united
 from agent.look.plan import Place, need, places
 from agent.look.region import Region, Size
 from agent.look.still import Finder, Purse, canvas_of, kinds_of, leans, look_at
@@ -37,6 +38,9 @@ from agent.look.still import Finder, Purse, canvas_of, kinds_of, leans, look_at
 Float = NDArray[np.float64]
 
 SHARE = 0.5  # of what the first look costs, where no budget is said
+FRAME = 0.06  # of the same: what a frame costs beside its regions,
+PIXELS = 0.012  # each million of its pixels,
+FINDS = 0.0004  # and each find that is compared; measured on walls of faces at 1080p and 4K
 CROP = 0.05  # of the same: a face that is judged
 TURN = 1.0  # how much speaks for a place that shows new pixels, whatever is in it
 FINER = 0.3  # the same of each finer level
@@ -75,7 +79,9 @@ class LookStage:
         self._leans = leans(detector.names)
         self._purse = Purse()
         self._memory = Memory()
-        self._motion = Motion()
+        self._cells: Cells | None = None  # of the last frame
+        self._told: list[tuple[Region, Finds]] = []  # what stands, and that as one set without pieces
+        self._second = finds(Detections.empty(), 1.0)
         self._plan: list[Place] = []
         self._picture: Size = (0, 0)
         self._zoom = 1.0  # input pixels a pixel of the frame in the first look
@@ -94,7 +100,7 @@ class LookStage:
     def clear(self) -> None:
         """Forget what was seen: the picture is another one."""
         self._memory.clear()
-        self._motion.clear()
+        self._cells = None
         self._now = -np.inf
         self._seen[:] = -np.inf
 
@@ -116,16 +122,31 @@ class LookStage:
         self._since = self._since if np.isfinite(self._now) else seconds
         self._now = seconds
         begin = self._clock()
-        now = cells_of(image)
-        hints = np.concatenate((_unseen(hints, found.xyxy), self._motion.see(now, found.xyxy)))
-        order = self._order(found, hints)
+        paid = self._purse.paid
         self._purse.earn(self._income(step))
-        self._purse.pay(self._clock() - begin)
-        fresh = self._look(image, order)
+        now = cells_of(image)
+        fresh = self._look(image, found, hints, now) if self._purse.affords(self._purse.price) else {}
+        self._cells = now
         self._memory.keep(fresh, now)
-        seen = self._memory.standing(now, but=fresh)
-        mended = mend(list(fresh.values()), picture)
-        return merge(finds(found, self._zoom), joined([mended, seen]), self._kinds, self._zoom)
+        second = self._standing(now)
+        told = united(finds(found, self._zoom), second, self._kinds, self._zoom)
+        regions = self._purse.paid - paid
+        self._purse.pay(self._own_work(image, len(found) + len(second), self._clock() - begin - regions))
+        return told
+
+    def _standing(self, now: Cells) -> Finds:
+        """Return what regions showed and still stands as one set, made anew only where it changed."""
+        told = self._memory.standing(now)
+        if told is not self._told:
+            self._told = told
+            self._second = distinct(mend(told, self._picture), self._kinds)
+        return self._second
+
+    def _own_work(self, image: Uint8, finds_: int, seconds: float) -> float:
+        """Return the price of all but the regions: seconds of CPU, or first looks where no budget is said."""
+        if self.budget is not None:
+            return seconds
+        return FRAME + PIXELS * image.shape[0] * image.shape[1] / 1e6 + FINDS * finds_
 
     def affords_crops(self, count: int) -> bool:
         """Say whether the budget lasts for so many faces."""
@@ -164,8 +185,10 @@ class LookStage:
             return 0.0
         return TURNED if place.region.roll else TURN * FINER ** (place.level - 1)
 
-    def _order(self, found: Detections, hints: Float32) -> Int64:
+    def _order(self, found: Detections, hints: Float32, now: Cells) -> Int64:
         """Return the numbers of the places that are wanted, the most urgent first."""
+        moved = moving(self._cells, now, found.xyxy)
+        hints = np.concatenate((_unseen(hints, found.xyxy), moved))
         age = np.minimum(self._now - self._seen, NEVER)
         turned = np.asarray([bool(place.region.roll) for place in self._plan])
         wanted = need(self._plan, found, self._zoom, hints) * np.where(turned, TURNED, 1.0)
@@ -179,10 +202,12 @@ class LookStage:
             return SHARE
         return self.budget / 1000 * step
 
-    def _look(self, image: Uint8, order: Int64) -> dict[int, tuple[Region, Finds]]:
+    def _look(
+        self, image: Uint8, found: Detections, hints: Float32, now: Cells
+    ) -> dict[int, tuple[Region, Finds]]:
         """Look at places for as long as the purse lasts; return what they showed by their number."""
         looked: dict[int, tuple[Region, Finds]] = {}
-        for number in order.tolist():
+        for number in self._order(found, hints, now).tolist():
             price = self._purse.price
             if price and not self._purse.affords(price):  # what a region costs shows with the first one
                 break

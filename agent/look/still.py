@@ -67,6 +67,7 @@ class Purse:
     def __init__(self, *, strict: bool = False) -> None:
         self._strict = strict
         self._left = 0.0
+        self.paid = 0.0  # for regions, in all
         self.price = 0.0  # seconds of one region, as the last ones cost
 
     def earn(self, seconds: float) -> None:
@@ -85,6 +86,7 @@ class Purse:
     def spent(self, seconds: float) -> None:
         """Pay for a region, and remember what one costs: the dearest of late."""
         self.pay(seconds)
+        self.paid += seconds
         self.price = max(seconds, 0.9 * self.price)
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from agent.boxes import GREY, Float32, Int64, Uint8
 from export.crops.cut import NO_FACE, ROOM, STATES, STORED, Crops
@@ -24,6 +25,9 @@ from export.errors import TrainError
 
 PEAK = 3e-3  # learning rate
 SHARES = (0.42, 0.42, 0.16)  # of each state in a batch
+HARDER = 4.0  # times as often: a crop that is taken for another state
+HOPELESS = 0.03  # probability of the labelled state, under which the label is doubted
+LEAST = 14  # pixels a side of a crop, in the stead of a far face
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +59,7 @@ def varied(crop: Uint8, rng: np.random.Generator) -> Uint8:
     image = cv2.warpAffine(
         crop, matrix, (SIDE, SIDE), borderMode=cv2.BORDER_CONSTANT, borderValue=(GREY,) * 3
     )
-    if rng.random() < 0.35:
-        small = int(rng.uniform(10, 40))
-        image = cv2.resize(image, (small, small), interpolation=cv2.INTER_AREA)
-        image = cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
+    image = _worse(image, rng)
     light = image.astype(np.float32) * rng.uniform(0.65, 1.35) + rng.uniform(-25, 25)
     light += rng.normal(0, rng.uniform(0, 8), light.shape)
     if rng.random() < 0.1:
@@ -66,13 +67,42 @@ def varied(crop: Uint8, rng: np.random.Generator) -> Uint8:
     return np.asarray(np.clip(light, 0, 255), np.uint8)
 
 
-def batch(crops: Crops, size: int, rng: np.random.Generator) -> tuple[Uint8, Int64]:
-    """Draw one varied batch of B crops: pixels (B,SIDE,SIDE,3) and states (B,)."""
+def _worse(image: Uint8, rng: np.random.Generator) -> Uint8:
+    """Return a crop (SIDE,SIDE,3) now and then from fewer pixels, out of focus, or much compressed."""
+    if rng.random() < 0.35:
+        small = int(rng.uniform(LEAST, 0.8 * SIDE))
+        image = np.asarray(cv2.resize(image, (small, small), interpolation=cv2.INTER_AREA), np.uint8)
+        image = np.asarray(cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR), np.uint8)
+    if rng.random() < 0.15:
+        image = np.asarray(cv2.GaussianBlur(image, (0, 0), rng.uniform(0.5, 1.5)), np.uint8)
+    if rng.random() < 0.15:
+        coded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.uniform(25, 80))])[1]
+        image = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)
+    return image
+
+
+def weights(crops: Crops, says: Float32 | None = None) -> NDArray[np.float64]:
+    """Return how often each crop (N,) is drawn: each state by its share, in it what is hard more often.
+
+    `says` (N,states) is what the network so far says of them, None at first. What it is all but sure is
+    another state is not drawn more often: some labels are wrong.
+    """
     weight = np.zeros(len(crops))
+    hard = np.ones(len(crops))
+    if says is not None:
+        right = says[np.arange(len(crops)), crops.state]
+        hard += HARDER * (1 - right) * (right > HOPELESS)
     for state, share in enumerate(SHARES):
         rows = crops.state == state
-        weight[rows] = share / max(rows.sum(), 1)
-    rows = rng.choice(len(crops), size, p=weight / weight.sum())
+        weight[rows] = share * hard[rows] / max(hard[rows].sum(), 1e-9)
+    return weight / weight.sum()
+
+
+def batch(
+    crops: Crops, size: int, rng: np.random.Generator, weight: NDArray[np.float64]
+) -> tuple[Uint8, Int64]:
+    """Draw one varied batch of B crops: pixels (B,SIDE,SIDE,3) and states (B,); by `weights`."""
+    rows = rng.choice(len(crops), size, p=weight)
     return np.stack([varied(crops.pixels[row], rng) for row in rows]), crops.state[rows]
 
 
@@ -102,9 +132,10 @@ def learn(
         use_buffers=True,
     )
     marks = {round(schedule.steps * part / 8) for part in (1, 2, 4, 6, 8)}
+    weight = weights(crops)
     for step in range(1, schedule.steps + 1):
         network.train()
-        pixels, states = batch(crops, schedule.batch, rng)
+        pixels, states = batch(crops, schedule.batch, rng, weight)
         with torch.autocast("cpu", torch.bfloat16):  # half the time on CPUs that have it, as right
             said = network(tensor(pixels))
         loss = torch.nn.functional.cross_entropy(said.float(), torch.from_numpy(states), label_smoothing=0.03)
@@ -115,8 +146,10 @@ def learn(
         optimiser.step()
         rate.step()
         average.update_parameters(network)
-        if step in marks and told:
-            told(step, average.module.eval())
+        if step in marks:
+            weight = weights(crops, probabilities(average.module.eval(), crops))
+            if told:
+                told(step, average.module)
     finished: CropNetwork = average.module.eval()
     return finished
 

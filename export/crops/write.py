@@ -20,7 +20,7 @@ from onnx import TensorProto, helper, numpy_helper
 from agent.look.judge import FORMAT, NOT_JUDGED, Judge
 from export.crops.cut import STATES
 from export.crops.learn import tensor
-from export.crops.network import DEVIATION, MEAN, POOLED, SIDE, CropNetwork
+from export.crops.network import DEVIATION, MEAN, POOLED, SIDE, STRIDES, CropNetwork
 from export.errors import TrainError
 
 OPSET = 17
@@ -55,7 +55,7 @@ def graph(network: CropNetwork) -> onnx.GraphProto:
     for place, (weight, bias) in enumerate(folded(network)):
         constants |= {f"weight{place}": weight, f"bias{place}": bias}
         pad = [weight.shape[2] // 2] * 4
-        stride = [2, 2] if place == 0 else [1, 1]
+        stride = [STRIDES[place]] * 2
         names = [last, f"weight{place}", f"bias{place}"]
         nodes.append(helper.make_node("Conv", names, [f"conv{place}"], pads=pad, strides=stride))
         last = f"relu{place}"

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from agent.boxes import Detections, iou
-from agent.look.change import Memory, Motion, cells_of
-from agent.look.merge import finds
+from agent.look.change import Memory, cells_of, moving
+from agent.look.merge import finds, mend
 from agent.look.region import Region
 from agent.look.stage import LookStage
-from tests.unit.test_look import SMALL, Sees, picture
+from tests.unit.test_look import PRICE, SMALL, Sees, picture
 
 NOTHING = np.zeros((0, 4), np.float32)
 
@@ -58,9 +58,12 @@ def test_a_standing_picture_is_seen_whole_after_a_while_and_stays_so() -> None:
     assert all(holds(found, SMALL) == len(SMALL) for found in told[-10:])
 
 
-@pytest.mark.parametrize(("budget", "regions"), [(20.0, 20), (5.0, 5), (100.0, 100), (None, 50)])
+@pytest.mark.parametrize(("budget", "regions"), [(20.0, 20), (5.0, 5), (100.0, 100), (None, 42)])
 def test_the_budget_is_kept_over_time(budget: float | None, regions: int) -> None:
-    """In 10 s, 100 frames: 20 ms a second pay 20 regions of 10 ms; by default every other frame pays one."""
+    """In 10 s, 100 frames: 20 ms a second pay 20 regions of 10 ms.
+
+    By halves each frame pays half a region, less a fourteenth for all else that is done in it.
+    """
     stage = staged(budget)
     watch(stage, picture(*SMALL), 101)
     assert stage.take().regions == pytest.approx(regions, abs=2)
@@ -116,20 +119,56 @@ def test_noise_changes_nothing_and_an_object_does() -> None:
     memory = Memory()
     memory.keep({3: (region, finds(found, 1.0))}, cells_of(image))
     noisy = np.clip(image + rng.normal(0, 8, image.shape), 0, 255).astype(np.uint8)
-    assert len(memory.standing(cells_of(noisy), but=())) == 2
-    assert len(memory.standing(cells_of(image), but=(3,))) == 0
+    told = memory.standing(cells_of(noisy))
+    assert [len(left) for _, left in told] == [2]
+    assert memory.standing(cells_of(image)) is told, "where nothing has changed, nothing is made anew"
     image[300:316, 300:316] = 255
-    assert len(memory.standing(cells_of(image), but=())) == 1
+    assert [len(left) for _, left in memory.standing(cells_of(image))] == [1]
 
 
 @pytest.mark.parametrize("shift", [0, 40])
 def test_motion_is_told_where_nothing_is_known(shift: int) -> None:
     """What moves and is no find is a hint; a find, a standing picture or a change of light is none."""
-    motion = Motion()
-    assert len(motion.see(cells_of(picture((200, 200, 240, 240))), NOTHING)) == 0
-    moved = picture((200 + shift, 200, 240 + shift, 240))
-    told = motion.see(cells_of(moved), NOTHING)
+    before = cells_of(picture((200, 200, 240, 240)))
+    assert len(moving(None, before, NOTHING)) == 0
+    moved = cells_of(picture((200 + shift, 200, 240 + shift, 240)))
+    told = moving(before, moved, NOTHING)
     assert (len(told) > 0) == (shift > 0)
     known = np.asarray([(190, 190, 300, 250)], np.float32)
-    assert len(motion.see(cells_of(picture((200, 200, 240, 240))), known)) == 0
-    assert len(motion.see(cells_of(np.full((960, 1280, 3), 250, np.uint8)), NOTHING)) == 0
+    assert len(moving(moved, before, known)) == 0
+    assert len(moving(before, cells_of(np.full((960, 1280, 3), 250, np.uint8)), NOTHING)) == 0
+
+
+def test_all_that_is_done_is_paid_for() -> None:
+    """Where the stage itself takes half of what the budget gives, regions get the other half."""
+    detector = Sees()
+    now = 0.0
+
+    def clock() -> float:
+        """Each look at the clock comes 2 ms after the last one: the stage's own work."""
+        nonlocal now
+        now += 0.002
+        return now + detector.spent
+
+    stage = LookStage(detector, 100.0, clock=clock)
+    watch(stage, picture(*SMALL), 101)
+    spent = now + detector.spent - 101 * 0.002  # between two frames time goes by that is not the stage's
+    assert 0.9 < spent <= 1.0 + PRICE
+    assert 0.0 < stage.take().regions * PRICE < 0.8
+
+
+def test_a_piece_at_a_border_stays_dropped() -> None:
+    """What a region cut in two is no object in the frames after it either, until its other half is seen."""
+    left = Region(0, 0, 640, 960)
+    right = Region(600, 0, 1240, 960)
+    pieces = [
+        Detections(np.asarray([box], np.float32), np.ones(1, np.float32), np.zeros(1, np.int64))
+        for box in ((610, 300, 640, 340), (600, 300, 650, 340))
+    ]
+    cells = cells_of(picture())
+    memory = Memory()
+    memory.keep({0: (left, finds(pieces[0], 1.0))}, cells)
+    assert len(mend(memory.standing(cells), (1280, 960))) == 0
+    memory.keep({1: (right, finds(pieces[1], 1.0))}, cells)
+    whole = mend(memory.standing(cells), (1280, 960))
+    assert whole.found.xyxy.tolist() == [[600, 300, 650, 340]]
