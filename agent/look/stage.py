@@ -131,7 +131,7 @@ class LookStage:
         second = self._standing(now)
         told = united(finds(found, self._zoom), second, self._kinds, self._zoom)
         regions = self._purse.paid - paid
-        self._purse.pay(self._own_work(image, len(found) + len(second), self._clock() - begin - regions))
+        self._purse.pay(self._own_work(len(found) + len(second), self._clock() - begin - regions))
         return told
 
     def _standing(self, now: Cells) -> Finds:
@@ -142,11 +142,11 @@ class LookStage:
             self._second = distinct(mend(told, self._picture), self._kinds)
         return self._second
 
-    def _own_work(self, image: Uint8, finds_: int, seconds: float) -> float:
+    def _own_work(self, finds_: int, seconds: float) -> float:
         """Return the price of all but the regions: seconds of CPU, or first looks where no budget is said."""
         if self.budget is not None:
             return seconds
-        return FRAME + PIXELS * image.shape[0] * image.shape[1] / 1e6 + FINDS * finds_
+        return FRAME + PIXELS * self._picture[0] * self._picture[1] / 1e6 + FINDS * finds_
 
     def affords_crops(self, count: int) -> bool:
         """Say whether the budget lasts for so many faces."""
