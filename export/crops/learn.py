@@ -95,7 +95,7 @@ def weights(crops: Crops, says: Float32 | None = None) -> NDArray[np.float64]:
     for state, share in enumerate(SHARES):
         rows = crops.state == state
         weight[rows] = share * hard[rows] / max(hard[rows].sum(), 1e-9)
-    return weight / weight.sum()
+    return np.asarray(weight / weight.sum())
 
 
 def batch(
