@@ -1,21 +1,25 @@
 """Each node's day, read from the store when somebody asks and something has changed since.
 
 What always holds: the days of many nodes are one question; they are read by one at a time, and what comes
-while they are read makes them old again.
+while they are read makes them old again. What a day came to up to some hour is remembered, and only the rest
+is read (see `today`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from zoneinfo import ZoneInfo
 
 from aggregator import site_time
-from aggregator.node_view import Day, NodeView, count_day, watch_day
+from aggregator.node_view import NodeView
 from aggregator.store.errors import StoreError
+from aggregator.store.history import History
 from aggregator.store.running_totals import REACH
 from aggregator.store.store import Store
+from aggregator.today import Day
 
 _AT_ONCE = 250  # nodes of one question
 
@@ -31,50 +35,58 @@ class Days:
     async def refresh(self, views: Sequence[NodeView], now: int) -> None:
         """Bring nodes' days up to date; raise StoreError. `now`: Unix ms."""
         async with self._reading:
-            by_start: dict[int, list[NodeView]] = defaultdict(list)
+            starts: dict[ZoneInfo, int] = {}
             for view in views:
-                start = site_time.day_start(now, self._zone_of(view.name))
+                zone = self._zone_of(view.name)
+                start = starts.get(zone) or starts.setdefault(zone, site_time.day_start(now, zone))
                 if view.day.start != start:
                     view.day = Day(start)
-                by_start[start].append(view)
-            for start, group in by_start.items():
-                for place in range(0, len(group), _AT_ONCE):
-                    await self._refresh_days(group[place : place + _AT_ONCE], start)
+            settled = History.settled(now)
+            await self._refresh("counts", views, settled)
+            await self._refresh("watch", views, settled)
             await asyncio.gather(*(self._refresh_first(view, now) for view in views if _is_new(view)))
 
     def forget(self, view: NodeView) -> None:
         """Have all of it read again: times have changed."""
-        view.day.fresh.clear()
+        view.day = Day(view.day.start)
         view.known_first.clear()
         view.first.clear()
+        view.is_newborn = False
         self._store.archive.forget_first(view.name)
 
-    async def _refresh_days(self, views: Sequence[NodeView], start: int) -> None:
-        """Read what is old of some nodes whose day has this start."""
-        for part, read in (("counts", self._read_counts), ("watch", self._read_watch)):
-            old = [view for view in views if part not in view.day.fresh]
-            if not old:
-                continue
+    async def _refresh(self, part: str, views: Sequence[NodeView], settled: int) -> None:
+        """Read what is old of some nodes, those together whose reading begins at the same moment."""
+        old = [view for view in views if part not in view.day.fresh]
+        moment = time.monotonic()
+        groups: dict[tuple[int, int], list[NodeView]] = defaultdict(list)
+        for view in old:
+            groups[view.day.start, view.day.begin(part, moment)].append(view)
+        read = self._read_counts if part == "counts" else self._read_watch
+        try:
+            for (start, since), group in groups.items():
+                for place in range(0, len(group), _AT_ONCE):
+                    await read(group[place : place + _AT_ONCE], start, since, max(settled, since))
+        except StoreError:
             for view in old:
-                view.day.fresh.add(part)  # what comes while it is read makes it old again
-            try:
-                await read(old, start)
-            except StoreError:
-                for view in old:
-                    view.day.fresh.discard(part)
-                raise
+                view.day.fresh.discard(part)
+            raise
 
-    async def _read_counts(self, views: Sequence[NodeView], start: int) -> None:
-        names = [view.name for view in views]
-        found = await self._store.today.hours(names, start - REACH, start + 2 * REACH)
+    async def _read_counts(self, views: Sequence[NodeView], start: int, since: int, settled: int) -> None:
+        found = await self._store.chains.today([view.name for view in views], start, since, start + 2 * REACH)
+        moment = time.monotonic()
         for view in views:
-            count_day(found.get(view.name, []), view.day)
+            steps = found.get(view.name, [])
+            before = [step for step in steps if step.minute < settled]
+            after = [step for step in steps if step.minute >= settled]
+            view.day.count(before, after, settled, moment)
 
-    async def _read_watch(self, views: Sequence[NodeView], start: int) -> None:
+    async def _read_watch(self, views: Sequence[NodeView], start: int, since: int, settled: int) -> None:
         names = [view.name for view in views]
-        found = await self._store.today.watch(names, start, start + 2 * REACH)
+        found = await self._store.today.watch(names, since, settled, start + 2 * REACH)
+        moment = time.monotonic()
         for view in views:
-            watch_day(found.get(view.name, []), view.day)
+            before, after = found.get(view.name, ([], []))
+            view.day.watch(before, after, settled, moment)
 
     async def _refresh_first(self, view: NodeView, now: int) -> None:
         """Learn since when each camera is there: by its first tally, or by when it was first heard of."""
@@ -83,7 +95,7 @@ class Days:
             if name in view.known_first:
                 continue
             view.known_first.add(name)  # asked once: a tally that comes later says so itself
-            first = await self._store.archive.first_seen(view.name, name)
+            first = None if view.is_newborn else await self._store.archive.first_seen(view.name, name)
             view.first[name] = min(view.first.get(name, now), first or now)
 
 

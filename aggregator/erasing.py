@@ -12,6 +12,7 @@ from aggregator import schemas
 from aggregator.openapi import Route, answer
 from aggregator.params import CENTRE, bad, body_of, node_of, record
 from aggregator.store.store import Store
+from aggregator.today import Day
 
 
 async def erase(store: Store, node: str, since: int | None, until: int | None) -> schemas.Receipt:
@@ -37,7 +38,10 @@ async def erase_node(request: web.Request) -> web.Response:
         raise bad(f"node: write {node!r} to erase what it told")
     if (body.since is None) != (body.until is None) or (body.until or 1) <= (body.since or 0):
         raise bad("since, until: give both, the end after the beginning, or neither for everything")
-    receipt = await erase(request.app[CENTRE].store, node, body.since, body.until)
+    centre = request.app[CENTRE]
+    receipt = await erase(centre.store, node, body.since, body.until)
+    centre.fleet.view(node).day = Day()
+    centre.fleet.show_again(node)
     await record(request, "erase", node=node, **entry_of(receipt))
     return answer(receipt)
 

@@ -16,6 +16,7 @@ from agent import wire
 from aggregator import schemas
 from aggregator.copies import Turns
 from aggregator.days import Days
+from aggregator.fleet_page import Ranks
 from aggregator.ingest import Fact, Parcel
 from aggregator.live import Hub
 from aggregator.node_view import CLOCK_OFF_MS, NodeView, with_last_cameras
@@ -36,6 +37,7 @@ class Fleet:
         self._hub = hub
         self.zone_of: Callable[[str], ZoneInfo] = lambda node: zone
         self._views: dict[str, NodeView] = {}
+        self.ranks = Ranks(self._views)
         self._removed: dict[str, int] = {}  # node -> losses that it had told of
         self._ask_removed = False
         self._asked_removed = 0.0
@@ -58,12 +60,14 @@ class Fleet:
                 continue
             if "state" not in row:
                 continue
-            view = self._views[row["_id"]] = NodeView(row["_id"], _now_ms())
+            view = self._add(row["_id"])
             view.losses_before = int(row.get("losses", 0))
             view.state = wire.decode_state(row["state"].encode())
             view.copies.state(view.state.epoch, 0)
             view.online = row["online"]
             view.since, view.heard = (min(int(row[name]), _now_ms()) for name in ("since", "heard"))
+            view.first = {camera: int(at) for camera, at in row.get("first", [])}
+            view.known_first = set(view.first)
             loaded.append(view)
         for view in loaded if len(loaded) <= _READ_BACK else ():  # of a large fleet they come within a minute
             samples = await self._store.archive.resources(view.name, 0, _now_ms(), 1)
@@ -91,6 +95,7 @@ class Fleet:
             del self._removed[node]
             view.is_back = True
         before = view.state
+        view.is_newborn = view.is_newborn or (before is None and not retained and not view.is_back)
         state = with_last_cameras(state, before)
         restarted = before is not None and state.online and state.epoch != before.epoch
         if before is None or state.online != view.online or restarted:
@@ -179,10 +184,15 @@ class Fleet:
         for view in self._views.values():
             view.shift(by)
 
+    def _add(self, node: str) -> NodeView:
+        self.ranks.members_changed()
+        view = self._views[node] = NodeView(node, _now_ms())
+        return view
+
     def _view(self, node: str) -> NodeView:
         view = self._views.get(node)
         if view is None:
-            view = self._views[node] = NodeView(node, _now_ms())
+            view = self._add(node)
             view.losses_before = self._removed.get(node, 0)
         return view
 
@@ -193,9 +203,9 @@ class Fleet:
         return list(self._views.values())
 
     @property
-    def names(self) -> list[str]:
+    def names(self) -> Sequence[str]:
         """All nodes by name."""
-        return sorted(self._views)
+        return self.ranks.names
 
     def known(self, node: str) -> bool:
         """True if something was ever heard of this node."""
@@ -249,6 +259,7 @@ class Fleet:
             view = self._views.get(node)
             if view is not None and not view.is_back:
                 del self._views[node]
+                self.ranks.members_changed()
                 self._hub.gone(node)
             if view is None or not view.is_back:
                 self._removed[node] = losses

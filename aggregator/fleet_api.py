@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from functools import partial
 
 import msgspec
@@ -20,11 +21,12 @@ async def fleet(request: web.Request) -> web.Response:
     """Show the nodes that are asked for, all of them or a page."""
     centre = request.app[CENTRE]
     at = int(time.time() * 1000)
-    views = [centre.fleet.view(name) for name in chosen(request, choice_of(request))]
+    ranks = centre.fleet.ranks
+    all_ = chosen(request, choice_of(request))
     sort = request.query.get("sort", "name")
     if sort.removeprefix("-") not in fleet_page.SORTS:
         raise bad(f"sort: one of {', '.join(fleet_page.SORTS)}, downwards with a - before it")
-    names = [view.name for view in fleet_page.ordered(views, sort, at)]
+    names = ranks.ordered(all_, sort, at)
     first = _first(request, names)
     amount = limit_of(request, 1) if "limit" in request.query else len(names)
     page = names[first : first + amount]
@@ -36,14 +38,14 @@ async def fleet(request: web.Request) -> web.Response:
             nodes,
             centre.config.site.join,
             await _waiting(request),
-            fleet_page.summary(views, at),
+            ranks.summary(all_, at),
             first,
             page[-1] if page and end < len(names) else "",
         )
     )
 
 
-def _first(request: web.Request, names: list[str]) -> int:
+def _first(request: web.Request, names: Sequence[str]) -> int:
     """Return where the page begins: at `offset`, or behind the node `after`; raise Refused."""
     after = request.query.get("after", "")
     if after:

@@ -1,13 +1,17 @@
 """A page of the fleet: which nodes, in what order, from where on.
 
 What always holds: two nodes never have the same place in an order, so pages put together are all nodes, each
-once, as long as nothing changes between them. Nothing here asks the store.
+once, as long as nothing changes between them. Nothing here asks the store. What a node's place depends on is
+found anew only when the node has changed: a page of ten thousand costs what has changed since the last one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from aggregator import schemas
 from aggregator.node_view import NodeView
@@ -15,59 +19,95 @@ from aggregator.node_view import NodeView
 _STANDINGS = {"offline": 0, "stale": 1, "online": 2}
 
 
-def _urgency(view: NodeView, at: int) -> int:
-    """Return 0 for a node that needs a person, 2 for one that is well."""
-    state = view.state
-    if view.standing(at) != "online" or (state and any(camera.state != "ok" for camera in state.cameras)):
-        return 0
-    return 1 if view.warnings(at) else 2
+class Rank(NamedTuple):
+    """What a node's place depends on; what is not known of it is -1. `dark`: cameras that see nothing."""
+
+    urgency: int
+    state: int
+    since: int
+    seen: int
+    cpu: int
+    memory: int
+    temperature: int
+    dark: int
 
 
-def _sample(name: str) -> Callable[[NodeView, int], int]:
-    """Return a key that reads a field of the newest sample; a node without one comes last going up."""
-
-    def read(view: NodeView, at: int) -> int:
-        value = getattr(view.resources, name, None) if view.standing(at) == "online" else None
-        return -1 if value is None else int(value)
-
-    return read
+SORTS = ("name", *Rank._fields[:-1])
 
 
-SORTS: dict[str, Callable[[NodeView, int], int]] = {
-    "name": lambda view, at: 0,
-    "urgency": _urgency,
-    "state": lambda view, at: _STANDINGS[view.standing(at)],
-    "since": lambda view, at: view.since,
-    "seen": lambda view, at: view.heard,
-    "cpu": _sample("cpu_percent"),
-    "memory": _sample("memory_bytes"),
-    "temperature": _sample("temperature"),
-}
+def rank(view: NodeView, at: int) -> Rank:
+    """Return a node's rank at a moment (Unix ms)."""
+    standing = view.standing(at)
+    sample = view.resources if standing == "online" else None
+    cameras = view.state.cameras if view.state else ()
+    dark = len(cameras) if standing != "online" else sum(camera.state != "ok" for camera in cameras)
+    needs_a_person = standing != "online" or dark
+    urgency = 0 if needs_a_person else 1 if view.warnings(at) else 2
+    return Rank(
+        urgency, _STANDINGS[standing], view.since, view.heard,
+        _known(sample.cpu_percent if sample else None), _known(sample.memory_bytes if sample else None),
+        _known(sample.temperature if sample else None), dark,
+    )  # fmt: skip
 
 
-def ordered(views: Sequence[NodeView], sort: str, at: int) -> list[NodeView]:
-    """Return nodes in an order of `SORTS`, downwards with a `-` before it; equal ones by name.
-
-    Args:
-        views: by name.
-        sort: which order.
-        at: Unix ms.
-    """
-    key = SORTS[sort.removeprefix("-")]
-    if sort == "name":
-        return list(views)
-    if sort == "-name":
-        return list(reversed(views))
-    return sorted(views, key=lambda view: key(view, at), reverse=sort.startswith("-"))
+def _known(value: int | None) -> int:
+    return -1 if value is None else value
 
 
-def summary(views: Sequence[NodeView], at: int) -> schemas.FleetSummary:
-    """Return how many nodes are in which state, and how many cameras see nothing."""
-    amounts = dict.fromkeys(_STANDINGS, 0)
-    blind = 0
-    for view in views:
-        standing = view.standing(at)
-        amounts[standing] += 1
-        cameras: Sequence[Any] = view.state.cameras if view.state else ()
-        blind += len(cameras) if standing != "online" else sum(camera.state != "ok" for camera in cameras)
-    return schemas.FleetSummary(len(views), amounts["online"], amounts["offline"], amounts["stale"], blind)
+class Ranks:
+    """The ranks of all nodes. `views`: name -> node; `members_changed` is told when there are others."""
+
+    def __init__(self, views: Mapping[str, NodeView]) -> None:
+        self._views = views
+        self._names: list[str] | None = None  # sorted; None: to be sorted anew
+        self._places: dict[str, int] = {}
+        self._columns: NDArray[np.int64] = np.zeros((0, len(Rank._fields)), np.int64)  # a row a node
+
+    def members_changed(self) -> None:
+        """Take that a node has come or gone."""
+        self._names = None
+
+    @property
+    def names(self) -> Sequence[str]:
+        """All nodes by name."""
+        if self._names is None:
+            self._names = sorted(self._views)
+            self._places = {name: place for place, name in enumerate(self._names)}
+            self._columns = np.full((len(self._names), len(Rank._fields)), -1, np.int64)
+            for view in self._views.values():
+                view.ranked = False
+        return self._names
+
+    def ordered(self, names: Sequence[str], sort: str, at: int) -> Sequence[str]:
+        """Return nodes in an order of `SORTS`, downwards with a `-` before it; equal ones by name.
+
+        Args:
+            names: by name.
+            sort: which order.
+            at: Unix ms.
+        """
+        by = sort.removeprefix("-")
+        if by == "name":
+            return names if by == sort else names[::-1]
+        keys = self._rows(names, at)[:, Rank._fields.index(by)]
+        order = np.argsort(keys if by == sort else -keys, kind="stable")
+        return [names[place] for place in order.tolist()]
+
+    def summary(self, names: Sequence[str], at: int) -> schemas.FleetSummary:
+        """Return how many of some nodes are in which state, and how many cameras see nothing."""
+        rows = self._rows(names, at)
+        offline, stale, online = np.bincount(rows[:, Rank._fields.index("state")], minlength=3).tolist()
+        dark = int(rows[:, Rank._fields.index("dark")].sum())
+        return schemas.FleetSummary(len(names), online, offline, stale, dark)
+
+    def _rows(self, names: Sequence[str], at: int) -> NDArray[np.int64]:
+        """Return the ranks of some nodes, shape (nodes, fields)."""
+        everybody = self.names
+        places = self._places
+        for view in self._views.values():
+            if not view.ranked:
+                view.ranked = True
+                self._columns[places[view.name]] = rank(view, at)
+        if names is everybody:
+            return self._columns
+        return self._columns[[places[name] for name in names]]

@@ -5,8 +5,7 @@ What always holds: nothing here waits or asks the clock.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable
 
 import msgspec
 
@@ -15,8 +14,7 @@ from aggregator import schemas
 from aggregator.copies import REMEMBERED_MS, Copies
 from aggregator.store import codec
 from aggregator.store.parcel import Fact
-from aggregator.store.running_totals import HOUR, increments
-from aggregator.store.today import Watch
+from aggregator.today import Day
 
 STALE_MS = 150_000
 CLOCK_OFF_MS = 60_000
@@ -24,19 +22,6 @@ _WARNINGS = 10  # of what a box says of itself
 _WARNING_LETTERS = 300
 _AILMENTS = 10  # of what a box says of one camera
 _UNITS = ((86_400_000, "days"), (3_600_000, "h"), (60_000, "min"), (1000, "s"))
-
-
-class Day:
-    """What a node's day looks like so far."""
-
-    def __init__(self, start: int = 0) -> None:
-        self.start = start
-        self.fresh: set[str] = set()  # "counts", "watch": read since the last change
-        self.counts: list[schemas.CountToday] = []
-        self.objects: dict[str, dict[str, int]] = {}
-        self.watched: dict[str, float] = {}
-        self.blind: dict[str, float] = {}
-        self.p95: dict[str, int] = {}
 
 
 class NodeView:
@@ -60,10 +45,22 @@ class NodeView:
         self.looks: dict[str, wire.Tally] = {}  # camera -> its last minute
         self.first: dict[str, int] = {}  # camera -> when it was first told of
         self.known_first: set[str] = set()  # cameras of which the store was asked that
+        self.is_newborn = False  # nothing was stored of it when it came
         self.is_back = False  # it was removed and has come back, which is not yet saved
+        self.ranked = False  # its place in the fleet's orders is found, see `fleet_page`
         self.changed = True  # its entry has to be shown again
         self.saved = 0
         self.shown: schemas.NodeState | None = None
+
+    @property
+    def changed(self) -> bool:
+        """Whether its entry has to be shown again."""
+        return self._changed
+
+    @changed.setter
+    def changed(self, changed: bool) -> None:
+        self._changed = changed
+        self.ranked = self.ranked and not changed
 
     def standing(self, at: int) -> schemas.NodeState:
         """Return online, offline or stale."""
@@ -91,11 +88,11 @@ class NodeView:
                 case wire.Resources():
                     self._sample(fact.event, at)
                 case wire.Tally(at=told, camera=camera):
-                    self.day.fresh.clear()
+                    self.day.told(told, "counts", "watch")
                     self.minute(fact.event)
                     self.first[camera] = min(self.first.get(camera, at), told)
-                case wire.Crossing():
-                    self.day.fresh.discard("counts")
+                case wire.Crossing(at=told):
+                    self.day.told(told, "counts")
                 case wire.Lost():
                     lost = True
         return lost
@@ -226,28 +223,3 @@ def _length(span: int) -> str:
     """Return a span of Unix milliseconds in the unit that a person would use."""
     unit, name = next((unit, name) for unit, name in _UNITS if span >= 2 * unit or name == "s")
     return f"{span // unit} {name}"
-
-
-def count_day(hours: Iterable[Mapping[str, Any]], day: Day) -> None:
-    """Take what a node counted on this day from its count documents, an hour more at both ends."""
-    start = day.start
-    counts: dict[tuple[str, str, str, str], int] = {}
-    day.objects = {}
-    for step in increments(hours, lambda hour: not hour < start < hour + HOUR):
-        row = step.row
-        if step.minute < start:
-            continue
-        if row.kind == "line":
-            key = (row.camera, row.line, row.direction, row.label)
-            counts[key] = counts.get(key, 0) + step.amount
-        elif row.kind == "object":
-            objects = day.objects.setdefault(row.camera, {})
-            objects[row.label] = objects.get(row.label, 0) + step.amount
-    day.counts = [schemas.CountToday(*key, count) for key, count in sorted(counts.items())]
-
-
-def watch_day(rows: Sequence[Watch], day: Day) -> None:
-    """Take how long a node's cameras saw something on this day."""
-    day.watched = {row.camera: row.watched_ms / 1000 for row in rows}
-    day.blind = {row.camera: row.blind_ms / 1000 for row in rows}
-    day.p95 |= {row.camera: row.p95 for row in rows if row.p95 is not None}

@@ -102,5 +102,6 @@ def _fields(view: NodeView) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "state": msgspec.json.encode(view.state).decode(),
         "online": view.online, "since": view.since, "heard": view.heard,
+        "first": [[camera, at] for camera, at in view.first.items() if camera in view.known_first],
     }  # fmt: skip
     return fields | {"removed": False} if view.is_back else fields

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from aiohttp import web
 
 from aggregator.params import CENTRE, IDENTITY, no_node
+from aggregator.places.documents import Place
+from aggregator.places.places import NOWHERE
 
 QUERY = ("site", "group", "label", "state", "q")
 
@@ -30,18 +33,29 @@ def choice_of(request: web.Request) -> Choice:
     )
 
 
-def chosen(request: web.Request, choice: Choice) -> list[str]:
+def chosen(request: web.Request, choice: Choice) -> Sequence[str]:
     """Return the known nodes that are chosen and that the one who asks may see, by name."""
     centre = request.app[CENTRE]
     reach = request[IDENTITY].reach
-    return [
-        name
-        for name in centre.fleet.names
-        if centre.fleet.known(name) and centre.places.sees(reach, name) and _fits(request, choice, name)
-    ]
+    names = centre.fleet.names
+    place = centre.places.of
+    if not reach.whole:
+        names = [name for name in names if centre.places.sees(reach, name)]
+    if choice.site:
+        names = [name for name in names if place(name).site == choice.site]
+    if choice.group:
+        names = [name for name in names if choice.group in place(name).groups]
+    if choice.labels:
+        names = [name for name in names if set(choice.labels) <= set(place(name).labels)]
+    if choice.state:
+        names = [name for name in names if centre.fleet.standing(name) == choice.state]
+    if choice.text:
+        text = choice.text.lower()
+        names = [name for name in names if text in name or _says(place(name), text)]
+    return names
 
 
-def named(request: web.Request) -> list[str]:
+def named(request: web.Request) -> Sequence[str]:
     """Return the nodes of the query's `nodes` that are chosen too, all that are if it names none.
 
     Raise Refused for a node that nobody has heard, or that the one who asks may not see.
@@ -56,15 +70,7 @@ def named(request: web.Request) -> list[str]:
     return [name for name in among if name in names]
 
 
-def _fits(request: web.Request, choice: Choice, name: str) -> bool:
-    centre = request.app[CENTRE]
-    place = centre.places.of(name)
-    text = choice.text.lower()
-    words = (name, place.title, place.site, *place.groups, *place.labels)
-    return (
-        choice.site in ("", place.site)
-        and (not choice.group or choice.group in place.groups)
-        and set(choice.labels) <= set(place.labels)
-        and (not choice.state or centre.fleet.standing(name) == choice.state)
-        and (not text or any(text in word.lower() for word in words))
-    )
+def _says(place: Place, text: str) -> bool:
+    """True if a node's title, site, groups or labels have a text in them, in small letters."""
+    words = (place.title, place.site, *place.groups, *place.labels)
+    return place is not NOWHERE and any(text in word.lower() for word in words)

@@ -35,6 +35,30 @@ class Chains:
         found = await self.documents(nodes, since, until, only)
         return {node: list(_inside(rows, since, until)) for node, rows in found.items()}
 
+    async def today(
+        self, nodes: Sequence[str], start: int, since: int, until: int
+    ) -> dict[str, list[Increment]]:
+        """Return node -> what was counted in [since, until), an hour as one step where it can be.
+
+        A total before it is looked for a day back and no further. `start`: the midnight, which may lie within
+        an hour; `since`: that, or a full hour.
+        """
+        first = since // HOUR * HOUR
+        with translated(self._where):
+            found = await self._read(nodes, first - HOUR, until, {})
+            deep = [node for node, rows in found.items() if _is_unanchored(rows, first)]
+            earlier = await self._read(deep, first - REACH, first - HOUR, {}) if deep else {}
+            for node, rows in earlier.items():
+                found[node] += rows
+
+        def whole(hour: int) -> bool:
+            return not hour < start < hour + HOUR
+
+        return {
+            node: [step for step in increments(rows, whole) if since <= step.minute < until]
+            for node, rows in found.items()
+        }
+
     async def documents(
         self, nodes: Sequence[str], since: int, until: int, only: Document | None = None
     ) -> dict[str, list[Document]]:

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 from aggregator.store.codec import TALLIES
 from aggregator.store.errors import translated
 
+_CHUNK = 5000  # rows of one answer
+
 Document = dict[str, Any]
 
 
@@ -31,32 +33,27 @@ class Today:
         self._database = database
         self._where = where
 
-    async def hours(self, nodes: Sequence[str], since: int, until: int) -> dict[str, list[Document]]:
-        """Return node -> its count documents whose hour lies in [since, until)."""
-        query = {"n": {"$in": list(nodes)}, "h": {"$gte": since, "$lt": until}}
-        found: dict[str, list[Document]] = defaultdict(list)
-        with translated(self._where):
-            async for row in self._database.counts.find(query):
-                found[row["n"]].append(row)
-        return found
-
-    async def watch(self, nodes: Sequence[str], since: int, until: int) -> dict[str, list[Watch]]:
-        """Return node -> what its cameras watched in [since, until)."""
+    async def watch(
+        self, nodes: Sequence[str], since: int, split: int, until: int
+    ) -> dict[str, tuple[list[Watch], list[Watch]]]:
+        """Return node -> what its cameras watched in [since, split), and in [split, until)."""
         blind = {"$sum": {"$map": {"input": {"$objectToArray": "$x"}, "in": "$$this.v"}}}
         last = {"$cond": [{"$gt": ["$g", 0]}, {"a": "$a", "u": "$u"}, None]}
+        late = {"$gte": ["$a", split]}
         stages: list[Document] = [
             {"$match": {"n": {"$in": list(nodes)}, "a": {"$gte": since, "$lt": until}}},
             {
                 "$group": {
-                    "_id": {"n": "$n", "c": "$c"},
+                    "_id": {"n": "$n", "c": "$c", "l": late},
                     "w": {"$sum": "$w"}, "x": {"$sum": blind}, "u": {"$max": last},
                 }
             },
         ]  # fmt: skip
-        found: dict[str, list[Watch]] = defaultdict(list)
+        found: dict[str, tuple[list[Watch], list[Watch]]] = defaultdict(lambda: ([], []))
         with translated(self._where):
-            async for row in self._database[TALLIES].aggregate(stages):
+            rows = self._database[TALLIES].aggregate(stages, batchSize=_CHUNK)
+            for row in await rows.to_list(None):
                 p95 = int(row["u"]["u"]) if row["u"] else None
                 watch = Watch(row["_id"]["c"], int(row["w"]), int(row["x"]), p95)
-                found[row["_id"]["n"]].append(watch)
+                found[row["_id"]["n"]][row["_id"]["l"]].append(watch)
         return found
