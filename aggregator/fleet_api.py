@@ -27,6 +27,7 @@ async def fleet(request: web.Request) -> web.Response:
     if sort.removeprefix("-") not in fleet_page.SORTS:
         raise bad(f"sort: one of {', '.join(fleet_page.SORTS)}, downwards with a - before it")
     names = ranks.ordered(all_, sort, at)
+    summary = ranks.summary(all_, at)  # before anything is waited for: a node may go meanwhile
     first = _first(request, names)
     amount = limit_of(request, 1) if "limit" in request.query else len(names)
     page = names[first : first + amount]
@@ -38,7 +39,7 @@ async def fleet(request: web.Request) -> web.Response:
             nodes,
             centre.config.site.join,
             await _waiting(request),
-            ranks.summary(all_, at),
+            summary,
             first,
             page[-1] if page and end < len(names) else "",
         )
