@@ -96,14 +96,14 @@ def run(options: argparse.Namespace) -> int:
     from agent import memory
 
     memory.be_sparing()  # before the libraries that follow have allocated anything
-    from agent import logs, node, reload
+    from agent import logs, reload, startup
 
     logging.basicConfig(format="%(levelname)s %(message)s", level=logging.INFO, stream=sys.stderr)
     config = configuration.load(options.config)
     logs.keep(Path(config.state_dir))
     try:
         anew = asyncio.run(_until_signal(config, options.config))
-    except node.NodeError as error:
+    except startup.NodeError as error:
         print(f"gb-agent: {error}", file=sys.stderr)
         return 1
     if anew:
@@ -199,11 +199,11 @@ def _check_state_dir(config: Config) -> bool:
 
 async def _check_broker(config: Config) -> bool:
     """Connect as this node, unless its agent runs: two connections of one node would throw each other off."""
-    from agent import node
+    from agent import startup
     from agent.deliver.spool_lock import in_use
     from agent.mqtt.client import BrokerError, connect
 
-    broker = node.broker(config)
+    broker = startup.broker(config)
     if broker is None:
         return _say(True, "broker: none; this box works without a centre")
     try:
@@ -232,14 +232,14 @@ def _in_words(standing: inquiry.Connection) -> str:
 
 
 def _check_model(name: str, camera: CameraConfig) -> bool:
-    from agent import node
+    from agent import startup
     from agent.see import self_test, trial
     from agent.see.infer import InferenceError, ModelError
 
     try:
-        detector = node.load_model(name, camera)
+        detector = startup.load_model(name, camera)
         self_test.check(detector)
-    except (node.NodeError, ConfigError, ModelError, InferenceError) as error:
+    except (startup.NodeError, ConfigError, ModelError, InferenceError) as error:
         return _say(False, f"{name} model {error}")
     outcome = trial.try_model(detector)
     text = f"{name} model {camera.model_path.name}: {outcome.told}"

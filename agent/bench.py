@@ -26,11 +26,11 @@ from agent.boxes import letterbox
 from agent.config import MODELS, CameraConfig, Config
 from agent.count.analyst import Analyst, Totals
 from agent.deliver.spool import Spool, SpoolWorker, this_moment
-from agent.node import open_detector
 from agent.pipeline import Pipeline
 from agent.see import self_test
 from agent.see.infer import Detector, ModelError
 from agent.see.sources import Image
+from agent.startup import open_detector
 from agent.street.scene import Scene
 from agent.track.tracker import Tracker, make_tracker
 from agent.watchdog import Watchdog

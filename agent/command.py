@@ -26,13 +26,10 @@ ORDERS = {
     "logs": (("admin",), False),
     "restart": (("admin",), False),
     "rename": (("admin",), False),
+    "put-camera": (("admin",), False),
+    "remove-camera": (("admin",), False),
 }
 KNOWS = [field.name for field in msgspec.structs.fields(wire.CameraSettings)]
-# What a document may say and this agent does not do -> why.
-_WITHOUT_EFFECT = {
-    "model": "the model is chosen in this box's agent.toml only",
-}
-
 Part = TypeVar("Part", wire.Line, wire.Zone)
 
 
@@ -40,12 +37,19 @@ class Refused(Exception):
     """A document or a command that is not executed; the text is the reason."""
 
 
+Models = Callable[[str, str], list[str]]
+
+
+def _no_model(camera: str, model: str) -> list[str]:
+    raise Refused(f"{camera}, model: this box has no model {model!r} by name")
+
+
 class Desired:
     """The document that runs, and how it is replaced.
 
     `first`: what the box's own file says. `remembered`: what `remember` gave at the last change, None at
-    the very first start. `labels`: camera -> what its model knows. `ungated`: cameras at which nothing holds
-    looks back.
+    the very first start. `labels`: camera -> what its owner's model knows. `ungated`: cameras at which
+    nothing holds looks back. `models`: what a model of this name knows at a camera, or raises Refused.
     """
 
     def __init__(
@@ -54,8 +58,10 @@ class Desired:
         remembered: bytes | None,
         labels: Mapping[str, list[str]],
         ungated: Collection[str] = (),
+        models: Models = _no_model,
     ) -> None:
         self._labels = labels
+        self._models = models
         self._ungated = ungated
         self.error = ""
         memory = _memory(remembered) or _Memory(first, first)
@@ -119,7 +125,8 @@ class Desired:
         for name, camera in document.cameras.items():
             if name not in self._labels:
                 raise Refused(f"this box has no camera {name!r}; it has {', '.join(self._labels)}")
-            check_labels(name, camera, self._labels[name])
+            known = self._models(name, camera.model) if camera.model else self._labels[name]
+            check_labels(name, camera, known)
 
     def _fit(self, document: wire.Document) -> wire.Document:
         """Every camera of this box has settings, and only those."""
@@ -132,17 +139,10 @@ def without_effect(document: wire.Document, ungated: Collection[str] = ()) -> di
 
     `ungated`: cameras at which nothing holds looks back.
     """
-    unset = wire.CameraSettings()
-    unheld = {
+    return {
         f"{camera}.budget": "looks are not held back here: this box's agent.toml says gate = false"
         for camera, settings in document.cameras.items()
         if camera in ungated and settings.budget is not None
-    }
-    return unheld | {
-        f"{camera}.{name}": why
-        for camera, settings in document.cameras.items()
-        for name, why in _WITHOUT_EFFECT.items()
-        if getattr(settings, name) != getattr(unset, name)
     }
 
 
@@ -258,7 +258,7 @@ class Commands:
         if known and command.role not in roles:
             raise Refused(f"only {' or '.join(roles)} may order {command.verb}")
         if known and not gives_picture:
-            return
+            return  # a camera that such an order is about may be a new one
         if command.camera not in self._cameras:
             raise Refused(f"this box has no camera {command.camera[:48]!r}")
         if gives_picture and command.role not in PICTURE_ROLES:

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 import msgspec
 from msgspec import Meta, Struct
 
-from agent import new_name, wire
+from agent import centre_cameras, new_name, wire
 from agent.budget import BudgetConfig
 from agent.page.listen import address
 from agent.see.feed.names import is_recording
@@ -150,6 +150,8 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     page: PageConfig = PageConfig()
     budget: BudgetConfig = BudgetConfig()
     camera: dict[wire.Name, CameraConfig] = {}
+    allow_from_centre: bool = False  # of cameras; written below [camera]
+    owner: dict[str, Any] = {}  # the tables of the file's own cameras; not an option
 
     @property
     def spool_path(self) -> Path:
@@ -213,15 +215,35 @@ def _as_named(config: Config, path: Path) -> Config:
 def _config(tree: dict[str, Any]) -> Config:
     """Check part by part, so that each message can name its place."""
     cameras = tree.pop("camera", {})
+    for key in ("allow_from_centre", "owner"):
+        if key in tree:
+            raise ConfigError(f"{key}: unknown key. Did you mean allow_from_centre below [camera]?")
     config = _typed(tree, Config, "")
     if not isinstance(cameras, dict):
         raise ConfigError("camera: write a table for each camera, [camera.NAME]")
-    return msgspec.structs.replace(
-        config, camera={name: _camera(camera, f"camera.{name}") for name, camera in cameras.items()}
-    )
+    allow = cameras.pop("allow_from_centre", False)
+    if not isinstance(allow, bool):
+        raise ConfigError("camera.allow_from_centre: true or false; a camera has another name")
+    owner = {name: camera_of(camera, f"camera.{name}") for name, camera in cameras.items()}
+    made = {**owner, **(_of_centre(config, cameras) if allow else {})}
+    return msgspec.structs.replace(config, camera=made, allow_from_centre=allow, owner=cameras)
 
 
-def _camera(tree: Any, path: str) -> CameraConfig:
+def _of_centre(config: Config, owner: dict[str, Any]) -> dict[str, CameraConfig]:
+    """Return the cameras that the centre has added or changed; raise ConfigError."""
+    file = Path(config.state_dir) / centre_cameras.FILE
+    try:
+        found = centre_cameras.read(Path(config.state_dir))
+    except OSError as error:
+        raise ConfigError(f"{file}: {error.strerror}. Use sudo") from None
+    except ValueError as error:
+        raise ConfigError(f"{file}: {error}") from None
+    tables = centre_cameras.merged(owner, found)
+    return {name: camera_of(tables[name], f"camera.{name}") for name in found}
+
+
+def camera_of(tree: Any, path: str) -> CameraConfig:
+    """Return one camera of its table; raise ConfigError with the path of what is wrong."""
     _check_name(path)
     if not isinstance(tree, dict):
         raise ConfigError(f"{path}: write it as a table, [{path}]")

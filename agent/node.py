@@ -20,26 +20,25 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from agent import board, budget, cpu_quota, inquiry, memory, wire
-from agent.command import Commands, Desired, Refused, check_labels
-from agent.config import CameraConfig, Config, ConfigError
-from agent.count.analyst import Totals
+from agent import board, budget, cpu_quota, inquiry, memory, set_cameras, wire
+from agent.command import Commands, Desired
+from agent.config import Config
 from agent.deliver.alone import Alone, Centre
 from agent.deliver.publish import Delivery
-from agent.deliver.spool import Spool, SpoolError, SpoolWorker
-from agent.look.judge import open_judge
+from agent.deliver.spool import SpoolWorker
 from agent.marks import Marks
-from agent.mqtt.client import BrokerError, BrokerSettings
+from agent.mqtt.client import BrokerSettings
+from agent.named_models import NamedModels
 from agent.orders import Orders
 from agent.page.wishes import Wishes
 from agent.pipeline import Pipeline, anchor_key
 from agent.resources import Sampler, temperature
-from agent.see.infer import Detector, ModelError
-from agent.see.model_checks import Known, meet
+from agent.see.infer import Detector
 from agent.show.departures import TOLD, Departures
 from agent.show.faces import Faces
 from agent.show.rtsp import RtspOut
 from agent.starts import Starts
+from agent.startup import broker, load_models, meet_models, open_spool, totals_of
 from agent.tasks import lasting
 from agent.today import Today
 from agent.watchdog import Watchdog, notify
@@ -47,75 +46,10 @@ from agent.watchdog import Watchdog, notify
 log = logging.getLogger("gb-agent")
 
 SAMPLE_SECONDS = 10.0
-WEAK = 0.1  # the tracker goes on with boxes as weak as this; none begins with them
-
-
-class NodeError(Exception):
-    """What keeps a box from starting; the text says why and what to do."""
 
 
 class _Stopped(Exception):
     """Asked to stop."""
-
-
-def broker(config: Config) -> BrokerSettings | None:
-    """Return the connection settings of a config, None for a box without a centre; raise ConfigError."""
-    settings = config.broker
-    if settings is None:
-        return None
-    try:
-        parsed = BrokerSettings.parse(
-            settings.url,
-            username=settings.username,
-            password_file=settings.password_file,
-            ca_file=settings.ca_file,
-            client_id=config.node,
-        )
-    except BrokerError as error:
-        raise ConfigError(f"broker.url: {error}") from None
-    return parsed if parsed.username else msgspec.structs.replace(parsed, username=config.node)
-
-
-def load_models(config: Config) -> dict[str, Detector]:
-    """Return camera -> detector; raise NodeError or ConfigError."""
-    return {name: load_model(name, camera) for name, camera in config.camera.items()}
-
-
-def open_detector(camera: CameraConfig, confidence: float, threads: int) -> Detector:
-    """Open a camera's model as its config says; raise ModelError."""
-    return Detector(camera.model_path, confidence, threads, camera.names, camera.layout, camera.preprocess)
-
-
-def load_model(name: str, camera: CameraConfig) -> Detector:
-    """Return a camera's detector; raise NodeError, or ConfigError if it does not know a label."""
-    try:
-        confidence = min(WEAK, camera.confidence)
-        detector = open_detector(camera, confidence, camera.threads)
-        open_judge(camera.judge, list(detector.names.values()))
-        check_labels(name, camera.settings(), list(detector.names.values()))
-    except ModelError as error:
-        raise NodeError(str(error)) from None
-    except Refused as refusal:
-        raise ConfigError(f"labels of {refusal}") from None
-    return detector
-
-
-def meet_models(config: Config, detectors: dict[str, Detector]) -> None:
-    """Check stored answers and tell licences, each once on this box; raise NodeError for a wrong answer."""
-    known = Known(Path(config.state_dir) / "models.json")
-    try:
-        for detector in detectors.values():
-            meet(detector, known)
-    except ModelError as error:
-        raise NodeError(str(error)) from None
-
-
-def open_spool(config: Config) -> Spool:
-    """Open the spool, a new epoch; raise NodeError."""
-    try:
-        return Spool.open(config.spool_path, config.spool.limit_mb << 20)
-    except SpoolError as error:
-        raise NodeError(str(error)) from None
 
 
 async def run(config: Config, stop: asyncio.Event, restart: Callable[[], None] | None = None) -> None:
@@ -139,6 +73,7 @@ class Node:
         config: Config,
         spool: SpoolWorker,
         desired: Desired,
+        models: NamedModels,
         pipelines: dict[str, Pipeline],
         departures: Departures,
         restart: Callable[[], None] | None,
@@ -147,6 +82,7 @@ class Node:
         self._config = config
         self._spool = spool
         self._desired = desired
+        self._models = models
         self._pipelines = pipelines
         self._watchdog = Watchdog()
         self._departures = departures
@@ -172,7 +108,9 @@ class Node:
         """Make a node that goes on where the last one stopped: its document and its totals."""
         labels = {name: list(detector.names.values()) for name, detector in detectors.items()}
         ungated = [name for name, camera in config.camera.items() if not camera.gate]
-        desired = Desired(config.document(), await spool.recall("document"), labels, ungated)
+        models = NamedModels(config, detectors)
+        remembered = await spool.recall("document")
+        desired = Desired(config.document(), remembered, labels, ungated, models.labels)
         await spool.remember("document", desired.remember())
         departures = Departures(Path(config.state_dir) / "pictures.json")
         faces = Faces(config.privacy.model_path)
@@ -180,9 +118,9 @@ class Node:
             name: Pipeline(
                 name,
                 camera,
-                detectors[name],
+                models.detector(name, desired.settings(name).model),
                 desired.settings(name),
-                await _totals(spool, name),
+                await totals_of(spool, name),
                 workers=cpu_quota.share(len(config.camera), camera.threads),
                 anchor=await spool.recall(anchor_key(name)),
                 departures=departures,
@@ -191,7 +129,8 @@ class Node:
             )
             for name, camera in config.camera.items()
         }
-        return cls(config, spool, desired, pipelines, departures, restart, await Starts.restore(spool))
+        starts = await Starts.restore(spool)
+        return cls(config, spool, desired, models, pipelines, departures, restart, starts)
 
     def _centre(self, broker_settings: BrokerSettings | None) -> Centre:
         """Return what joins this box to its centre, or stands for it where there is none."""
@@ -308,6 +247,7 @@ class Node:
 
     async def _want(self, payload: bytes, delivery: Centre) -> None:
         """Apply a desired document: on disk first, then on the cameras."""
+        await asyncio.to_thread(self._models.prepare, payload)
         if self._desired.want(payload):
             await self._apply()
             log.info("applied document %d", self._desired.document.version)
@@ -319,7 +259,9 @@ class Node:
         """Let the document run: on disk first, then on the cameras."""
         await self._spool.remember("document", self._desired.remember())
         for name, pipeline in self._pipelines.items():
-            pipeline.apply(self._desired.settings(name))
+            settings = self._desired.settings(name)
+            pipeline.apply(settings, self._models.detector(name, settings.model))
+        self._models.keep(self._desired.document)
 
     def _push(self, camera: str) -> RtspOut:
         """Open a camera's way out to an RTSP server."""
@@ -395,26 +337,18 @@ class Node:
             mono=round(time.monotonic() * 1000),
             epoch=self._spool.epoch,
             version=_version(),
-            cameras=[pipeline.report() for pipeline in self._pipelines.values()],
+            cameras=set_cameras.told(self._config, [one.report() for one in self._pipelines.values()]),
             config=self._desired.report(),
             warnings=self._warnings(),
             departures=self._departures.entries(TOLD),
             wishes=self._wishes.open(self._desired.document),
             before=self._starts.before(self._spool.epoch),
+            allows=set_cameras.allows(self._config),
         )
 
 
 async def _respond(delivery: Centre, response: wire.Response) -> None:
     await delivery.respond(msgspec.json.encode(response))
-
-
-async def _totals(spool: SpoolWorker, camera: str) -> Totals:
-    """Return a camera's running totals as they were."""
-    try:
-        return Totals.restore(await spool.recall(f"totals {camera}"))
-    except msgspec.DecodeError as error:
-        log.warning("%s: its totals cannot be read and begin anew: %s", camera, error)
-        return Totals()
 
 
 def _sentence(text: str) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from agent import logs, wire
+from agent import logs, set_cameras, wire
 from agent.command import Refused
 from agent.config import Config
 from agent.enrol import EnrolError, become
@@ -70,6 +70,8 @@ class Orders:
             "self-test": self._self_test,
             "restart": self._begin_anew,
             "rename": self._rename,
+            "put-camera": self._put_camera,
+            "remove-camera": self._remove_camera,
         }
 
     def put(self, command: wire.Command) -> wire.Response | None:
@@ -144,6 +146,23 @@ class Orders:
         heat = temperature()
         lines.append("ok    temperature unknown" if heat is None else f"ok    temperature {heat} °C")
         return lines
+
+    async def _put_camera(self, command: wire.Command) -> wire.Response:
+        """Add a camera, or change where one is, and begin anew with it."""
+        text = command.what.get("camera", "")
+        told = await asyncio.to_thread(set_cameras.put, self._config, command.camera, text)
+        return self._with_new_cameras(command, told)
+
+    async def _remove_camera(self, command: wire.Command) -> wire.Response:
+        told = await asyncio.to_thread(set_cameras.remove, self._config, command.camera)
+        return self._with_new_cameras(command, told)
+
+    def _with_new_cameras(self, command: wire.Command, told: str) -> wire.Response:
+        """Answer, and begin anew a moment later."""
+        if self._restart is None:
+            return wire.Response(command.id, True, text=f"{told}. It counts from the agent's next start on")
+        asyncio.get_running_loop().call_later(1.0, self._restart)
+        return wire.Response(command.id, True, text=told)
 
     async def _rename(self, command: wire.Command) -> wire.Response:
         """Join under another name with the code that came along, and begin anew with it."""

@@ -110,9 +110,7 @@ class Pipeline:
             wish=camera.wish,
             gate=self._gate,
         )
-        judge = open_judge(camera.judge, list(detector.names.values()))
-        self._second = CameraLook(detector, camera.look_of(settings), judge, threads=camera.threads)
-        self._ahead = OrderedDetector(self.camera, detector.detect, camera.workers or workers, TAKE_SECONDS)
+        self._workers = camera.workers or workers
         owner = list(camera.privacy.values())
         privacy = Privacy(camera.manner, owner, detector.names, faces or Faces(PrivacyConfig().model_path))
         privacy.add_zones(list(settings.privacy.values()))
@@ -126,11 +124,10 @@ class Pipeline:
         self._monotonic = monotonic
         self._settings = settings
         self._pending: wire.CameraSettings | None = None
+        self._next_detector = detector
+        self._model = detector.path.stem if settings.model else camera.model_path.stem
         self._totals = totals
-        self._analyst = Analyst(name, settings, detector.names, totals)
-        self._tracker = make_tracker(
-            settings.confidence, detector.names, about_state=self._analyst.wants_sharpness
-        )
+        self._look_with(detector)
         self._watch = Ledger()
         self._minute = Minute(self._minute_start())
         self._changes: deque[tuple[int, StateChange]] = deque(maxlen=1000)
@@ -143,10 +140,24 @@ class Pipeline:
         self._tick = monotonic()
         self._rate = (self._tick, 0)
 
+    def _look_with(self, detector: Detector) -> None:
+        """Make all that depends on the model; running totals are none of it."""
+        camera = self.config
+        settings = self._settings
+        self.detector = detector
+        judge = open_judge(camera.judge, list(detector.names.values()))
+        self._second = CameraLook(detector, camera.look_of(settings), judge, threads=camera.threads)
+        self._ahead = OrderedDetector(self.camera, detector.detect, self._workers, TAKE_SECONDS)
+        self._analyst = Analyst(self.name, settings, detector.names, self._totals)
+        self._tracker = make_tracker(
+            settings.confidence, detector.names, about_state=self._analyst.wants_sharpness
+        )
+
     # ── what others may ask or tell, from the event loop ──
 
-    def apply(self, settings: wire.CameraSettings) -> None:
-        """Take new lines and thresholds from the next frame on; nothing is zeroed."""
+    def apply(self, settings: wire.CameraSettings, detector: Detector | None = None) -> None:
+        """Take new lines and thresholds from the next frame on, and another model; nothing is zeroed."""
+        self._next_detector = detector or self.detector
         self._pending = settings
         self.budget.limits = narrowed(self._limits, settings.budget)
 
@@ -180,7 +191,7 @@ class Pipeline:
             state="failed" if failed else self.camera.state,
             since=self.since_ms,
             reason=failed or self.camera.reason,
-            model=self.config.model_path.stem,
+            model=self._model,
             model_sha256=self.detector.sha256,
             labels=[self.detector.names[key] for key in sorted(self.detector.names)],
             size=self._size,
@@ -247,9 +258,10 @@ class Pipeline:
         """Do one turn: at most one frame, and whatever the clock and the camera say."""
         if self._gate is not None:
             self._gate.open = self.watched or self.showing.wanted
+        changed = self._take_model()
         sight = self._ahead.next()
         self._take_settings()
-        events = self._camera_events(sight.after)
+        events = changed + self._camera_events(sight.after)
         live = None
         if sight.frame is None:
             events += self._idle()
@@ -268,12 +280,7 @@ class Pipeline:
 
     def close(self) -> list[wire.AnyEvent]:
         """Follow what was taken; end all tracks and the minute that runs; return their events."""
-        events: list[wire.AnyEvent] = []
-        for sight in self._ahead.rest():
-            events += self._camera_events(sight.after)
-            if sight.frame is not None:
-                events += self._follow(sight.frame, sight.found)[1]
-        return events + self._camera_events() + self._finish()
+        return self._drained() + self._camera_events() + self._finish()
 
     def _stop(self) -> None:
         self.camera.stop()
@@ -286,7 +293,10 @@ class Pipeline:
 
     def look(self, frame: Frame) -> tuple[Tracks | None, list[wire.AnyEvent]]:
         """Judge one frame that did not come from the camera."""
-        return self._follow(frame, self._ahead.judge(frame))
+        changed = self._take_model()
+        self._take_settings()
+        tracks, events = self._follow(frame, self._ahead.judge(frame))
+        return tracks, changed + events
 
     def _follow(
         self, frame: Frame, found: Detections | InferenceError
@@ -371,7 +381,35 @@ class Pipeline:
         self._pass = frame.pass_
         return self._forget(round(frame.wall * 1000))
 
+    def _take_model(self) -> list[wire.AnyEvent]:
+        """Look with another model from the next frame on; return the events of what the old one followed.
+
+        The camera stays open. What was in the picture ends, and is counted by what it was until then.
+        """
+        if self._next_detector is self.detector:
+            return []
+        events = self._drained()
+        events += self._forget(self._now_ms())
+        model = self._next_detector.path.stem
+        log.info("%s: model %s in the place of %s", self.name, model, self._model)
+        self._model = model
+        self._look_with(self._next_detector)
+        self.showing.privacy.know(self.detector.names)
+        self._ailing_changed = True  # the state tells of the model
+        return events
+
+    def _drained(self) -> list[wire.AnyEvent]:
+        """Follow what was taken and take no more; return its events."""
+        events: list[wire.AnyEvent] = []
+        for sight in self._ahead.rest():
+            events += self._camera_events(sight.after)
+            if sight.frame is not None:
+                events += self._follow(sight.frame, sight.found)[1]
+        return events
+
     def _take_settings(self) -> None:
+        if self._next_detector is not self.detector:
+            return  # they are for the other model
         settings = self._pending
         self._pending = None
         if settings is not None:

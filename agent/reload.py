@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import NoReturn
 
-from agent import node
+from agent import startup
 from agent.config import ConfigError, load
 from agent.watchdog import notify
 
@@ -32,9 +32,9 @@ def refusal(path: Path) -> str:
     """Return why an agent could not start with this file, in one line; empty if it could."""
     try:
         config = load(path)
-        node.broker(config)
-        node.meet_models(config, node.load_models(config))
-    except (ConfigError, node.NodeError) as error:
+        startup.broker(config)
+        startup.meet_models(config, startup.load_models(config))
+    except (ConfigError, startup.NodeError) as error:
         return str(error)
     return ""
 

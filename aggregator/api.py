@@ -16,7 +16,7 @@ import msgspec
 from aiohttp import web
 
 from agent import wire
-from aggregator import drawing, erasing, fleet_api, schemas, statistics, tables
+from aggregator import cameras, drawing, erasing, fleet_api, schemas, statistics, tables
 from aggregator.alerts.handlers import ALERT_ROUTES
 from aggregator.clones import api as clones
 from aggregator.joining import api as joining
@@ -271,6 +271,7 @@ ROUTES = (
     *wanted.ROUTES,
     *joining.ROUTES,
     *clones.ROUTES,
+    *cameras.ROUTES,
     *orders.ROUTES,
     *profiles.ROUTES,
 )  # fmt: skip

@@ -162,9 +162,12 @@ class DesiredDocuments:
         if row is None:
             return Wanted(None, report.document, report.document, 0, report.unread)
         document, unread = wire.read_document(str(row["document"]).encode())
+        document = merge.fitted(document, report.document)
         if report.applied > document.version:
             return Wanted(row, report.document, report.document, document.version, report.unread)
-        base = wire.read_document(row["base"].encode())[0] if row.get("base") else document
+        base = document
+        if row.get("base"):
+            base = merge.fitted(wire.read_document(row["base"].encode())[0], report.document)
         return Wanted(row, base, document, document.version, unread)
 
     async def config(self, node: str) -> schemas.ConfigState:

@@ -20,6 +20,7 @@ STALE_MS = 150_000
 CLOCK_OFF_MS = 60_000
 _WARNINGS = 10  # of what a box says of itself
 _WARNING_LETTERS = 300
+_SOURCE_LETTERS = 300
 _AILMENTS = 10  # of what a box says of one camera
 _UNITS = ((86_400_000, "days"), (3_600_000, "h"), (60_000, "min"), (1000, "s"))
 
@@ -135,6 +136,7 @@ class NodeView:
             temperature=sample.temperature if sample else None,
             memory_percent=sample.memory_percent if sample else None,
             disk_percent=sample.disk_percent if sample else None,
+            allows=state.allows[:_AILMENTS] if state else [],
         )
 
     def warnings(self, at: int) -> list[str]:
@@ -160,7 +162,8 @@ class NodeView:
             last_known=standing != "online", first_seen=self.first.get(name),
             looked_regions=minute.looked if minute else None,
             oldest_region_seconds=minute.oldest / 1000 if minute else None,
-            health=report.health[:_AILMENTS],
+            health=report.health[:_AILMENTS], source=report.source[:_SOURCE_LETTERS],
+            from_centre=report.from_centre,
         )  # fmt: skip
 
     def _corrections(self, at: int) -> list[str]:

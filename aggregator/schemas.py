@@ -64,12 +64,15 @@ class Camera(Struct):
     looked_regions: int | None = None
     oldest_region_seconds: float | None = None
     health: list[wire.Ailment] = []
+    source: str = ""
+    from_centre: bool = False
 
 
 class Node(Struct):
     """A node in the fleet. `since`: when it came into its state; `title`: how people call it.
 
-    `timezone`: in which its days and hours begin.
+    `timezone`: in which its days and hours begin. `allows`: what the box's owner lets the centre do:
+    "cameras", to add and change them.
     """
 
     node: str
@@ -90,6 +93,7 @@ class Node(Struct):
     labels: list[str] = []
     title: str = ""
     timezone: str = ""
+    allows: list[str] = []
 
 
 class ConfigState(Struct):

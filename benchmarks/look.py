@@ -27,8 +27,8 @@ from agent.look import SecondLook
 from agent.look.plan import places
 from agent.look.stage import LookStage
 from agent.look.still import canvas_of, leans
-from agent.node import WEAK
 from agent.see.infer import Detector
+from agent.startup import WEAK
 from benchmarks.page import markdown, rewrite
 from export.data.recipe import load_recipe, read_recipe
 from export.data.sample import JUDGED, Picture

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from agent.config import CameraConfig
 from agent.count.analyst import Totals
-from agent.node import WEAK
 from agent.pipeline import Pipeline
 from agent.see.infer import Detector
+from agent.startup import WEAK
 
 SOURCE = "andrewmvd"
 

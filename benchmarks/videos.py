@@ -20,10 +20,10 @@ from pathlib import Path
 from agent import wire
 from agent.config import CameraConfig
 from agent.count.analyst import Totals
-from agent.node import WEAK
 from agent.pipeline import Pipeline
 from agent.see.capture import Camera, Frame
 from agent.see.infer import Detector
+from agent.startup import WEAK
 from agent.street.scene import DEFAULT_LINE, Scene
 
 MATCH_SECONDS = 1.0

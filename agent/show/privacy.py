@@ -47,6 +47,7 @@ class Privacy:
         self.nobody = Nobody()
         self._owner = list(owner)
         self._centre: list[Polygon] = []
+        self._look = look
         self._heads = Heads(names, look)
         self._standing = np.zeros((0, 4), np.float32)  # boxes to cover in the background
 
@@ -54,6 +55,10 @@ class Privacy:
     def zones(self) -> list[Polygon]:
         """The polygons that are black."""
         return [*self._owner, *self._centre]
+
+    def know(self, names: Mapping[int, str]) -> None:
+        """Take another model's labels: by them it is known which of its boxes are faces."""
+        self._heads = Heads(names, self._look)
 
     def add_zones(self, centre: Sequence[Polygon]) -> None:
         """Set the centre's zones. A changed one begins the background anew."""

@@ -79,6 +79,7 @@ from agent.wire.live import (
     encode_live,
 )
 from agent.wire.orders import (
+    CAMERAS_NOT_ALLOWED,
     OWN_NAME,
     STAND_ASIDE,
     Application,
@@ -144,6 +145,7 @@ from agent.wire.topics import (
 __all__ = [
     "BATCH_BYTES",
     "BATCH_EVENTS",
+    "CAMERAS_NOT_ALLOWED",
     "DECODE_ERRORS",
     "DIRECTIONS",
     "EVENT_NAMES",

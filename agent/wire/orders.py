@@ -12,6 +12,10 @@ from agent.wire.state import State, decode_state
 from agent.wire.terms import DECODE_ERRORS, WireError
 
 STAND_ASIDE = "stand-aside"  # the centre's own order to a copy of a box: leave the name to the other one
+CAMERAS_NOT_ALLOWED = (
+    "the owner of this box does not allow it: [camera] allow_from_centre = true in its agent.toml, "
+    "then sudo systemctl reload gb-agent"
+)
 ANSWER_LETTERS = 65_536
 ANSWER_BYTES = 524_288
 
@@ -32,7 +36,7 @@ class Command(Struct, frozen=True):
     picture: bool = False
     user: Annotated[str, Meta(max_length=200)] = ""
     epoch: int = 0
-    what: dict[str, Annotated[str, Meta(max_length=1000)]] = {}
+    what: dict[str, Annotated[str, Meta(max_length=4000)]] = {}
 
 
 class Response(Struct, frozen=True, omit_defaults=True):

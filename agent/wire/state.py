@@ -36,7 +36,8 @@ class CameraReport(Struct, frozen=True, omit_defaults=True):
     """A camera as its node sees it now.
 
     `since`: Unix ms of the last change of state; `size`: width, height of the frames, pixels; `preview`:
-    pictures may be asked for. Defaults are written as `State` says.
+    pictures may be asked for. Defaults are written as `State` says. Where the box's owner lets the centre
+    set cameras: `source`, where it is, without secrets and names of files; `from_centre`: it was added there.
     """
 
     camera: str
@@ -49,6 +50,8 @@ class CameraReport(Struct, frozen=True, omit_defaults=True):
     size: tuple[int, int] = field(default_factory=lambda: (0, 0))
     preview: bool = field(default_factory=lambda: False)
     health: list[Ailment] = []
+    source: str = ""
+    from_centre: bool = False
 
 
 class Departure(Struct, frozen=True):
@@ -115,6 +118,7 @@ class State(Struct, frozen=True, omit_defaults=True):
     departures: list[Departure] = []  # the last ones, oldest first
     wishes: list[Wish] = []  # what the document does not say yet
     before: int = 0
+    allows: list[str] = []  # what the box's owner lets the centre do: "cameras"
 
 
 _state_decoder = msgspec.json.Decoder(State)

@@ -73,6 +73,17 @@ def _converted(settings: Mapping[str, Any]) -> wire.CameraSettings:
         raise SettingsError(str(error)) from None
 
 
+def fitted(document: wire.Document, running: wire.Document) -> wire.Document:
+    """Return a document for the cameras that a node has now, `running`: what it runs.
+
+    A camera that came since is as it runs; one that is gone is left out, or the node would refuse the rest.
+    """
+    if not running.cameras:
+        return document
+    cameras = {name: document.cameras.get(name, runs) for name, runs in running.cameras.items()}
+    return wire.Document(document.version, cameras)
+
+
 def differences(before: wire.CameraSettings | None, after: wire.CameraSettings | None) -> list[Difference]:
     """Return what differs between two settings of a camera, by path; versions are no difference."""
     old = _flat(before)

@@ -86,6 +86,12 @@ STATE_6 = msgspec.structs.replace(
         )
     ],
 )
+STATE_7 = msgspec.structs.replace(
+    STATE,
+    cameras=[msgspec.structs.replace(STATE.cameras[0], source="rtsp://***@camera:554/1", from_centre=True)],
+    before=EPOCH - 7,
+    allows=["cameras"],
+)
 EVENTS_3: list[wire.AnyEvent] = [wire.Lost(BASE + 2, "", "unknown", 3, "the spool was damaged", True)]
 EVENTS_4: list[wire.AnyEvent] = [
     wire.Tally(
@@ -119,6 +125,7 @@ ENCODED = {
     "v3-batch.json": lambda: wire.to_json(batch(EVENTS_3)),
     "v3-state.json": lambda: msgspec.json.encode(STATE_3),
     "v6-state.json": lambda: msgspec.json.encode(STATE_6),
+    "v7-state.json": lambda: msgspec.json.encode(STATE_7),
     "v1-ack.msgpack": lambda: wire.encode_ack({EPOCH: [1, 2, 3, 7], 1: [9]}),
     "v1-live.msgpack": lambda: wire.encode_live(LIVE),
     "v1-state.json": lambda: msgspec.json.encode(STATE),
@@ -156,6 +163,7 @@ def test_the_other_released_messages_decode() -> None:
     assert wire.decode_json((GOLDEN / "v1-state.json").read_bytes(), wire.State) == STATE
     assert wire.decode_json((GOLDEN / "v3-state.json").read_bytes(), wire.State) == STATE_3
     assert wire.decode_json((GOLDEN / "v6-state.json").read_bytes(), wire.State) == STATE_6
+    assert wire.decode_json((GOLDEN / "v7-state.json").read_bytes(), wire.State) == STATE_7
     assert wire.decode_document((GOLDEN / "v1-want.json").read_bytes()) == DOCUMENT
     assert wire.decode_document((GOLDEN / "v2-want.json").read_bytes()) == DOCUMENT_2
 

@@ -251,6 +251,7 @@ TABLE = {
     "GET /invitations": "A/", "POST /invitations": "A/", "DELETE /invitations/{invitation}": "A/",
     "GET /waiting": "A/", "POST /waiting/{box}": "A/", "DELETE /waiting/{box}": "A/", "POST /nodes": "A/",
     "POST /nodes/{node}/replacement": "A/", "DELETE /nodes/{node}": "A/",
+    "PUT /nodes/{node}/cameras/{camera}": "A/", "DELETE /nodes/{node}/cameras/{camera}": "A/",
     "POST /nodes/{node}/rename": "A/", "GET /renames": "A/",
     "GET /nodes/{node}/copy": "voA/", "POST /nodes/{node}/copy": "A/",
     "GET /system": "voA/", "GET /metrics": "voA/", "GET /healthz": "avoA/voA",

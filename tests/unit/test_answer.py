@@ -12,7 +12,7 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from agent import node
+from agent import startup
 from agent.config import MODELS, CameraConfig, Config
 from agent.see import self_test
 from agent.see.infer import Detector, ModelError
@@ -91,8 +91,8 @@ def test_a_wrong_answer_ends_the_start(model: Path, tmp_path: Path) -> None:
     wrong = miscomputing(model, tmp_path / "wrong.onnx")
     camera = CameraConfig(source="scene:", model=str(wrong))
     config = Config(node="gate-1", state_dir=str(tmp_path / "state"), camera={"cam0": camera})
-    with pytest.raises(node.NodeError, match="wrong answers on this CPU"):
-        node.meet_models(config, node.load_models(config))
+    with pytest.raises(startup.NodeError, match="wrong answers on this CPU"):
+        startup.meet_models(config, startup.load_models(config))
     assert not (tmp_path / "state").exists()
 
 

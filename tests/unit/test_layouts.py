@@ -10,7 +10,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from agent import node
+from agent import startup
 from agent.config import MODELS, CameraConfig
 from agent.see.infer import Detector, InferenceError, ModelError
 
@@ -92,7 +92,7 @@ def test_the_config_may_tell_the_names(tmp_path: Path) -> None:
     """Where the file is silent, the owner's names are taken; without them, the reason says what to write."""
     path = write(tmp_path / "m.onnx", ANSWERS["anchor-free"], names="")
     camera = CameraConfig(source="scene:", model=str(path), names=["a", "b"], labels=["b"])
-    assert node.load_model("cam0", camera).names == {0: "a", 1: "b"}
+    assert startup.load_model("cam0", camera).names == {0: "a", 1: "b"}
     with pytest.raises(ModelError, match="take `names` out"):
         Detector(MODELS / "gb-yolo-n-mask.onnx", names=["a", "b"])
     with pytest.raises(ModelError, match=r"m\.onnx: it tells no class names; write them into the config"):

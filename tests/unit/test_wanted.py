@@ -78,9 +78,12 @@ def test_a_node_says_what_it_knows_and_what_has_no_effect() -> None:
     desired = Desired(wire.Document(0, {"cam0": CAMERA}), None, {"cam0": ["car"]})
     assert desired.report().knows == KNOWS
     assert desired.report().refused == {}
-    camera = msgspec.structs.replace(CAMERA, confidence=0.7, model="mask")
-    assert desired.want(msgspec.json.encode(wire.Document(1, {"cam0": camera})))
-    assert desired.report().refused == {"cam0.model": "the model is chosen in this box's agent.toml only"}
+    camera = msgspec.structs.replace(CAMERA, confidence=0.7, budget=0.5)
+    ungated = Desired(wire.Document(0, {"cam0": CAMERA}), None, {"cam0": ["car"]}, ["cam0"])
+    for each in (desired, ungated):
+        assert each.want(msgspec.json.encode(wire.Document(1, {"cam0": camera})))
+    assert desired.report().refused == {}
+    assert list(ungated.report().refused) == ["cam0.budget"]
     assert desired.settings("cam0").confidence == 0.7
     older = wire.decode_state(b'{"node":"x-1","online":true,"at":1,"config":{"applied":2,"error":""}}')
     assert (older.config.knows, older.config.refused) == ([], {})

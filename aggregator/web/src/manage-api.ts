@@ -135,6 +135,20 @@ export interface RenameRow {
   reason: string;
 }
 
+/** A camera as its box tells of it where the centre may set it. */
+export interface OwnCamera {
+  camera: string;
+  model?: string;
+  source?: string;
+  from_centre?: boolean;
+}
+
+export interface Answered {
+  state: "sent" | "done" | "refused" | "expired";
+  reason: string;
+  text: string;
+}
+
 const name = encodeURIComponent;
 
 export const manage = {
@@ -168,6 +182,11 @@ export const manage = {
   refuse: (node: string) => request<unknown>("DELETE", `/waiting/${name(node)}`),
   addNode: (node: string) => request<JoinLine>("POST", "/nodes", { node }),
   replace: (node: string) => request<JoinLine>("POST", `/nodes/${name(node)}/replacement`, {}),
+  putCamera: (node: string, camera: string, body: { source?: string; model?: string }) =>
+    request<{ id: string }>("PUT", `/nodes/${name(node)}/cameras/${name(camera)}`, body),
+  removeCamera: (node: string, camera: string) =>
+    request<{ id: string }>("DELETE", `/nodes/${name(node)}/cameras/${name(camera)}`),
+  order: (node: string, id: string) => request<Answered>("GET", `/nodes/${name(node)}/commands/${id}`),
   rename: (node: string, to: string) => request<RenameRow>("POST", `/nodes/${name(node)}/rename`, { to }),
   renames: async () => (await request<{ renames: RenameRow[] }>("GET", "/renames")).renames,
   copy: (node: string) => request<CopyState>("GET", `/nodes/${name(node)}/copy`),

@@ -3,6 +3,7 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { api, ApiError } from "./api";
 import { useCell } from "./cell";
 import { blindToday } from "./counts";
+import { CameraSetup } from "./camera-setup";
 import { CopyChoice } from "./copy-choice";
 import { CountsChart } from "./counts-chart";
 import { DeliveryGap } from "./delivery-gap";
@@ -270,6 +271,7 @@ export function NodePage({ node: name, camera: wanted }: { node: string; camera:
             <EventList node={name} />
           </div>
         )}
+        {node && typeof who === "object" && who.role === "admin" && <CameraSetup node={node} />}
       </Zone.Provider>
     </div>
   );

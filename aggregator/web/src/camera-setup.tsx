@@ -1,0 +1,107 @@
+// The cameras of a box: add one, change where it is, take one away. For an administrator, where the owner allows it.
+import { useState } from "preact/hooks";
+import { ApiError } from "./api";
+import { manage, type OwnCamera } from "./manage-api";
+import { Choose, Field, Form, Part, Problem, Sure } from "./manage-parts";
+import type { NodeEntry } from "./types";
+
+const ASK_MS = 500;
+const PATIENCE_MS = 60_000;
+const NEW = "a new camera";
+
+/** Wait for the box's answer to an order; returns its words, and throws its reason. */
+async function answered(node: string, id: string): Promise<string> {
+  const end = Date.now() + PATIENCE_MS;
+  for (;;) {
+    const order = await manage.order(node, id);
+    if (order.state === "done") return order.text;
+    if (order.state !== "sent") throw new Error(order.reason);
+    if (Date.now() > end) throw new Error("The box has not answered within a minute.");
+    await new Promise((resolve) => window.setTimeout(resolve, ASK_MS));
+  }
+}
+
+export function CameraSetup({ node }: { node: NodeEntry & { allows?: string[] } }) {
+  const [told, setTold] = useState("");
+  const [problem, setProblem] = useState("");
+  const [busy, setBusy] = useState(false);
+  const allowed = node.allows?.includes("cameras");
+  const send = (work: Promise<{ id: string }>) => {
+    setBusy(true);
+    setTold("");
+    setProblem("");
+    work
+      .then(({ id }) => answered(node.node, id))
+      .then(setTold, (error: ApiError) => setProblem(error.message))
+      .finally(() => setBusy(false));
+  };
+  const cameras: OwnCamera[] = node.cameras;
+  return (
+    <Part title="Cameras of this box" id="camera-setup">
+      {!allowed && (
+        <p class="faint">
+          The box's owner says where its cameras are. To do it here, let them write <code>[camera]</code>{" "}
+          <code>allow_from_centre = true</code> into the box's agent.toml, and run{" "}
+          <code>sudo systemctl reload gb-agent</code>.
+        </p>
+      )}
+      {allowed && (
+        <>
+          <ul class="manage-list">
+            {cameras.map((camera) => (
+              <li key={camera.camera} class="row wrap" data-testid="own-camera">
+                <b>{camera.camera}</b>
+                <span class="grow faint">
+                  {camera.source} · {camera.model}
+                </span>
+                {camera.from_centre && (
+                  <Sure
+                    text="Take away"
+                    ask={`Take ${camera.camera} away`}
+                    act={() => send(manage.removeCamera(node.node, camera.camera))}
+                  />
+                )}
+              </li>
+            ))}
+          </ul>
+          <Form
+            button={busy ? "The box tries it…" : "Try it and use it"}
+            id="put-camera"
+            send={(text) => {
+              const chosen = text("camera");
+              const name = chosen === NEW ? text("name") : chosen;
+              const model = text("model");
+              const source = text("source");
+              send(
+                manage.putCamera(node.node, name || "cam1", {
+                  ...(source ? { source } : {}),
+                  ...(model ? { model } : {}),
+                }),
+              );
+            }}
+          >
+            <Choose
+              label="Camera"
+              name="camera"
+              options={[NEW, ...cameras.map((camera) => camera.camera)]}
+              value={NEW}
+            />
+            <Field label="Name of a new one" name="name" hint="cam1" />
+            <Field label="Where it is" name="source" hint="rtsp://user:password@camera/1" />
+            <Field label="Model" name="model" hint="traffic" />
+          </Form>
+          <p class="faint">
+            The box tries it first, and begins anew with it. The address is kept on the box alone, and is
+            never shown again with its password.
+          </p>
+        </>
+      )}
+      <Problem text={problem} />
+      {told && (
+        <p class="notice" data-testid="camera-told">
+          {told}
+        </p>
+      )}
+    </Part>
+  );
+}
