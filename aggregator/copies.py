@@ -87,6 +87,10 @@ class Copies:
         self._taking_turns = (min(one, two), max(one, two))
         self._turns_at = at
 
+    def settled(self) -> None:
+        """Forget who took turns: a person has said which is the box, or one of them has another name."""
+        self._turns_at = 0
+
     def warnings(self, at: int) -> Iterable[str]:
         """Return what a person should know."""
         if self._turns_at and at - self._turns_at < REMEMBERED_MS:

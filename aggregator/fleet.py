@@ -156,6 +156,8 @@ class Fleet:
         view = self._views.get(node)
         if view is not None and view.kept_apart != text:
             view.kept_apart = text
+            if not text:
+                view.copies.settled()
             view.changed = True
 
     def count_anew(self, node: str) -> None:

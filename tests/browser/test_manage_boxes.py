@@ -46,6 +46,7 @@ def test_one_click_says_which_of_two_boxes_is_the_box(page: Page, centre: Centre
         choice.get_by_role("button", name="Start 7 is the box").click()
         expect(choice).to_have_count(0)
         expect(page.get_by_text("kept out of the counts")).to_have_count(0)
+        expect(page.get_by_text("Two boxes send under this name")).to_have_count(0)
 
 
 def test_a_camera_is_added_on_the_page_and_its_box_renamed(

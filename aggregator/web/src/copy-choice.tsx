@@ -11,7 +11,7 @@ export function CopyChoice({ node, told }: { node: string; told: string }) {
   if (!copy || copy.resolved) return null;
   const newest = copy.stopped[copy.stopped.length - 1] ?? 0;
   return (
-    <div class="notice" data-testid="copy-choice">
+    <div class="panel" data-testid="copy-choice">
       <p>
         There are two boxes of this name. Start {copy.kept} was there first and counts; start {newest} is kept
         out of the counts, and was told to leave. Which one is the box?
