@@ -163,16 +163,22 @@ class SecondLook:
             return found
         rows = np.flatnonzero(found.confidence >= JUDGED)
         rows = rows[np.argsort(-area(found.xyxy[rows]), kind="stable")]
-        class_id = found.class_id.copy()
         while len(rows) and self._purse.affords(self._per_crop * len(rows[:CROPS])):
             begin = self._clock()
-            told = self._judge.judge(image, found.xyxy[rows[:CROPS]]).class_id
-            class_id[rows[:CROPS][told != UNTOLD]] = told[told != UNTOLD]
+            found = judged(self._judge, image, found, rows[:CROPS])
             spent = self._clock() - begin
             self._purse.pay(spent)
             self._per_crop = spent / len(rows[:CROPS])
             rows = rows[CROPS:]
-        return Detections(found.xyxy, found.confidence, class_id)
+        return found
+
+
+def judged(judge: Judge, image: Uint8, found: Detections, rows: Int64) -> Detections:
+    """Return what was found in a picture (H,W,3), some rows of it with the judge's word where it can tell."""
+    said = judge.judge(image, found.xyxy[rows]).class_id
+    class_id = found.class_id.copy()
+    class_id[rows[said != UNTOLD]] = said[said != UNTOLD]
+    return Detections(found.xyxy, found.confidence, class_id)
 
 
 def look_at(detector: Finder, image: Uint8, region: Region, canvas: Size) -> Finds:
