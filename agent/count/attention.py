@@ -1,7 +1,8 @@
 """How soon the next look is needed, for the counts to be as if every picture had been looked at.
 
-Invariants: what is undecided is looked at again at once; what moves is looked at often enough to be
-recognised, and near a line or a zone's border as often as anything is; what stands needs no look of its own.
+Invariants: what is undecided near a line or a zone's border is looked at again at once, and elsewhere soon;
+what moves is looked at often enough to be recognised, and near a border at least each NEAREST seconds; what
+stands needs no look of its own.
 
         border
           │◀── NEAR seconds at its speed ──▶│◀────────────── farther ──────────────▶
@@ -21,7 +22,10 @@ from agent.count.geometry import distance
 from agent.count.object_table import Float
 from agent.track.tracker import Motions
 
-NEAREST = 0.08  # seconds
+FASTEST = 0.08  # seconds: nothing is looked at more often
+NEAREST = 0.12
+UNDECIDED = 0.15  # what has just come, far from every border
+REACH = 0.25  # frame heights: nearer than that a border is soon passed, at a speed not known yet
 NEAR = 0.8
 SHARE = 0.15
 FAR = 0.2
@@ -51,6 +55,15 @@ class Borders:
             distance(spots[:, None] * stretch, pieces[:, 0], pieces[:, 1]).min(axis=1), np.float64
         )
 
+    def away_from_boxes(self, boxes: Float, size: tuple[int, int]) -> Float:
+        """Return how far (N,) the anchors of boxes (N,4), pixels, are from the nearest border, heights."""
+        width, height = size
+        middle = (boxes[:, 0] + boxes[:, 2]) / 2
+        bottom = np.stack([middle, boxes[:, 3]], axis=1)
+        centre = np.stack([middle, (boxes[:, 1] + boxes[:, 3]) / 2], axis=1)
+        away = [self.away(spots / [width, height], width / height) for spots in (bottom, centre)]
+        return np.asarray(np.min(away, axis=0), np.float64)
+
 
 def interval(motions: Motions, borders: Borders, size: tuple[int, int]) -> float:
     """Return the seconds until the next look that is needed; inf where nothing moves.
@@ -59,23 +72,24 @@ def interval(motions: Motions, borders: Borders, size: tuple[int, int]) -> float
     """
     recent = motions.unseen <= HIDDEN
     young = recent & ~motions.sure & (motions.age < YOUNG)
-    if (young & (motions.unseen == 0)).any():
-        return NEAREST
     moving = recent & motions.sure & (motions.still < STANDS)
-    if not moving.any():
-        return FAR if young.any() else math.inf
-    return max(float(_needed(motions, moving.nonzero()[0], borders, size).min()), NEAREST)
+    least = math.inf if not (young.any() or moving.any()) else FAR
+    new = (young & (motions.unseen == 0)).nonzero()[0]
+    if len(new):
+        away = borders.away_from_boxes(motions.boxes[new], size)
+        least = FASTEST if away.min() < REACH else UNDECIDED
+    if moving.any():
+        least = min(least, float(_needed(motions, moving.nonzero()[0], borders, size).min()))
+    return max(least, FASTEST)
 
 
 def _needed(motions: Motions, rows: np.ndarray, borders: Borders, size: tuple[int, int]) -> Float:
     """Return how soon (N,) each of some moving tracks is to be seen again."""
-    width, height = size
+    height = size[1]
     box = motions.boxes[rows]
     speed = np.linalg.norm(motions.speed[rows], axis=1) / height  # frame heights a second
     extent = np.sqrt(np.prod(np.maximum(box[:, 2:] - box[:, :2], 1.0), axis=1)) / height
-    middle = (box[:, 0] + box[:, 2]) / 2
-    spots = [np.stack([middle, box[:, 3]], 1), np.stack([middle, (box[:, 1] + box[:, 3]) / 2], 1)]
-    away = np.min([borders.away(spot / [width, height], width / height) for spot in spots], axis=0)
-    arrives = away / np.maximum(speed, SLOW)
+    arrives = borders.away_from_boxes(box, size) / np.maximum(speed, SLOW)
     known = STEP * extent / np.maximum(speed, 1e-6)
-    return np.where(arrives < NEAR, NEAREST, np.minimum(np.minimum(SHARE * arrives, FAR), known))
+    soon = np.where(arrives < NEAR, NEAREST, np.minimum(SHARE * arrives, FAR))
+    return np.asarray(np.minimum(soon, known), np.float64)

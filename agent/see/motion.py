@@ -11,7 +11,7 @@ Invariants:
 * A place that keeps changing although nobody finds anything there (a tree, water, rain, a flag) becomes
   harder to wake, never deaf: what its usual changes hide is bounded.
 
-    picture (H,W,3) ─ every STEPth pixel, green ─ mean of cells ─▶ cells (h,w), about CELLS across
+    picture (H,W,3) ─ every STEPth pixel, green ─ means of 2 x 2 ─ of cells ─▶ (h,w), about CELLS across
 """
 
 from __future__ import annotations
@@ -44,8 +44,17 @@ def cells_of(image: Image) -> Float:
     step = max(width // (4 * CELLS), 1)
     green = np.ascontiguousarray(image[::step, ::step, 1])
     size = (min(CELLS, green.shape[1]), min(max(round(CELLS * height / width), 1), green.shape[0]))
+    half = (green.shape[1] // 2, green.shape[0] // 2)
+    if half[0] >= size[0] and half[1] >= size[1]:  # in two steps: means of 2 x 2 cost a third of others
+        green = cv2.resize(green, half, interpolation=cv2.INTER_AREA)
     cells = cv2.resize(green, size, interpolation=cv2.INTER_AREA)
     return np.asarray(cells, np.float32)
+
+
+def _median(cells: Float) -> int:
+    """Return the median of cells (h,w), which are whole grey levels."""
+    counts = np.bincount(cells.astype(np.uint8).ravel(), minlength=256)
+    return int(counts.cumsum().searchsorted(cells.size / 2))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,7 +86,7 @@ class Motion:
         self._now = cells
         if self._seen is None or self._usual is None or self._seen.shape != cells.shape:
             return None
-        light = float(np.median(cells) + 1) / float(np.median(self._seen) + 1)
+        light = (_median(cells) + 1) / (_median(self._seen) + 1)
         if not LIGHT[0] < light < LIGHT[1]:
             return None
         levels = beyond(cells, self._seen * np.float32(light))

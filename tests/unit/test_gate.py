@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 
 from agent import wire
-from agent.count.attention import FAR, NEAREST, Borders, interval
+from agent.count.attention import FAR, NEAREST, UNDECIDED, Borders, interval
 from agent.minute import Ledger
 from agent.see.capture import Camera
 from agent.see.gate import FASTEST, IDLE, INSPECT, PARKED, Attention, Gate
+from agent.see.motion import cells_of
 from agent.track.tracker import Motions
 
 SIZE = (320, 180)
@@ -149,16 +150,18 @@ def tracks(box: list[float], speed: tuple[float, float], **fields: float) -> Mot
         (tracks([480, 200, 520, 240], (0, 100)), NEAREST),  # 60 pixels before the line
         (tracks([480, 20, 520, 60], (0, 20)), FAR),  # twelve seconds away
         (tracks([480, 20, 520, 60], (0, 0), still=5), math.inf),  # parked
-        (tracks([480, 20, 520, 60], (0, 0), sure=0, age=0.3), NEAREST),  # just come
+        (tracks([480, 20, 520, 60], (0, 0), sure=0, age=0.3), UNDECIDED),  # just come, far away
+        (tracks([480, 200, 520, 240], (0, 0), sure=0, age=0.3), FASTEST),  # just come, near the line
+        (tracks([480, 280, 500, 300], (200, 0)), FASTEST),  # on the line, and gone in a tenth of a second
         (tracks([480, 20, 520, 60], (0, 0), sure=0, age=3, still=3), math.inf),  # imagined
         (tracks([480, 20, 500, 40], (90, 0)), 0.4 * 20 / 90),  # small and fast
     ],
-    ids=["near", "far", "parked", "new", "imagined", "fast"],
+    ids=["near", "far", "parked", "new", "new and near", "near and fast", "imagined", "fast"],
 )
 def test_the_next_look_comes_as_soon_as_it_can_change_a_count(motions: Motions, seconds: float) -> None:
     """Near a line, and undecided, as often as anything; far away rarely; for what stands not at all."""
     settings = wire.CameraSettings(lines={"main": wire.Line([(0.0, 0.6), (1.0, 0.6)])})
-    assert interval(motions, Borders(settings), (1000, 500)) == pytest.approx(max(seconds, NEAREST))
+    assert interval(motions, Borders(settings), (1000, 500)) == pytest.approx(max(seconds, FASTEST))
 
 
 def test_calm_time_is_watched_and_no_gap() -> None:
@@ -193,3 +196,11 @@ def test_a_film_is_passed_over_but_for_a_few_looks_and_all_of_it_was_watched(tmp
     assert (camera.captured, camera.dropped) == (250, 0)
     assert taken == 250 - camera.skipped <= 10
     assert watch.take() == (pytest.approx(19_920, abs=2), {})
+
+
+def test_cells_are_the_means_of_what_they_cover() -> None:
+    """Taken in two steps they differ from the plain mean of each cell by no more than the rounding."""
+    image = np.random.default_rng(5).integers(0, 256, (360, 960, 3)).astype(np.uint8)
+    green = image[::2, ::2, 1].astype(np.float32)
+    plain = green.reshape(45, 4, 120, 4).mean(axis=(1, 3))
+    assert np.abs(cells_of(image) - plain).max() <= 1.0
