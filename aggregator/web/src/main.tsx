@@ -18,6 +18,10 @@ async function loginFromAddress(): Promise<void> {
   }
 }
 
+// Who opened the page first and then pastes the address with the token changes nothing but the hash.
+window.addEventListener("hashchange", () => {
+  if (location.hash.includes("token=")) location.reload();
+});
 await loginFromAddress();
 void whoAmI();
 void refresh();
