@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -23,10 +22,12 @@ import numpy as np
 from agent import cpu_quota, wire
 from agent.bench_report import advise, table
 from agent.boxes import letterbox
+from agent.camera_loop import run_camera
 from agent.config import MODELS, CameraConfig, Config
 from agent.count.analyst import Analyst, Totals
 from agent.deliver.spool import Spool, SpoolWorker, this_moment
 from agent.pipeline import Pipeline
+from agent.progress import Bar
 from agent.see import self_test
 from agent.see.infer import Detector, ModelError
 from agent.see.sources import Image
@@ -38,26 +39,6 @@ from agent.watchdog import Watchdog
 WIDTH = 1280
 HEIGHT = 720
 WEAK = 0.1
-
-
-class Bar:
-    """Show on a terminal how far the measuring is."""
-
-    def __init__(self, steps: int) -> None:
-        self._steps = steps
-        self._done = 0
-
-    def step(self, text: str) -> None:
-        """Begin the next step."""
-        if sys.stderr.isatty():
-            full = 30 * self._done // max(self._steps, 1)
-            print(f"\r\033[K[{'#' * full}{'-' * (30 - full)}] {text}", end="", file=sys.stderr, flush=True)
-        self._done += 1
-
-    def close(self) -> None:
-        """Take the bar away."""
-        if sys.stderr.isatty():
-            print("\r\033[K", end="", file=sys.stderr, flush=True)
 
 
 def bench(config: Config | None, frames: int, *, as_json: bool = False) -> int:
@@ -235,8 +216,8 @@ class Laps(Watchdog):
     def progress(self, part: str, within: float | None = None) -> None:
         """Note a step that brought a frame."""
         super().progress(part, within)
-        if self._looker.seen != self._last[0]:
-            self._last = (self._looker.seen, time.perf_counter())
+        if self._looker.minutes.seen != self._last[0]:
+            self._last = (self._looker.minutes.seen, time.perf_counter())
             self._first = self._first or self._last
 
     @property
@@ -254,7 +235,7 @@ async def file_rate(looker: Pipeline, spool: SpoolWorker) -> float:
         if looker.camera.state == "ended":
             looker.end()
 
-    await looker.run(spool, laps, lambda live: None, ended)
+    await run_camera(looker, spool, laps, lambda live: None, ended)
     return laps.rate
 
 

@@ -12,8 +12,6 @@ What always holds:
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import re
 import secrets
 import socket
@@ -26,16 +24,15 @@ import msgspec
 
 from agent import config as configuration
 from agent import new_name, wire
+from agent.enrol_files import EnrolError, fresh_secret, put_in_place, read, with_centre, write
 from agent.mqtt.client import BrokerError, BrokerSettings, NotAdmittedError, connect
+
+__all__ = ["EnrolError", "become", "fetch_authority", "join_centre", "own_name"]
 
 _CONNECT_SECONDS = 10.0
 _MACHINE_ID = Path("/etc/machine-id")
 _ADMIT_SECONDS = 20.0
 _DER = 2  # _ssl.ENCODING_DER, for Python before 3.13
-
-
-class EnrolError(Exception):
-    """A box that cannot join; the text is one line: the reason and what to do."""
 
 
 def join_centre(url: str, node: str, code: str, fingerprint: str, config_path: Path) -> None:
@@ -51,16 +48,16 @@ def join_centre(url: str, node: str, code: str, fingerprint: str, config_path: P
     authority = fetch_authority(broker.host, broker.port, fingerprint)
     try:
         folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-        text = _with_centre(config_path, url, node)
-        _write(folder / "ca.crt.new", authority, 0o644)
-        secret = _fresh_secret(folder / "secret.new")
+        text = with_centre(config_path, url, node)
+        write(folder / "ca.crt.new", authority, 0o644)
+        secret = fresh_secret(folder / "secret.new")
         broker = msgspec.structs.replace(broker, ca_file=str(folder / "ca.crt.new"))
         if wire.read_group_code(code)[0]:
-            joined, waits = asyncio.run(_apply(broker, code, secret, _read(folder / "secret")))
+            joined, waits = asyncio.run(_apply(broker, code, secret, read(folder / "secret")))
         else:
-            joined = asyncio.run(_join(broker, code, secret, _read(folder / "secret")))
+            joined = asyncio.run(_join(broker, code, secret, read(folder / "secret")))
             waits = False
-        _put_in_place(folder, config_path, text, joined)
+        put_in_place(folder, config_path, text, joined)
         new_name.forget(Path(configuration.load(config_path).state_dir))
     except OSError as error:
         advice = "run it with sudo" if isinstance(error, PermissionError) else "it must be writable"
@@ -245,88 +242,3 @@ async def become(config: configuration.Config, node: str, code: str) -> None:
         raise EnrolError(str(error)) from None
     except OSError as error:
         raise EnrolError(f"{error.filename or state}: {error.strerror}") from None
-
-
-# ── files ─────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _with_centre(path: Path, url: str, node: str) -> str:
-    """Return the config with this centre in it, checked; the packaged sample where there is none."""
-    try:
-        text = (path if path.exists() else configuration.SAMPLE).read_text()
-    except UnicodeDecodeError as error:
-        raise EnrolError(f"the config has to be right before the box can join: {path}: {error}") from None
-    text = set_keys(text, "", {"node": node})
-    files = {"password_file": str(path.parent / "secret"), "ca_file": str(path.parent / "ca.crt")}
-    text = set_keys(text, "broker", {"url": url, "username": "", **files})
-    trial = path.with_name(path.name + ".new")
-    _write(trial, text, 0o640)
-    try:
-        configuration.load(trial)
-    except configuration.ConfigError as error:
-        trial.unlink()
-        reason = str(error).replace(str(trial), str(path))
-        raise EnrolError(f"the config has to be right before the box can join: {reason}") from None
-    return text
-
-
-def set_keys(text: str, section: str, values: dict[str, str]) -> str:
-    """Set string keys of one TOML table in its text; everything else stays, comments too."""
-    lines = text.splitlines()
-    heads = [number for number, line in enumerate(lines) if re.match(r"\s*\[", line)]
-    start = next((n for n in heads if re.match(rf"\s*\[\s*{section}\s*\]", lines[n])), -1) if section else -1
-    if section and start < 0:
-        start = len(lines) + 1
-        lines += ["", f"[{section}]"]
-    end = next((number for number in heads if number > start), len(lines))
-    added = start + 1
-    for key, value in values.items():
-        fresh = f"{key} = {json.dumps(value)}"
-        for number in range(start + 1, end):
-            found = re.match(rf"\s*{key}\s*=\s*(?:\"[^\"]*\"|'[^']*'|[^#]*?)(\s*#.*)?$", lines[number])
-            if found:
-                lines[number] = fresh + (found.group(1) or "")
-                break
-        else:
-            lines.insert(added, fresh)
-            added = added + 1
-            end = end + 1
-    return "\n".join(lines) + "\n"
-
-
-def _put_in_place(folder: Path, config_path: Path, text: str, secret: str) -> None:
-    """Put the joined box's files where the agent looks, each at one stroke."""
-    _write(folder / "secret.new", secret, 0o600)
-    state = Path(configuration.load(config_path.with_name(config_path.name + ".new")).state_dir)
-    if os.geteuid() == 0 and state.exists():  # who owns the agent's state is who runs it
-        os.chown(folder / "secret.new", state.stat().st_uid, state.stat().st_gid)
-    mode = 0o640
-    owner = folder.stat()
-    if config_path.exists():
-        mode = config_path.stat().st_mode & 0o777
-        owner = config_path.stat()
-    _write(config_path.with_name(config_path.name + ".new"), text, mode)
-    if os.geteuid() == 0:
-        os.chown(config_path.with_name(config_path.name + ".new"), owner.st_uid, owner.st_gid)
-    for name in ("ca.crt", "secret", config_path.name):
-        (folder / f"{name}.new").replace(folder / name)
-
-
-def _fresh_secret(path: Path) -> str:
-    """Return a secret that lies on disk; one left by a cut run is used again."""
-    if not _read(path):
-        _write(path, secrets.token_hex(32), 0o600)
-    return _read(path)
-
-
-def _read(path: Path) -> str:
-    return path.read_text().strip() if path.exists() else ""
-
-
-def _write(path: Path, text: str, mode: int) -> None:
-    path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
-        os.fchmod(file.fileno(), mode)
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())

@@ -1,19 +1,14 @@
 """The door to the geometry of counting (lines, zones, paths), kept for those who import it from here."""
 
 from agent.count.geometry import (
-    AROUND_SECONDS,
-    GOING,
-    GOING_SECONDS,
     MARGIN,
     MARGIN_LEAST,
     MARGIN_SHARE,
     Areas,
-    Direction,
     Gates,
     Points,
     anchors,
     distance,
-    going,
     inside,
     margins,
     moment,
@@ -21,11 +16,10 @@ from agent.count.geometry import (
     reaching,
     settle,
     side,
-    simplify,
-    steadied,
-    steady_moment,
 )
 from agent.count.lines import crossings_of_path
+from agent.count.path import AROUND_SECONDS, GOING, GOING_SECONDS, going, simplify, steadied, steady_moment
+from agent.wire import Direction
 
 __all__ = [
     "AROUND_SECONDS",

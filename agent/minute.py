@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from agent.count.analyst import GAP_SECONDS
+import numpy as np
+
+from agent import wire
+from agent.count.analyst import GAP_SECONDS, Analyst
+from agent.look.stage import Looked
+from agent.see.capture import Camera
+from agent.see.gate import Gate
+
+MINUTE_MS = 60_000
+RATE_SECONDS = 2.0
+BEHIND_SECONDS = 2.0
 
 
 class Ledger:
@@ -69,13 +80,143 @@ class Ledger:
         return watched, blind
 
 
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """What the camera and its gate have counted since the start."""
+
+    captured: int = 0
+    dropped: int = 0
+    skipped: int = 0
+    held: int = 0
+
+    def since(self, before: Frames) -> Frames:
+        """Return what came since `before`."""
+        return Frames(
+            self.captured - before.captured,
+            self.dropped - before.dropped,
+            self.skipped - before.skipped,
+            self.held - before.held,
+        )
+
+
 @dataclass(slots=True)
 class Minute:
-    """The counters of the minute that runs."""
+    """The counters of the minute that runs; `ages`: seconds from a frame's capture to its events."""
 
     start_ms: int
-    captured: int = 0
     inferred: int = 0
     dropped: int = 0
     level: int = 0
-    latencies: list[float] = field(default_factory=list)
+    ages: list[float] = field(default_factory=list)
+
+
+class Minutes:
+    """One camera's account, minute by minute.
+
+    Args:
+        camera: what counts frames that came.
+        gate: what counts looks that were held back, or None.
+        wall: Unix seconds; minutes begin by this clock.
+        monotonic: seconds by which rates are measured.
+    """
+
+    def __init__(
+        self, camera: Camera, gate: Gate | None, wall: Callable[[], float], monotonic: Callable[[], float]
+    ) -> None:
+        self.ledger = Ledger()
+        self.seen = 0  # frames judged since the start
+        self.fps = 0.0  # of them, in each of the last seconds
+        self._camera = camera
+        self._gate = gate
+        self._wall = wall
+        self._minute = Minute(self._start())
+        self._before = Frames()
+        self._ages: list[float] = []  # since they were asked for
+        self._rate = (monotonic(), 0)
+
+    def judged(self, captured_at: float) -> None:
+        """Count a frame that was judged; `captured_at`: Unix seconds."""
+        age = max(self._wall() - captured_at, 0.0)
+        self._minute.inferred += 1
+        self._minute.ages.append(age)
+        self._ages.append(age)
+        self.seen += 1
+
+    def unjudged(self, seconds: float) -> None:
+        """Count a frame that the model could not judge, at `seconds` of the camera."""
+        self.ledger.frame(seconds, blind="model")
+        self._minute.dropped += 1
+
+    def idle(self, seconds: float) -> float:
+        """Book so many seconds without a frame; return for how long there was none."""
+        calm = self._camera.take_calm()
+        if calm:
+            self.ledger.calm(calm)
+        elif self._camera.state == "ok":
+            self.ledger.waited(seconds)
+        else:
+            self.ledger.missed(self._camera.state, seconds)
+        return self.ledger.silent
+
+    def held_back(self, level: int) -> None:
+        """Note the budget's level; a minute tells its highest."""
+        self._minute.level = max(self._minute.level, level)
+
+    def take_age_ms(self) -> float | None:
+        """Return the 95th percentile of the frames' ages since the last call, None without a frame."""
+        ages = self._ages
+        self._ages = []
+        return float(np.percentile(ages, 95)) * 1000 if ages else None
+
+    @property
+    def is_behind(self) -> bool:
+        """True while what is judged is older than `BEHIND_SECONDS`."""
+        latest = self._minute.ages[-5:]
+        return bool(latest) and min(latest) > BEHIND_SECONDS
+
+    def is_over(self, now: float) -> bool:
+        """Measure the rate at `now`, monotonic seconds; tell whether the minute that runs is over."""
+        since, seen = self._rate
+        if now - since >= RATE_SECONDS:
+            self.fps = (self.seen - seen) / (now - since)
+            self._rate = (now, self.seen)
+        return self._start() != self._minute.start_ms
+
+    def baseline(self, analyst: Analyst) -> wire.Tally:
+        """Say, as of the minute before, from which totals this start goes on."""
+        before = self._minute.start_ms - MINUTE_MS
+        return analyst.tally(before, watched=0, blind={}, captured=0, inferred=0, dropped=0, p50=0, p95=0)
+
+    def close(self, analyst: Analyst, looked: Looked) -> wire.Tally:
+        """Close the minute that runs; `looked`: what the second look did in it."""
+        minute = self._minute
+        counted = self._counted()
+        came = counted.since(self._before)
+        watched, blind = self.ledger.take()
+        p50, p95 = np.percentile(minute.ages or [0.0], [50, 95]) * 1000
+        self._before = counted
+        self._minute = Minute(self._start())
+        return analyst.tally(
+            minute.start_ms,
+            watched=watched,
+            blind=blind,
+            captured=came.captured,
+            inferred=minute.inferred,
+            dropped=came.dropped + minute.dropped,
+            p50=round(p50),
+            p95=round(p95),
+            skipped=came.skipped,
+            level=minute.level,
+            held=came.held,
+            looked=looked.regions,
+            oldest=round(looked.oldest * 1000),
+        )
+
+    def _counted(self) -> Frames:
+        camera = self._camera
+        held = self._gate.held if self._gate is not None else 0
+        return Frames(camera.captured, camera.dropped, camera.skipped, held)
+
+    def _start(self) -> int:
+        now = round(self._wall() * 1000)
+        return now - now % MINUTE_MS

@@ -10,31 +10,31 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import time
 from collections.abc import Callable
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import msgspec
 import psutil
 
-from agent import board, budget, cpu_quota, inquiry, memory, set_cameras, wire
+from agent import board, budget, cpu_quota, inquiry, memory, wire
+from agent.camera_loop import anchor_key, run_camera
 from agent.command import Commands, Desired
 from agent.config import Config
 from agent.deliver.alone import Alone, Centre
 from agent.deliver.publish import Delivery
 from agent.deliver.spool import SpoolWorker
 from agent.marks import Marks
-from agent.mqtt.client import BrokerSettings
+from agent.mqtt.settings import BrokerSettings
 from agent.named_models import NamedModels
+from agent.node_report import NodeReport
 from agent.orders import Orders
 from agent.page.wishes import Wishes
-from agent.pipeline import Pipeline, anchor_key
+from agent.pipeline import Pipeline
 from agent.resources import Sampler, temperature
 from agent.see.infer import Detector
-from agent.show.departures import TOLD, Departures
+from agent.show.departures import Departures
 from agent.show.faces import Faces
 from agent.show.rtsp import RtspOut
 from agent.starts import Starts
@@ -89,7 +89,7 @@ class Node:
         self._wishes = Wishes()
         running = {name: pipeline.running_totals for name, pipeline in pipelines.items()}
         self._today = Today(Path(config.state_dir), running)
-        self._board = board.Board()
+        self._report = NodeReport(config, spool, desired, pipelines, departures, self._wishes, starts)
         self._marks = Marks(pipelines, desired, self._today)
         self._pushes = [self._push(name) for name in pipelines if config.camera[name].rtsp_out]
         pictures = {name: camera.pictures_may_leave for name, camera in config.camera.items()}
@@ -144,7 +144,7 @@ class Node:
             self._spool,
             broker_settings,
             self._config.node,
-            state=self._state,
+            state=self._report.state,
             on_want=lambda payload: self._want(payload, delivery),
             on_command=lambda payload: self._command(payload, commands, delivery),
             alive=alive,
@@ -165,7 +165,7 @@ class Node:
         self._spool.on_problem = delivery.state_changed
         loop = asyncio.get_running_loop()
         self._departures.changed = partial(loop.call_soon_threadsafe, delivery.state_changed)
-        told = inquiry.answering(Path(self._config.state_dir), lambda: self._answer(delivery))
+        told = inquiry.answering(Path(self._config.state_dir), lambda: self._report.answer(delivery))
         async with told, asyncio.TaskGroup() as downstream:
             work = lasting(delivery.run(), "delivery", asked=stop.is_set)
             downstream.create_task(work, name="delivery lasts")
@@ -213,7 +213,7 @@ class Node:
         def show(live: wire.Live) -> None:
             delivery.publish_live(wire.encode_live(live))
 
-        await pipeline.run(self._spool, self._watchdog, show, delivery.state_changed)
+        await run_camera(pipeline, self._spool, self._watchdog, show, delivery.state_changed)
 
     async def _sample(self, delivery: Centre) -> None:
         """Put a resource sample on disk every ten seconds; at once on the wire while somebody watches."""
@@ -221,13 +221,13 @@ class Node:
         while True:
             await asyncio.sleep(SAMPLE_SECONDS)
             memory.give_back()
-            fps = {name: pipeline.fps for name, pipeline in self._pipelines.items()}
+            fps = {name: pipeline.minutes.fps for name, pipeline in self._pipelines.items()}
             level = max(pipeline.budget.level for pipeline in self._pipelines.values())
-            before = self._board.warnings
-            self._board = board.read()
-            if self._board.warnings != before:
+            before = self._report.board.warnings
+            self._report.board = board.read()
+            if self._report.board.warnings != before:
                 delivery.state_changed()
-            throttled = self._board.throttled
+            throttled = self._report.board.throttled
             await self._starts.keep(self._spool)
             await self._spool.append([sampler.sample(round(time.time() * 1000), fps, level, throttled)])
             self._watchdog.progress("spool")
@@ -267,7 +267,7 @@ class Node:
         """Open a camera's way out to an RTSP server."""
         pipeline = self._pipelines[camera]
         draw = partial(self._marks.draw, camera)
-        push = RtspOut(camera, pipeline.config.rtsp_out, draw, lambda: pipeline.is_behind)
+        push = RtspOut(camera, pipeline.config.rtsp_out, draw, lambda: pipeline.minutes.is_behind)
         pipeline.showing.add(push)
         return push
 
@@ -299,64 +299,6 @@ class Node:
         seconds = command.seconds if command.verb == "watch" else 0.0
         self._pipelines[command.camera].watch(seconds, command.picture, command.user, command.role)
 
-    def _answer(self, delivery: Centre) -> inquiry.Answer:
-        """Return what this box says of itself to who asks on it."""
-        standing = delivery.standing()
-        since = round((time.time() - standing.seconds) * 1000)
-        return inquiry.Answer(
-            os.getpid(),
-            inquiry.Connection(
-                standing.connected,
-                since,
-                str(delivery.broker),
-                standing.problem,
-                standing.tries,
-                standing.refusals,
-                standing.live_dropped,
-            ),
-            inquiry.Storage(self._spool.problem, self._spool.in_memory, self._spool.damaged),
-        )
-
-    def _warnings(self) -> list[str]:
-        """Return what is wrong with the box itself, and what its budget holds back, a sentence each."""
-        found = [_sentence(self._spool.problem)] if self._spool.problem else []
-        if amount := self._spool.damaged:
-            found.append(
-                f"The spool's file was damaged {amount} time(s) since the agent's start, and was set aside; "
-                "what is gone is told as lost. Look at the box's disk or memory card"
-            )
-        found += self._board.warnings
-        held = {name: pipeline.budget.warning for name, pipeline in self._pipelines.items()}
-        return found + [f"Camera {name} {text}"[:300] for name, text in held.items() if text]
-
-    def _state(self) -> wire.State:
-        return wire.State(
-            node=self._config.node,
-            online=True,
-            at=round(time.time() * 1000),
-            mono=round(time.monotonic() * 1000),
-            epoch=self._spool.epoch,
-            version=_version(),
-            cameras=set_cameras.told(self._config, [one.report() for one in self._pipelines.values()]),
-            config=self._desired.report(),
-            warnings=self._warnings(),
-            departures=self._departures.entries(TOLD),
-            wishes=self._wishes.open(self._desired.document),
-            before=self._starts.before(self._spool.epoch),
-            allows=set_cameras.allows(self._config),
-        )
-
 
 async def _respond(delivery: Centre, response: wire.Response) -> None:
     await delivery.respond(msgspec.json.encode(response))
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:300]
-
-
-def _version() -> str:
-    try:
-        return version("gb-fleet")
-    except PackageNotFoundError:
-        return "unknown"

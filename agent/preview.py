@@ -10,6 +10,7 @@ import numpy as np
 
 from agent import wire
 from agent.boxes import Uint8
+from agent.see.slot import Frame
 from agent.show.privacy import shrink
 from agent.show.showing import Shown
 from agent.track.tracker import Tracks
@@ -31,6 +32,7 @@ class Preview:
         self._until = 0.0
         self._pictures_until = 0.0
         self._watcher = ("", "")
+        self._next_boxes = 0.0
 
     def watch(self, seconds: float, picture: bool, who: str, role: str) -> None:
         """Give boxes, and pictures if `picture`, for so many seconds."""
@@ -46,6 +48,17 @@ class Preview:
     def watchers(self) -> list[tuple[str, str]]:
         """Return who asked for pictures, and in which role."""
         return [self._watcher] if self._monotonic() < self._pictures_until else []
+
+    def boxes(self, frame: Frame, tracks: Tracks, size: tuple[int, int]) -> wire.Live | None:
+        """Return a frame's boxes if somebody watches and it is time for some.
+
+        `size`: width, height of the frame in pixels.
+        """
+        now = self._monotonic()
+        if not self.watched or now < self._next_boxes:
+            return None
+        self._next_boxes = now + BOXES_INTERVAL
+        return wire.Live(round(frame.wall * 1000), self._camera, rows(tracks, size))
 
     def take(self, shown: Shown) -> None:
         """Send a picture with its boxes."""

@@ -32,7 +32,7 @@ from aggregator.serve import ServeError
 from aggregator.service import run, until_asked
 from aggregator.setup import enrol, settings
 from aggregator.setup.enrol import EnrolError
-from aggregator.setup.provision import InitError
+from aggregator.setup.layout import InitError
 from aggregator.store.errors import StoreError
 from aggregator.tail import tail
 
@@ -137,7 +137,8 @@ async def erase(config: Config, node: str, since: str, until: str) -> None:
 def _work(arguments: argparse.Namespace) -> Coroutine[Any, Any, None] | None:
     """Do what was asked; a coroutine is run by the caller."""
     if arguments.verb == "init":
-        from aggregator.setup.provision import CONTAINERS, prepare
+        from aggregator.setup.layout import CONTAINERS
+        from aggregator.setup.provision import prepare
 
         print(prepare(arguments.dir, arguments.host, CONTAINERS if arguments.containers else None))
         return None

@@ -26,7 +26,7 @@ from aggregator.joining.joining import Joining
 from aggregator.joining.renaming import Renaming
 from aggregator.keeping import Keeping
 from aggregator.link import Link
-from aggregator.live import Hub, Watches
+from aggregator.live import Hub
 from aggregator.metrics import Metrics
 from aggregator.opening import follow, open_store
 from aggregator.orders.orders import Orders
@@ -38,14 +38,15 @@ from aggregator.places.places import Places
 from aggregator.pulse import Pulse
 from aggregator.reload import Reload
 from aggregator.setup import groups
+from aggregator.setup.admit import take_joins
 from aggregator.setup.control import EnrolError, NoRightsError
-from aggregator.setup.enrol import take_joins
 from aggregator.store.clock import Clock
 from aggregator.store.errors import StoreError
 from aggregator.store.store import Store
 from aggregator.system.sampler import Sampler
 from aggregator.timing import Timing
 from aggregator.wanted.profiles import Profiles
+from aggregator.watches import Watches
 from aggregator.wishes import Wishes
 
 _LOG = logging.getLogger(__name__)
@@ -91,18 +92,7 @@ class Centre:
         self.auth = Auth(
             store, config.token(), config.http.session_hours, config.http.origins, _proxy_sign_in(config)
         )
-        self.ingest = Ingest(
-            store,
-            self.metrics,
-            self.link.acknowledge,
-            self._on_stored,
-            on_batches=self.fleet.on_batches,
-            stamp=self.clock.stamp,
-            timing=self.timing,
-            queue_batches=config.ingest.queue_batches,
-            group_batches=config.ingest.group_batches,
-            linger=config.ingest.linger_ms / 1000,
-        )
+        self.ingest = self._make_ingest()
         self.ingest.is_apart = lambda node, epoch: (
             self.clones.is_apart(node, epoch) or self.renaming.holds(node)
         )
@@ -116,9 +106,33 @@ class Centre:
         self._any_changed = asyncio.Event()
         self.fleet.on_config = self._config_changed
         self.health = schemas.Health(True, [])
-        self.alerts = Alerts(
-            config,
-            store,
+        self.alerts = self._make_alerts()
+        self.reload = Reload(config, self._apply)
+        self.system = Sampler(config, store, self.fleet, self.metrics, self.clock.stamp)
+        self.outside = Outside(
+            config, store, self.fleet, self.metrics, self.link.tell, self.alerts.watch.zones
+        )
+
+    def _make_ingest(self) -> Ingest:
+        """Return what stores events, joined to those that are told of them."""
+        return Ingest(
+            self.store,
+            self.metrics,
+            self.link.acknowledge,
+            self._on_stored,
+            on_batches=self.fleet.on_batches,
+            stamp=self.clock.stamp,
+            timing=self.timing,
+            queue_batches=self.config.ingest.queue_batches,
+            group_batches=self.config.ingest.group_batches,
+            linger=self.config.ingest.linger_ms / 1000,
+        )
+
+    def _make_alerts(self) -> Alerts:
+        """Return what judges rules, joined to what it asks and to what shows it."""
+        return Alerts(
+            self.config,
+            self.store,
             self.fleet,
             self.metrics,
             self.link.tell,
@@ -126,12 +140,6 @@ class Centre:
             member=self._membership,
             zone_of=self.places.zone_of,
             show=lambda: self.hub.board(self.alerts.board),
-        )
-
-        self.reload = Reload(config, self._apply)
-        self.system = Sampler(config, store, self.fleet, self.metrics, self.clock.stamp)
-        self.outside = Outside(
-            config, store, self.fleet, self.metrics, self.link.tell, self.alerts.watch.zones
         )
 
     def _apply(self, config: Config) -> None:

@@ -15,10 +15,10 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from aggregator.ingest import Fact
-from aggregator.live import WATCH_SECONDS, Looks
 from aggregator.site_time import now
 from aggregator.store.errors import StoreError
 from aggregator.store.store import Store
+from aggregator.watches import WATCH_SECONDS, Looks
 
 _LOG = logging.getLogger(__name__)
 _BEAT_SECONDS = 2.0  # less than `_OVERLAP`, so that what another stored before it was noticed is read back

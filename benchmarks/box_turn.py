@@ -22,16 +22,18 @@ from agent import bench, wire
 
 
 class Recorder:
-    """A spool that also remembers the crossings."""
+    """A spool that also remembers the crossings, and counts the frames that were looked at."""
 
     def __init__(self, spool: Any) -> None:
         self._spool = spool
         self.crossings: list[tuple[float, str, str]] = []
+        self.looks = 0
 
     async def append(self, events: Sequence[wire.AnyEvent], **more: Any) -> None:
         """Store events."""
         passed = [event for event in events if isinstance(event, wire.Crossing)]
         self.crossings += [(event.at / 1000, event.direction, event.label) for event in passed]
+        self.looks += sum(event.inferred for event in events if isinstance(event, wire.Tally))
         await self._spool.append(events, **more)
 
     async def remember(self, key: str, value: bytes) -> None:
@@ -67,7 +69,7 @@ async def turn(video: str, line: Sequence[tuple[float, float]]) -> dict[str, Any
     return {
         "cpu": spent,
         "frames": looker.camera.captured,
-        "looks": looker.seen,
+        "looks": recorder.looks,
         "crossings": recorder.crossings,
     }
 

@@ -30,7 +30,7 @@ from export.judge.evaluate import detector_for, look, matches
 from export.judge.metrics import Float64, Interval, draw, redraw, within
 from export.model.network import Network
 from export.model.zoo import make_model, parameters
-from export.train.train import load_checkpoint
+from export.train.checkpoint import load_checkpoint
 
 BEGIN = "<!-- equal budget: python -m benchmarks.equal -->"
 END = "<!-- end of equal budget -->"

@@ -21,7 +21,7 @@ from export.errors import TrainError
 from export.judge.assess import Assessment, assess, checkpoint_file
 from export.judge.evaluate import Score, detector_for
 from export.onnx.release import MODELS
-from export.train.train import load_checkpoint
+from export.train.checkpoint import load_checkpoint
 
 PAGE = Path(__file__).parent.parent / "docs" / "models.md"
 BEGIN = "<!-- free: python -m benchmarks.free CHECKPOINT -->"

@@ -26,8 +26,8 @@ from agent.config import CameraConfig
 from agent.count.analyst import Totals
 from agent.deliver.spool import Spool, SpoolWorker
 from agent.pipeline import Pipeline
-from agent.see.capture import Frame
 from agent.see.infer import Detector
+from agent.see.slot import Frame
 from agent.street.scene import Scene
 
 FRAMES = 200

@@ -21,8 +21,9 @@ from agent import wire
 from agent.config import CameraConfig
 from agent.count.analyst import Totals
 from agent.pipeline import Pipeline
-from agent.see.capture import Camera, Frame
+from agent.see.capture import Camera
 from agent.see.infer import Detector
+from agent.see.slot import Frame
 from agent.startup import WEAK
 from agent.street.scene import DEFAULT_LINE, Scene
 

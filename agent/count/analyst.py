@@ -19,16 +19,15 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from agent import wire
 from agent.count.emit import EventBuilder
 from agent.count.lines import Lines
-from agent.count.object_table import GAP_SECONDS, Bool, Float, Float32, Int, ObjectTable
+from agent.count.object_table import GAP_SECONDS, Bool, Float, Int, ObjectTable
 from agent.count.totals import Totals
-from agent.count.vote import Vote
+from agent.count.vote import Judged, Vote
 from agent.count.zones import Meter, Zones
 from agent.track.tracker import Tracks
 
@@ -41,15 +40,6 @@ JUDGE_TIMES = 3.0  # what the word of a judge of enlarged faces weighs beside a 
 SLOW_SECONDS = 0.5  # between two looks at those three
 
 _NONE = np.zeros(0, np.int64)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Judged:
-    """Hold what a closer look says of K tracks: track_id (K,), class_id (K,), probability (K,)."""
-
-    track_id: Int
-    class_id: Int
-    probability: Float32
 
 
 class Analyst:

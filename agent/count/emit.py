@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from agent import wire
-from agent.count import geometry
 from agent.count.ground_plane import Road
 from agent.count.lines import Passed
 from agent.count.object_table import ObjectTable
+from agent.count.path import simplify
 from agent.count.totals import Totals
 from agent.count.vote import Vote
 from agent.count.zones import Zones
@@ -189,8 +189,8 @@ class EventBuilder:
         path = paths.part(row)
         tolerance = max(PATH_LEAST, PATH_SHARE * float(self.objects.size[row]))
         path[:, 0] -= path[0, 0]
-        told = geometry.simplify(path, tolerance, paths.aspect)
+        told = simplify(path, tolerance, paths.aspect)
         while len(told) > PATH_POINTS:
             tolerance *= 1.5
-            told = geometry.simplify(told, tolerance, paths.aspect)
+            told = simplify(told, tolerance, paths.aspect)
         return wire.pack_path(told.tolist())

@@ -46,15 +46,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from agent.count.path import AROUND_SECONDS as AROUND_SECONDS
-from agent.count.path import GOING as GOING
-from agent.count.path import GOING_SECONDS as GOING_SECONDS
-from agent.count.path import going as going
-from agent.count.path import simplify as simplify
-from agent.count.path import steadied as steadied
-from agent.count.path import steady_moment as steady_moment
-from agent.wire import Direction as Direction
-
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
 Bool = NDArray[np.bool_]

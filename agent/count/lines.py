@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike
 from agent import wire
 from agent.count import geometry
 from agent.count.object_table import START, Bool, Columns, Float, Int, Moves, ObjectTable, carry
+from agent.count.path import AROUND_SECONDS, GOING, GOING_SECONDS, going, steady_moment
 
 QUIET = 1.0  # seconds: what is undone so soon was swaying on the line, or an edge that flickers
 SURE_SECONDS = 1.0  # to each side of a crossing: over all frames there, the mean confidence must be
@@ -210,9 +211,9 @@ class Lines:
 
     def _moving(self, objects: ObjectTable, row: int) -> bool:
         """Say whether an object was on its way when it was seen last."""
-        path = objects.paths.recent(row, float(objects.seen[row]) - 2 * geometry.GOING_SECONDS)
-        far = geometry.GOING * float(geometry.margins(objects.size[row]))
-        return geometry.going(path, far, self._aspect)
+        path = objects.paths.recent(row, float(objects.seen[row]) - 2 * GOING_SECONDS)
+        far = GOING * float(geometry.margins(objects.size[row]))
+        return going(path, far, self._aspect)
 
     def _decide(self, objects: ObjectTable, row: int, line: int, ended: bool = False) -> Passed | None:
         """Return a held crossing at its moment, or None where it is doubtful that there was any.
@@ -223,9 +224,9 @@ class Lines:
         at = float(self._rows.at[row, line])
         way: wire.Direction = "AB" if self._rows.held[row, line] > 0 else "BA"
         anchor = ANCHORS.index(drawn.anchor)
-        path = objects.paths.recent(row, at - geometry.AROUND_SECONDS)
+        path = objects.paths.recent(row, at - AROUND_SECONDS)
         path[:, 1:] += objects.spot[row, anchor] - objects.spot[row, 0]
-        moment, reach = geometry.steady_moment(path, self._alone[line], way, at)
+        moment, reach = steady_moment(path, self._alone[line], way, at)
         sure = objects.paths.seen(row, at, SURE_SECONDS, objects.now, objects.frame)
         sizes = reach / max(float(objects.size[row]), 1e-9)
         if sure < SURE * np.exp(-FAR * sizes) and not self._about_state:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from agent.count import geometry
+from agent.count.path import simplify
 
 Float = NDArray[np.float64]
 Float32 = NDArray[np.float32]
@@ -271,7 +272,7 @@ class Paths:
         old = path[:late]
         tolerance = PATH_LEAST
         while len(old) > PATH_BUFFER // 4:
-            old = geometry.simplify(old, tolerance, self.aspect)
+            old = simplify(old, tolerance, self.aspect)
             tolerance *= 1.5
         kept = np.flatnonzero(np.isin(path[:late, 0], old[:, 0]))
         self._begin[row] = 0

@@ -7,6 +7,8 @@ clearly to take over. Who wears a mask is "unknown" until the vote is clear, and
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from agent import wire
@@ -30,6 +32,15 @@ class _Votes(Columns):
     weight: Float  # (R,) what the votes would be if the detector were sure
     held: Int  # (R,) the label by vote, -1: unknown
     told: Int  # (R,) the label of the last Detection, NOT_TOLD: none yet
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judged:
+    """Hold what a closer look says of K tracks: track_id (K,), class_id (K,), probability (K,)."""
+
+    track_id: Int
+    class_id: Int
+    probability: Float32
 
 
 class Vote:

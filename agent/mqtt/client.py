@@ -23,13 +23,12 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from agent.mqtt.answers import Answers
+from agent.mqtt.dial import dial, make_client, ping_seconds
 from agent.mqtt.inbox import Inbox, Message
 from agent.mqtt.settings import (
     BrokerError,
@@ -38,7 +37,6 @@ from agent.mqtt.settings import (
     RefusedError,
     hung_up,
     refused,
-    unreachable,
 )
 from agent.mqtt.socket_loop import SocketLoop
 
@@ -52,7 +50,6 @@ __all__ = [
     "connect",
 ]
 
-MAX_PACKET = 1024 * 1024  # what we let a broker send us in one packet
 _UNSENT_BYTES = 1024 * 1024  # QoS 0 waiting for the socket; beyond this, frames are dropped
 _IN_FLIGHT = 100  # publishes with QoS 1 that wait for their PUBACK, or what the broker allows if less
 _DISCONNECT_WITH_WILL = 0x04
@@ -77,7 +74,8 @@ class Client:
         self._in_flight = asyncio.Semaphore(_IN_FLIGHT)
         self._connected: asyncio.Future[None] = self._loop.create_future()
         self._over: BrokerError | None = None
-        self._paho = self._make_paho()
+        self._paho = make_client(broker)
+        self._listen_to(self._paho)
         self._socket = SocketLoop(
             self._paho,
             lambda error: self._end(BrokerError(f"{broker} sent what is no MQTT ({type(error).__name__})")),
@@ -139,7 +137,7 @@ class Client:
         if will is not None:
             self._paho.will_set(will.topic, will.payload, will.qos, will.retain)
         self._paho.connect_timeout = seconds
-        await self._dial()
+        await dial(self._paho, self.broker, self._receive_maximum)
         if not self._socket.serve():
             raise BrokerError(hung_up(self.broker))
         try:
@@ -152,7 +150,7 @@ class Client:
         """Send pings and notice a dead connection; returns when the connection has ended."""
         while self._over is None:
             self._paho.loop_misc()
-            await asyncio.sleep(_ping_seconds(self.broker) / 20)
+            await asyncio.sleep(ping_seconds(self.broker) / 20)
 
     def close(self, *, gently: bool) -> None:
         """Say goodbye and close the socket. Not gently: the broker publishes the last will."""
@@ -164,37 +162,12 @@ class Client:
 
     # ── inside ──
 
-    def _make_paho(self) -> paho.Client:
-        client = paho.Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=self.broker.client_id,
-            protocol=paho.MQTTv5,
-            reconnect_on_failure=False,
-            manual_ack=True,
-        )
-        client.max_inflight_messages_set(0)  # counted here: paho cannot learn the broker's limit in time
+    def _listen_to(self, client: paho.Client) -> None:
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
         client.on_publish = self._on_publish
         client.on_subscribe = self._on_subscribe
-        return client
-
-    async def _dial(self) -> None:
-        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-        properties.ReceiveMaximum = self._receive_maximum
-        properties.MaximumPacketSize = MAX_PACKET
-        try:
-            await asyncio.to_thread(
-                self._paho.connect,
-                self.broker.host,
-                self.broker.port,
-                _ping_seconds(self.broker),
-                clean_start=True,
-                properties=properties,
-            )
-        except (OSError, ValueError) as error:  # ssl.CertificateError is a ValueError too
-            raise BrokerError(unreachable(self.broker, error)) from None
 
     def _on_connect(
         self, _client: paho.Client, _data: Any, _flags: Any, code: ReasonCode, properties: Any
@@ -271,11 +244,6 @@ class Client:
             self._connected.set_exception(why)
             self._connected.exception()  # nobody may be waiting any more
         self._inbox.end()
-
-
-def _ping_seconds(broker: BrokerSettings) -> int:
-    # paho gives up 2 x this after the last byte; 0.7 leaves room below 1.5 x keepalive.
-    return max(1, int(broker.keepalive * 0.7))
 
 
 @contextlib.asynccontextmanager

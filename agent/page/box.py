@@ -75,7 +75,7 @@ class LocalBox:
             "cameras": [
                 {
                     **msgspec.to_builtins(pipeline.report()),
-                    "fps": round(pipeline.fps, 1),
+                    "fps": round(pipeline.minutes.fps, 1),
                     "pictures": name in self.ways,
                     "manner": pipeline.config.manner,
                     "lines": self._marks.lines(name),

@@ -20,8 +20,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from agent.boxes import Detections, Uint8
-from agent.see.capture import Camera, Frame
+from agent.see.capture import Camera
 from agent.see.infer import RUNTIME_ERRORS, InferenceError
+from agent.see.slot import Frame
 
 # What somebody else's graph raises in the runtime, and in the arithmetic on what it answered.
 UNFIT = (*RUNTIME_ERRORS, ValueError, ArithmeticError, LookupError, TypeError, AttributeError, RuntimeError)

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from agent.boxes import Detections, Uint8
-from agent.see.capture import Frame
 from agent.see.infer import InferenceError
+from agent.see.slot import Frame
 from agent.show.departures import Departures
 from agent.show.privacy import Privacy
 from agent.track.tracker import Tracks

@@ -15,7 +15,6 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cmp_to_key
-from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -23,11 +22,11 @@ from numpy.typing import NDArray
 
 from agent.street import backdrop, raster
 from agent.street.backdrop import Occluder
+from agent.street.cast import Cast, Cover, footprint
+from agent.street.crossings import TrueCrossing, meetings
+from agent.street.standpoints import calm_view, wide_view
 from agent.street.traffic import CYCLE, FAR, Layout, Mover, Traffic, layout_for
-from agent.street.view import View
-
-Float = NDArray[np.float64]
-Image = NDArray[np.uint8]
+from agent.street.view import Float, Image
 
 CLASSES = ("person", "bicycle", "car", "motorcycle", "bus", "truck")
 DEFAULT_LINE: tuple[tuple[float, float], tuple[float, float]] = ((0.15, 0.62), (0.85, 0.62))
@@ -52,49 +51,6 @@ class Truth:
         return len(self.track_id)
 
 
-@dataclass(frozen=True, slots=True)
-class TrueCrossing:
-    """Name one true crossing: the first frame on the new side, the exact moment, who, and which way."""
-
-    frame: int
-    at_seconds: float
-    track_id: int
-    class_id: int
-    direction: str
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Cast:
-    """Hold one mover as it stands in one frame."""
-
-    mover: Mover
-    world: Float  # (V,3)
-    pixels: Float  # (V,2)
-    depth: Float  # (V,)
-    box: Float  # (4,)
-    x: float
-    near: float  # where it begins along the street
-    far: float
-    order: int  # its number in the frame, from 1
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Cover:
-    """Hold the part of an occluder that goes over movers behind it."""
-
-    occluder: Occluder
-    left: int
-    top: int
-    right: int
-    bottom: int
-
-    def cut(self, image: Image) -> tuple[Image, Image]:
-        """Return that part of the image, and the mask there."""
-        x, y = self.occluder.box[:2]
-        mask = self.occluder.mask[self.top - y : self.bottom - y, self.left - x : self.right - x]
-        return image[self.top : self.bottom, self.left : self.right], mask
-
-
 class Scene:
     """Draw the street of one seed; frames and truth are asked for by number, in any order."""
 
@@ -110,9 +66,7 @@ class Scene:
         rng = np.random.default_rng([seed, 1])
         calm = seed < CALM
         self.layout: Layout = layout_for(rng, calm)
-        self.view = (
-            _calm_view(rng, width, height) if calm else _wide_view(rng, width, height, self.layout.half)
-        )
+        self.view = calm_view(rng, width, height) if calm else wide_view(rng, width, height, self.layout.half)
         self.traffic = Traffic(seed, self.layout)
         self._still = backdrop.build(self.view, self.layout, rng)
         self._light = rng.uniform(0, 6.28, 2)
@@ -178,7 +132,7 @@ class Scene:
         seen = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
         path = np.stack([x, y], axis=1)
         found = []
-        for step, share, direction in _meetings(path, line):
+        for step, share, direction in meetings(path, line):
             if seen[step] and seen[step + 1]:
                 at = float((frames[step] + share) / self.fps)
                 found.append(
@@ -265,7 +219,7 @@ class Scene:
         """Darken the ground beside each mover, away from the sun."""
         if not casts:
             return
-        base = np.array([_footprint(cast.mover, cast.world) for cast in casts])  # (N,4,3)
+        base = np.array([footprint(cast.mover, cast.world) for cast in casts])  # (N,4,3)
         sun = self._still.sun
         reach = np.array([min(cast.mover.figure.height, 2.4) for cast in casts]) / sun[2]
         fallen = base * (0.86, 0.94, 0) + base.mean(axis=1, keepdims=True) * (0.14, 0.06, 0)
@@ -332,66 +286,5 @@ class Scene:
         raster.paint(canvas, self.view, mover.figure, cast.world, cast.pixels, cast.depth, inked, flat=value)
 
 
-def _footprint(mover: Mover, world: Float) -> Float:
-    """Return the corners (4,3) of the ground below a mover."""
-    low = world.min(axis=0)
-    high = world.max(axis=0)
-    if mover.figure.length < 3:
-        low, high = (
-            (low + high) / 2 - (high - low) * (0.25, 0.35, 0),
-            (low + high) / 2 + (high - low) * (0.25, 0.35, 0),
-        )
-    x0 = low[0]
-    y0 = low[1]
-    x1 = high[0]
-    y1 = high[1]
-    return np.array([(x0, y0, 0.0), (x1, y0, 0.0), (x1, y1, 0.0), (x0, y1, 0.0)])
-
-
 def _large(box: Float) -> bool:
     return bool(box[2] - box[0] >= SMALLEST and box[3] - box[1] >= SMALLEST)
-
-
-def _calm_view(rng: np.random.Generator, width: int, height: int) -> View:
-    """Return a camera above the road; the default line crosses all lanes some twenty metres away."""
-    stand = (float(rng.choice([-1, 1]) * rng.uniform(0.3, 1.0)), 0.0, float(rng.uniform(6.8, 7.4)))
-    focal = width * rng.uniform(0.72, 0.76)
-    below = (0.62 - 0.5) * height
-    distance = rng.uniform(19.5, 20.5)
-    pitch = np.arctan2(stand[2], distance) - np.arctan2(below, focal)
-    yaw = -np.arctan2(stand[0], distance) + rng.uniform(-0.01, 0.01)
-    return View.looking(stand, float(yaw), float(pitch), float(focal), width, height)
-
-
-def _wide_view(rng: np.random.Generator, width: int, height: int, half: float) -> View:
-    """Return any camera that may watch a road."""
-    stand = (
-        float(rng.uniform(-1, 1) * min(9.0, half + 2)),
-        float(rng.uniform(-2, 6)),
-        float(rng.uniform(4.0, 14.0)),
-    )
-    focal = width * rng.uniform(0.55, 1.35)
-    distance = rng.uniform(14.0, 42.0)
-    pitch = np.arctan2(stand[2], distance) - np.arctan2(rng.uniform(-0.1, 0.25) * height, focal)
-    yaw = -np.arctan2(stand[0], distance) + rng.uniform(-0.3, 0.3)
-    return View.looking(stand, float(yaw), float(pitch), float(focal), width, height)
-
-
-def _meetings(path: Float, line: Float) -> list[tuple[int, float, str]]:
-    """Return (step, share of the step, direction) wherever the path (F,2) meets the line (P,2).
-
-    A point on the line belongs to the left hand. In a picture y grows downwards, so the right hand of who
-    walks along the line is where the cross product along x (point - start) is above zero.
-    """
-    found = []
-    for a, b in pairwise(line):
-        along = b - a
-        steps = np.diff(path, axis=0)
-        side = along[0] * (path[:, 1] - a[1]) - along[1] * (path[:, 0] - a[0])
-        for step in np.flatnonzero((side[:-1] > 0) != (side[1:] > 0)).tolist():
-            share = float(side[step] / (side[step] - side[step + 1]))
-            place = path[step] + share * steps[step]
-            where = float((place - a) @ along / (along @ along))
-            if 0 <= where < 1:
-                found.append((step, share, "AB" if side[step + 1] > 0 else "BA"))
-    return found

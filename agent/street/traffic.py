@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.street import meshes
+from agent.street.builders import BUILDERS
 from agent.street.meshes import BICYCLE, BUS, CAR, MOTORCYCLE, PERSON, TRUCK, Figure
 
 Float = NDArray[np.float64]
@@ -167,7 +167,7 @@ class Traffic:
             kind = int(rng.choice(lane.kinds, p=lane.weights))
             if kind in (BUS, TRUCK) and not tall:
                 kind = CAR
-            figure = meshes.BUILDERS[kind](rng)
+            figure = BUILDERS[kind](rng)
             speed = lane.speed * rng.uniform(0.95, 1.05)
             phase = rng.uniform(0, 6.28)
             wobble = rng.uniform(-0.22, 0.22)
@@ -260,7 +260,7 @@ def _walker(
     along: Float,
 ) -> Mover:
     """Return somebody on foot."""
-    figure = meshes.BUILDERS[PERSON](rng)
+    figure = BUILDERS[PERSON](rng)
     return Mover(
         0,
         figure,

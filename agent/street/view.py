@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 Float = NDArray[np.float64]
 Fast = NDArray[np.float32]
+Image = NDArray[np.uint8]
 
 NEAREST = 0.8  # metres; what is nearer than this, or behind, is drawn as if it were here
 

@@ -58,15 +58,11 @@ from agent.wire.events import (
     Detection,
     Event,
     Gate,
-    LineTotal,
     Lost,
     Resources,
     Stay,
     Tally,
     Track,
-    TripTotal,
-    ZoneMinute,
-    ZoneTotal,
     decode_event,
     decode_events,
     encode_event,
@@ -141,6 +137,7 @@ from agent.wire.topics import (
     topic,
     valid_node,
 )
+from agent.wire.totals import LineTotal, TripTotal, ZoneMinute, ZoneTotal
 
 __all__ = [
     "BATCH_BYTES",

@@ -24,6 +24,7 @@ from agent.wire.terms import (
     Percent,
     WireError,
 )
+from agent.wire.totals import LineTotal, TripTotal, ZoneMinute, ZoneTotal
 
 
 class Event(Struct, array_like=True, frozen=True):
@@ -109,51 +110,6 @@ class Stay(Event, tag=4, frozen=True):
     label: Label
     track: Count
     dwell: Count
-
-
-class LineTotal(Struct, array_like=True, frozen=True):
-    """The running total of one (line, version, direction, label)."""
-
-    line: Label
-    version: Count
-    direction: Direction
-    label: Label
-    total: Count
-
-
-class ZoneTotal(Struct, array_like=True, frozen=True):
-    """The running totals of one (zone, version, label): objects that came in, and that went out."""
-
-    zone: Label
-    version: Count
-    label: Label
-    entered: Count
-    left: Count
-
-
-class ZoneMinute(Struct, array_like=True, frozen=True):
-    """How full a zone was in a minute's watched time: time-weighted mean, peak, and as the minute ended.
-
-    A mean is in hundredths of an object. `queue_`: the same of those that stood still.
-    """
-
-    zone: Label
-    version: Count
-    mean: Count
-    peak: Count
-    now: Count
-    queue_mean: Count
-    queue_peak: Count
-    queue_now: Count
-
-
-class TripTotal(Struct, array_like=True, frozen=True):
-    """The running total of ended objects by first and last gate, each as `Gate.text`."""
-
-    origin: Annotated[str, Meta(min_length=1, max_length=64)]
-    destination: Annotated[str, Meta(min_length=1, max_length=64)]
-    label: Label
-    total: Count
 
 
 class Tally(Event, tag=5, frozen=True):

@@ -109,7 +109,7 @@ class Alerts:
                 alert.parts = [part for part in alert.parts if sees(part.node)]
         alerts = [alert for alert in alerts if alert.parts]
         sent: dict[str, list[answers.MessageRow]] = {alert.id: [] for alert in alerts}
-        for row in await self.book.messages(sent):
+        for row in await self.book.outbox.messages(sent):
             told = answers.MessageRow(
                 row["what"], row["outlet"], row["state"], row["made"], row["attempts"], row["error"]
             )

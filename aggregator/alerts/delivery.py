@@ -59,7 +59,7 @@ class Delivery:
                 del self._busy[name]
                 task.result()
         try:
-            for name in await self._book.waiting():
+            for name in await self._book.outbox.waiting():
                 if name not in self._busy and self._due.get(name, 0) <= self._clock():
                     self._busy[name] = asyncio.create_task(self._serve(name), name=f"outlet {name}")
         except StoreError as error:
@@ -76,12 +76,12 @@ class Delivery:
     async def _serve(self, name: str) -> None:
         """Send an outlet's messages, one after the other, until one fails."""
         try:
-            if dropped := await self._book.drop_oldest(name, "too many messages waited"):
+            if dropped := await self._book.outbox.drop_oldest(name, "too many messages waited"):
                 self._give_up(name, dropped, "too many messages wait for it")
             found = await self._book.one("alert_outlets", name)
             outlet = msgspec.convert(found, NamedOutlet) if found else None
             for _ in range(_AT_ONCE):
-                message = await self._book.next(name)
+                message = await self._book.outbox.next(name)
                 if message is None or not await self._attempt(name, outlet, message):
                     return
         except StoreError as error:
@@ -98,18 +98,20 @@ class Delivery:
             await self._sender.send(outlet.outlet, id_, msgspec.json.decode(message["payload"]))
         except NotSent as error:
             if error.for_good or at - int(message["made"]) > self._try_ms:
-                await self._book.mark(id_, {"state": "given up", "error": str(error), "attempts": attempts})
+                await self._book.outbox.mark(
+                    id_, {"state": "given up", "error": str(error), "attempts": attempts}
+                )
                 self._give_up(name, 1, str(error))
                 return True
             pause = BACK_OFF[min(attempts, len(BACK_OFF)) - 1]
             self._due[name] = at + pause * 1000
-            await self._book.mark(id_, {"error": str(error), "attempts": attempts})
+            await self._book.outbox.mark(id_, {"error": str(error), "attempts": attempts})
             if attempts == 1:
                 _LOG.warning("alerts: outlet %s: %s; it is tried again for hours", name, error)
             return False
         self._due.pop(name, None)
         self._metrics.alerts_sent.inc()
-        await self._book.mark(
+        await self._book.outbox.mark(
             id_, {"state": "sent", "error": "", "attempts": attempts, "sent": self._clock()}
         )
         return True

@@ -209,7 +209,7 @@ class Watch:
         rows: list[dict[str, Any]] = []
         for telling in told:
             rows += [messages.document(telling, outlet, at) for outlet in rule.outlets]
-        await self._book.post(rows)
+        await self._book.outbox.post(rows)
 
     async def _save(self, books: Sequence[Book]) -> None:
         rows = [

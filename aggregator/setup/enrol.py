@@ -1,8 +1,9 @@
-"""Boxes come and go: `add_node` and `remove_node` for the operator, `take_joins` for the running centre.
+"""Boxes come and go, by the operator's word: `add_node`, `renew_node`, `replace_node`, `remove_node`.
 
 How a box joins. `add_node` makes a user at the broker whose password is a one-time code of 128 bits, valid
 for an hour, and whose only right is to publish on `gb/1/<node>/join`. The box connects with the code and
-says there which secret it will use from now on; `take_joins` sets it and swaps the rights for a node's. So:
+says there which secret it will use from now on; the running centre sets it and swaps the rights for a node's
+(`aggregator.setup.admit`). So:
 
 * Only who holds the code can say that secret: the broker itself ties the topic to the user.
 * The code is worth nothing afterwards; it may stay in a shell's history. An expired one removes its user.
@@ -15,16 +16,13 @@ centre's porter. The connection that takes events from boxes has none of it.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable
 
 import msgspec
 
 from agent import wire
-from agent.mqtt.client import BrokerError, BrokerSettings, Client, Message, connect
+from agent.mqtt.client import BrokerSettings, connect
 from aggregator.config import Config
 from aggregator.setup import acl, certificates
 from aggregator.setup.control import (
@@ -38,7 +36,6 @@ from aggregator.setup.control import (
     folder,
     order,
 )
-from aggregator.store.errors import StoreError
 
 __all__ = [
     "EnrolError",
@@ -49,16 +46,9 @@ __all__ = [
     "remove_node",
     "renew_node",
     "replace_node",
-    "take_joins",
 ]
 
-_LOG = logging.getLogger(__name__)
-_PATIENCE = 10.0
-_RETRY_SECONDS = 3.0
 WAITS = "code until "  # the plugin's text of a user that has not joined yet, before Unix seconds
-
-
-# ── for the operator ──────────────────────────────────────────────────────────────────────────────
 
 
 def add_node(config: Config, name: str) -> str:
@@ -125,7 +115,7 @@ async def _renew(broker: BrokerSettings, change: Answer) -> None:
         found = (await ask({"command": "getClient", "username": name}))[0]
         if "error" in found:
             raise EnrolError(f"no node {name} waits to join; `gb-aggregator add-node {name}` adds it")
-        if not _description(found).startswith(WAITS):
+        if not description(found).startswith(WAITS):
             raise EnrolError(
                 f"{name} has joined; to join it anew, `gb-aggregator remove-node {name}` and add it again"
             )
@@ -237,91 +227,6 @@ def join_line(config: Config, name: str, code: str) -> str:
     )
 
 
-# ── for the running centre ────────────────────────────────────────────────────────────────────────
-
-
-Apply = Callable[[BrokerSettings, str, wire.Application], Awaitable[wire.Applied]]
-
-
-async def take_joins(config: Config, apply: Apply | None = None) -> None:
-    """Let joining boxes in, for ever; a lost broker is tried again. Returns at once without secrets.
-
-    `apply`: answers boxes that have a code for several; None: nobody does.
-    """
-    if not (folder(config) / "porter").exists():
-        return
-    broker = as_user(config, acl.PORTER, "porter")
-    while True:
-        try:
-            async with connect(broker) as client:
-                await client.subscribe(wire.SHARED_JOINS)
-                if apply is not None:
-                    await client.subscribe(wire.SHARED_APPLICATIONS)
-                async for message in client.messages:
-                    if message.topic.endswith("/apply") and apply is not None:
-                        await _hear(broker, client, message, apply)
-                    else:
-                        await _welcome(broker, message)
-        except BrokerError as error:
-            _LOG.warning("joining boxes have to wait: %s", error)
-        await asyncio.sleep(_RETRY_SECONDS)
-
-
-async def _hear(broker: BrokerSettings, client: Client, message: Message, apply: Apply) -> None:
-    """Answer a box that has a code for several boxes."""
-    try:
-        node, _ = wire.parse_topic(message.topic)
-        application: wire.Application = wire.decode_json(message.payload, wire.Application)
-    except wire.WireError as error:
-        _LOG.warning("a box asked to be let in with a malformed message: %s", error)
-        return
-    try:
-        answer = await apply(broker, node, application)
-    except StoreError as error:
-        answer = wire.Applied(False, f"the centre's database is away, try again: {error}")
-    if not answer.ok:
-        _LOG.warning("%s was not let in: %s", node, answer.error)
-    await client.publish(wire.topic(node, "applied"), msgspec.json.encode(answer), qos=1)
-
-
-async def _welcome(broker: BrokerSettings, message: Message) -> None:
-    """Give a box the secret that it asked for, and a node's rights."""
-    with contextlib.suppress(wire.WireError):
-        node, _ = wire.parse_topic(message.topic)
-        try:
-            join: wire.Join = wire.decode_json(message.payload, wire.Join)
-        except wire.WireError:
-            _LOG.warning("%s tried to join with a malformed message", node)
-            return
-        try:
-            await _admit(broker, node, join.secret)
-        except EnrolError as error:
-            _LOG.warning("%s could not join: %s", node, error)
-
-
-async def _admit(broker: BrokerSettings, node: str, secret: str) -> None:
-    change: Answer = {
-        "command": "modifyClient",
-        "username": node,
-        "password": secret,
-        "textdescription": f"joined {time.time():.0f}",
-        "roles": [{"rolename": f"node-{node}"}],
-    }
-    async with control(broker) as ask:
-        found = (await ask({"command": "getClient", "username": node}))[0]
-        if _expired(found):
-            await ask({"command": "deleteClient", "username": node})
-            raise EnrolError("its code has expired; add it again")
-        answer = (await ask(change))[0]
-    check({change["command"]: answer["error"]} if "error" in answer else {})
-    _LOG.info("%s has joined", node)
-
-
-def _expired(answer: Answer) -> bool:
-    """True unless the client that the broker described may still use its code."""
-    until = _description(answer).removeprefix(WAITS)
-    return not until.isdigit() or time.time() > int(until)
-
-
-def _description(answer: Answer) -> str:
+def description(answer: Answer) -> str:
+    """Return the text of a user that the broker described."""
     return str(answer.get("data", {}).get("client", {}).get("textdescription", ""))

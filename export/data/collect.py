@@ -19,7 +19,8 @@ import cv2
 import numpy as np
 
 from agent.boxes import Detections, Float32, Uint8
-from agent.see.capture import Camera, Frame
+from agent.see.capture import Camera
+from agent.see.slot import Frame
 from export.errors import DataError
 
 GREY = 12  # cells a side of how a frame looks, and of where its objects are

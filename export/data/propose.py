@@ -18,12 +18,12 @@ import cv2
 import numpy as np
 
 from agent.boxes import Detections, Float32, Uint8, iou
+from agent.progress import watched
 from agent.see.infer import Detector, ModelError
 from export.data.formats.record import PICTURES
 from export.data.pseudo_labels import packaged
 from export.data.sample import read_picture
 from export.errors import DataError
-from export.progress import watched
 
 SURE = 0.5  # score of the first teacher from which on the other's word is asked
 SECOND = 0.25  # score of the other

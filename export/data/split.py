@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from agent.progress import watched
 from export.errors import DataError
-from export.progress import watched
 
 SHARE = 0.15  # of the pictures, kept to judge by
 ALIKE = 0.95  # correlation of two small grey copies

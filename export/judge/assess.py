@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from agent.progress import watched
 from agent.see.infer import Detector
 from export.data.sample import Picture
 from export.errors import DataError
 from export.judge.evaluate import Score, Seen, Sized, confusion, judge, look, table
 from export.judge.mask_metrics import BARE, MASK, by_size, find, gather, roc_points, tell, turn
 from export.judge.metrics import Interval
-from export.progress import watched
 
 INCORRECT = 2  # the file class of a mask that is worn incorrectly
 
@@ -161,7 +161,7 @@ def checkpoint_file(path: Path, folder: Path, version: str) -> tuple[Path, dict[
     """Write a checkpoint as the .onnx file that would be deployed; return it and its recipe."""
     from export.model.zoo import make_model
     from export.onnx.to_onnx import describe, export
-    from export.train.train import load_checkpoint
+    from export.train.checkpoint import load_checkpoint
 
     state = load_checkpoint(path)
     recipe = state["recipe"]

@@ -26,7 +26,7 @@ from export.judge.evaluate import Seen, detector_for, look
 from export.judge.metrics import match_picture
 from export.model.network import Network
 from export.model.zoo import make_model
-from export.train.train import load_checkpoint
+from export.train.checkpoint import load_checkpoint
 
 Float64 = NDArray[np.float64]
 LEAST = 0.02  # score from which on boxes are asked

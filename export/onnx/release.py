@@ -79,7 +79,7 @@ def write_float(checkpoint: Path, target: Path, size: tuple[int, int] | None) ->
     """Write a checkpoint's average weights for one input size; raises `TrainError`."""
     from export.model.zoo import make_model
     from export.onnx.to_onnx import describe, export
-    from export.train.train import load_checkpoint
+    from export.train.checkpoint import load_checkpoint
 
     state = load_checkpoint(checkpoint)
     recipe = state["recipe"]
@@ -99,7 +99,7 @@ def made_of(checkpoints: dict[str, Path]) -> list[File]:
 def write(folder: Path, checkpoints: dict[str, Path], data: Path) -> Iterator[Path]:
     """Write every file into a folder and yield its path; the int8 ones come from the float ones there."""
     from export.onnx.quantize import quantize
-    from export.train.train import load_checkpoint
+    from export.train.checkpoint import load_checkpoint
 
     for file in made_of(checkpoints):
         target = folder / file.name

@@ -3,9 +3,6 @@
 What always holds: batch n and the schedule depend only on the recipe's seed and the progress, so an
 interrupted training goes on where it stopped, on a CPU or a GPU whatever it began on; SIGINT and SIGTERM
 write a checkpoint first; a loss that is not finite stops the training before it spoils the checkpoint.
-
-    0 ........................................ 0.88 ........ 1 - finish.share .......... 1
-      mosaics                                     no mosaics    at the deployed size
 """
 
 # mypy: allow-untyped-decorators
@@ -19,7 +16,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -29,24 +26,25 @@ import torch
 from torch import Tensor, nn
 
 from agent.atomic_file import replacing
-from export.data.augment import Augmentation, Batch, make_batch
+from agent.progress import Bar
+from export.data.augment import Batch, make_batch
 from export.data.loader import feed
 from export.data.recipe import read_recipe
 from export.data.sample import Picture
 from export.errors import DataError, TrainError
-from export.model.network import Network, Raw
+from export.model.network import Network
 from export.model.zoo import make_model, parameters
-from export.onnx.fold import fold
-from export.train.activation_annealing import END as SHARP
 from export.train.activation_annealing import is_soft, sharpen, soften
+from export.train.checkpoint import cache_folder, check_weights, load_checkpoint, read_checkpoint
 from export.train.loss import Loss, detection_loss, distillation_loss
-from export.train.warm_start import load_trainable, read_file, transfer
+from export.train.schedule import augmentation, part_of, rate_at
+from export.train.teacher import Teacher
+from export.train.warm_start import load_trainable, transfer
 
 EMA_DECAY = 0.9995  # of the moving average, for a batch of EMA_BATCH
 EMA_BATCH = 24
 SAVE_EVERY = 120.0  # seconds
 RANGED = 8  # batches that tell how far the channels of an exported file range
-PLAIN_TAIL = 0.12  # the last share of a training sees no mosaics
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,20 +69,6 @@ class Plan:
         if self.workers is not None:
             return self.workers
         return max(1, (os.cpu_count() or 1) - 1) if self.device.type == "cuda" else 0
-
-
-def cache_folder(recipe: dict[str, Any]) -> Path:
-    """Return where a recipe's checkpoints lie: in the user's cache, never in the tree."""
-    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return root / "gb-fleet" / "train" / str(recipe["name"])
-
-
-def rate_at(progress: float, peak: float, warm_up: float = 0.02) -> float:
-    """Return the learning rate at a progress 0..1: a short ramp, then a cosine down to 1 % of the peak."""
-    if progress < warm_up:
-        return peak * max(progress / warm_up, 0.01)
-    half_turn = math.pi * (progress - warm_up) / (1 - warm_up)
-    return peak * (0.01 + 0.99 * 0.5 * (1 + math.cos(min(half_turn, math.pi))))
 
 
 def make_optimizer(model: nn.Module, rate: float, decay: float) -> torch.optim.AdamW:
@@ -121,25 +105,6 @@ def step(
     nn.utils.clip_grad_norm_(model.parameters(), 10.0)
     optimizer.step()
     return loss
-
-
-class Teacher:
-    """Hold a finished, larger network of the same classes, which never changes."""
-
-    def __init__(self, recipe: dict[str, Any], device: torch.device) -> None:
-        state = load_checkpoint(Path(recipe["teacher"]).expanduser())
-        if state["recipe"]["names"] != recipe["names"]:
-            raise TrainError(f"teacher = {recipe['teacher']!r}: it knows other classes than this recipe")
-        self.gain = float(recipe.get("teacher_gain", 1.0))
-        model = make_model(state["recipe"])
-        model.load_state_dict(state["average"])
-        self.model = fold(model, fusions=False).to(device, memory_format=torch.channels_last)
-
-    @torch.no_grad()
-    def ask(self, pictures: Tensor) -> Raw:
-        """Return what it says of pictures (B,3,H,W)."""
-        raw: Raw = self.model(pictures)
-        return raw
 
 
 @torch.no_grad()
@@ -212,7 +177,7 @@ class Run:
         """Go on from the last checkpoint if there is one."""
         if not self.path.exists():
             return False
-        state = _read_checkpoint(self.path)
+        state = read_checkpoint(self.path)
         softened = state.get("softened", self.softened)  # as it began, whatever this command says
         if softened and not self.softened:
             soften(self.model)
@@ -245,63 +210,13 @@ class Run:
         return float(self.done * self.recipe["batch"] / (self.plan.images or self.recipe["images"]))
 
 
-def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint to use it; raises `TrainError` where its training is not far enough."""
-    state = _read_checkpoint(path)
-    if state.get("soft"):
-        raise TrainError(
-            f"{path}: stopped before {SHARP:.0%} of its training, when its activations were not ReLU yet; "
-            "the command that began it goes on from there"
-        )
-    return state
-
-
-def check_weights(path: Path) -> None:
-    """Raise `TrainError` for weights that no training can begin with."""
-    if not path.exists():
-        raise TrainError(
-            f"{path}: no such file to begin with; --weights takes the name of a model that comes along "
-            "(traffic, mask, mask-free), a float .onnx of `gb-export onnx`, or a checkpoint"
-        )
-    if path.suffix == ".onnx":
-        read_file(path)
-    else:
-        load_checkpoint(path)
-
-
-def _read_checkpoint(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        raise TrainError(f"{path}: no such checkpoint; train first, or give another by --checkpoint")
-    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    return state
-
-
-def part_of(recipe: dict[str, Any], progress: float) -> int:
-    """Say which part of a training a progress 0..1 lies in: 0 mosaics, 1 none, 2 at the deployed size."""
-    finish = recipe.get("finish", {}).get("share", 0.0)
-    return 2 if progress >= 1 - finish and finish else int(progress >= 1 - max(PLAIN_TAIL, finish))
-
-
-def augmentation(recipe: dict[str, Any], part: int) -> Augmentation:
-    """Return the augmentation of a part of the recipe's training."""
-    low, high = recipe["scale"]
-    height, width = recipe["finish"]["size"] if part == 2 else recipe["fit"]
-    size = (height, width) if part == 2 else recipe["size"]
-    mosaic = 0.0 if part else recipe["mosaic"]
-    roll = recipe.get("roll", 0.0)
-    nines = recipe.get("nines", 0.0)
-    faults = recipe.get("faults", 0.0)
-    return Augmentation(size, (height, width), (low, high), mosaic, roll, nines=nines, faults=faults)
-
-
-def bar(run: Run, loss: float, speed: float) -> str:
-    """Draw one line of progress with the time left."""
+def words(run: Run, loss: float, speed: float) -> str:
+    """Say how far a training is, with the time left."""
     share = min(run.progress, 1.0)
     left = run.seconds * (1 - share) / max(share, 1e-6)
-    filled = int(share * 24)
     return (
-        f"[{'#' * filled}{'.' * (24 - filled)}] {share:6.1%}  {run.done * run.recipe['batch']:,} pictures  "
-        f"loss {loss:.3f}  {speed:.0f} pictures/s  {int(left // 60)}:{int(left % 60):02d} left"
+        f"{run.done * run.recipe['batch']:,} pictures  loss {loss:.3f}  {speed:.0f} pictures/s  "
+        f"{int(left // 60)}:{int(left % 60):02d} left"
     )
 
 
@@ -311,7 +226,7 @@ def source(run: Run, pictures: list[Picture]) -> Iterator[Batch]:
     return feed(pictures, how, run.recipe["batch"], run.recipe["seed"], run.done, run.plan.feeders())
 
 
-def learn(run: Run, pictures: list[Picture], say: Callable[[str], None], stop: Stop) -> None:
+def learn(run: Run, pictures: list[Picture], bar: Bar, stop: Stop) -> None:
     """Step until the plan is done or somebody asks to stop."""
     part = part_of(run.recipe, run.progress)
     ahead = source(run, pictures)
@@ -334,7 +249,7 @@ def learn(run: Run, pictures: list[Picture], say: Callable[[str], None], stop: S
         run.seconds += took
         if run.seconds - said >= 15:
             said = run.seconds
-            say(bar(run, mean, run.recipe["batch"] / took))
+            bar.show(run.progress, words(run, mean, run.recipe["batch"] / took))
         if run.seconds - saved >= SAVE_EVERY:
             saved = run.seconds
             run.save()
@@ -352,18 +267,14 @@ def train(recipe: dict[str, Any], data: Path, plan: Plan, folder: Path | None = 
     if not pictures:
         raise DataError(f"{data}: no training pictures")
     kept = len({id(picture) for picture in pictures})
-    words = f"resumed at {run.progress:.1%}" if resumed else "from the start"
+    begun = f"resumed at {run.progress:.1%}" if resumed else "from the start"
     if plan.weights and not resumed:
         run.start_from(plan.weights, pictures)
-        words = f"from {plan.weights}"
-    print(f"{recipe['name']}: {parameters(run.model):,} parameters, {kept:,} pictures, {words}", flush=True)
-
-    def say(line: str) -> None:
-        ending = "" if sys.stdout.isatty() else "\n"
-        print(f"\r{line}", end=ending, flush=True)
-
+        begun = f"from {plan.weights}"
+    print(f"{recipe['name']}: {parameters(run.model):,} parameters, {kept:,} pictures, {begun}", flush=True)
+    bar = Bar(stream=sys.stdout, log=True)
     try:
-        learn(run, pictures, say, stop)
+        learn(run, pictures, bar, stop)
     finally:
         if stop.asked or run.progress >= 1:
             run.save()

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -23,6 +23,7 @@ from agent.mqtt.client import BrokerSettings, Client, connect
 from deploy.stack import Stack, die_with_parent, free_port
 
 ROOT = Path(__file__).parents[2]
+JPEG = b"\xff\xd8\xff"
 
 
 def write_config(folder: Path, mqtt_url: str, node: str, cameras: dict[str, dict[str, object]]) -> Path:
@@ -63,16 +64,21 @@ def node_name() -> str:
     return f"n-{uuid.uuid4().hex[:10]}"
 
 
-async def take(client: Client, seconds: float) -> list[tuple[str, bytes, float]]:
-    """Return (kind, payload, arrival) of everything that arrives in so many seconds."""
+async def take(
+    client: Client, seconds: float, enough: Callable[[str, bytes], bool] = lambda kind, payload: False
+) -> list[tuple[str, bytes, float]]:
+    """Return (kind, payload, arrival) of what arrives in so many seconds, or until there is enough."""
     got: list[tuple[str, bytes, float]] = []
 
     async def collect() -> None:
         async for message in client.messages:
-            got.append((message.topic.rpartition("/")[2], message.payload, time.monotonic()))
+            kind = message.topic.rpartition("/")[2]
+            got.append((kind, message.payload, time.monotonic()))
+            if enough(kind, message.payload):
+                return
 
     task = asyncio.create_task(collect(), name="collect")
-    await asyncio.sleep(seconds)
+    await asyncio.wait([task], timeout=seconds)
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task
@@ -258,14 +264,14 @@ async def test_no_picture_leaves_unless_somebody_asks(tmp_path: Path, stack: Sta
             await client.publish(wire.topic(node, "cmd"), watch("viewer", 1))
             refused = await take(client, 2)
             await client.publish(wire.topic(node, "cmd"), watch("operator", 2))
-            asked = await take(client, 4)
+            asked = await take(client, 60, lambda kind, payload: kind == "live" and JPEG in payload)
     assert quiet
-    assert not [payload for _, payload, _ in quiet + refused if b"\xff\xd8\xff" in payload]
+    assert not [payload for _, payload, _ in quiet + refused if JPEG in payload]
     assert {kind for kind, _, _ in quiet} <= {"ev", "state"}
     answers = [json.loads(payload) for kind, payload, _ in refused if kind == "rsp"]
     assert answers == [{"id": "order-0001", "ok": False, "error": "only an operator may ask for pictures"}]
     pictures = [wire.decode_live(payload).jpeg for kind, payload, _ in asked if kind == "live"]
-    assert any(picture.startswith(b"\xff\xd8\xff") for picture in pictures)
+    assert any(picture.startswith(JPEG) for picture in pictures)
 
 
 async def test_document_survives_a_restart_without_the_centre(tmp_path: Path, own_stack: Stack) -> None:

@@ -19,7 +19,8 @@ import yaml
 
 from agent import config as agent_config
 from aggregator import config as centre_config
-from aggregator.setup.provision import CONTAINERS, prepare
+from aggregator.setup.layout import CONTAINERS
+from aggregator.setup.provision import prepare
 from deploy.stack import Service, find_mosquitto, free_port
 
 ROOT = Path(__file__).parents[2]

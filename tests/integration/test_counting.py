@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agent.see.capture import Frame
+from agent.see.slot import Frame
 from benchmarks.videos import CLIPS, Clip, clip_result, matched, slower, street_result
 
 

@@ -25,7 +25,9 @@ from agent.enrol import EnrolError, fetch_authority, join_centre
 from agent.mqtt.client import BrokerError, BrokerSettings, Client, Message, connect
 from aggregator.config import Config, load
 from aggregator.setup import acl, addresses, certificates, enrol, groups
-from aggregator.setup.provision import CONTAINERS, DEMO_NODE, InitError, here, prepare
+from aggregator.setup.admit import take_joins
+from aggregator.setup.layout import CONTAINERS, InitError, here
+from aggregator.setup.provision import DEMO_NODE, prepare
 from deploy.stack import Service, find_mongod, find_mosquitto, free_port
 
 
@@ -91,7 +93,7 @@ def centre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Centre]:
 def porter(centre: Centre) -> Iterator[None]:
     """The part of a running aggregator that lets boxes in."""
     loop = asyncio.new_event_loop()
-    task = loop.create_task(enrol.take_joins(centre.config))
+    task = loop.create_task(take_joins(centre.config))
 
     def run() -> None:
         with contextlib.suppress(asyncio.CancelledError):

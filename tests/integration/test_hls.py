@@ -11,8 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agent.see.capture import Camera, Frame, SourceError, StateChange, probe
-from agent.see.probe import inspect
+from agent.see.capture import Camera
+from agent.see.probe import inspect, probe
+from agent.see.slot import Frame
+from agent.see.sources import SourceError
+from agent.see.status import StateChange
 from tests.web_server import Answer, Handler, WebServer, web_server
 
 FPS = 10

@@ -14,7 +14,8 @@ import pytest
 from aiohttp import ClientConnectorCertificateError, ClientSession, TCPConnector
 
 from aggregator.setup import addresses
-from aggregator.setup.provision import here, prepare
+from aggregator.setup.layout import here
+from aggregator.setup.provision import prepare
 from deploy.stack import Stack, die_with_parent, free_port
 from tests.integration.box import TOKEN
 

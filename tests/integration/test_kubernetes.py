@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from agent import config as agent_config
-from aggregator.setup.provision import CONTAINERS, DEMO_NODE
+from aggregator.setup.layout import CONTAINERS
+from aggregator.setup.provision import DEMO_NODE
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy" / "kubernetes"

@@ -79,7 +79,7 @@ def test_each_crossing_of_a_motion_only_recording_is_counted_once(recording: Pat
             events += pipeline.step().events
         events += pipeline.close()
     finally:
-        pipeline._stop()
+        pipeline.stop()
     crossings = [event for event in events if isinstance(event, wire.Crossing)]
     assert Counter(event.direction for event in crossings) == {"AB": 15, "BA": 15}
     assert max(event.total for event in crossings if event.direction == "AB") == 15

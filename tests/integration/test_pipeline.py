@@ -10,6 +10,7 @@ from pathlib import Path
 from agent.config import CameraConfig
 from agent.count.analyst import Totals
 from agent.deliver.spool import Spool, SpoolWorker
+from agent.camera_loop import run_camera
 from agent.pipeline import Pipeline
 from agent.see.infer import Detector
 from agent.watchdog import Watchdog
@@ -34,7 +35,7 @@ async def test_the_end_waits_for_no_dead_address(tmp_path: Path) -> None:
         async with SpoolWorker(Spool.open(tmp_path / "spool.db", 4 << 20)) as spool:
             pipeline = Pipeline("cam0", camera, detector, camera.settings(), Totals())
             run = asyncio.create_task(
-                pipeline.run(spool, Watchdog(), lambda live: None, lambda: None), name="camera"
+                run_camera(pipeline, spool, Watchdog(), lambda live: None, lambda: None), name="camera"
             )
             await asyncio.sleep(1.5)
             before = (await spool.status())["pending"]

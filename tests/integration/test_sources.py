@@ -17,7 +17,10 @@ import cv2
 import numpy as np
 import pytest
 
-from agent.see.capture import Camera, SourceError, StateChange, probe
+from agent.see.capture import Camera
+from agent.see.probe import probe
+from agent.see.sources import SourceError
+from agent.see.status import StateChange
 
 PYTHON = "/usr/bin/python3"
 SERVER = Path(__file__).parents[1] / "rtsp_server.py"

@@ -16,10 +16,14 @@ import cv2
 import numpy as np
 import pytest
 
-from agent.see.capture import Camera, Frame, SourceError, StateChange, probe
+from agent.see.capture import Camera
 from agent.see.feed.mjpeg import Jpegs
 from agent.see.feed.web_file import PIECE
 from agent.see.feed.wish import Wish
+from agent.see.probe import probe
+from agent.see.slot import Frame
+from agent.see.sources import SourceError
+from agent.see.status import StateChange
 from tests.web_server import Handler, WebServer, web_server
 
 

@@ -6,8 +6,9 @@ import asyncio
 
 from agent import wire
 from aggregator.ingest import Fact
-from aggregator.live import BUFFER_BYTES, Hub, Looks, Picture, Watcher, Watches
+from aggregator.live import BUFFER_BYTES, Hub, Picture, Watcher
 from aggregator.metrics import Metrics
+from aggregator.watches import Looks, Watches
 
 CROSSING = wire.Crossing(1, "cam0", "main", 0, "AB", "car", 1, 1, 90)
 

@@ -16,7 +16,7 @@ from agent.boxes import Detections, Uint8
 from agent.config import CameraConfig
 from agent.count.analyst import Totals
 from agent.pipeline import Pipeline
-from agent.see import capture
+from agent.see import slot, status
 from agent.see.capture import Camera
 from agent.see.infer import Detector, InferenceError
 from agent.see.prefetch import OrderedDetector
@@ -50,13 +50,23 @@ def told(street: Path, workers: int) -> tuple[bytes, int, int]:
         while not any(isinstance(event, wire.CameraState) and event.state == "ended" for event in events):
             events += pipeline.step().events
     events += pipeline.close()
-    return b"".join(wire.encode_event(event, 0) for event in events), pipeline.camera.captured, pipeline.seen
+    return (
+        b"".join(wire.encode_event(event, 0) for event in events),
+        pipeline.camera.captured,
+        pipeline.minutes.seen,
+    )
+
+
+def stop_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let all frames and changes of a camera have one time of the day."""
+    clock = SimpleNamespace(time=lambda: NOW, monotonic=time.monotonic)
+    monkeypatch.setattr(slot, "time", clock)
+    monkeypatch.setattr(status, "time", clock)
 
 
 def test_any_number_of_workers_tells_the_same(street: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One, two and three workers tell the same events in the same order, byte for byte, and drop nothing."""
-    clock = SimpleNamespace(time=lambda: NOW, monotonic=time.monotonic)
-    monkeypatch.setattr(capture, "time", clock)
+    stop_the_clock(monkeypatch)
     one, two, three = (told(street, workers) for workers in (1, 2, 3))
     assert one[1] == one[2] == 60
     assert len(one[0]) > 500, "the street must give events to compare"
@@ -70,7 +80,7 @@ def looped(street: Path, workers: int) -> list[bytes]:
     pipeline = Pipeline("cam0", camera, detector, camera.settings(), Totals(), wall=lambda: NOW)
     events: list[wire.AnyEvent] = []
     with pipeline.camera:
-        while pipeline.seen < 80:
+        while pipeline.minutes.seen < 80:
             events += pipeline.step().events
     pipeline.close()
     return [wire.encode_event(event, 0) for event in events]
@@ -78,7 +88,7 @@ def looped(street: Path, workers: int) -> list[bytes]:
 
 def test_a_seam_is_where_it_was(street: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A looped file ends its tracks between the same two frames, however many are looked at ahead."""
-    monkeypatch.setattr(capture, "time", SimpleNamespace(time=lambda: NOW, monotonic=time.monotonic))
+    stop_the_clock(monkeypatch)
     one = looped(street, 1)
     three = looped(street, 3)
     assert sum(wire.decode_event(event, 0).__class__ is wire.Track for event in one) > 0
@@ -175,7 +185,7 @@ def test_a_lost_camera_is_told_after_its_last_frame(tmp_path: Path) -> None:
             isinstance(e, wire.CameraState) and e.state == "ended" for s in steps for e in s.events
         ):
             steps.append(pipeline.step())
-            seen = pipeline.seen
+            seen = pipeline.minutes.seen
     pipeline.close()
     assert seen == 12
     states = [e.state for s in steps for e in s.events if isinstance(e, wire.CameraState)]

@@ -12,8 +12,8 @@ from agent.boxes import Detections
 from agent.config import CameraConfig
 from agent.count.analyst import Analyst, Totals
 from agent.pipeline import Pipeline
-from agent.see.capture import Frame
 from agent.see.infer import Detector
+from agent.see.slot import Frame
 from agent.street.scene import DEFAULT_LINE, Scene
 from agent.track.tracker import Tracker
 from tests.unit.watched import CAR, LEVEL, SIZE, VEHICLES, WALL, Street, boxes
@@ -126,4 +126,4 @@ def test_a_hole_in_a_cameras_loop() -> None:
         assert any(abs(at - one.at_seconds) < 0.7 and event.direction == one.direction for one in true), event
         assert at < 6.0 or at > 36.0
     assert len(told) >= 2
-    assert pipeline._watch.take()[1]["stalled"] == pytest.approx(30_000, abs=400)
+    assert pipeline.tally().blind["stalled"] == pytest.approx(30_000, abs=400)

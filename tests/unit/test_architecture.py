@@ -25,12 +25,14 @@ MAY_IMPORT = {
     },
     "export": {
         "agent.atomic_file",
+        "agent.progress",
         "agent.see.self_test",
         "agent.boxes",
         "agent.see.capture",
         "agent.count.geometry",
         "agent.look",
         "agent.see.infer",
+        "agent.see.slot",
         "agent.street.scene",
     },
 }

@@ -15,9 +15,9 @@ from agent.budget import INTERVALS, SAMPLE_SECONDS, Budget, BudgetConfig, Readin
 from agent.config import CameraConfig
 from agent.count.analyst import Totals
 from agent.pipeline import Pipeline
-from agent.see.capture import Frame
 from agent.see.gate import FASTEST, Attention, Gate
 from agent.see.infer import Detector
+from agent.see.slot import Frame
 from agent.street.scene import Scene
 
 LIMITS = BudgetConfig(cpu_percent=60, temperature=80, age_ms=500)
@@ -150,10 +150,9 @@ def test_the_second_look_is_turned_on_and_off_by_the_centre() -> None:
     looked = []
     for turn, wanted in enumerate((None, True, False, None)):
         pipeline.apply(wire.CameraSettings(second_look=wanted))
-        pipeline._take_settings()
         for number in range(4 * turn, 4 * turn + 4):
             pipeline.look(Frame(image, number, number / 7.5, 1e9 + number / 7.5))
-        looked.append(pipeline._second.take().regions > 0)
+        looked.append(pipeline.tally().looked > 0)
     assert looked == [False, True, False, False]
     generous = msgspec.structs.replace(camera, look_budget=120.0)
     settings = [wire.CameraSettings(second_look=wanted) for wanted in (None, True, False)]

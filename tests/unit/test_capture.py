@@ -13,8 +13,12 @@ import cv2
 import numpy as np
 import pytest
 
-from agent.see.capture import Camera, Frame, SourceError, StateChange, Stillness, probe
-from agent.see.sources import LOOKS, open_source, redact
+from agent.see.capture import Camera
+from agent.see.health import Stillness
+from agent.see.probe import probe
+from agent.see.slot import Frame
+from agent.see.sources import LOOKS, SourceError, open_source, redact
+from agent.see.status import StateChange
 from agent.street.scene import Scene
 from tests.unprivileged import unprivileged
 
@@ -270,7 +274,8 @@ def test_a_folder_that_may_not_be_entered_is_a_reason(tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o000)
     code = "try: probe(sys.argv[1])\nexcept SourceError as error: print(error)"
-    done = unprivileged("from agent.see.capture import SourceError, probe", code, str(closed / "a.mp4"))
+    needed = "from agent.see.probe import probe\nfrom agent.see.sources import SourceError"
+    done = unprivileged(needed, code, str(closed / "a.mp4"))
     assert "cannot be read: Permission denied" in done.stdout, done.stderr
 
 
@@ -322,7 +327,7 @@ def test_a_dead_thread_is_not_silence(monkeypatch: pytest.MonkeyPatch) -> None:
     """A fault nobody expected ends the process: the next `take` raises instead of waiting for ever."""
     monkeypatch.setattr(threading, "excepthook", lambda args: None)
     with Camera("cam0", "scene:?width=128&height=96") as camera:
-        camera._become = None  # type: ignore[method-assign, assignment]
+        camera._intake = None  # type: ignore[assignment]
         until = time.monotonic() + 10
         while camera._thread.is_alive() and time.monotonic() < until:
             time.sleep(0.01)
@@ -337,19 +342,11 @@ def test_a_query_may_belong_to_a_files_name(tmp_path: Path, video: Path) -> None
     assert probe(str(path))[:2] == (128, 96)
 
 
-def test_the_measured_rate_follows_the_clock() -> None:
-    """`fps` is what really came in the last seconds, not what was promised."""
-    with Camera("cam0", "scene:?width=128&height=96&fps=20") as camera:
-        assert camera.fps == 0
-        drain(camera, 30)
-        assert camera.fps == pytest.approx(20, rel=0.3)
-
-
 def test_opencv_stays_quiet(tmp_path: Path) -> None:
     """A source that fails leaves nothing on standard error, whatever imported OpenCV first."""
     (tmp_path / "text.mp4").write_text("this is no video")
     code = (
-        "import sys, cv2\nfrom agent.see.capture import SourceError, probe\n"
+        "import sys, cv2\nfrom agent.see.probe import probe\nfrom agent.see.sources import SourceError\n"
         "for url in sys.argv[1:]:\n    try: probe(url, 1.0)\n    except SourceError: pass\n"
         "cv2.VideoCapture(77)\n"
     )

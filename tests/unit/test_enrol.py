@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent.config import SAMPLE
-from agent.enrol import EnrolError, _with_centre, set_keys
+from agent.enrol_files import EnrolError, set_keys, with_centre
 
 
 def test_the_sample_keeps_its_comments_and_takes_the_values() -> None:
@@ -37,15 +37,22 @@ def test_what_is_missing_is_added_to_its_table() -> None:
         "broker": {"url": "u", "username": ""},
     }
     again = set_keys("[broker]\n# a note\n[spool]\nlimit_mb = 8\n", "broker", {"b": "1", "a": "2"})
-    assert again == '[broker]\nb = "1"\na = "2"\n# a note\n[spool]\nlimit_mb = 8\n'
+    assert again == '[broker]\n# a note\nb = "1"\na = "2"\n[spool]\nlimit_mb = 8\n'
 
 
-@pytest.mark.parametrize("content", [b'node = "\xff"\n', b"node =", b'broker.url = "mqtt://h"\n'])
+@pytest.mark.parametrize("content", ['broker.url = "mqtt://h"\n', 'broker = {url = "mqtt://h"}\n'])
+def test_a_table_is_found_however_it_is_written(content: str) -> None:
+    """Dotted keys and a table in one line take the values too."""
+    text = set_keys(content, "broker", {"url": "mqtts://h:1", "username": ""})
+    assert tomllib.loads(text) == {"broker": {"url": "mqtts://h:1", "username": ""}}
+
+
+@pytest.mark.parametrize("content", [b'node = "\xff"\n', b"node =", b"broker = 3\n"])
 def test_a_config_that_is_not_right_is_named_and_kept(tmp_path: Path, content: bytes) -> None:
     """A box cannot join with a broken config; the reason names the owner's file, which stays as it is."""
     path = tmp_path / "agent.toml"
     path.write_bytes(content)
     with pytest.raises(EnrolError, match=r"has to be right before the box can join: \S*/agent\.toml: "):
-        _with_centre(path, "mqtts://h:8883", "gate-1")
+        with_centre(path, "mqtts://h:8883", "gate-1")
     assert path.read_bytes() == content
     assert [each.name for each in tmp_path.iterdir()] == ["agent.toml"]

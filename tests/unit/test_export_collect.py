@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from agent.boxes import Detections, Uint8
-from agent.see.capture import Frame
+from agent.see.slot import Frame
 from agent.street.scene import Scene
 from export.__main__ import main
 from export.data.collect import Choice, collect, distance, looks, sampled, save, worth

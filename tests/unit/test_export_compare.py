@@ -18,7 +18,7 @@ from export.errors import DataError, TrainError  # noqa: E402
 from export.judge.compare import Renamed, rival  # noqa: E402
 from export.judge.evaluate import Seen  # noqa: E402
 from export.onnx.calibrate import Shift, apply, asked, calibrate, fit, reliability  # noqa: E402
-from export.train.train import load_checkpoint  # noqa: E402
+from export.train.checkpoint import load_checkpoint  # noqa: E402
 from export.train.warm_start import load_trainable  # noqa: E402
 
 TRAFFIC = MODELS / "gb-yolo-n-traffic.onnx"

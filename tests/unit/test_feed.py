@@ -14,12 +14,13 @@ import pytest
 
 from agent.config import CameraConfig
 from agent.see import flaps
-from agent.see.capture import Camera, Frame
+from agent.see.capture import Camera
 from agent.see.feed import device, names
 from agent.see.feed.clock import FileClock, StreamClock
 from agent.see.feed.device import DeviceSource, ask
 from agent.see.feed.wish import Wish
 from agent.see.flaps import Flaps
+from agent.see.slot import Frame
 
 # ── the clock of a recording ──────────────────────────────────────────────────────────────────────
 
@@ -331,6 +332,6 @@ def test_a_camera_that_opens_and_breaks_all_the_time_is_bounded(
 
     with Camera("cam0", str(tmp_path / "broken"), on_state=reason) as camera:
         for _ in range(100):
-            camera._become("ok" if next(broken) % 2 else "absent", "")
+            camera.status.become("ok" if next(broken) % 2 else "absent", "")
         assert camera.state == "ok"
     assert len(told) <= flaps.AT_ONCE + 1

@@ -18,11 +18,9 @@ from agent.count.geometry import (
     inside,
     moment,
     settle,
-    simplify,
-    steadied,
-    steady_moment,
 )
 from agent.count.lines import crossings_of_path
+from agent.count.path import simplify, steadied, steady_moment
 
 LEVEL = [(0.0, 0.6), (1.0, 0.6)]
 UPRIGHT = [(0.5, 1.0), (0.5, 0.0)]

@@ -16,8 +16,8 @@ from agent.count.analyst import Totals
 from agent.minute import Ledger
 from agent.pipeline import Pipeline
 from agent.preview import picture, rows
-from agent.see.capture import Frame
 from agent.see.infer import Detector, InferenceError
+from agent.see.slot import Frame
 from agent.street.scene import Scene
 from agent.track.tracker import Tracks, make_tracker
 
@@ -182,7 +182,7 @@ def test_frames_that_a_model_cannot_judge_are_blind_time(error: Exception) -> No
     for number in range(100):
         detector.error = error if 20 <= number < 80 else None
         events += pipeline.look(still(number))[1]
-    tally = pipeline._tally()
+    tally = pipeline.tally()
     assert (tally.inferred, tally.dropped) == (40, 60)
     assert tally.blind == {"model": 6000}
     assert tally.watched == 3900
@@ -201,7 +201,7 @@ def test_a_failed_model_shows_in_the_nodes_state() -> None:
     for number in range(5):
         pipeline.look(still(number))
     assert pipeline.report().state == "absent"
-    pipeline.camera.state = "ok"
+    pipeline.camera.status.become("ok", "")
     report = pipeline.report()
     assert (report.state, report.reason) == (
         "failed",
@@ -218,7 +218,7 @@ def test_one_bad_frame_is_dropped_and_no_state() -> None:
         detector.error = ERRORS[0] if number % 10 == 5 else None
         events += pipeline.look(still(number))[1]
     assert not events
-    assert pipeline._tally().blind == {"model": 300}
+    assert pipeline.tally().blind == {"model": 300}
 
 
 def test_a_model_that_flaps_is_told_a_few_times() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agent import __main__ as command
+from agent.check import check_model
 from agent.config import MODELS, CameraConfig
 from agent.see.infer import Detector
 from agent.see.preprocess import Preprocess
@@ -20,7 +20,7 @@ def camera(path: Path, **keys: object) -> CameraConfig:
 
 
 def said(capsys: pytest.CaptureFixture[str], cam: CameraConfig) -> tuple[bool, str]:
-    good = command._check_model("cam0", cam)
+    good = check_model("cam0", cam)
     return good, capsys.readouterr().out
 
 

@@ -1,0 +1,112 @@
+"""What a box says of itself: to its centre, as its state; to who asks on the box, by `agent.inquiry`."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+
+from agent import board, inquiry, set_cameras, wire
+from agent.command import Desired
+from agent.config import Config
+from agent.deliver.alone import Centre
+from agent.deliver.spool import SpoolWorker
+from agent.page.wishes import Wishes
+from agent.pipeline import Pipeline
+from agent.show.departures import TOLD, Departures
+from agent.starts import Starts
+
+LONGEST_WARNING = 300
+
+
+class NodeReport:
+    """The account of one box.
+
+    Args:
+        config: what its owner has configured.
+        spool: where its events wait.
+        desired: the document that it runs.
+        pipelines: camera -> its loop.
+        departures: the log of pictures that left.
+        wishes: what was drawn on the box and the centre has not taken over.
+        starts: which start of the agent came before this one.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        spool: SpoolWorker,
+        desired: Desired,
+        pipelines: Mapping[str, Pipeline],
+        departures: Departures,
+        wishes: Wishes,
+        starts: Starts,
+    ) -> None:
+        self.board = board.Board()  # what the board under the box was last read to say
+        self._config = config
+        self._spool = spool
+        self._desired = desired
+        self._pipelines = pipelines
+        self._departures = departures
+        self._wishes = wishes
+        self._starts = starts
+
+    def answer(self, delivery: Centre) -> inquiry.Answer:
+        """Return what this box says of itself to who asks on it."""
+        standing = delivery.standing()
+        since = round((time.time() - standing.seconds) * 1000)
+        return inquiry.Answer(
+            os.getpid(),
+            inquiry.Connection(
+                standing.connected,
+                since,
+                str(delivery.broker),
+                standing.problem,
+                standing.tries,
+                standing.refusals,
+                standing.live_dropped,
+            ),
+            inquiry.Storage(self._spool.problem, self._spool.in_memory, self._spool.damaged),
+        )
+
+    def _warnings(self) -> list[str]:
+        """Return what is wrong with the box itself, and what its budget holds back, a sentence each."""
+        found = [_sentence(self._spool.problem)] if self._spool.problem else []
+        if amount := self._spool.damaged:
+            found.append(
+                f"The spool's file was damaged {amount} time(s) since the agent's start, and was set aside; "
+                "what is gone is told as lost. Look at the box's disk or memory card"
+            )
+        found += self.board.warnings
+        held = {name: pipeline.budget.warning for name, pipeline in self._pipelines.items()}
+        return found + [f"Camera {name} {text}"[:LONGEST_WARNING] for name, text in held.items() if text]
+
+    def state(self) -> wire.State:
+        """Return what the centre is told of this box, now."""
+        return wire.State(
+            node=self._config.node,
+            online=True,
+            at=round(time.time() * 1000),
+            mono=round(time.monotonic() * 1000),
+            epoch=self._spool.epoch,
+            version=_version(),
+            cameras=set_cameras.told(self._config, [one.report() for one in self._pipelines.values()]),
+            config=self._desired.report(),
+            warnings=self._warnings(),
+            departures=self._departures.entries(TOLD),
+            wishes=self._wishes.open(self._desired.document),
+            before=self._starts.before(self._spool.epoch),
+            allows=set_cameras.allows(self._config),
+        )
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:LONGEST_WARNING]
+
+
+def _version() -> str:
+    try:
+        return version("gb-fleet")
+    except PackageNotFoundError:
+        return "unknown"
