@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from agent import board, budget, cpu_quota, inquiry, memory, wire
+from agent import budget, cpu_quota, inquiry, memory, wire
 from agent.camera_loop import anchor_key, run_camera
 from agent.command import Commands, Desired
 from agent.config import Config
@@ -92,9 +92,8 @@ class Node:
         self._report = NodeReport(config, spool, desired, pipelines, departures, self._wishes, starts)
         self._marks = Marks(pipelines, desired, self._today)
         self._pushes = [self._push(name) for name in pipelines if config.camera[name].rtsp_out]
-        pictures = {name: camera.pictures_may_leave for name, camera in config.camera.items()}
+        self._pictures = {name: camera.pictures_may_leave for name, camera in config.camera.items()}
         self._orders = Orders(config, pipelines, restart)
-        self._pictures = pictures
         self._starts = starts
 
     @classmethod
@@ -109,8 +108,7 @@ class Node:
         labels = {name: list(detector.names.values()) for name, detector in detectors.items()}
         ungated = [name for name, camera in config.camera.items() if not camera.gate]
         models = NamedModels(config, detectors)
-        remembered = await spool.recall("document")
-        desired = Desired(config.document(), remembered, labels, ungated, models.labels)
+        desired = Desired(config.document(), await spool.recall("document"), labels, ungated, models.labels)
         await spool.remember("document", desired.remember())
         departures = Departures(Path(config.state_dir) / "pictures.json")
         faces = Faces(config.privacy.model_path)
@@ -223,9 +221,7 @@ class Node:
             memory.give_back()
             fps = {name: pipeline.minutes.fps for name, pipeline in self._pipelines.items()}
             level = max(pipeline.budget.level for pipeline in self._pipelines.values())
-            before = self._report.board.warnings
-            self._report.board = board.read()
-            if self._report.board.warnings != before:
+            if self._report.read_board():
                 delivery.state_changed()
             throttled = self._report.board.throttled
             await self._starts.keep(self._spool)

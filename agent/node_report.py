@@ -52,6 +52,12 @@ class NodeReport:
         self._wishes = wishes
         self._starts = starts
 
+    def read_board(self) -> bool:
+        """Read what the board under the box says; return whether its warnings are others now."""
+        before = self.board.warnings
+        self.board = board.read()
+        return self.board.warnings != before
+
     def answer(self, delivery: Centre) -> inquiry.Answer:
         """Return what this box says of itself to who asks on it."""
         standing = delivery.standing()

@@ -7,10 +7,10 @@ import socket
 import time
 from pathlib import Path
 
+from agent.camera_loop import run_camera
 from agent.config import CameraConfig
 from agent.count.analyst import Totals
 from agent.deliver.spool import Spool, SpoolWorker
-from agent.camera_loop import run_camera
 from agent.pipeline import Pipeline
 from agent.see.infer import Detector
 from agent.watchdog import Watchdog
