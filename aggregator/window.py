@@ -38,10 +38,6 @@ class Window(msgspec.Struct, frozen=True):
         fine = self.bucket == "minute" or (self.bucket == "hour" and self.until - self.since <= _FINE)
         return MINUTE if fine else SLOT
 
-    def holds(self, at: int) -> bool:
-        """True if a moment lies inside."""
-        return self.since <= at < self.until
-
     def starts(self, day: int, days: int) -> NDArray[np.int64]:
         """Return the bucket's start of each quarter of some days of UTC, shape (96 * days,)."""
         moments = day + np.arange(SLOTS * days, dtype=np.int64) * SLOT

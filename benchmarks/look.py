@@ -27,6 +27,7 @@ from agent.look import SecondLook
 from agent.look.plan import places
 from agent.look.stage import LookStage
 from agent.look.still import canvas_of, leans
+from agent.progress import watched
 from agent.see.infer import Detector
 from agent.startup import WEAK
 from benchmarks.page import markdown, rewrite
@@ -34,7 +35,6 @@ from export.data.recipe import load_recipe, read_recipe
 from export.data.sample import JUDGED, Picture
 from export.judge.evaluate import LEAST, Seen, matches, sized
 from export.judge.metrics import SIZES, Matched, average_precision, draw, match_picture
-from export.progress import watched
 
 PAGE = Path(__file__).parents[1] / "docs" / "papers.md"
 BEGIN = "<!-- second look: python -m benchmarks.look -->"

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from agent.progress import watched
 from agent.see.infer import Detector
 from benchmarks.page import markdown, rewrite
 from export.data.recipe import load_recipe, read_recipe
@@ -28,7 +29,6 @@ from export.judge.mask_metrics import Faces, gather, tell
 from export.judge.metrics import Interval, draw, ratio, side
 from export.model.network import Convolution, Ghost
 from export.model.zoo import FAMILY, cost
-from export.progress import watched
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "papers.md"

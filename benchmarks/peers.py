@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.boxes import Detections, Uint8, letterbox
+from agent.progress import watched
 from agent.see.infer import Detector
 from benchmarks.model import cpu, take_turns
 from benchmarks.page import markdown, rewrite
@@ -31,7 +32,6 @@ from export.data.sample import JUDGED, Picture
 from export.judge.evaluate import detector_for
 from export.judge.metrics import Float64, Interval, Matched, draw, match_picture, precision_interval, side
 from export.onnx.release import MODELS
-from export.progress import watched
 
 PAGE = Path(__file__).parent.parent / "docs" / "models.md"
 BEGIN = "<!-- peers: python -m benchmarks.peers -->"

@@ -97,12 +97,6 @@ class Dump:
         with translated(self._where):
             await self._database.meta.update_one({"_id": _RESTORED}, {"$set": {"at": at}})
 
-    async def restored(self) -> tuple[int, int] | None:
-        """Return when this database's backup was made and when it was restored (Unix ms), if it was."""
-        with translated(self._where):
-            row = await self._database.meta.find_one({"_id": _RESTORED})
-        return (int(row["taken"]), int(row["at"])) if row and "at" in row else None
-
 
 def _documents(part: bytes) -> Iterator[RawBSONDocument]:
     """Cut BSON documents that lie back to back; each begins with its length, 4 bytes little-endian."""

@@ -43,9 +43,3 @@ class Leases:
         """Let others have a task at once, if it is ours. Raise StoreError."""
         with translated(self._where):
             await self._leases.delete_one({"_id": task, "holder": self.holder})
-
-    async def holders(self) -> dict[str, str]:
-        """Return task -> who holds it now."""
-        with translated(self._where):
-            rows = self._leases.find({"$expr": {"$gt": ["$until", "$$NOW"]}})
-            return {str(row["_id"]): str(row["holder"]) async for row in rows}

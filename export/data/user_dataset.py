@@ -103,15 +103,13 @@ def label_scale(record: Record, size: tuple[int, int]) -> tuple[float, float]:
     raise DataError(f"{said}: cut or stretched since it was labelled; put the labelled picture there again")
 
 
-def to_picture(record: Record, names: Sequence[str], source: str, longest: int | None = LONGEST) -> Picture:
-    """Read a record's picture and bring its boxes into the picture's pixels; raises `DataError`."""
-    return _read(record, names, source, longest)[0]
-
-
-def _read(
-    record: Record, names: Sequence[str], source: str, longest: int | None
+def read_record(
+    record: Record, names: Sequence[str], source: str, longest: int | None = LONGEST
 ) -> tuple[Picture, tuple[int, int]]:
-    """Read a record's picture, and its size (width, height) as it lies there; raises `DataError`."""
+    """Read a record's picture, its boxes in pixels, and its size (width, height) as it lies there.
+
+    Raises `DataError`.
+    """
     image = read_picture(record.picture, None)
     height, width = image.shape[:2]
     boxes = np.asarray([mark.box for mark in record.marks], float).reshape(-1, 4)
@@ -139,7 +137,7 @@ def read_own(
     records = [r for r in with_split(read_labelled(folder, form)).records if r.split == split]
     source = folder.resolve().name
     with ThreadPoolExecutor(2, "read") as pool:
-        read = list(pool.map(lambda record: _read(record, names, source, longest), records))
+        read = list(pool.map(lambda record: read_record(record, names, source, longest), records))
     scaled = sum(r.size not in (None, size) for r, (_, size) in zip(records, read, strict=True))
     if scaled:
         say(f"{folder}: {scaled} pictures were resized since they were labelled; their boxes are scaled")

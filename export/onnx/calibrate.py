@@ -32,7 +32,6 @@ Float64 = NDArray[np.float64]
 LEAST = 0.02  # score from which on boxes are asked
 PRIOR = 30.0  # boxes that the word "leave it as it is" is worth
 STEPS = 50
-BINS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
 class Shift(NamedTuple):
@@ -82,16 +81,6 @@ def fit(score: Float64, right: NDArray[np.bool_]) -> Shift:
         value = value - np.linalg.solve(curvature, slope)
         value[0] = max(value[0], 0.1)  # a curve that falls would turn the order round
     return Shift(float(value[0]), float(value[1]))
-
-
-def reliability(score: Float64, right: NDArray[np.bool_]) -> list[tuple[float, int, float, float]]:
-    """Return for each tenth of scores: its lower end, how many boxes, their mean score, the share right."""
-    rows = []
-    for low in BINS:
-        mine = (score >= low) & (score < low + 0.1)
-        if mine.any():
-            rows.append((low, int(mine.sum()), float(score[mine].mean()), float(right[mine].mean())))
-    return rows
 
 
 def apply(model: Network, shift: Shift) -> None:

@@ -90,7 +90,7 @@ async def out_of_detail(store: Store, node: str, window: Window) -> dict[tuple[i
     """Count a window from all running totals that are stored, in one pass, step by step."""
     found: dict[tuple[int, Row], int] = defaultdict(int)
     for step in increments(await store.archive.hours(node, 0, 2**50)):
-        if window.holds(step.minute) and step.row.kind == "line":
+        if window.since <= step.minute < window.until and step.row.kind == "line":
             start = (
                 window.since
                 if window.bucket == "all"

@@ -17,7 +17,7 @@ from export.data.sample import Picture  # noqa: E402
 from export.errors import DataError, TrainError  # noqa: E402
 from export.judge.compare import Renamed, rival  # noqa: E402
 from export.judge.evaluate import Seen  # noqa: E402
-from export.onnx.calibrate import Shift, apply, asked, calibrate, fit, reliability  # noqa: E402
+from export.onnx.calibrate import Shift, apply, asked, calibrate, fit  # noqa: E402
 from export.train.checkpoint import load_checkpoint  # noqa: E402
 from export.train.warm_start import load_trainable  # noqa: E402
 
@@ -95,6 +95,16 @@ def told(scale: float, bias: float, count: int = 20_000) -> tuple[np.ndarray, np
     logits = rng.normal(-0.5, 1.5, count)
     right = rng.random(count) < 1 / (1 + np.exp(-(scale * logits + bias)))
     return 1 / (1 + np.exp(-logits)), right
+
+
+def reliability(score: np.ndarray, right: np.ndarray) -> list[tuple[float, int, float, float]]:
+    """Return for each tenth of scores: its lower end, how many boxes, their mean score, the share right."""
+    rows = []
+    for low in np.arange(0.1, 1.0, 0.1):
+        mine = (score >= low) & (score < low + 0.1)
+        if mine.any():
+            rows.append((low, int(mine.sum()), float(score[mine].mean()), float(right[mine].mean())))
+    return rows
 
 
 @pytest.mark.parametrize(("scale", "bias"), [(1.0, 0.0), (1.6, 1.2), (0.6, -0.8)])

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from export.data.user_dataset import own_recipe, read_labelled, read_own, to_picture, with_split
+from export.data.user_dataset import own_recipe, read_labelled, read_own, read_record, with_split
 from export.errors import DataError
 from tests.unit.test_export_own import HEIGHT, WIDTH, draw
 
@@ -323,7 +323,7 @@ def test_boxes_go_along_with_a_resized_picture(
     """A picture of the same shape was resized since: its boxes are scaled, to a hundredth of a pixel."""
     draw(tmp_path / "a.png", 1)
     record = read_labelled(labelled_as(tmp_path, form, told)).records[0]
-    np.testing.assert_allclose(to_picture(record, ["person"], "s").boxes[0], box, atol=0.01)
+    np.testing.assert_allclose(read_record(record, ["person"], "s")[0].boxes[0], box, atol=0.01)
 
 
 @pytest.mark.parametrize("form", ["coco", "voc", "labelme"])
@@ -341,7 +341,7 @@ def test_other_sizes_are_refused(tmp_path: Path, form: str, told: tuple[int, int
     draw(tmp_path / "a.png", 1)
     record = read_labelled(labelled_as(tmp_path, form, told)).records[0]
     with pytest.raises(DataError, match=reason) as caught:
-        to_picture(record, ["person"], "s")
+        read_record(record, ["person"], "s")
     place = {"coco": "a.json: images[0]", "voc": "a.xml:2: size", "labelme": "a.json: imageWidth"}[form]
     assert place in str(caught.value)
 
@@ -362,7 +362,7 @@ def test_a_picture_turned_by_exif_is_refused(tmp_path: Path) -> None:
     coco(tmp_path / "a.json", "a.jpg")
     record = read_labelled(tmp_path).records[0]
     with pytest.raises(DataError, match=r"images\[0\].*64x48, but a\.jpg is 48x64: turned, by EXIF"):
-        to_picture(record, ["person"], "s")
+        read_record(record, ["person"], "s")
 
 
 def test_resized_pictures_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

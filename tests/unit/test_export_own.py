@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from export.data.sample import Picture
 from export.data.split import assign, groups
-from export.data.user_dataset import own_recipe, read_labelled, read_own, to_picture, with_split
+from export.data.user_dataset import own_recipe, read_labelled, read_own, read_record, with_split
 from export.errors import DataError
 
 WIDTH = 64
@@ -100,7 +100,7 @@ def test_the_same_boxes_read_the_same(rows: Rows, tmp_path_factory: pytest.TempP
 
 def read_all(root: Path) -> list[Picture]:
     """Read a folder of one picture, whichever split it is in."""
-    return [to_picture(record, NAMES, "s") for record in read_labelled(root).records]
+    return [read_record(record, NAMES, "s")[0] for record in read_labelled(root).records]
 
 
 def written(root: Path, form: str) -> Path:
@@ -178,7 +178,7 @@ def test_nonsense_is_refused_with_a_reason(
 def read_own_any(root: Path) -> list[Picture]:
     """Read a folder with whatever classes it names."""
     labelled = read_labelled(root)
-    return [to_picture(record, labelled.names, "s") for record in labelled.records]
+    return [read_record(record, labelled.names, "s")[0] for record in labelled.records]
 
 
 def test_xml_cannot_reach_out(tmp_path: Path) -> None:
