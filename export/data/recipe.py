@@ -19,13 +19,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from agent.boxes import Float32
 from agent.see.infer import Detector
 from export.data.balance import balance
+from export.data.drawn import read_scene
 from export.data.proposals import add_proposals, read_proposals
 from export.data.provenance import held_back, is_free, read_sources, unlabelled_names
 from export.data.pseudo_labels import open_labeller, read_crops, read_machine_labels, tighten
@@ -81,33 +81,6 @@ def read_folder(
 
 def _nothing() -> tuple[NDArray[np.int64], Float32]:
     return np.zeros(0, np.int64), np.zeros((0, 4), np.float32)
-
-
-def draw_scene(seed: int, frames: Sequence[int], names: Sequence[str]) -> list[Picture]:
-    """Draw some pictures of one built-in street; what hardly shows or is tiny is hidden, not taught."""
-    from agent.street.scene import CLASSES, Scene
-
-    scene = Scene(seed)
-    meaning = np.stack([one_hot(names, [name]) for name in CLASSES])
-    method = (cv2.INTER_AREA, cv2.INTER_LINEAR)[seed % 2]  # as files and as the agent make it small
-    pictures = []
-    for number in frames:
-        image = scene.frame(number)
-        truth = scene.truth(number)
-        scale = LONGEST / image.shape[1]
-        small = np.asarray(cv2.resize(image, None, fx=scale, fy=scale, interpolation=method), np.uint8)
-        boxes = np.asarray(truth.xyxy * scale, np.float32)
-        clear = (truth.visible >= 0.35) & ((boxes[:, 2:] - boxes[:, :2]).prod(1) >= 50)
-        allowed = meaning[truth.class_id] & clear[:, None]
-        pictures.append(Picture(small, boxes, allowed, np.zeros(len(names), np.bool_), "scene"))
-    return pictures
-
-
-def read_scene(seeds: Sequence[int], frames: Sequence[int], names: Sequence[str]) -> list[Picture]:
-    """Draw pictures of many streets, one street a thread."""
-    with ThreadPoolExecutor(2, "draw") as pool:
-        drawn = pool.map(lambda seed: draw_scene(seed, frames, names), seeds)
-        return [picture for pictures in drawn for picture in pictures]
 
 
 def load_recipe(name: str, above: tuple[str, ...] = ()) -> dict[str, Any]:

@@ -136,6 +136,7 @@ class Recipe(Struct, forbid_unknown_fields=True):
     faults: Share = 0.0
     held_back: Annotated[float, Meta(ge=0, lt=1)] = 0.0
     soften: bool = False
+    frozen: list[Literal["stage2", "stage3", "stage4", "stage5", "neck"]] = []
     labeller: str = ""
     licences: Names | None = None
     leave_out: Names = []

@@ -16,7 +16,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -73,10 +73,19 @@ class Plan:
 
 def make_optimizer(model: nn.Module, rate: float, decay: float) -> torch.optim.AdamW:
     """Let weight decay pull at the kernels only, not at biases, norms and fusion weights."""
-    kernels = [p for p in model.parameters() if p.ndim > 1]
-    others = [p for p in model.parameters() if p.ndim <= 1]
+    learning = [p for p in model.parameters() if p.requires_grad]
+    kernels = [p for p in learning if p.ndim > 1]
+    others = [p for p in learning if p.ndim <= 1]
     groups = [{"params": kernels, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, lr=rate, fused=True)
+
+
+def freeze(model: Network, parts: Sequence[str]) -> None:
+    """Keep parts of a network as they are: they get no gradient, and their norms measure nothing more."""
+    for name in parts:
+        part = model.get_submodule(name)
+        part.requires_grad_(False)
+        part.eval()
 
 
 def to_input(batch: Batch, device: torch.device) -> Tensor:
@@ -143,6 +152,7 @@ class Run:
             soften(self.model)
         self.teacher = Teacher(recipe, plan.device) if "teacher" in recipe else None
         self.average = copy.deepcopy(self.model).eval()
+        freeze(self.model, recipe.get("frozen", []))
         self.optimizer = make_optimizer(self.model, self.peak, recipe["weight_decay"])
         self.done = 0
         self.seconds = 0.0
@@ -261,6 +271,8 @@ def train(recipe: dict[str, Any], data: Path, plan: Plan, folder: Path | None = 
     stop = Stop()
     run = Run(recipe, plan, folder or cache_folder(recipe))
     resumed = run.resume()
+    if recipe.get("frozen") and not plan.weights and not resumed:
+        raise TrainError("frozen: those parts know nothing yet; begin with what a model knows, by --weights")
     if plan.weights and not resumed:
         check_weights(plan.weights)  # at once: to read the pictures may take minutes
     pictures = read_recipe(recipe, data, "train")

@@ -11,8 +11,9 @@ torch = pytest.importorskip("torch")
 from agent.boxes import Detections  # noqa: E402
 from agent.see.infer import Detector  # noqa: E402
 from export.__main__ import main  # noqa: E402
+from export.data.drawn import draw_scene  # noqa: E402
 from export.data.pseudo_labels import MODELS  # noqa: E402
-from export.data.recipe import draw_scene, load_recipe  # noqa: E402
+from export.data.recipe import load_recipe  # noqa: E402
 from export.data.sample import Picture  # noqa: E402
 from export.errors import DataError, TrainError  # noqa: E402
 from export.judge.compare import Renamed, rival  # noqa: E402

@@ -9,8 +9,9 @@ import pytest
 
 from agent.boxes import iou
 from agent.see.infer import Detector
+from export.data.drawn import read_scene
 from export.data.pseudo_labels import CELL, SIDE, open_labeller, read_crops, tighten
-from export.data.recipe import load_recipe, read_recipe, read_scene
+from export.data.recipe import load_recipe, read_recipe
 from export.data.sample import Picture
 from export.errors import DataError
 
