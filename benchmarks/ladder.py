@@ -25,6 +25,7 @@ from agent.look.judge import PACKAGED, Judge
 from agent.look.merge import finds, joined, mend, merge
 from agent.look.plan import places
 from agent.look.still import JUDGED, canvas_of, judged, kinds_of, look_at
+from agent.progress import watched
 from agent.see.infer import Detector
 from benchmarks.crops import learnt
 from benchmarks.look import MASKS, PAGE, held_out
@@ -34,7 +35,6 @@ from export.data.sample import Picture
 from export.judge.evaluate import LEAST, Seen
 from export.judge.mask_metrics import Faces, gather, tell, turn
 from export.judge.metrics import SIZES
-from export.progress import watched
 
 BEGIN = "<!-- ladder: python -m benchmarks.ladder -->"
 END = "<!-- end of ladder -->"
