@@ -74,7 +74,11 @@ class Ledger:
     def take(self) -> tuple[int, dict[str, int]]:
         """Return (watched, blind by reason) in milliseconds and begin anew."""
         watched = round(self.watched * 1000)
-        blind = {why: round(seconds * 1000) for why, seconds in self.blind.items()}
+        blind = {
+            why: milliseconds
+            for why, seconds in self.blind.items()
+            if (milliseconds := round(seconds * 1000))
+        }
         self.watched = 0.0
         self.blind = {}
         return watched, blind
