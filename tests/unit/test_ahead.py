@@ -38,7 +38,7 @@ def street(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def told(street: Path, workers: int) -> tuple[bytes, int, int, int]:
-    """Return a whole run's events as bytes, and how many frames were captured, judged and not worth a look."""
+    """Return a whole run's events as bytes, and how many frames were captured, judged and skipped."""
     line = wire.Line([(0.0, 0.6), (1.0, 0.6)])
     camera = CameraConfig(source=str(street), pace="fast", workers=workers, lines={"main": line})
     detector = Detector(camera.model_path, confidence=0.1)
