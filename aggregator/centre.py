@@ -19,7 +19,8 @@ from aggregator.alerts.places import Membership
 from aggregator.auth import Auth
 from aggregator.clones.clones import Clones
 from aggregator.config import Config
-from aggregator.desired import DesiredDocuments, NotWanted
+from aggregator.config_show import ConfigShow
+from aggregator.desired import DesiredDocuments
 from aggregator.fleet import Fleet
 from aggregator.ingest import Fact, Ingest
 from aggregator.joining.joining import Joining
@@ -102,9 +103,8 @@ class Centre:
         )
         self.beside = Beside(store, self._show)
         self.watches = Watches(self.link.command, self.beside.watch)
-        self._changed: dict[str, None] = {}  # nodes whose configuration is to be shown, each once
-        self._any_changed = asyncio.Event()
-        self.fleet.on_config = self._config_changed
+        self.configs = ConfigShow(self.wants, self.hub)
+        self.fleet.on_config = self.configs.changed
         self.health = schemas.Health(True, [])
         self.alerts = self._make_alerts()
         self.reload = Reload(config, self._apply)
@@ -190,25 +190,6 @@ class Centre:
         self.fleet.shift(by)
         self.timing.shift(by)
 
-    def _config_changed(self, node: str) -> None:
-        self._changed[node] = None
-        self._any_changed.set()
-
-    async def show_configs(self) -> None:
-        """Tell watchers whose configuration has changed, for ever."""
-        while True:
-            await self._any_changed.wait()
-            self._any_changed.clear()
-            while self._changed:
-                node = self._changed.popitem()[0]
-                try:
-                    await self.wants.catch_up(node)
-                    self.hub.config(node, await self.wants.config(node))
-                except NotWanted as error:
-                    _LOG.warning("%s is sent later what it now knows: %s", node, error)
-                except StoreError as error:
-                    _LOG.debug("the configuration of %s is shown later: %s", node, error)
-
     async def unhealthy(self) -> list[str]:
         """Return why this aggregator makes no progress; empty if it does."""
         reasons = [reason for reason in (self.link.trouble, self.ingest.stuck()) if reason]
@@ -277,7 +258,7 @@ class Centre:
             "clones": self.clones.run(),
             "renaming": self.renaming.run(),
             "profiles": self.profiles.run(lambda: self.fleet.names, self.wants.show_profile),
-            "configs": self.show_configs(),
+            "configs": self.configs.run(),
             "wants": self.wants.run(),
             "health": self.show_health(),
             "alerts": self.alerts.watch.run(),

@@ -42,8 +42,10 @@ class Days:
                 if view.day.start != start:
                     view.day = Day(start)
             settled = History.settled(now)
-            await self._refresh("counts", views, settled)
-            await self._refresh("watch", views, settled)
+            parts = [self._refresh(part, views, settled) for part in ("counts", "watch")]
+            for error in await asyncio.gather(*parts, return_exceptions=True):
+                if error is not None:
+                    raise error
             await asyncio.gather(*(self._refresh_first(view, now) for view in views if _is_new(view)))
 
     def forget(self, view: NodeView) -> None:

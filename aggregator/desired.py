@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -189,9 +189,13 @@ class DesiredDocuments:
             profile=row.get("profile", "").partition(" ")[0],
         )
 
-    async def catch_up(self, node: str) -> None:
+    async def read_all(self, nodes: Sequence[str]) -> dict[str, Wanted]:
+        """Return node -> what is wanted of it now, in one question; raise StoreError."""
+        rows = {row["_id"]: row for row in await self._store.registry.wants(nodes)}
+        return {node: self.wanted(node, rows.get(node)) for node in nodes}
+
+    async def catch_up(self, node: str, wanted: Wanted) -> None:
         """Send a node what it did not understand before it was upgraded."""
-        wanted = await self.read(node)
         left = (wanted.row or {}).get("left")
         if left and merge.understood(wanted.document, self.report(node).knows)[1] != dict(left):
             await self.change(node, CENTRE_USER, "send what the node now knows", _same)

@@ -8,7 +8,7 @@ read from the store, never added up here, so several aggregators show the same.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from zoneinfo import ZoneInfo
 
@@ -180,6 +180,7 @@ class Fleet:
             view.saved = 0
             self._views[new] = view
             self._days.forget(view)
+        self.ranks.members_changed()
 
     def shift(self, by: int) -> None:
         """Move what is remembered along with this machine's clock, which was set by some ms."""
@@ -200,7 +201,7 @@ class Fleet:
 
     # ── what is asked ──
 
-    def views(self) -> Collection[NodeView]:
+    def views(self) -> Sequence[NodeView]:
         """Return every node as it stands."""
         return list(self._views.values())
 

@@ -2,12 +2,13 @@
 
 What always holds: two nodes never have the same place in an order, so pages put together are all nodes, each
 once, as long as nothing changes between them. Nothing here asks the store. What a node's place depends on is
-found anew only when the node has changed: a page of ten thousand costs what has changed since the last one.
+found anew only when the node has changed, once a second or when somebody asks: a page of ten thousand costs
+what has changed since.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +16,9 @@ from numpy.typing import NDArray
 
 from aggregator import schemas
 from aggregator.node_view import NodeView
+from aggregator.slices import in_turns
 
+_TOGETHER = 100  # nodes, a millisecond
 _STANDINGS = {"offline": 0, "stale": 1, "online": 2}
 
 
@@ -72,11 +75,27 @@ class Ranks:
         """All nodes by name."""
         if self._names is None:
             self._names = sorted(self._views)
+            before = np.array([self._places.get(name, -1) for name in self._names], np.intp)
+            columns = np.full((len(before), len(Rank._fields)), -1, np.int64)
+            columns[before >= 0] = self._columns[before[before >= 0]]
+            self._columns = columns
             self._places = {name: place for place, name in enumerate(self._names)}
-            self._columns = np.full((len(self._names), len(Rank._fields)), -1, np.int64)
-            for view in self._views.values():
-                view.ranked = False
         return self._names
+
+    async def renew(self, at: int) -> None:
+        """Find the ranks of nodes that have changed, some at a time. `at`: Unix ms."""
+        changed = [view for view in self._views.values() if not view.ranked]
+        async for views in in_turns(changed, _TOGETHER):
+            self._renew([view for view in views if self._views.get(view.name) is view], at)
+
+    def _renew(self, views: Iterable[NodeView], at: int) -> Sequence[str]:
+        """Find the ranks of those that have changed; return all nodes by name, as the rows are now."""
+        everybody = self.names
+        for view in views:
+            if not view.ranked:
+                view.ranked = True
+                self._columns[self._places[view.name]] = rank(view, at)
+        return everybody
 
     def ordered(self, names: Sequence[str], sort: str, at: int) -> Sequence[str]:
         """Return nodes in an order of `SORTS`, downwards with a `-` before it; equal ones by name.
@@ -102,12 +121,6 @@ class Ranks:
 
     def _rows(self, names: Sequence[str], at: int) -> NDArray[np.int64]:
         """Return the ranks of some nodes, shape (nodes, fields)."""
-        everybody = self.names
-        places = self._places
-        for view in self._views.values():
-            if not view.ranked:
-                view.ranked = True
-                self._columns[places[view.name]] = rank(view, at)
-        if names is everybody:
+        if names is self._renew(self._views.values(), at):
             return self._columns
-        return self._columns[[places[name] for name in names]]
+        return self._columns[[self._places[name] for name in names]]

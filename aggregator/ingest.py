@@ -23,9 +23,9 @@ import asyncio
 import logging
 import time
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from agent import wire
 from agent.mqtt.client import Message
@@ -33,6 +33,7 @@ from aggregator.lanes import Lane
 from aggregator.metrics import Metrics
 from aggregator.refusals import Refusals
 from aggregator.site_time import now
+from aggregator.slices import SLICE, each_in_turn, slices
 from aggregator.store.errors import StoreError
 from aggregator.store.parcel import Fact, Parcel, Poison, address, addressing, open_batch, refusal, unpack
 from aggregator.store.running_totals import WITH_TOTALS, Marks
@@ -50,12 +51,10 @@ _HEAVY_BYTES = 48 * 1024  # an agent's batch is smaller, and has fewer events
 _HEAVY_EVENTS = 10 * wire.BATCH_EVENTS
 _SUSPECT_SECONDS = 60.0  # after its last poison a node is trusted again
 _SUSPECTS = 10_000
-_SLICE_ROWS = 500  # documents written, or events shown, at once
 _WAY_SECONDS = 0.1  # the longest that the slow lane lets the fast one go first, between two slices
 _WAY_STEP = 0.005
 _SAID_SECONDS = 60.0
 
-T = TypeVar("T")
 Acknowledge = Callable[[str, bytes], Awaitable[None]]
 
 
@@ -183,7 +182,7 @@ class Ingest:
         if not parcels:
             return
         for parcel in parcels:
-            await _in_turns(parcel.read())
+            await each_in_turn(parcel.read())
         attempt = 0
         judged = self._timing is None
         while True:
@@ -211,7 +210,7 @@ class Ingest:
         if self._timing is not None:
             self._timing.stored(fresh)
         every = self.is_watched()
-        for facts in _slices([fact for parcel in fresh for fact in parcel.facts(every)]):
+        for facts in slices([fact for parcel in fresh for fact in parcel.facts(every)]):
             self._on_stored(facts)
             await self._give_way(lane)
 
@@ -228,7 +227,7 @@ class Ingest:
         stored_at = self._stamp()
         unique = list({(parcel.id, parcel.sum): parcel for parcel in parcels}.values())
         for parcel in unique:
-            await _in_turns(addressing(parcel, stored_at))
+            await each_in_turn(addressing(parcel, stored_at))
         # Of two contents under one number in the same group, only the first can be claimed.
         first = list({parcel.id: parcel for parcel in reversed(unique)}.values())[::-1]
         verdicts = await self._store.claim([parcel.claim() for parcel in first], stored_at)
@@ -247,14 +246,14 @@ class Ingest:
         for parcel in fresh:
             for name, some in parcel.rows.items():
                 rows[name] += some
-            for events in _slices(parcel.good):
+            for events in slices(parcel.good):
                 for _, event in events:
                     if isinstance(event, WITH_TOTALS):
                         marks.add(parcel.node, parcel.epoch, event)
                 await asyncio.sleep(0)
         refused = [poison for parcel in fresh for poison in parcel.poison]
         for name, all_ in rows.items():
-            for part in _slices(all_):
+            for part in slices(all_):
                 for place, reason in (await self._store.insert(name, part)).items():
                     row = part[place]
                     node = row["_id"].partition(":")[0]
@@ -264,7 +263,7 @@ class Ingest:
         for parcel in fresh:
             more[parcel.node] += parcel.more_poison
         await self._store.kept.quarantine(refused, events=+more)
-        for some_marks in marks.parts(_SLICE_ROWS):
+        for some_marks in marks.parts(SLICE):
             await self._store.raise_counts(some_marks, stored_at)
             await self._give_way(lane)
         await self._store.mark_stored([parcel.id for parcel in fresh])
@@ -296,15 +295,3 @@ class Ingest:
             self._said = {said: when for said, when in self._said.items() if at - when < _SAID_SECONDS}
             self._said[text] = at
             _LOG.warning("%s", text)
-
-
-def _slices(rows: Sequence[T]) -> Iterator[Sequence[T]]:
-    """Cut a long list into short ones."""
-    for first in range(0, len(rows), _SLICE_ROWS):
-        yield rows[first : first + _SLICE_ROWS]
-
-
-async def _in_turns(slices: Iterator[None]) -> None:
-    """Do a piece of work in slices, and let others have their turn between them."""
-    for _ in slices:
-        await asyncio.sleep(0)

@@ -19,12 +19,14 @@ from aggregator.fleet import Fleet
 from aggregator.live import Hub
 from aggregator.metrics import Metrics
 from aggregator.node_view import NodeView
+from aggregator.slices import in_turns
 from aggregator.store.errors import StoreError
 from aggregator.store.store import Store
 
 _LOG = logging.getLogger(__name__)
 _SHOWN = 500
 _SAVE_MS = 30_000
+_SAVED = 200  # nodes a second, or as many more as a large fleet needs to be saved within `_SAVE_MS`
 
 
 class Pulse:
@@ -49,17 +51,19 @@ class Pulse:
         at = round(time.time() * 1000)
         amounts = {"online": 0, "offline": 0, "stale": 0}
         days: dict[ZoneInfo, int] = {}
-        for view in self._fleet.views():
-            standing = view.standing(at)
-            amounts[standing] += 1
-            zone = self._fleet.zone_of(view.name)
-            if zone not in days:
-                days[zone] = site_time.day_start(at, zone)
-            if standing != view.shown or view.day.start != days[zone]:
-                view.shown = standing
-                view.changed = True
+        async for views in in_turns(self._fleet.views()):
+            for view in views:
+                standing = view.standing(at)
+                amounts[standing] += 1
+                zone = self._fleet.zone_of(view.name)
+                if zone not in days:
+                    days[zone] = site_time.day_start(at, zone)
+                if standing != view.shown or view.day.start != days[zone]:
+                    view.shown = standing
+                    view.changed = True
         for state, amount in amounts.items():
             self._metrics.nodes.labels(state).set(amount)
+        await self._fleet.ranks.renew(at)
         await self._show_changed()
         await self._fleet.let_go()
         await self._save(at)
@@ -83,7 +87,8 @@ class Pulse:
 
     async def _save(self, at: int) -> None:
         """Save what is known of the nodes of which something new is known."""
-        due = [view for view in self._fleet.views() if view.state and _due(view, at)]
+        views = self._fleet.views()
+        due = [view for view in views if view.state and _due(view, at)][: max(_SAVED, len(views) // 20)]
         if not due:
             return
         for view in due:

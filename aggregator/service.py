@@ -12,7 +12,7 @@ from typing import Any
 
 from aiohttp import web
 
-from aggregator import tls
+from aggregator import garbage, tls
 from aggregator.centre import open_centre
 from aggregator.config import Config
 from aggregator.connections import BACKLOG, Connections, room
@@ -53,7 +53,7 @@ async def run(config: Config) -> None:
             most = room(config.http.max_connections)
             connections = Connections(runner.server, most, config.http.proxies, _tls(config))
             try:
-                async with _listening(connections, config) as address, centre.running():
+                async with _listening(connections, config) as address, centre.running(), garbage.calm():
                     await centre.link.tried()
                     print(f"ready http{'s' if config.http.tls else ''}://{address}", flush=True)
                     await asyncio.Event().wait()

@@ -114,9 +114,9 @@ def browse(url: str, shot: Path) -> tuple[float, float]:
         page.wait_for_selector("[data-testid=node-card]")
         opened = []
         for _ in range(3):
+            page.goto("about:blank")
             begun = time.monotonic()
-            page.goto(f"{url}/")
-            page.reload(wait_until="commit")
+            page.goto(f"{url}/", wait_until="commit")
             page.wait_for_selector("[data-testid=node-card]")
             opened.append(time.monotonic() - begun)
         page.wait_for_timeout(1500)

@@ -95,7 +95,8 @@ class ZonesNow:
 
     def keep(self, nodes: Collection[str]) -> None:
         """Forget all nodes but these."""
-        self._minutes = {key: told for key, told in self._minutes.items() if key[0] in nodes}
+        known = set(nodes)
+        self._minutes = {key: told for key, told in self._minutes.items() if key[0] in known}
 
     def of(self, at: int) -> Mapping[tuple[str, str], Sequence[wire.ZoneMinute] | None]:
         """Return (node, camera) -> its zones in the last minute; None where that is too old or to come."""

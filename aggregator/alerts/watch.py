@@ -24,9 +24,10 @@ from aggregator.alerts.counted import Counted, Lines
 from aggregator.alerts.delivery import Delivery
 from aggregator.alerts.places import Membership, Verdict
 from aggregator.alerts.rules import Rule, Silent, Unusual
-from aggregator.alerts.standing import Standing, Told, ZonesNow, node_of
+from aggregator.alerts.standing import Node, Standing, Told, ZonesNow, node_of
 from aggregator.fleet import Fleet
 from aggregator.ingest import Fact
+from aggregator.slices import in_turns
 from aggregator.store.alert_book import AlertBook, last_hour
 from aggregator.store.errors import StoreError
 from aggregator.store.leases import Leases
@@ -75,6 +76,7 @@ class Watch:
         self._verdicts: dict[str, tuple[int, float, Verdict]] = {}  # rule -> version, until, what it found
         self._told = Told()
         self._told_at = 0.0
+        self._kept_at = 0.0
         self._heard_at = 0.0  # since when the broker is heard
 
     def see(self, facts: Sequence[Fact]) -> None:
@@ -128,15 +130,25 @@ class Watch:
         """Judge every rule once; raise StoreError, after which all is loaded again."""
         await self._renew_books(await self.rules())
         await self._hear_people()
+        self._forget_zones()
+        judged = [book for book in self._books.values() if book.rule.enabled]
+        if self._settling() or not judged:
+            return
         standing = await self.standing()
         at = standing.at
-        for book in list(self._books.values()):
-            if not book.rule.enabled or self._settling():
-                continue
+        for book in judged:
             verdict = await self._verdict(book.rule, standing)
             told = book.step(verdict, at)
             await self._post(book.rule, told, at)
             await self._save([book])
+            await asyncio.sleep(0)
+
+    def _forget_zones(self) -> None:
+        """Forget the zones of nodes that are gone, now and then."""
+        moment = time.monotonic()
+        if moment - self._kept_at > _TOLD_SECONDS:
+            self._kept_at = moment
+            self.zones.keep(self._fleet.names)
 
     async def _renew_books(self, rules: Sequence[Rule]) -> None:
         """Take rules as they are now; what a rule found that is gone or switched off is closed."""
@@ -169,11 +181,10 @@ class Watch:
             wanted = await self._book.wanted_versions()
             self._told = Told(wanted, await self._book.conflicting(last_hour()))
             self._told_at = moment
-            self.zones.keep(self._fleet.names)
         at = _now_ms()
-        nodes = {
-            view.name: node_of(view, at, self._told, self._member(view.name)) for view in self._fleet.views()
-        }
+        nodes: dict[str, Node] = {}
+        async for views in in_turns(self._fleet.views()):
+            nodes |= {view.name: node_of(view, at, self._told, self._member(view.name)) for view in views}
         return Standing(at, self._deaf(), self._cramped(), nodes)
 
     def _settling(self) -> bool:

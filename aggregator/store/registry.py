@@ -6,7 +6,7 @@ it was made from still stands, so no change is lost to another made at the same 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -88,10 +88,11 @@ class Registry:
             found: Document | None = await self._database.wants.find_one({"_id": node})
             return found
 
-    async def wants(self) -> list[Document]:
-        """Return the desired documents of all nodes."""
+    async def wants(self, nodes: Sequence[str] | None = None) -> list[Document]:
+        """Return the desired documents of some nodes, or of all."""
+        query = {} if nodes is None else {"_id": {"$in": list(nodes)}}
         with translated(self._where):
-            return [row async for row in self._database.wants.find()]
+            return [row async for row in self._database.wants.find(query)]
 
     async def put_want(
         self, node: str, replaces: int | None, version: int, document: bytes, **more: Any

@@ -19,8 +19,6 @@ MOST_PACKED = 0.003  # of all assignments; what is left are swaps and pairs that
 LONGER = {
     "aggregator/field_words.py": "a table: what each field of the API means",
     "agent/deliver/publish.py": "leaving a name to another box has just come in; its sending half goes next",
-    "aggregator/centre.py": "the wiring of all parts, and the tasks that run them, as one story",
-    "aggregator/ingest.py": "keeping a copy apart has just come in",
     "agent/track/tracker.py": "the association of one frame is still read in one piece",
 }
 LARGER = {

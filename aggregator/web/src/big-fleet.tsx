@@ -9,8 +9,8 @@ import { byLine } from "./counts";
 import { bytes, count, percent } from "./format";
 import { Age, isFresh, NodeBadge } from "./parts";
 import { nodeHref } from "./router";
-import { link, nodes, putPage, trouble, watch } from "./session";
-import type { FleetSummary, NodeEntry } from "./types";
+import { firstPage, link, nodes, putPage, trouble, watch } from "./session";
+import type { Fleet, FleetSummary, NodeEntry } from "./types";
 
 const ROW_PX = 46;
 const PAGE = 100;
@@ -89,11 +89,16 @@ function useVisible(list: { current: HTMLElement | null }, total: number): [firs
   return range;
 }
 
+/** The nodes of a page by their places in the order, the first at `from`. */
+function placed(page: Fleet | null, from: number): Map<number, string> {
+  return new Map(page?.nodes.map((node, place) => [from + place, node.node]));
+}
+
 export function BigFleet({ onSummary }: { onSummary: (summary: FleetSummary) => void }) {
   const [asked, setAsked] = useState<FleetQuery>({ sort: "urgency" });
-  const [total, setTotal] = useState(0);
-  const [names, setNames] = useState<ReadonlyMap<number, string>>(new Map());
-  const [came, setCame] = useState(false);
+  const [total, setTotal] = useState(firstPage.value?.summary?.total ?? 0);
+  const [names, setNames] = useState<ReadonlyMap<number, string>>(() => placed(firstPage.value, 0));
+  const [came, setCame] = useState(firstPage.value !== null);
   const list = useRef<HTMLUListElement>(null);
   const known = useCell(nodes);
   const [first, end] = useVisible(list, total);
@@ -110,11 +115,7 @@ export function BigFleet({ onSummary }: { onSummary: (summary: FleetSummary) => 
         const page = await api.fleet({ ...asked, offset: from, limit });
         if (over) return;
         putPage(page, begun);
-        setNames((old) => {
-          const next = new Map(old);
-          page.nodes.forEach((node, place) => next.set(from + place, node.node));
-          return next;
-        });
+        setNames((old) => new Map([...old, ...placed(page, from)]));
         if (page.summary) {
           setTotal(page.summary.total);
           if (!asked.q && !asked.state) onSummary(page.summary);

@@ -7,7 +7,19 @@ import { blindCameras, blindToday, byLine, urgency, worstFirst } from "./counts"
 import { bytes, count, percent, rate, span } from "./format";
 import { Age, CameraBadge, HealthBadges, isFresh, LineCounts, NodeBadge, Warnings } from "./parts";
 import { nodeHref } from "./router";
-import { amount, FEW, joinLine, link, login, nodes, now, trouble, waiting, watch } from "./session";
+import {
+  amount,
+  FEW,
+  firstPage,
+  joinLine,
+  link,
+  login,
+  nodes,
+  now,
+  trouble,
+  waiting,
+  watch,
+} from "./session";
 import type { CameraEntry, FleetSummary, NodeEntry } from "./types";
 
 const SEARCH_FROM = 9;
@@ -133,7 +145,7 @@ function BigSummary({ of }: { of: FleetSummary | undefined }) {
 }
 
 function BigFleetPage() {
-  const [summary, setSummary] = useState<FleetSummary>();
+  const [summary, setSummary] = useState<FleetSummary | undefined>(firstPage.value?.summary);
   const broken = summary ? summary.total - summary.online : 0;
   useEffect(() => {
     document.title = broken ? `(${broken}) GB-Fleet` : "GB-Fleet";

@@ -13,6 +13,8 @@ export const nodes = new Cell<ReadonlyMap<string, NodeEntry> | null>(null);
 export const configs = new Cell<ReadonlyMap<string, NodeConfig>>(new Map());
 /** How many nodes there are; -1 until that is known. More than `FEW` are shown page by page. */
 export const amount = new Cell(-1);
+/** The first page of a large fleet, those with a problem first, as it came with the page. */
+export const firstPage = new Cell<Fleet | null>(null);
 export const joinLine = new Cell("");
 /** Nodes that were added and have not come yet. */
 export const waiting = new Cell<readonly Waiting[]>([]);
@@ -108,15 +110,19 @@ export async function refresh(): Promise<void> {
   try {
     const asked = Date.now();
     const before = departures;
-    const fleet = await api.fleet({ limit: FEW });
+    const whole = amount.value <= FEW; // of a large fleet the page asks for what it shows itself
+    const fleet = await api.fleet(whole ? { limit: FEW, sort: "urgency" } : { limit: 1 });
     if (before !== departures) return;
     clockOffset = Math.round(fleet.at - (asked + Date.now()) / 2);
     now.set(serverNow());
     joinLine.set(fleet.join ?? "");
     waiting.set(fleet.waiting ?? []);
-    amount.set(fleet.summary?.total ?? fleet.nodes.length);
-    if (amount.value > FEW) putPage(fleet, asked);
-    else nodes.set(new Map(fleet.nodes.map((entry) => [entry.node, newest(entry, asked)])));
+    const total = fleet.summary?.total ?? fleet.nodes.length;
+    if (whole && total > FEW) firstPage.set(fleet);
+    amount.set(total);
+    if (total > FEW) putPage(fleet, asked);
+    else if (whole) nodes.set(new Map(fleet.nodes.map((entry) => [entry.node, newest(entry, asked)])));
+    else void refresh(); // it has become a small one
   } catch (error) {
     if (error instanceof ApiError && error.status === 401) loggedOut();
     else if (amount.value < 0) {
@@ -146,6 +152,7 @@ export function loggedOut(): void {
   nodes.set(null);
   board.set(null);
   amount.set(-1);
+  firstPage.set(null);
   login.set("out");
 }
 
