@@ -199,24 +199,33 @@ async def _apply(broker: BrokerSettings, code: str, secret: str, present: str) -
     for known in (secret, present):
         if known and await _admitted(broker, known):
             return known, False  # the same line was run before
-    application = msgspec.json.encode(wire.Application(secret, code))
+    application = wire.Application(secret, code)
     try:
-        async with asyncio.timeout(_ADMIT_SECONDS), connect(stranger) as client:
-            await client.subscribe(wire.topic(broker.username, "applied"))
-            await client.publish(wire.topic(broker.username, "apply"), application)
-            message = await anext(client.messages)
+        async with asyncio.timeout(_ADMIT_SECONDS):
+            answer = await _hear(stranger, broker.username, application)
     except TimeoutError:
         raise EnrolError(
             "the centre's aggregator did not answer; start it and run the same line again"
         ) from None
-    except NotAdmittedError:
-        raise EnrolError("the centre does not take the code: used up, expired or mistyped") from None
     except BrokerError as error:
-        raise EnrolError(str(error)) from None
-    answer: wire.Applied = wire.decode_json(message.payload, wire.Applied)
+        if await _admitted(broker, secret):
+            return secret, False  # let in, and cut off before the answer
+        if isinstance(error, NotAdmittedError):
+            raise EnrolError("the centre does not take the code: used up, expired or mistyped") from None
+        raise EnrolError(f"{error}; run the same line again") from None
     if not answer.ok:
         raise EnrolError(f"the centre did not let this box in: {answer.error}")
     return secret, answer.waits
+
+
+async def _hear(stranger: BrokerSettings, node: str, application: wire.Application) -> wire.Applied:
+    """Ask to be let in under a name, and return the centre's answer; raise BrokerError."""
+    async with connect(stranger) as client:
+        await client.subscribe(wire.topic(node, "applied"))
+        await client.publish(wire.topic(node, "apply"), msgspec.json.encode(application))
+        message = await anext(client.messages)
+    answer: wire.Applied = wire.decode_json(message.payload, wire.Applied)
+    return answer
 
 
 # ── another name ──────────────────────────────────────────────────────────────────────────────────

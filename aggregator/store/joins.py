@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pymongo import ReturnDocument
@@ -11,6 +11,7 @@ from aggregator.site_time import now
 from aggregator.store.errors import translated
 
 Document = dict[str, Any]
+_ANSWERED = timedelta(seconds=10)  # after it asked, a box has its answer
 
 
 class JoinStore:
@@ -35,7 +36,7 @@ class JoinStore:
         query = {"_id": id_, "key": key, "left": {"$gt": 0}, "until": {"$gt": now()}}
         with translated(self._where):
             found: Document | None = await self._database.invitations.find_one_and_update(
-                query, {"$inc": {"left": -1}}, return_document=ReturnDocument.AFTER
+                query, {"$inc": {"left": -1}, "$set": {"taken": now()}}, return_document=ReturnDocument.AFTER
             )
             return found
 
@@ -50,8 +51,12 @@ class JoinStore:
             return bool((await self._database.invitations.delete_one({"_id": id_})).deleted_count)
 
     async def over(self) -> list[str]:
-        """Return the invitations that are used up or too old, and have not been closed at the broker."""
-        old: list[Document] = [{"left": {"$lte": 0}}, {"until": {"$lte": now()}}]
+        """Return the invitations that are used up or too old, and have not been closed at the broker.
+
+        One that was just used stays: the broker cuts off who still waits for the answer.
+        """
+        since = {"taken": {"$not": {"$gt": now() - _ANSWERED}}}
+        old: list[Document] = [{"left": {"$lte": 0}, **since}, {"until": {"$lte": now()}, **since}]
         with translated(self._where):
             rows = self._database.invitations.find({"$or": old, "closed": {"$ne": True}}, {"_id": 1})
             return [str(row["_id"]) async for row in rows]

@@ -8,6 +8,7 @@ import shlex
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,13 @@ import msgspec
 import pytest
 from aiohttp import ClientSession
 
-from agent import wire
+from agent import enrol, wire
 from agent.enrol import EnrolError, join_centre, own_name
 from agent.mqtt.client import BrokerError, RefusedError, connect
 from aggregator.centre import Centre as Running
 from aggregator.config import HttpSection, MongoSection
 from aggregator.setup import acl, control, groups
+from aggregator.site_time import now
 from deploy.stack import Stack
 
 from .box import TOKEN, Box, centre, until
@@ -99,6 +101,36 @@ async def test_one_code_lets_in_a_dozen_and_no_more(prepared: Prepared, tmp_path
         await until(lambda: _is_closed(prepared, made["id"]), 30)
         again = joined[0]
         assert await run_line(made["line"], tmp_path / again.replace("gate", "box"), again) == again
+
+
+async def test_a_code_that_was_just_used_up_is_not_closed_yet(prepared: Prepared) -> None:
+    """Closing it cuts off who has it: the last box would not hear that it was let in."""
+    async with running(prepared) as (at_work, _):
+        joins = at_work.store.joins
+        until_ = now() + timedelta(minutes=5)
+        await joins.add("just-used", {"boxes": 1, "left": 1, "until": until_, "key": "k"})
+        assert await joins.take_one("just-used", "k") is not None
+        await joins.add(
+            "long-used", {"boxes": 1, "left": 0, "until": until_, "taken": now() - timedelta(minutes=1)}
+        )
+        assert await joins.over() == ["long-used"]
+
+
+async def test_a_box_that_is_cut_off_before_the_answer_has_joined(
+    prepared: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broker cuts the connection after the centre has let the box in: the line has done its work."""
+    heard = enrol._hear
+
+    async def cut_off(*words: Any) -> wire.Applied:
+        await heard(*words)
+        raise BrokerError("refused to stay connected")
+
+    async with running(prepared) as (_, client):
+        _, made = await call(client, "POST", "/invitations", {"boxes": 1, "minutes": 5})
+        monkeypatch.setattr(enrol, "_hear", cut_off)
+        assert await run_line(made["line"], tmp_path / "box", "gate") == "gate"
+        assert await connects(prepared, tmp_path / "box", "gate")
 
 
 def _is_closed(prepared: Prepared, id_: str) -> bool:
