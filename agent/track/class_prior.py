@@ -26,7 +26,7 @@ ON_FOOT = frozenset({"person", "pedestrian"})  # labels, in small letters
 class ClassPrior(NamedTuple, Generic[Number]):
     """Say what to expect of one kind, or of N objects at once, each field then (N,).
 
-    The costs are of a pair of track and detection, as `agent.track.tracker` weighs them.
+    The costs are of a pair of track and detection, as `agent.track.association` weighs them.
     """
 
     agility: Number  # how fast speed wanders: sizes/s per square root of a second

@@ -10,18 +10,10 @@ What always holds:
   remembered for as long as it had been parked, at most `keep_parked` seconds, and only where it was.
 * There is no clock and no randomness here: the same input gives the same numbers.
 
-Motion is a Kalman filter (agent.track.kalman); what is new moves as the place is used to
-(agent.track.motion_prior), and what is
-common to all is the camera's own (agent.track.camera_motion). How sure is sure here is learned
-(agent.track.confidence_rank). Association
-is in two stages, as in ByteTrack (Zhang et al. 2022): confident detections first, then the weak ones for what
-was seen a moment ago. Within a stage it is the assignment of the greatest likelihood, exact
-(agent.track.assignment).
-
-         predicted                       seconds unseen:  0.07     0.4        1.0
-       +-----------+   .--.
-       |     x     |--( .  ) gate                          ()     (  )      (      )
-       +-----------+   `--'
+Motion is a Kalman filter (agent.track.kalman); what is new moves as objects there usually do
+(agent.track.motion_prior), and what all share is the camera's own motion (agent.track.camera_motion). What
+counts as confident is learned for each camera (agent.track.confidence_rank). What belongs together is said by
+agent.track.association, which new tracks are objects by agent.track.confirmation.
 """
 
 from __future__ import annotations
@@ -30,98 +22,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from agent.boxes import Detections
-from agent.track.assignment import assign, match, near
+from agent.track.assignment import assign
+from agent.track.association import associate, pairs_within_gates
 from agent.track.camera_motion import ENOUGH, LEAST, CameraMotion
+from agent.track.candidates import candidates
 from agent.track.class_prior import ANY, WALK, ClassPrior, Habits, walkers
 from agent.track.confidence_rank import ConfidenceRanks
-from agent.track.kalman import Float, Int, Sight, TrackTable, boxes, overlap, spread, units
+from agent.track.confirmation import confirmed
+from agent.track.kalman import Bool, Float, Int, Sight, TrackTable, spread, units
 from agent.track.motion_prior import Flow
+from agent.track.tracks import Motions, Tracks
 
-__all__ = ["Tracker", "Tracks", "assign", "make_tracker"]
-
-Float32 = NDArray[np.float32]
-Bool = NDArray[np.bool_]
+__all__ = ["Motions", "Tracker", "Tracks", "assign", "make_tracker"]
 
 _NONE = np.zeros(0, np.int64)
-MISS = 14.0  # what it costs to leave a track without a detection: a worse pair is none
-NEWCOMER = 4.0  # what it costs a track without a number to take what one with a number may have
-OTHER_KIND = 2.0  # what it costs that a detection is of another class
-MANY = 256  # pairs, from which on it pays to look first at how far they are apart in height
-MEAN = 0.44  # the least mean confidence that confirms
-SURE = 0.8  # the mean confidence that confirms whatever all others have
 WEAK = 0.25  # of all detections this share, the least sure, speaks against a track
-SURER = 0.5  # the sum of ranks above that which confirms: two detections as sure as half of all
-TRAVELS = 1.0  # sizes from its first place: it need not be surer than the camera's weak detections
-TWIN = 0.75  # overlap of two detections that are one object
 TURN = 0.5  # the share of a common shift that goes on
 FLOW_SURE = 4  # sightings before a track's speed is worth a note
 MOVED = 0.25  # sizes: a noticeable move
-RESTS = 1.0  # seconds without one, before it is said that something stands
 FREEZE = 10.0  # seconds of standing, after which nobody who is hidden is thought to move
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Tracks:
-    """Hold the confirmed tracks that were matched now, and the numbers of those that have just ended.
-
-    xyxy (N,4) pixels, track_id (N,), confidence (N,), class_id (N,) are of the matched detections. `origin`
-    (N,4) and `since` (N,) are box and time of each track's first sight, before it was confirmed. `still` (N,)
-    is for how many seconds each has not moved by a quarter of its size, 0 while it moves. `steady` (N,4) are
-    the boxes where the filter takes the objects to be: they do not flicker.
-    """
-
-    xyxy: Float32
-    track_id: Int
-    confidence: Float32
-    class_id: Int
-    origin: Float32
-    since: Float
-    ended: Int
-    still: Float
-    steady: Float32
-
-    def __len__(self) -> int:
-        return len(self.track_id)
-
-    @classmethod
-    def of_boxes(
-        cls, xyxy: Float32, track_id: Int, confidence: Float32, class_id: Int, at_seconds: float
-    ) -> Tracks:
-        """Return the tracks of a tracker that tells boxes alone.
-
-        Each begins where it is seen at `at_seconds`, nothing stands or has ended, and the boxes are steady.
-        """
-        count = len(track_id)
-        return cls(
-            xyxy=xyxy,
-            track_id=track_id,
-            confidence=confidence,
-            class_id=class_id,
-            origin=xyxy,
-            since=np.full(count, at_seconds),
-            ended=_NONE,
-            still=np.zeros(count),
-            steady=xyxy,
-        )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Motions:
-    """Hold of T tracks: boxes (T,4) pixels, speed (T,2) pixels a second, which are `sure` (confirmed) (T,).
-
-    `unseen` (T,): seconds since each was seen; `still` (T,): since it moved noticeably; `age` (T,): since its
-    first sight.
-    """
-
-    boxes: Float
-    speed: Float
-    sure: Bool
-    unseen: Float
-    still: Float
-    age: Float
 
 
 @dataclass(slots=True)
@@ -174,7 +95,7 @@ class Tracker:
         if np.isfinite(step):
             self._step += 0.2 * (min(step, 0.5) - self._step)
         self._resize(frame_size)
-        found, sight = self._usable(detections)
+        found, sight = candidates(detections, self.weak)
         if len(self):
             self._predict(step)
         self._ended = self._expire(before)
@@ -185,21 +106,13 @@ class Tracker:
             rows, columns = self._associate(sight, noise)
         self._correct(rows, sight.take(columns), noise[:, columns])
         self._confirm()
-        tracks = self._tracks(rows, found, columns)
+        tracks = Tracks.of(self._book, rows, found[columns], at_seconds, self._ended)
         self._begin(found, sight, columns)
         return tracks
 
     def motions(self) -> Motions:
         """Return how all that is remembered moves, confirmed or not."""
-        book = self._book
-        return Motions(
-            boxes=boxes(book.mean).T,
-            speed=book.speed[:2].T.copy(),
-            sure=book.number > 0,
-            unseen=self._now - book.seen,
-            still=self._now - book.rest,
-            age=self._now - book.born,
-        )
+        return Motions.of(self._book, self._now)
 
     def ended(self) -> list[int]:
         """Return the numbers of the confirmed tracks that the last update ended."""
@@ -218,38 +131,6 @@ class Tracker:
             self._book.scale(size[0] / self._size[0], size[1] / self._size[1])
             self._flow = Flow()
         self._size = size or self._size
-
-    def _usable(self, detections: Detections) -> tuple[Detections, Sight]:
-        """Drop broken and weak boxes, and the worse of two that are one object under two classes."""
-        box = detections.xyxy
-        extent = box[:, 2:] - box[:, :2]
-        fine = np.isfinite(extent).all(axis=1) & (extent > 0).all(axis=1)
-        fine &= detections.confidence >= self.weak
-        if not fine.all():
-            detections = detections[fine]
-        sight = Sight.of(detections)
-        twin = self._twins(sight, detections.xyxy)
-        if len(twin):
-            left = np.ones(len(detections), np.bool_)
-            left[twin] = False
-            detections = detections[left]
-            sight = sight.take(left.nonzero()[0])
-        return detections, sight
-
-    def _twins(self, sight: Sight, xyxy: Float32) -> Int:
-        """Return the columns of detections that a better one covers; of equal ones the later."""
-        x, y = sight.channels[:2]
-        one, two = near(x, 0.15 * sight.size, x)
-        better = sight.confidence
-        worse = (better[one] > better[two]) | ((better[one] == better[two]) & (one < two))
-        close = (worse & (np.abs(y[one] - y[two]) < 0.3 * sight.size[two])).nonzero()[0]
-        if not len(close):
-            return _NONE
-        one = one[close]
-        two = two[close]
-        box = xyxy.T.astype(np.float64)
-        covered: Int = two[overlap(box[:, one], box[:, two]) > TWIN]
-        return covered
 
     def _predict(self, step: float) -> None:
         book = self._book
@@ -281,20 +162,14 @@ class Tracker:
 
     def _associate(self, sight: Sight, noise: Float) -> tuple[Int, Int]:
         """Return rows of tracks and columns of detections that belong together."""
-        shape = len(self), len(sight.size)
-        if not shape[0] or not shape[1]:
+        if not len(self) or not len(sight.size):
             return _NONE, _NONE
-        rows, columns, cost = self._pairs(sight, noise)
-        strong = sight.confidence >= self.confident
-        if strong.all():
-            return match(rows, columns, cost, shape, MISS)
-        sure = strong[columns]
-        one, two = match(rows[sure], columns[sure], cost[sure], shape, MISS)
-        recent = (self._book.number > 0) & (self._now - self._book.seen < self._patience())
-        recent[one] = False
-        rest = ~sure & recent[rows]
-        three, four = match(rows[rest], columns[rest], cost[rest], shape, MISS)
-        return np.concatenate([one, three]), np.concatenate([two, four])
+        book = self._book
+        unseen = self._now - book.seen
+        late = np.maximum(unseen - self._step, 0.0)
+        pairs = pairs_within_gates(book, sight, noise, self._habits.of(book.kind), late)
+        recent = (book.number > 0) & (unseen < self._patience())
+        return associate(pairs, sight.confidence >= self.confident, recent)
 
     def _moved(self, rows: Int, columns: Int, sight: Sight, noise: Float, step: float) -> bool:
         """Move all tracks by what is common to those that were matched: the camera moved."""
@@ -313,37 +188,6 @@ class Tracker:
         book.spot += shift[:, None]
         book.noted += shift[:, None]
         return True
-
-    def _pairs(self, sight: Sight, noise: Float) -> tuple[Int, Int, Float]:
-        """Return rows, columns and cost (P,) of the pairs within the gate.
-
-        The cost is how unlikely a pair is: twice its negative log likelihood, heavy tailed.
-        """
-        book = self._book
-        habit = self._habits.of(self._book.kind)
-        reach = habit.gate * (np.sqrt(book.var[:2]) + np.sqrt(noise[0].max()))
-        rows, columns = near(book.mean[0], reach[0], sight.channels[0])
-        if len(rows) > MANY:
-            beside = np.abs(sight.channels[1, columns] - book.mean[1, rows]) <= reach[1, rows]
-            rows = rows[beside]
-            columns = columns[beside]
-        off = sight.channels[:, columns] - book.mean[:, rows]
-        total = book.var[:, rows] + noise[:, columns]
-        squared = (off * off / total).sum(axis=0)
-        inside = (squared < habit.gate[rows] ** 2).nonzero()[0]
-        rows = rows[inside]
-        columns = columns[inside]
-        total = total[:2, inside]
-        cost = 8 * np.log1p(squared[inside] / 4) + np.log(total[0] * total[1] / sight.size[columns] ** 4)
-        away = np.maximum(self._now - book.seen - self._step, 0.0)
-        cost += (habit.strict + habit.hidden * away)[rows]
-        cost -= habit.alike[rows] * overlap(boxes(book.mean[:, rows]), boxes(sight.channels[:, columns]))
-        cost += OTHER_KIND * (book.kind[rows] != sight.kind[columns])
-        known = book.number[rows] > 0
-        claimed = np.zeros(len(sight.size), np.bool_)
-        claimed[columns[known & (cost < MISS - NEWCOMER)]] = True
-        cost += NEWCOMER * (claimed[columns] & ~known)
-        return rows, columns, cost
 
     def _noise(self, sight: Sight) -> Float:
         return sight.noise(self._habits.of(sight.kind).jitter)
@@ -375,49 +219,9 @@ class Tracker:
 
     def _confirm(self) -> None:
         """Give numbers to what was seen often, long and surely enough."""
-        book = self._book
-        new = (book.number == 0).nonzero()[0]
-        if not len(new):
-            return
-        hits = book.hits[new]
-        age = book.seen[new] - book.born[new]
-        good = (hits >= 3) | ((hits >= 2) & (age >= 0.2 - 1e-6))
-        good &= 2 * hits >= book.frames[new]
-        good &= book.evidence[new] >= self.evidence
-        if not self.doubtful:
-            good &= book.evidence[new] >= MEAN * hits
-            good &= (book.rank[new] >= SURER) | (book.evidence[new] >= SURE * hits) | self._goes(new)
-        new = new[good]
-        book.number[new] = self._next + np.arange(len(new))
+        new = confirmed(self._book, self.evidence, self.doubtful)
+        self._book.number[new] = self._next + np.arange(len(new))
         self._next += len(new)
-
-    def _goes(self, rows: Int) -> Bool:
-        """Return which of some tracks (N,) are seen all along a way: what is imagined does not travel."""
-        book = self._book
-        origin = (book.origin[:2, rows] + book.origin[2:, rows]) / 2
-        gone = np.abs(book.mean[:2, rows] - origin).max(axis=0)
-        steady: Bool = book.hits[rows] >= 0.8 * book.frames[rows]
-        steady &= gone >= TRAVELS * spread(book.mean[:, rows])[0]
-        return steady
-
-    def _tracks(self, rows: Int, found: Detections, columns: Int) -> Tracks:
-        book = self._book
-        number = book.number[rows]
-        order = number.argsort(kind="stable")[np.count_nonzero(number == 0) :]
-        rows = rows[order]
-        found = found[columns[order]]
-        rest = self._now - book.rest[rows]
-        return Tracks(
-            xyxy=found.xyxy,
-            track_id=number[order].astype(np.int64),
-            confidence=found.confidence,
-            class_id=found.class_id,
-            origin=book.origin[:, rows].T.astype(np.float32),
-            since=book.born[rows],
-            ended=self._ended,
-            still=rest * (rest >= RESTS),
-            steady=boxes(book.mean[:, rows]).T.astype(np.float32),
-        )
 
     def _begin(self, found: Detections, sight: Sight, taken: Int) -> None:
         """Begin a track with each confident detection that belongs to none."""

@@ -19,12 +19,10 @@ MOST_PACKED = 0.003  # of all assignments; what is left are swaps and pairs that
 LONGER = {
     "aggregator/field_words.py": "a table: what each field of the API means",
     "agent/deliver/publish.py": "leaving a name to another box has just come in; its sending half goes next",
-    "agent/track/tracker.py": "the association of one frame is still read in one piece",
 }
 LARGER = {
     "agent/deliver/publish.py:Delivery": "leaving a name to another box has just come in",
     "aggregator/fleet.py:Fleet": "keeping a copy apart and renames have just come in",
-    "agent/track/tracker.py:Tracker": "the association of one frame is still read in one piece",
 }
 
 # What a room of the agent may import of the agent, beside its own modules.
