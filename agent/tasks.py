@@ -65,6 +65,15 @@ async def lasting(
     raise fault or EndedError(f"the task {name!r} has ended: {how}")
 
 
+async def wait_at_most(event: asyncio.Event, seconds: float) -> None:
+    """Wait for an event, at most some seconds."""
+    try:
+        async with asyncio.timeout(max(seconds, 0.0)):
+            await event.wait()
+    except TimeoutError:
+        return
+
+
 async def _wait_for(task: asyncio.Task[Any]) -> None:
     """Wait until a task has ended in whatever way; if we are cancelled, so is the task, first."""
     try:

@@ -3,11 +3,12 @@
 What always holds:
 
 * A batch is forgotten only when the aggregator's `ack` names it; what the broker says decides nothing.
-  Until then it is sent again, the same bytes (see `window`), and after each reconnect.
+  Until then it is sent again, the same bytes (see `window` and `outgoing`), and after each reconnect.
 * The connection comes and goes and nothing else notices: reconnects back off with full jitter, so that a
   fleet does not come back in step. A broker that refuses a publish is told in words (`problem`) and asked
   again later.
-* The retained `state` says online while this runs; the broker's copy of our last will says the contrary.
+* The retained `state` says online while this runs (`announce`); the broker's copy of our last will says the
+  contrary.
 * A box that the centre calls a copy of another leaves the name to that one: it connects no more than once in
   `ASIDE_SECONDS`, to hear whether that still holds, and keeps what it counts on its own disk until then.
 * Live frames are QoS 0, dropped and counted when the connection is away or slow.
@@ -18,27 +19,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import random
 import time
 from collections.abc import Awaitable, Callable
 
-import msgspec
-
 from agent import wire
+from agent.deliver.announce import Announcement
+from agent.deliver.outgoing import Outgoing
 from agent.deliver.spool import SpoolWorker
-from agent.deliver.standing import Standing
-from agent.deliver.window import RESEND_CAP, Flight, Window
-from agent.mqtt.client import BrokerError, BrokerSettings, Client, Message, RefusedError, connect
-from agent.tasks import alone, lasting
-
-_log = logging.getLogger("gb.publish")
+from agent.deliver.standing import ConnectionRecord, Standing
+from agent.deliver.window import Window
+from agent.mqtt.client import BrokerError, BrokerSettings, Client, connect
+from agent.tasks import alone, lasting, wait_at_most
 
 WINDOW = 32  # batches; a sealed batch cannot be dropped, so this bounds what the spool must keep
 RESEND_SECONDS = 10.0
 _FIRST_DELAY = 0.5
 _STEADY_SECONDS = 10.0  # a connection that has lived this long was a good one
-_STATE_SECONDS = 0.2  # at least, between two states
 _GOODBYE_SECONDS = 3.0  # for the last acknowledgements when we are asked to stop
 _TURN_SECONDS = 5.0  # a connection that stands says so at least this often
 _SLACK_SECONDS = 20.0  # that a step may take longer than it should
@@ -49,8 +46,6 @@ _COPY = (
     "the centre says that this box is a copy of another one of its name, so nothing is sent. If it is no "
     "copy, say so on the centre's page; if it is, join it under a name of its own (gb-agent enrol)"
 )
-
-_NOBODY = "no aggregator listens at the broker; start one. Everything is kept here until then"
 
 Handler = Callable[[bytes], Awaitable[None]]
 
@@ -87,23 +82,22 @@ class Delivery:
         chance: random.Random | None = None,
         alive: Callable[[float], None] = lambda seconds: None,
     ) -> None:
-        self.problem = "not connected yet"  # one line for a person; empty while all is well
-        self.live_dropped = 0  # live frames that found no room
-        self.refusals = 0  # messages that the broker refused
         self.broker = broker
         self._spool = spool
         self._node = node
-        self._state = state
         self._on_want = on_want
         self._on_command = on_command
         self._chance = chance or random.Random()
-        self._window = Window(spool, window, resend_seconds, self._chance)
         self._delay_cap = delay_cap
         self._alive = alive
+        self._record = ConnectionRecord(str(broker))
+        self._window = Window(spool, window, resend_seconds, self._chance)
+        self._outgoing = Outgoing(
+            node, spool, self._window, self._record,
+            turn_seconds=_TURN_SECONDS, alive=lambda: alive(_TURN_SECONDS + _SLACK_SECONDS),
+        )  # fmt: skip
+        self._announcement = Announcement(node, state, self._record)
         self._client: Client | None = None
-        self._turned = time.monotonic()  # when the connection came or went
-        self._tries = 0  # since then
-        self._state_changed = asyncio.Event()
         self._stop = asyncio.Event()
         self._aside = asyncio.Event()
 
@@ -111,18 +105,21 @@ class Delivery:
 
     def standing(self) -> Standing:
         """Return how the connection stands."""
-        connected = self._client is not None
-        seconds = time.monotonic() - self._turned
-        return Standing(connected, seconds, self._tries, self.problem, self.refusals, self.live_dropped)
+        return self._record.standing()
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with the connection, in one line for a person; empty while all is well."""
+        return self._record.problem
 
     def state_changed(self) -> None:
         """Publish the state anew, soon."""
-        self._state_changed.set()
+        self._announcement.changed()
 
     def publish_live(self, payload: bytes) -> bool:
         """Send a live frame if the connection keeps up; else drop and count it."""
         sent = self._client is not None and self._client.publish_now(wire.topic(self._node, "live"), payload)
-        self.live_dropped += not sent
+        self._record.live_dropped += not sent
         return sent
 
     async def respond(self, payload: bytes) -> None:
@@ -131,7 +128,7 @@ class Delivery:
             try:
                 await self._client.publish(wire.topic(self._node, "rsp"), payload)
             except BrokerError as error:
-                self._say(str(error))
+                self._record.say(str(error))
 
     def stand_aside(self) -> None:
         """Leave the name to another box for a while: disconnect, and ask again later."""
@@ -148,12 +145,12 @@ class Delivery:
         failures = 0
         while not self._stop.is_set():
             began = time.monotonic()
-            self._tries += 1
+            self._record.tries += 1
             self._alive(_CONNECT_SECONDS)
             try:
                 await alone(self._connect_and_serve(), "connection")
             except BrokerError as error:
-                self._say(str(error))
+                self._record.say(str(error))
             if self._aside.is_set():
                 await self._wait_aside()
                 continue
@@ -167,23 +164,23 @@ class Delivery:
         while not self._stop.is_set() and (left := end - time.monotonic()) > 0:
             self._alive(_TURN_SECONDS + _SLACK_SECONDS)
             await self._spool.close_due()
-            await _either(self._stop, min(left, _TURN_SECONDS))
+            await wait_at_most(self._stop, min(left, _TURN_SECONDS))
         self._aside.clear()
 
     async def _pause(self, failures: int) -> None:
         """Wait a random time up to a bound that doubles (full jitter); stop cuts it short."""
         bound = min(self._delay_cap, _FIRST_DELAY * 2 ** min(failures, 20))
         self._alive(bound + _SLACK_SECONDS)
-        await _either(self._stop, self._chance.uniform(0, bound))
+        await wait_at_most(self._stop, self._chance.uniform(0, bound))
 
     async def _connect_and_serve(self) -> None:
-        will = self._state_message(online=False)
+        will = self._announcement.message(online=False)
         async with connect(self.broker, will) as client:
             for kind in ("ack", "want", "cmd"):
                 await client.subscribe(wire.topic(self._node, kind))
             self._window.reconnected()
             self._turn(client)
-            self._say("")
+            self._record.say("")
             try:
                 await self._serve(client)
             finally:
@@ -192,17 +189,16 @@ class Delivery:
     def _turn(self, client: Client | None) -> None:
         """Note that the connection has come or gone."""
         self._client = client
-        self._turned = time.monotonic()
-        self._tries = 0
+        self._record.turn(connected=client is not None)
 
     async def _serve(self, client: Client) -> None:
         lost: BrokerError | None = None  # raised below: what is raised in `except*` becomes a group again
         try:
             async with asyncio.TaskGroup() as group:
                 for name, work in (
-                    ("state", self._announce(client)),
+                    ("state", self._announcement.run(client)),
                     ("receive", self._receive(client)),
-                    ("send", self._send(client, group)),
+                    ("send", self._outgoing.run(client, group)),
                     ("goodbye", self._say_goodbye(client)),
                     ("aside", self._leave()),
                 ):
@@ -214,58 +210,6 @@ class Delivery:
             lost = _first(errors)
         if lost is not None:
             raise lost
-
-    # ── out ──
-
-    async def _send(self, client: Client, group: asyncio.TaskGroup) -> None:
-        """Keep the window full, and send what is due."""
-        while True:
-            self._alive(_TURN_SECONDS + _SLACK_SECONDS)
-            self._spool.ready.clear()
-            wait = await self._spool.close_due()
-            await self._window.fill()
-            now = time.monotonic()
-            for flight in self._window.due(now):
-                flight.sending = True
-                group.create_task(self._send_one(client, flight), name="publish-batch")
-            pause = self._window.next_send() - now
-            await _either(self._spool.ready, min(pause, _TURN_SECONDS, RESEND_CAP if wait is None else wait))
-
-    async def _send_one(self, client: Client, flight: Flight) -> None:
-        self._window.sends(flight)
-        try:
-            heard = await client.publish(wire.topic(self._node, "ev"), flight.batch.payload)
-            if heard:
-                self._window.heard()
-            else:
-                self._window.not_heard(flight)
-            self._say("" if heard else _NOBODY)
-        except RefusedError as error:
-            self.refusals += 1
-            self._say(str(error))
-        finally:
-            flight.sending = False
-            self._spool.ready.set()
-
-    async def _announce(self, client: Client) -> None:
-        """Publish the state now, and again whenever it has changed."""
-        while True:
-            self._state_changed.clear()
-            await self._publish_state(client, online=True)
-            await self._state_changed.wait()
-            await asyncio.sleep(_STATE_SECONDS)
-
-    async def _publish_state(self, client: Client, *, online: bool) -> None:
-        message = self._state_message(online=online)
-        try:
-            await client.publish(message.topic, message.payload, qos=1, retain=True)
-        except RefusedError as error:
-            self.refusals += 1
-            self._say(str(error))
-
-    def _state_message(self, *, online: bool) -> Message:
-        state = msgspec.structs.replace(self._state(), online=online)
-        return Message(wire.topic(self._node, "state"), msgspec.json.encode(state), qos=1, retain=True)
 
     # ── in ──
 
@@ -283,7 +227,7 @@ class Delivery:
         try:
             ack = wire.decode_ack(payload)
         except wire.WireError as error:
-            self._say(f"the centre sent an acknowledgement that cannot be read: {error}")
+            self._record.say(f"the centre sent an acknowledgement that cannot be read: {error}")
             return
         for epoch, ranges in ack.stored.items():
             await self._spool.acknowledge(epoch, ranges)
@@ -309,23 +253,8 @@ class Delivery:
             await asyncio.sleep(0.05)
         with contextlib.suppress(TimeoutError):  # a broker that is cut off would be waited for in vain
             async with asyncio.timeout(_GOODBYE_SECONDS):
-                await self._publish_state(client, online=False)
+                await self._announcement.publish(client, online=False)
         raise _Finished
-
-    def _say(self, problem: str) -> None:
-        """Keep the problem for whoever asks; log it when it is news."""
-        if problem != self.problem:
-            _log.log(logging.WARNING if problem else logging.INFO, problem or f"connected to {self.broker}")
-        self.problem = problem
-
-
-async def _either(event: asyncio.Event, seconds: float) -> None:
-    """Wait for an event, at most some seconds."""
-    try:
-        async with asyncio.timeout(max(seconds, 0.0)):
-            await event.wait()
-    except TimeoutError:
-        return
 
 
 def _first(errors: BaseExceptionGroup[BrokerError]) -> BrokerError:

@@ -388,7 +388,7 @@ async def test_live_frames_ride_along_and_are_dropped_when_the_broker_is_away(
         await viewer.subscribe(wire.topic(NODE, "live"), qos=0)
         assert box.delivery.publish_live(b"frame 1")
         assert (await anext(viewer.messages)).payload == b"frame 1"
-        assert box.delivery.live_dropped == 1
+        assert box.delivery.standing().live_dropped == 1
 
 
 async def test_a_stop_hands_over_what_is_open(lone: Stack, tmp_path: Path) -> None:
