@@ -52,7 +52,6 @@ from aggregator.wishes import Wishes
 
 _LOG = logging.getLogger(__name__)
 _HEALTH_SECONDS = 2.0
-_ROOM_SECONDS = 10.0
 
 
 class Centre:
@@ -211,15 +210,6 @@ class Centre:
                 self.hub.health(self.health)
             await asyncio.sleep(_HEALTH_SECONDS)
 
-    async def watch_room(self) -> None:
-        """Look how much room the database has, for ever."""
-        while True:
-            try:
-                await self.store.room.look()
-            except StoreError as error:
-                _LOG.debug("how much room there is is looked at later: %s", error)
-            await asyncio.sleep(_ROOM_SECONDS)
-
     async def take_joins(self) -> None:
         """Let joining boxes in, for ever; returns at once where the broker gives no rights."""
         while True:
@@ -251,7 +241,7 @@ class Centre:
             "watches": self.watches.run(),
             "beside": self.beside.run(),
             "history": self.keeping.run(),
-            "room": self.watch_room(),
+            "room": self.store.room.run(),
             "reload": self.reload.run(),
             "places": self.places.run(),
             "joining": self.joining.run(),

@@ -16,10 +16,10 @@ from agent import wire
 from aggregator import schemas
 from aggregator.copies import Turns
 from aggregator.days import Days
-from aggregator.fleet_page import Ranks
 from aggregator.ingest import Fact, Parcel
 from aggregator.live import Hub
 from aggregator.node_view import CLOCK_OFF_MS, NodeView, with_last_cameras
+from aggregator.node_views import NodeViews, now_ms
 from aggregator.store import codec
 from aggregator.store.store import Store
 from aggregator.troubles import Troubles
@@ -29,16 +29,14 @@ _REMOVED_SECONDS = 2.0
 _READ_BACK = 500  # nodes whose newest sample is read at the start
 
 
-class Fleet:
-    """All nodes that were ever heard."""
+class Fleet(NodeViews):
+    """All nodes that were ever heard: what comes in of them, and what is shown."""
 
     def __init__(self, store: Store, hub: Hub, zone: ZoneInfo) -> None:
+        super().__init__()
         self._store = store
         self._hub = hub
         self.zone_of: Callable[[str], ZoneInfo] = lambda node: zone
-        self._views: dict[str, NodeView] = {}
-        self.ranks = Ranks(self._views)
-        self._removed: dict[str, int] = {}  # node -> losses that it had told of
         self._ask_removed = False
         self._asked_removed = 0.0
         self._days = Days(store, lambda node: self.zone_of(node))
@@ -65,12 +63,12 @@ class Fleet:
             view.state = wire.decode_state(row["state"].encode())
             view.copies.state(view.state.epoch, 0)
             view.online = row["online"]
-            view.since, view.heard = (min(int(row[name]), _now_ms()) for name in ("since", "heard"))
+            view.since, view.heard = (min(int(row[name]), now_ms()) for name in ("since", "heard"))
             view.first = {camera: int(at) for camera, at in row.get("first", [])}
             view.known_first = set(view.first)
             loaded.append(view)
         for view in loaded if len(loaded) <= _READ_BACK else ():  # of a large fleet they come within a minute
-            samples = await self._store.archive.resources(view.name, 0, _now_ms(), 1)
+            samples = await self._store.archive.resources(view.name, 0, now_ms(), 1)
             if samples:
                 view.resources = codec.decode_samples(samples[0])[-1][1]
 
@@ -87,7 +85,7 @@ class Fleet:
             raise wire.WireError(f"the state of {state.node[:40]!r} came from {node}")
         if node in self._removed and (retained or not state.online):
             return  # its last word, still at the broker
-        at = _now_ms()
+        at = now_ms()
         if self.is_apart(node, state):
             return
         view = self._view(node)
@@ -131,13 +129,13 @@ class Fleet:
         """Take that times of a node were wrong by some ms and have been put right."""
         if node not in self._removed and off:
             view = self._view(node)
-            view.put_right = (off, _now_ms())
+            view.put_right = (off, now_ms())
             self._days.forget(view)
             view.changed = True
 
     def on_batches(self, parcels: Sequence[Parcel]) -> None:
         """Take batches that were new to the store."""
-        at = _now_ms()
+        at = now_ms()
         for parcel in parcels:
             if parcel.node not in self._removed:
                 view = self._view(parcel.node)
@@ -146,7 +144,7 @@ class Fleet:
 
     def on_stored(self, facts: Sequence[Fact]) -> None:
         """Take what was stored just now."""
-        at = _now_ms()
+        at = now_ms()
         for node, some in groupby(facts, lambda fact: fact.node):
             if node not in self._removed and self._view(node).take(some, at):  # else sent before that
                 self._troubles.read_soon()
@@ -182,50 +180,7 @@ class Fleet:
             self._days.forget(view)
         self.ranks.members_changed()
 
-    def shift(self, by: int) -> None:
-        """Move what is remembered along with this machine's clock, which was set by some ms."""
-        for view in self._views.values():
-            view.shift(by)
-
-    def _add(self, node: str) -> NodeView:
-        self.ranks.members_changed()
-        view = self._views[node] = NodeView(node, _now_ms())
-        return view
-
-    def _view(self, node: str) -> NodeView:
-        view = self._views.get(node)
-        if view is None:
-            view = self._add(node)
-            view.losses_before = self._removed.get(node, 0)
-        return view
-
     # ── what is asked ──
-
-    def views(self) -> Sequence[NodeView]:
-        """Return every node as it stands."""
-        return list(self._views.values())
-
-    @property
-    def names(self) -> Sequence[str]:
-        """All nodes by name."""
-        return self.ranks.names
-
-    def known(self, node: str) -> bool:
-        """True if something was ever heard of this node."""
-        return node in self._views
-
-    def state(self, node: str) -> wire.State | None:
-        """Return the last state that a node reported."""
-        return self._views[node].state if node in self._views else None
-
-    def standing(self, node: str) -> schemas.NodeState:
-        """Return whether a known node is online, offline or stale."""
-        return self._views[node].standing(_now_ms())
-
-    def show_again(self, node: str) -> None:
-        """Have a node's entry shown again: what is known of it elsewhere has changed."""
-        if node in self._views:
-            self._views[node].changed = True
 
     async def entry(self, node: str) -> schemas.Node:
         """Return a node's entry with its day up to date."""
@@ -240,16 +195,12 @@ class Fleet:
         if self._troubles.due():
             await self.let_go(at_once=True)
             await self._troubles.read(self._views.values())
-        await self._days.refresh(views, _now_ms())
+        await self._days.refresh(views, now_ms())
         return [self.glance(view) for view in views if len(views) == 1 or self.known(view.name)]
 
     def glance(self, view: NodeView) -> schemas.Node:
         """Return a node's entry with its day as it was read last."""
-        return self.dress(view.entry(_now_ms()))
-
-    def view(self, node: str) -> NodeView:
-        """Return a known node."""
-        return self._views[node]
+        return self.dress(view.entry(now_ms()))
 
     async def let_go(self, at_once: bool = False) -> None:
         """Drop the nodes that were removed, by whichever aggregator or command."""
@@ -266,7 +217,3 @@ class Fleet:
                 self._hub.gone(node)
             if view is None or not view.is_back:
                 self._removed[node] = losses
-
-
-def _now_ms() -> int:
-    return int(time.time() * 1000)

@@ -22,21 +22,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import Any
 
 from agent import wire
 from agent.mqtt.client import Message
+from aggregator.durable_write import DurableWrite
 from aggregator.lanes import Lane
 from aggregator.metrics import Metrics
 from aggregator.refusals import Refusals
 from aggregator.site_time import now
-from aggregator.slices import SLICE, each_in_turn, slices
+from aggregator.slices import each_in_turn, slices
 from aggregator.store.errors import StoreError
-from aggregator.store.parcel import Fact, Parcel, Poison, address, addressing, open_batch, refusal, unpack
-from aggregator.store.running_totals import WITH_TOTALS, Marks
+from aggregator.store.parcel import Fact, Parcel, Poison, address, open_batch, refusal, unpack
 from aggregator.store.store import Store
 from aggregator.timing import Timing
 
@@ -75,12 +74,11 @@ class Ingest:
         group_batches: int = 250,
         linger: float = 0.02,
     ) -> None:
-        self._store = store
+        self._durable = DurableWrite(store, stamp, self._conflict)
         self._metrics = metrics
         self._acknowledge = acknowledge
         self._on_stored = on_stored
         self._on_batches = on_batches
-        self._stamp = stamp
         self._timing = timing
         self._group_batches = group_batches
         self._linger = linger
@@ -190,7 +188,7 @@ class Ingest:
                 if self._timing is not None and not judged:
                     await self._timing.judge(parcels)
                     judged = True
-                fresh = await self._store_group(lane, parcels)
+                fresh = await self._durable.write(parcels, lambda: self._give_way(lane))
                 break
             except StoreError as error:
                 if str(error) != self.trouble:
@@ -222,57 +220,10 @@ class Ingest:
             self._say(f"batches of a copy of {', '.join(nodes) or 'a box'} are left with it")
         return kept
 
-    async def _store_group(self, lane: Lane, parcels: list[Parcel]) -> list[Parcel]:
-        """Take the durable order once; return what was new. All of the group may be acknowledged then."""
-        stored_at = self._stamp()
-        unique = list({(parcel.id, parcel.sum): parcel for parcel in parcels}.values())
-        for parcel in unique:
-            await each_in_turn(addressing(parcel, stored_at))
-        # Of two contents under one number in the same group, only the first can be claimed.
-        first = list({parcel.id: parcel for parcel in reversed(unique)}.values())[::-1]
-        verdicts = await self._store.claim([parcel.claim() for parcel in first], stored_at)
-        verdict = {id(parcel): word for parcel, word in zip(first, verdicts, strict=True)}
-        conflicts = [parcel for parcel in unique if verdict.get(id(parcel), "conflict") == "conflict"]
-        if conflicts:
-            await self._keep_conflicts(conflicts)
-        fresh = [parcel for parcel in unique if verdict.get(id(parcel)) in ("new", "known")]
-        if fresh:
-            await self._insert(lane, fresh, stored_at)
-        return fresh
-
-    async def _insert(self, lane: Lane, fresh: list[Parcel], stored_at: datetime) -> None:
-        marks = Marks()
-        rows: dict[str, list[Any]] = defaultdict(list)
-        for parcel in fresh:
-            for name, some in parcel.rows.items():
-                rows[name] += some
-            for events in slices(parcel.good):
-                for _, event in events:
-                    if isinstance(event, WITH_TOTALS):
-                        marks.add(parcel.node, parcel.epoch, event)
-                await asyncio.sleep(0)
-        refused = [poison for parcel in fresh for poison in parcel.poison]
-        for name, all_ in rows.items():
-            for part in slices(all_):
-                for place, reason in (await self._store.insert(name, part)).items():
-                    row = part[place]
-                    node = row["_id"].partition(":")[0]
-                    refused.append(Poison(row["_id"], node, reason, bytes(row.raw), False))
-                await self._give_way(lane)
-        more: Counter[str] = Counter()
-        for parcel in fresh:
-            more[parcel.node] += parcel.more_poison
-        await self._store.kept.quarantine(refused, events=+more)
-        for some_marks in marks.parts(SLICE):
-            await self._store.raise_counts(some_marks, stored_at)
-            await self._give_way(lane)
-        await self._store.mark_stored([parcel.id for parcel in fresh])
-
-    async def _keep_conflicts(self, parcels: list[Parcel]) -> None:
-        await self._store.kept.conflicts(parcels)
+    def _conflict(self, parcels: Sequence[Parcel]) -> None:
         self._metrics.conflicts.inc(len(parcels))
-        for parcel in {parcel.node: parcel for parcel in parcels}.values():
-            self._say(f"{parcel.node}: a batch came again with another content; is the box a copy?")
+        for node in dict.fromkeys(parcel.node for parcel in parcels):
+            self._say(f"{node}: a batch came again with another content; is the box a copy?")
 
     async def _answer(self, stored: Sequence[Parcel]) -> None:
         """Tell each node which of its batches are stored."""

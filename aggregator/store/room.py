@@ -12,9 +12,14 @@ database's disk and within its own files, to which it writes next: it gives noth
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from typing import Any, Literal, NamedTuple
 
-from aggregator.store.errors import StoreFullError, translated
+from aggregator.store.errors import StoreError, StoreFullError, translated
+
+_LOG = logging.getLogger(__name__)
+_LOOK_SECONDS = 10.0
 
 Level = Literal["enough", "low", "full", "unknown"]
 _MB = 1 << 20
@@ -46,6 +51,15 @@ class Room:
         self.silent = not total
         self.free = int(total - stats["fsUsedSize"] + stats.get("freeStorageSize", 0)) if total else None
         return self.level
+
+    async def run(self) -> None:
+        """Look again and again, for ever."""
+        while True:
+            try:
+                await self.look()
+            except StoreError as error:
+                _LOG.debug("how much room there is is looked at later: %s", error)
+            await asyncio.sleep(_LOOK_SECONDS)
 
     @property
     def level(self) -> Level:
