@@ -60,11 +60,26 @@ class Desired:
         ungated: Collection[str] = (),
         models: Models = _no_model,
     ) -> None:
-        self._labels = labels
         self._models = models
+        self.refused = b""  # the newest document, while it is refused
+        self._begin(first, _memory(remembered) or _Memory(first, first), labels, ungated)
+
+    def renew(
+        self, first: wire.Document, labels: Mapping[str, list[str]], ungated: Collection[str] = ()
+    ) -> None:
+        """Take the box's cameras as they are now, as a fresh start would."""
+        self._begin(first, _Memory(self._first, self.document), labels, ungated)
+
+    def _begin(
+        self,
+        first: wire.Document,
+        memory: _Memory,
+        labels: Mapping[str, list[str]],
+        ungated: Collection[str],
+    ) -> None:
+        self._labels = labels
         self._ungated = ungated
         self.error = ""
-        memory = _memory(remembered) or _Memory(first, first)
         self._first = renumber(memory.first, first)
         served = memory.applied != memory.first
         self.document = self._fit(memory.applied) if served else self._first
@@ -100,8 +115,10 @@ class Desired:
             self._check(document)
         except (wire.WireError, Refused) as refusal:
             self.error = str(refusal)[:300]
+            self.refused = payload
             return False
         self.error = ""
+        self.refused = b""
         self.document = self._fit(document)
         return True
 

@@ -30,7 +30,7 @@ class NamedModels:
 
     def __init__(self, config: Config, owners: Mapping[str, Detector]) -> None:
         self._config = config
-        self._owners = owners
+        self._owners = dict(owners)
         self._opened: dict[tuple[str, str], Detector] = {}
         self._refused: dict[tuple[str, str], str] = {}
 
@@ -41,10 +41,26 @@ class NamedModels:
             document = wire.decode_document(payload)
         except wire.WireError:
             return  # whoever takes the document says so
+        self.open_all(document)
+
+    def open_all(self, document: wire.Document) -> None:
+        """Open what a document names and this box has; takes seconds."""
         named = [(name, camera.model) for name, camera in document.cameras.items() if camera.model]
         for camera, model in named:
             if camera in self._owners and (camera, model) not in self._opened:
                 self._open(camera, model)
+
+    def owned(self) -> dict[str, list[str]]:
+        """Return camera -> what its owner's model can tell."""
+        return {name: list(detector.names.values()) for name, detector in self._owners.items()}
+
+    def renew(self, config: Config, camera: str, detector: Detector | None) -> None:
+        """Take what is configured now; `detector`: the camera's own, None: there is no such camera."""
+        self._config = config
+        self._opened = {key: one for key, one in self._opened.items() if key[0] != camera}
+        self._owners.pop(camera, None)
+        if detector is not None:
+            self._owners[camera] = detector
 
     def keep(self, document: wire.Document) -> None:
         """Forget what a document that runs does not name: models take memory."""

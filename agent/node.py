@@ -19,13 +19,13 @@ import msgspec
 import psutil
 
 from agent import budget, cpu_quota, inquiry, memory, wire
-from agent.camera_loop import anchor_key, run_camera
+from agent.camera_loop import run_camera
+from agent.cameras import Cameras, ungated
 from agent.command import Commands, Desired
 from agent.config import Config
 from agent.deliver.alone import Alone, Centre
 from agent.deliver.publish import Delivery
 from agent.deliver.spool import SpoolWorker
-from agent.marks import Marks
 from agent.mqtt.settings import BrokerSettings
 from agent.named_models import NamedModels
 from agent.node_report import NodeReport
@@ -35,12 +35,9 @@ from agent.pipeline import Pipeline
 from agent.resources import Sampler, temperature
 from agent.see.infer import Detector
 from agent.show.departures import Departures
-from agent.show.faces import Faces
-from agent.show.rtsp import RtspOut
 from agent.starts import Starts
-from agent.startup import broker, load_models, meet_models, open_spool, totals_of
+from agent.startup import broker, load_models, meet_models, open_spool
 from agent.tasks import lasting
-from agent.today import Today
 from agent.watchdog import Watchdog, notify
 
 log = logging.getLogger("gb-agent")
@@ -70,30 +67,25 @@ class Node:
 
     def __init__(
         self,
-        config: Config,
+        cameras: Cameras,
         spool: SpoolWorker,
         desired: Desired,
         models: NamedModels,
-        pipelines: dict[str, Pipeline],
         departures: Departures,
         restart: Callable[[], None] | None,
         starts: Starts,
     ) -> None:
-        self._config = config
+        self._cameras = cameras
+        self._config = cameras.config  # of the box itself; what it says of cameras may be old
         self._spool = spool
         self._desired = desired
         self._models = models
-        self._pipelines = pipelines
+        self._pipelines = cameras.pipelines
         self._watchdog = Watchdog()
         self._departures = departures
         self._wishes = Wishes()
-        running = {name: pipeline.running_totals for name, pipeline in pipelines.items()}
-        self._today = Today(Path(config.state_dir), running)
-        self._report = NodeReport(config, spool, desired, pipelines, departures, self._wishes, starts)
-        self._marks = Marks(pipelines, desired, self._today)
-        self._pushes = [self._push(name) for name in pipelines if config.camera[name].rtsp_out]
-        self._pictures = {name: camera.pictures_may_leave for name, camera in config.camera.items()}
-        self._orders = Orders(config, pipelines, restart)
+        self._report = NodeReport(cameras, spool, desired, departures, self._wishes, starts)
+        self._orders = Orders(cameras, restart)
         self._starts = starts
 
     @classmethod
@@ -105,30 +97,17 @@ class Node:
         restart: Callable[[], None] | None = None,
     ) -> Node:
         """Make a node that goes on where the last one stopped: its document and its totals."""
-        labels = {name: list(detector.names.values()) for name, detector in detectors.items()}
-        ungated = [name for name, camera in config.camera.items() if not camera.gate]
         models = NamedModels(config, detectors)
-        desired = Desired(config.document(), await spool.recall("document"), labels, ungated, models.labels)
+        remembered = await spool.recall("document")
+        desired = Desired(
+            config.document(), remembered, models.owned(), ungated(config.camera), models.labels
+        )
         await spool.remember("document", desired.remember())
         departures = Departures(Path(config.state_dir) / "pictures.json")
-        faces = Faces(config.privacy.model_path)
-        pipelines = {
-            name: Pipeline(
-                name,
-                camera,
-                models.detector(name, desired.settings(name).model),
-                desired.settings(name),
-                await totals_of(spool, name),
-                workers=cpu_quota.share(len(config.camera), camera.threads),
-                anchor=await spool.recall(anchor_key(name)),
-                departures=departures,
-                faces=faces,
-                limits=config.budget,
-            )
-            for name, camera in config.camera.items()
-        }
+        cameras = Cameras(config, spool, desired, models, departures)
+        await cameras.make()
         starts = await Starts.restore(spool)
-        return cls(config, spool, desired, models, pipelines, departures, restart, starts)
+        return cls(cameras, spool, desired, models, departures, restart, starts)
 
     def _centre(self, broker_settings: BrokerSettings | None) -> Centre:
         """Return what joins this box to its centre, or stands for it where there is none."""
@@ -154,7 +133,7 @@ class Node:
                 delivery.stand_aside()
             return mine
 
-        commands = Commands(self._pictures, self._watch, self._orders.put, aside)
+        commands = Commands(self._cameras.pictures, self._watch, self._orders.put, aside)
         return delivery
 
     async def serve(self, broker_settings: BrokerSettings | None, stop: asyncio.Event) -> None:
@@ -175,39 +154,28 @@ class Node:
     async def _watch_cameras(self, delivery: Centre, stop: asyncio.Event) -> None:
         try:
             async with asyncio.TaskGroup() as upstream:
-                cameras = [
-                    upstream.create_task(
-                        lasting(self._watch_one(pipeline, delivery), f"camera {name}", asked=stop.is_set),
-                        name=f"camera {name} lasts",
-                    )
-                    for name, pipeline in self._pipelines.items()
-                ]
+                watch = partial(self._watch_one, delivery)
+                self._cameras.start(upstream, watch)
                 others = {
                     "resources": self._sample(delivery),
                     "watchdog": self._watchdog.run(),
                     "orders": self._orders.run(partial(_respond, delivery)),
                     "budget": self._keep_budget(delivery),
+                    "changes": self._cameras.changes(upstream, watch, partial(self._changed, delivery)),
                 }
                 for name, work in others.items():
                     upstream.create_task(lasting(work, name), name=f"{name} lasts")
                 if self._config.page.listen:
                     page = lasting(self._serve_page(delivery), "page")
                     upstream.create_task(page, name="page lasts")
-                for push in self._pushes:
-                    push.start()
                 notify("READY=1")
-                log.info("watching %s", ", ".join(self._pipelines))
                 await stop.wait()
-                for pipeline in self._pipelines.values():
-                    pipeline.end()
-                await asyncio.wait(cameras)
-                for push in self._pushes:
-                    await asyncio.to_thread(push.stop)
+                await self._cameras.end()
                 raise _Stopped
         except* _Stopped:
             log.info("the cameras are closed; sending what waits")
 
-    async def _watch_one(self, pipeline: Pipeline, delivery: Centre) -> None:
+    async def _watch_one(self, delivery: Centre, pipeline: Pipeline) -> None:
         def show(live: wire.Live) -> None:
             delivery.publish_live(wire.encode_live(live))
 
@@ -220,7 +188,7 @@ class Node:
             await asyncio.sleep(SAMPLE_SECONDS)
             memory.give_back()
             fps = {name: pipeline.minutes.fps for name, pipeline in self._pipelines.items()}
-            level = max(pipeline.budget.level for pipeline in self._pipelines.values())
+            level = max((pipeline.budget.level for pipeline in self._pipelines.values()), default=0)
             if self._report.read_board():
                 delivery.state_changed()
             throttled = self._report.board.throttled
@@ -251,6 +219,12 @@ class Node:
             log.warning("refused a document: %s", self._desired.error)
         delivery.state_changed()
 
+    async def _changed(self, delivery: Centre) -> None:
+        """A camera is another one: tell it, and look again at what was refused with the cameras before."""
+        if self._desired.refused:
+            await self._want(self._desired.refused, delivery)
+        delivery.state_changed()
+
     async def _apply(self) -> None:
         """Let the document run: on disk first, then on the cameras."""
         await self._spool.remember("document", self._desired.remember())
@@ -259,30 +233,19 @@ class Node:
             pipeline.apply(settings, self._models.detector(name, settings.model))
         self._models.keep(self._desired.document)
 
-    def _push(self, camera: str) -> RtspOut:
-        """Open a camera's way out to an RTSP server."""
-        pipeline = self._pipelines[camera]
-        draw = partial(self._marks.draw, camera)
-        push = RtspOut(camera, pipeline.config.rtsp_out, draw, lambda: pipeline.minutes.is_behind)
-        pipeline.showing.add(push)
-        return push
-
     async def _serve_page(self, delivery: Centre) -> None:
         """Serve the box's own page, for ever; aiohttp is loaded here."""
         from agent.page.box import LocalBox
         from agent.page.server import keep_serving
 
         box = LocalBox(
-            self._config,
-            self._pipelines,
+            self._cameras,
             self._desired,
             self._wishes,
             self._departures,
             self._spool,
             delivery,
             self._apply,
-            self._today,
-            self._marks,
         )
         await keep_serving(box, Path(self._config.state_dir), self._config.page.listen)
 

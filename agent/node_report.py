@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 
 from agent import board, inquiry, set_cameras, wire
+from agent.cameras import Cameras
 from agent.command import Desired
-from agent.config import Config
 from agent.deliver.alone import Centre
 from agent.deliver.spool import SpoolWorker
 from agent.page.wishes import Wishes
-from agent.pipeline import Pipeline
 from agent.show.departures import TOLD, Departures
 from agent.starts import Starts
 
@@ -24,10 +22,9 @@ class NodeReport:
     """The account of one box.
 
     Args:
-        config: what its owner has configured.
+        cameras: what runs, and what its owner has configured.
         spool: where its events wait.
         desired: the document that it runs.
-        pipelines: camera -> its loop.
         departures: the log of pictures that left.
         wishes: what was drawn on the box and the centre has not taken over.
         starts: which start of the agent came before this one.
@@ -35,19 +32,17 @@ class NodeReport:
 
     def __init__(
         self,
-        config: Config,
+        cameras: Cameras,
         spool: SpoolWorker,
         desired: Desired,
-        pipelines: Mapping[str, Pipeline],
         departures: Departures,
         wishes: Wishes,
         starts: Starts,
     ) -> None:
         self.board = board.Board()  # what the board under the box was last read to say
-        self._config = config
+        self._cameras = cameras
         self._spool = spool
         self._desired = desired
-        self._pipelines = pipelines
         self._departures = departures
         self._wishes = wishes
         self._starts = starts
@@ -85,25 +80,26 @@ class NodeReport:
                 "what is gone is told as lost. Look at the box's disk or memory card"
             )
         found += self.board.warnings
-        held = {name: pipeline.budget.warning for name, pipeline in self._pipelines.items()}
+        held = {name: pipeline.budget.warning for name, pipeline in self._cameras.pipelines.items()}
         return found + [f"Camera {name} {text}"[:LONGEST_WARNING] for name, text in held.items() if text]
 
     def state(self) -> wire.State:
         """Return what the centre is told of this box, now."""
+        config = self._cameras.config
         return wire.State(
-            node=self._config.node,
+            node=config.node,
             online=True,
             at=round(time.time() * 1000),
             mono=round(time.monotonic() * 1000),
             epoch=self._spool.epoch,
             version=_version(),
-            cameras=set_cameras.told(self._config, [one.report() for one in self._pipelines.values()]),
+            cameras=set_cameras.told(config, [one.report() for one in self._cameras.pipelines.values()]),
             config=self._desired.report(),
             warnings=self._warnings(),
             departures=self._departures.entries(TOLD),
             wishes=self._wishes.open(self._desired.document),
             before=self._starts.before(self._spool.epoch),
-            allows=set_cameras.allows(self._config),
+            allows=set_cameras.allows(config),
         )
 
 

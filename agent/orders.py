@@ -8,17 +8,16 @@ time, and each within `SECONDS`. What it answers has no secrets in it, and a pic
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from pathlib import Path
 
 import psutil
 
 from agent import logs, set_cameras, wire
+from agent.cameras import Cameras
 from agent.command import Refused
-from agent.config import Config
 from agent.enrol import EnrolError, become
-from agent.pipeline import Pipeline
 from agent.preview import picture
 from agent.resources import temperature
 from agent.see import self_test
@@ -56,11 +55,9 @@ class Snapshot:
 class Orders:
     """Does what is ordered. `restart`: begins anew; None: this agent cannot."""
 
-    def __init__(
-        self, config: Config, pipelines: Mapping[str, Pipeline], restart: Callable[[], None] | None
-    ) -> None:
-        self._config = config
-        self._pipelines = pipelines
+    def __init__(self, cameras: Cameras, restart: Callable[[], None] | None) -> None:
+        self._cameras = cameras
+        self._pipelines = cameras.pipelines
         self._restart = restart
         self._waiting: asyncio.Queue[wire.Command] = asyncio.Queue(MOST)
         self._doing = {
@@ -115,8 +112,8 @@ class Orders:
         return wire.Response(command.id, True, jpeg=picture(image))
 
     async def _logs(self, command: wire.Command) -> wire.Response:
-        state = Path(self._config.state_dir)
-        redactor = redactor_of(self._config)
+        state = Path(self._cameras.config.state_dir)
+        redactor = redactor_of(self._cameras.config)
         try:
             text = await asyncio.to_thread(logs.read, state, LINES, redactor, logs.MOST_LETTERS)
         except OSError as error:
@@ -141,28 +138,23 @@ class Orders:
             lines.append(
                 f"{state} {name} camera {report.state}{f': {report.reason}' if report.reason else ''}"
             )
-        disk = psutil.disk_usage(self._config.state_dir)
+        disk = psutil.disk_usage(self._cameras.config.state_dir)
         lines.append(f"{'ok   ' if disk.percent < 95 else 'FAIL '} disk {disk.percent:.0f} % full")
         heat = temperature()
         lines.append("ok    temperature unknown" if heat is None else f"ok    temperature {heat} °C")
         return lines
 
     async def _put_camera(self, command: wire.Command) -> wire.Response:
-        """Add a camera, or change where one is, and begin anew with it."""
+        """Add a camera, or change where one is; it alone begins anew."""
         text = command.what.get("camera", "")
-        told = await asyncio.to_thread(set_cameras.put, self._config, command.camera, text)
-        return self._with_new_cameras(command, told)
+        change = await asyncio.to_thread(set_cameras.put, self._cameras.config, command.camera, text)
+        self._cameras.change(change)
+        return wire.Response(command.id, True, text=change.told)
 
     async def _remove_camera(self, command: wire.Command) -> wire.Response:
-        told = await asyncio.to_thread(set_cameras.remove, self._config, command.camera)
-        return self._with_new_cameras(command, told)
-
-    def _with_new_cameras(self, command: wire.Command, told: str) -> wire.Response:
-        """Answer, and begin anew a moment later."""
-        if self._restart is None:
-            return wire.Response(command.id, True, text=f"{told}. It counts from the agent's next start on")
-        asyncio.get_running_loop().call_later(1.0, self._restart)
-        return wire.Response(command.id, True, text=told)
+        change = await asyncio.to_thread(set_cameras.remove, self._cameras.config, command.camera)
+        self._cameras.change(change)
+        return wire.Response(command.id, True, text=change.told)
 
     async def _rename(self, command: wire.Command) -> wire.Response:
         """Join under another name with the code that came along, and begin anew with it."""
@@ -171,7 +163,7 @@ class Orders:
         name = command.what.get("name", "")
         code = command.what.get("code", "")
         try:
-            await become(self._config, wire.valid_node(name), code)
+            await become(self._cameras.config, wire.valid_node(name), code)
         except (wire.WireError, EnrolError) as error:
             raise Refused(str(error)) from None
         asyncio.get_running_loop().call_later(1.0, self._restart)  # the answer goes first

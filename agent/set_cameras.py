@@ -1,12 +1,13 @@
 """What a centre may order about the cameras themselves: add one, change where it is, take one away.
 
 What always holds: nothing is kept before it was tried: the table is right, the model fits, and the source
-gives a picture. What is refused says why, without the address and without names of files. It runs from the
-next start on, which follows at once.
+gives a picture. What is refused says why, without the address and without names of files. `agent.cameras`
+lets it run.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,26 @@ import msgspec
 from agent import centre_cameras, startup, wire
 from agent.command import Refused
 from agent.config import CameraConfig, Config, ConfigError, camera_of
-from agent.see.feed.names import local_path
+from agent.see.feed.names import is_camera, local_path
+from agent.see.infer import Detector
 from agent.see.probe import inspect
 from agent.see.sources import SourceError
 
 PROBE_SECONDS = 10.0
 
 
-def put(config: Config, name: str, text: str) -> str:
-    """Add a camera, or change one; return what it gives. Raise Refused.
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A camera as it is to be from now on, with its model; both None: it is taken away. `told`: in words."""
+
+    name: str
+    camera: CameraConfig | None
+    detector: Detector | None
+    told: str
+
+
+def put(config: Config, name: str, text: str) -> Change:
+    """Add a camera, or change one. Raise Refused.
 
     Args:
         config: as the box runs it.
@@ -33,29 +45,39 @@ def put(config: Config, name: str, text: str) -> str:
     known = _known(config)
     wanted = _wanted(name, text)
     table = {**known.get(name, {}), **wanted}
-    try:
-        camera = camera_of(centre_cameras.merged(config.owner, {name: table})[name], f"camera.{name}")
-        told = _try(name, camera)
-    except (ConfigError, startup.NodeError) as error:
-        raise Refused(_without(str(error), table)) from None
+    change = _tried(config, name, {name: table})
     _keep(config, {**known, name: table})
-    return told
+    return change
 
 
-def remove(config: Config, name: str) -> str:
+def remove(config: Config, name: str) -> Change:
     """Take a camera away that the centre has added; raise Refused. What it counted stays."""
     known = _known(config)
-    if name in config.owner:
-        if name not in known:
-            raise Refused(f"{name} is of this box's own agent.toml: only its owner takes it away")
-        _keep(config, {other: table for other, table in known.items() if other != name})
-        return f"{name} is as the box's owner says again"
+    if name in config.owner and name not in known:
+        raise Refused(f"{name} is of this box's own agent.toml: only its owner takes it away")
     if name not in known:
         raise Refused(f"this box has no camera {name!r}")
-    if len(config.camera) == 1:
+    if name in config.owner:
+        tried = _tried(config, name, {})
+        change = Change(name, tried.camera, tried.detector, f"{name} is as the box's owner says again")
+    elif len(config.camera) == 1:
         raise Refused("it is the only camera of this box")
+    else:
+        change = Change(name, None, None, f"{name} is taken away; what it counted stays")
     _keep(config, {other: table for other, table in known.items() if other != name})
-    return f"{name} is taken away; what it counted stays"
+    return change
+
+
+def _tried(config: Config, name: str, tables: dict[str, dict[str, Any]]) -> Change:
+    """Return a camera as these tables of the centre's make it, once it was tried; raise Refused."""
+    table = tables.get(name, config.owner.get(name, {}))
+    try:
+        camera = camera_of(centre_cameras.merged(config.owner, tables)[name], f"camera.{name}")
+        detector = startup.load_model(name, camera)
+        startup.meet_models(config, {name: detector})
+        return Change(name, camera, detector, _try(config.camera.get(name), name, camera))
+    except (ConfigError, startup.NodeError) as error:
+        raise Refused(_without(str(error), table)) from None
 
 
 def told(config: Config, reports: list[wire.CameraReport]) -> list[wire.CameraReport]:
@@ -110,9 +132,13 @@ def _wanted(name: str, text: str) -> dict[str, Any]:
     return wanted
 
 
-def _try(name: str, camera: CameraConfig) -> str:
-    """Return what a camera gives; raise Refused, NodeError or ConfigError."""
-    startup.load_model(name, camera)
+def _try(running: CameraConfig | None, name: str, camera: CameraConfig) -> str:
+    """Return what a camera gives, in words; raise Refused. `running`: as it runs now."""
+    if running is not None and running.source == camera.source:
+        if running.wish == camera.wish:
+            return f"{name} stays where it is, and begins anew in a moment"
+        if is_camera(local_path(camera.source) or Path()):  # two cannot have it open
+            return f"{name} is in use, so it was not tried; it begins anew in a moment"
     try:
         found = inspect(camera.source, PROBE_SECONDS, camera.wish)
     except SourceError as error:

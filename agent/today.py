@@ -50,7 +50,7 @@ class Today:
             self._begin(day, now)
         assert self._kept is not None
         answer = {}
-        for camera, totals in self._totals.items():
+        for camera, totals in list(self._totals.items()):
             base = Counter({(line, way, label): n for line, way, label, n in self._kept.base.get(camera, [])})
             grown = {key: n - base[key] for key, n in sums(totals).items() if n > base[key]}
             answer[camera] = Figures(self._kept.since, [(*key, n) for key, n in sorted(grown.items())])
@@ -61,9 +61,8 @@ class Today:
         midnight = time.mktime(time.strptime(day, "%Y-%m-%d"))
         untouched = not any(sums(totals) for totals in self._totals.values())
         since = midnight if self._kept is not None or untouched else now
-        base = {
-            camera: [(*key, n) for key, n in sums(totals).items()] for camera, totals in self._totals.items()
-        }
+        now_there = list(self._totals.items())  # another thread may add a camera
+        base = {camera: [(*key, n) for key, n in sums(totals).items()] for camera, totals in now_there}
         self._kept = _Day(day, round(since * 1000), base)
         new = self._path.with_suffix(".new")
         try:

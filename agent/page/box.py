@@ -7,23 +7,21 @@ both always agree. Without one it runs at once, and is remembered before it does
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
 import msgspec
 
 from agent import wire
+from agent.cameras import Cameras
 from agent.command import Desired, Refused
-from agent.config import Config
 from agent.deliver.alone import Centre
 from agent.deliver.spool import SpoolWorker
-from agent.marks import Marks
 from agent.page.pictures import PageWay
 from agent.page.wishes import Wishes
-from agent.pipeline import Pipeline
 from agent.show.departures import Departures
-from agent.today import Today
+from agent.show.showing import Showing
 
 SHOWN = 20  # entries of the log of pictures
 
@@ -33,38 +31,52 @@ class LocalBox:
 
     def __init__(
         self,
-        config: Config,
-        pipelines: Mapping[str, Pipeline],
+        cameras: Cameras,
         desired: Desired,
         wishes: Wishes,
         departures: Departures,
         spool: SpoolWorker,
         centre: Centre,
         apply: Callable[[], Awaitable[None]],
-        today: Today,
-        marks: Marks,
     ) -> None:
-        self._node = config.node
-        self._pipelines = pipelines
+        self._node = cameras.config.node
+        self._pipelines = cameras.pipelines
         self._desired = desired
         self._wishes = wishes
         self._departures = departures
         self._spool = spool
         self._centre = centre
         self._apply = apply
-        self._marks = marks
-        self._today = today
-        open_ = {name: one for name, one in pipelines.items() if one.config.pictures_may_leave}
-        self.showings = {name: pipeline.showing for name, pipeline in open_.items()}
-        self.ways = {name: PageWay(partial(marks.draw, name)) for name in open_}
-        for name, way in self.ways.items():
-            self.showings[name].add(way)
+        self._marks = cameras.marks
+        self._today = cameras.today
+        self._opened: dict[Showing, PageWay] = {}
+
+    @property
+    def showings(self) -> dict[str, Showing]:
+        """What shows each camera whose pictures may leave; another one where the camera began anew."""
+        open_ = {name: one for name, one in self._pipelines.items() if one.config.pictures_may_leave}
+        return {name: pipeline.showing for name, pipeline in open_.items()}
+
+    @property
+    def ways(self) -> dict[str, PageWay]:
+        """The page's way out of each of these."""
+        showings = self.showings
+        self._opened = {showing: self._way(name, showing) for name, showing in showings.items()}
+        return {name: self._opened[showing] for name, showing in showings.items()}
+
+    def _way(self, name: str, showing: Showing) -> PageWay:
+        if showing in self._opened:
+            return self._opened[showing]
+        way = PageWay(partial(self._marks.draw, name))
+        showing.add(way)
+        return way
 
     async def told(self) -> dict[str, Any]:
         """Return all that the page shows."""
         standing = self._centre.standing()
         waiting = (await self._spool.status())["pending"]
         figures = self._today.figures(time.time())
+        shown = self.showings
         return {
             "node": self._node,
             "at": round(time.time() * 1000),
@@ -76,7 +88,7 @@ class LocalBox:
                 {
                     **msgspec.to_builtins(pipeline.report()),
                     "fps": round(pipeline.minutes.fps, 1),
-                    "pictures": name in self.ways,
+                    "pictures": name in shown,
                     "manner": pipeline.config.manner,
                     "lines": self._marks.lines(name),
                     "since": figures[name].since,

@@ -47,6 +47,13 @@ def cameras(centre: Centre, node: str) -> dict[str, wire.CameraReport]:
     return {report.camera: report for report in state.cameras} if state else {}
 
 
+def epoch(centre: Centre, node: str) -> int:
+    """Return the start of the agent that the node tells of."""
+    state = centre.fleet.state(node)
+    assert state is not None
+    return state.epoch
+
+
 async def test_a_camera_is_added_from_the_page_and_its_model_changed_while_it_counts(
     stack: Stack, tmp_path: Path
 ) -> None:
@@ -56,6 +63,7 @@ async def test_a_camera_is_added_from_the_page_and_its_model_changed_while_it_co
     async with scene(stack, "lend-x") as (centre, _, client):
         with running(allowing(tmp_path / "box", stack.mqtt_url, name)):
             await until(lambda: "cam0" in cameras(centre, name), 60)
+            began = epoch(centre, name)
             shown = await get(client, f"/nodes/{name}")
             assert shown["allows"] == ["cameras"]
             assert [(one["source"], one["from_centre"]) for one in shown["cameras"]] == [
@@ -71,12 +79,9 @@ async def test_a_camera_is_added_from_the_page_and_its_model_changed_while_it_co
             assert (await call(client, "PUT", f"{path}/lines/gate", line))[0] == 202
             await until(lambda: "gate" in centre.wants.report(name).document.cameras["cam1"].lines, 30)
 
-            state: Any = centre.fleet.state(name)
             settings = (await get(client, f"{path}/settings"))["settings"]
             assert (await call(client, "PUT", f"{path}/settings", {**settings, "model": "mask"}))[0] == 202
             await until(lambda: cameras(centre, name)["cam1"].model == "gb-yolo-n-mask", 60)
-            after: Any = centre.fleet.state(name)
-            assert after.epoch == state.epoch, "the agent did not begin anew"
             assert cameras(centre, name)["cam0"].model == "gb-yolo-n-traffic"
             assert "with_mask" in cameras(centre, name)["cam1"].labels
             assert (await call(client, "PUT", f"{path}/settings", {**settings, "model": "nosuch"}))[0] == 202
@@ -94,6 +99,7 @@ async def test_a_camera_is_added_from_the_page_and_its_model_changed_while_it_co
             assert (await answer(client, "DELETE", f"/nodes/{name}/cameras/cam0"))["reason"].endswith(
                 "only its owner takes it away"
             )
+            assert epoch(centre, name) == began, "the agent itself never began anew"
         kept = [str(row) async for row in centre.store._database.orders.find()]
         kept += [str(row) async for row in centre.store._database.audit.find()]
         kept += [str(row) async for row in centre.store._database.nodes.find()]

@@ -35,8 +35,10 @@ def film(folder: Path) -> Path:
 
 def test_a_camera_is_added_changed_and_taken_away(tmp_path: Path) -> None:
     """It is tried, kept, and there at the next start; what the owner says of theirs stays."""
-    told = set_cameras.put(box(tmp_path), "cam1", '{"source": "scene:?seed=3", "model": "mask"}')
-    assert told.startswith("cam1 gives ")
+    change = set_cameras.put(box(tmp_path), "cam1", '{"source": "scene:?seed=3", "model": "mask"}')
+    assert change.told.startswith("cam1 gives ")
+    assert change.detector is not None
+    assert change.detector.path.stem == "gb-yolo-n-mask"
     config = box(tmp_path)
     assert (config.camera["cam1"].source, config.camera["cam1"].model) == ("scene:?seed=3", "mask")
     set_cameras.put(config, "cam0", '{"source": "scene:?seed=4"}')
@@ -46,13 +48,27 @@ def test_a_camera_is_added_changed_and_taken_away(tmp_path: Path) -> None:
     set_cameras.remove(config, "cam1")
     config = box(tmp_path)
     assert list(config.camera) == ["cam0"]
-    assert set_cameras.remove(config, "cam0") == "cam0 is as the box's owner says again"
+    change = set_cameras.remove(config, "cam0")
+    assert change.told == "cam0 is as the box's owner says again"
+    assert change.camera is not None
+    assert change.camera.source == "scene:?seed=7"
     config = box(tmp_path)
     assert config.camera["cam0"].source == "scene:?seed=7"
     with pytest.raises(Refused, match="only its owner takes it away"):
         set_cameras.remove(config, "cam0")
     with pytest.raises(Refused, match="no camera 'cam9'"):
         set_cameras.remove(config, "cam9")
+
+
+def test_a_camera_that_stays_where_it_is_is_not_opened_a_second_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another model is taken without a look at the source: a device gives its pictures to one alone."""
+    config = box(tmp_path)
+    monkeypatch.setattr(set_cameras, "inspect", lambda *_: pytest.fail("the source was opened"))
+    change = set_cameras.put(config, "cam0", '{"model": "mask"}')
+    assert change.told == "cam0 stays where it is, and begins anew in a moment"
+    assert box(tmp_path).camera["cam0"].model == "mask"
 
 
 @pytest.mark.parametrize("allow", ["", "[camera]\nallow_from_centre = false\n"])
