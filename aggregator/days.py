@@ -23,6 +23,8 @@ from aggregator.today import Day
 
 _AT_ONCE = 250  # nodes of one question
 
+NamedDay = tuple[str, Day]  # a node's name, and its day: what is forgotten while it is read is another one
+
 
 class Days:
     """The days of all nodes. `zone_of`: tells the time zone in which a node's day begins."""
@@ -41,11 +43,10 @@ class Days:
                 start = starts.get(zone) or starts.setdefault(zone, site_time.day_start(now, zone))
                 if view.day.start != start:
                     view.day = Day(start)
-            settled = History.settled(now)
-            parts = [self._refresh(part, views, settled) for part in ("counts", "watch")]
-            for error in await asyncio.gather(*parts, return_exceptions=True):
-                if error is not None:
-                    raise error
+            days = [view.day for view in views]
+            await self._read(views, History.settled(now))
+            forgotten = [view for view, day in zip(views, days, strict=True) if view.day is not day]
+            await self._read(forgotten, History.settled(now))
             await asyncio.gather(*(self._refresh_first(view, now) for view in views if _is_new(view)))
 
     def forget(self, view: NodeView) -> None:
@@ -56,39 +57,46 @@ class Days:
         view.is_newborn = False
         self._store.archive.forget_first(view.name)
 
+    async def _read(self, views: Sequence[NodeView], settled: int) -> None:
+        parts = [self._refresh(part, views, settled) for part in ("counts", "watch")]
+        for error in await asyncio.gather(*parts, return_exceptions=True):
+            if error is not None:
+                raise error
+
     async def _refresh(self, part: str, views: Sequence[NodeView], settled: int) -> None:
         """Read what is old of some nodes, those together whose reading begins at the same moment."""
-        old = [view for view in views if part not in view.day.fresh]
+        old = [(view.name, view.day) for view in views if part not in view.day.fresh]
         moment = time.monotonic()
-        groups: dict[tuple[int, int], list[NodeView]] = defaultdict(list)
-        for view in old:
-            groups[view.day.start, view.day.begin(part, moment)].append(view)
+        groups: dict[tuple[int, int], list[NamedDay]] = defaultdict(list)
+        for name, day in old:
+            groups[day.start, day.begin(part, moment)].append((name, day))
         read = self._read_counts if part == "counts" else self._read_watch
         try:
             for (start, since), group in groups.items():
                 for place in range(0, len(group), _AT_ONCE):
                     await read(group[place : place + _AT_ONCE], start, since, max(settled, since))
         except StoreError:
-            for view in old:
-                view.day.fresh.discard(part)
+            for _, day in old:
+                day.fresh.discard(part)
             raise
 
-    async def _read_counts(self, views: Sequence[NodeView], start: int, since: int, settled: int) -> None:
-        found = await self._store.chains.today([view.name for view in views], start, since, start + 2 * REACH)
+    async def _read_counts(self, days: Sequence[NamedDay], start: int, since: int, settled: int) -> None:
+        names = [name for name, _ in days]
+        found = await self._store.chains.today(names, start, since, start + 2 * REACH)
         moment = time.monotonic()
-        for view in views:
-            steps = found.get(view.name, [])
+        for name, day in days:
+            steps = found.get(name, [])
             before = [step for step in steps if step.minute < settled]
             after = [step for step in steps if step.minute >= settled]
-            view.day.count(before, after, settled, moment)
+            day.count(before, after, settled, moment)
 
-    async def _read_watch(self, views: Sequence[NodeView], start: int, since: int, settled: int) -> None:
-        names = [view.name for view in views]
+    async def _read_watch(self, days: Sequence[NamedDay], start: int, since: int, settled: int) -> None:
+        names = [name for name, _ in days]
         found = await self._store.today.watch(names, since, settled, start + 2 * REACH)
         moment = time.monotonic()
-        for view in views:
-            before, after = found.get(view.name, ([], []))
-            view.day.watch(before, after, settled, moment)
+        for name, day in days:
+            before, after = found.get(name, ([], []))
+            day.watch(before, after, settled, moment)
 
     async def _refresh_first(self, view: NodeView, now: int) -> None:
         """Learn since when each camera is there: by its first tally, or by when it was first heard of."""

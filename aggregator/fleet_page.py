@@ -61,8 +61,10 @@ class Ranks:
     """The ranks of all nodes. `views`: name -> node; `members_changed` is told when there are others."""
 
     def __init__(self, views: Mapping[str, NodeView]) -> None:
+        self.unranked: set[NodeView] = set()  # those that have changed; the nodes put themselves in
         self._views = views
         self._names: list[str] | None = None  # sorted; None: to be sorted anew
+        self._array: NDArray[np.object_] = np.zeros(0, object)  # the same
         self._places: dict[str, int] = {}
         self._columns: NDArray[np.int64] = np.zeros((0, len(Rank._fields)), np.int64)  # a row a node
 
@@ -79,21 +81,21 @@ class Ranks:
             columns = np.full((len(before), len(Rank._fields)), -1, np.int64)
             columns[before >= 0] = self._columns[before[before >= 0]]
             self._columns = columns
+            self._array = np.array(self._names, object)
             self._places = {name: place for place, name in enumerate(self._names)}
         return self._names
 
     async def renew(self, at: int) -> None:
         """Find the ranks of nodes that have changed, some at a time. `at`: Unix ms."""
-        changed = [view for view in self._views.values() if not view.ranked]
-        async for views in in_turns(changed, _TOGETHER):
-            self._renew([view for view in views if self._views.get(view.name) is view], at)
+        async for views in in_turns(list(self.unranked), _TOGETHER):
+            self._renew(self.unranked.intersection(views), at)
 
     def _renew(self, views: Iterable[NodeView], at: int) -> Sequence[str]:
-        """Find the ranks of those that have changed; return all nodes by name, as the rows are now."""
+        """Find the ranks of nodes anew; return all nodes by name, as the rows are now."""
         everybody = self.names
-        for view in views:
-            if not view.ranked:
-                view.ranked = True
+        for view in list(views):
+            self.unranked.discard(view)
+            if self._views.get(view.name) is view:
                 self._columns[self._places[view.name]] = rank(view, at)
         return everybody
 
@@ -110,7 +112,9 @@ class Ranks:
             return names if by == sort else names[::-1]
         keys = self._rows(names, at)[:, Rank._fields.index(by)]
         order = np.argsort(keys if by == sort else -keys, kind="stable")
-        return [names[place] for place in order.tolist()]
+        array = self._array if names is self._names else np.array(names, object)
+        ordered: list[str] = array[order].tolist()
+        return ordered
 
     def summary(self, names: Sequence[str], at: int) -> schemas.FleetSummary:
         """Return how many of some nodes are in which state, and how many cameras see nothing."""
@@ -121,6 +125,6 @@ class Ranks:
 
     def _rows(self, names: Sequence[str], at: int) -> NDArray[np.int64]:
         """Return the ranks of some nodes, shape (nodes, fields)."""
-        if names is self._renew(self._views.values(), at):
+        if names is self._renew(self.unranked, at):
             return self._columns
         return self._columns[[self._places[name] for name in names]]

@@ -140,6 +140,16 @@ class Hub:
         """True if anybody has a stream open."""
         return bool(self._watchers)
 
+    @property
+    def named(self) -> set[str] | None:
+        """The nodes that open streams name; None if one is about all nodes."""
+        found: set[str] = set()
+        for watcher in self._watchers:
+            if not watcher.node and not watcher.nodes:
+                return None
+            found |= watcher.nodes or {watcher.node}
+        return found
+
     def is_watched(self, node: str) -> bool:
         """True if anybody has a stream open that is about this node."""
         return any(watcher.is_about(node) for watcher in self._watchers)

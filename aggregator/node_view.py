@@ -26,10 +26,14 @@ _UNITS = ((86_400_000, "days"), (3_600_000, "h"), (60_000, "min"), (1000, "s"))
 
 
 class NodeView:
-    """What is known of one node. Times are Unix milliseconds of the server."""
+    """What is known of one node. Times are Unix milliseconds of the server.
 
-    def __init__(self, name: str, known_since: int) -> None:
+    Whenever it changes it puts itself into `unranked`.
+    """
+
+    def __init__(self, name: str, known_since: int, unranked: set[NodeView] | None = None) -> None:
         self.name = name
+        self._unranked = set() if unranked is None else unranked  # see `fleet_page`
         self.state: wire.State | None = None
         self.since = known_since
         self.heard = 0
@@ -48,7 +52,6 @@ class NodeView:
         self.known_first: set[str] = set()  # cameras of which the store was asked that
         self.is_newborn = False  # nothing was stored of it when it came
         self.is_back = False  # it was removed and has come back, which is not yet saved
-        self.ranked = False  # its place in the fleet's orders is found, see `fleet_page`
         self.changed = True  # its entry has to be shown again
         self.saved = 0
         self.shown: schemas.NodeState | None = None
@@ -61,7 +64,8 @@ class NodeView:
     @changed.setter
     def changed(self, changed: bool) -> None:
         self._changed = changed
-        self.ranked = self.ranked and not changed
+        if changed:
+            self._unranked.add(self)
 
     def standing(self, at: int) -> schemas.NodeState:
         """Return online, offline or stale."""

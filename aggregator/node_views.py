@@ -36,6 +36,10 @@ class NodeViews:
         """True if something was ever heard of this node."""
         return node in self._views
 
+    def holds(self, view: NodeView) -> bool:
+        """True if this is a node that is known now: it was not removed since."""
+        return self._views.get(view.name) is view
+
     def view(self, node: str) -> NodeView:
         """Return a known node."""
         return self._views[node]
@@ -68,7 +72,7 @@ class NodeViews:
 
     def _add(self, node: str) -> NodeView:
         self.ranks.members_changed()
-        view = self._views[node] = NodeView(node, now_ms())
+        view = self._views[node] = NodeView(node, now_ms(), self.ranks.unranked)
         return view
 
 

@@ -1,14 +1,17 @@
 """The pulse of the fleet: once a second what has changed is shown to who watches it, and saved.
 
 What always holds: only nodes that somebody watches are read for a show, many in one question, and at most
-`_SHOWN` of them a second, so a watcher of a large fleet is never cut off for what all nodes did at once.
+`_SHOWN` of them a second, so a watcher of a large fleet is never cut off for what all nodes did at once. Of a
+large fleet a share is looked at in a beat, and all within `_ROUND_BEATS`: so late is silence noticed.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
+from collections.abc import Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -26,7 +29,9 @@ from aggregator.store.store import Store
 _LOG = logging.getLogger(__name__)
 _SHOWN = 500
 _SAVE_MS = 30_000
-_SAVED = 200  # nodes a second, or as many more as a large fleet needs to be saved within `_SAVE_MS`
+_SAVED = 250  # nodes a second, or a quarter of a share
+_SHARE = 1000  # nodes that are looked at in a beat; of a large fleet as many as it takes for
+_ROUND_BEATS = 5  # a round
 
 
 class Pulse:
@@ -37,6 +42,8 @@ class Pulse:
         self._fleet = fleet
         self._hub = hub
         self._metrics = metrics
+        self._turn: Sequence[NodeView] = ()  # who is still to be looked at in this round
+        self._share = _SHARE
 
     async def run(self) -> None:
         """Beat once a second, for ever."""
@@ -49,30 +56,39 @@ class Pulse:
 
     async def _beat(self) -> None:
         at = round(time.time() * 1000)
-        amounts = {"online": 0, "offline": 0, "stale": 0}
+        views = await self._look(at)
+        await self._fleet.ranks.renew(at)
+        summary = self._fleet.ranks.summary(self._fleet.names, at)
+        for state in ("online", "offline", "stale"):
+            self._metrics.nodes.labels(state).set(getattr(summary, state))
+        await self._show_changed()
+        await self._fleet.let_go()
+        await self._save(views, at)
+
+    async def _look(self, at: int) -> Sequence[NodeView]:
+        """Notice which of the nodes whose turn it is fell silent, or began a day; return these."""
+        if not self._turn:
+            self._turn = self._fleet.views()
+            self._share = max(_SHARE, math.ceil(len(self._turn) / _ROUND_BEATS))
+        views = self._turn[: self._share]
+        self._turn = self._turn[self._share :]
         days: dict[ZoneInfo, int] = {}
-        async for views in in_turns(self._fleet.views()):
-            for view in views:
+        async for some in in_turns(views):
+            for view in some:
                 standing = view.standing(at)
-                amounts[standing] += 1
                 zone = self._fleet.zone_of(view.name)
                 if zone not in days:
                     days[zone] = site_time.day_start(at, zone)
                 if standing != view.shown or view.day.start != days[zone]:
                     view.shown = standing
                     view.changed = True
-        for state, amount in amounts.items():
-            self._metrics.nodes.labels(state).set(amount)
-        await self._fleet.ranks.renew(at)
-        await self._show_changed()
-        await self._fleet.let_go()
-        await self._save(at)
+        return views
 
     async def _show_changed(self) -> None:
         """Show what has changed; without the database its state only, and all of it when that is back."""
         if not self._hub.watched:
             return
-        changed = [view for view in self._fleet.views() if view.changed and self._hub.is_watched(view.name)]
+        changed = [view for view in self._named() if view.changed and self._hub.is_watched(view.name)]
         changed = changed[:_SHOWN]
         for view in changed:
             view.changed = False
@@ -85,10 +101,17 @@ class Pulse:
         for entry in entries:
             self._hub.node(entry.node, entry)
 
-    async def _save(self, at: int) -> None:
-        """Save what is known of the nodes of which something new is known."""
-        views = self._fleet.views()
-        due = [view for view in views if view.state and _due(view, at)][: max(_SAVED, len(views) // 20)]
+    def _named(self) -> Sequence[NodeView]:
+        """Return the nodes that somebody may watch."""
+        named = self._hub.named
+        if named is None:
+            return self._fleet.views()
+        return [self._fleet.view(name) for name in named if self._fleet.known(name)]
+
+    async def _save(self, views: Sequence[NodeView], at: int) -> None:
+        """Save what is known of those of some nodes of which something new is known."""
+        due = [view for view in views if view.state and _due(view, at) and self._fleet.holds(view)]
+        due = due[: max(_SAVED, self._share // 4)]
         if not due:
             return
         for view in due:

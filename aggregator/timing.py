@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from itertools import islice
 
 from aggregator.store.box_clock import BoxClock, has_clocks
 from aggregator.store.errors import StoreError
@@ -24,6 +25,7 @@ _AHEAD_MS = 60_000
 _LATE_MS = 90_000
 
 _REMEMBERED = 20_000  # epochs
+_TOGETHER = 200  # states that are learnt from in one question
 
 
 class Timing:
@@ -128,7 +130,8 @@ class Timing:
         found = await self._store.redate.clocks(unknown)
         for epoch, clock in found.items():
             self._clocks.setdefault(epoch, clock)
-        for epoch in list(self._clocks)[: -_REMEMBERED - len(unknown)]:
+        too_many = len(self._clocks) - _REMEMBERED - len(unknown)
+        for epoch in list(islice(self._clocks, max(0, too_many))):
             del self._clocks[epoch]
 
     def _hear(self, epoch: Epoch, offset: int, bound: int, fresh: bool) -> bool:
@@ -154,13 +157,13 @@ class Timing:
 
     async def _work(self) -> None:
         while self._states:
-            epoch = next(iter(self._states))
-            moment = self._states[epoch]
-            await self._know([epoch])
-            if self._hear(epoch, *moment, True):
-                await self._store.redate.save({epoch: self._clocks[epoch]}, self._stamp())
-            if self._states.get(epoch) == moment:
-                del self._states[epoch]
+            moments = dict(islice(self._states.items(), _TOGETHER))
+            await self._know(moments)
+            news = [epoch for epoch, moment in moments.items() if self._hear(epoch, *moment, True)]
+            await self._store.redate.save({epoch: self._clocks[epoch] for epoch in news}, self._stamp())
+            for epoch, moment in moments.items():
+                if self._states.get(epoch) == moment:
+                    del self._states[epoch]
         while self._due:
             epoch = next(iter(self._due))
             self._due.discard(epoch)

@@ -92,3 +92,30 @@ async def test_what_comes_late_while_a_day_is_read_is_not_forgotten(stack: Stack
         await days.refresh([anew], SPRING + 5 * HOUR)
         assert said(view) == said(anew)
         assert sum(row.count for row in view.day.counts) > 0
+
+
+async def test_a_day_that_is_forgotten_while_it_is_read_is_read_anew(stack: Stack) -> None:
+    """Times are put right between the reading and its end: the day says what the store says, at once."""
+    async with connect(stack.mongodb_uri, "today_forgotten") as store:
+        days = Days(store, lambda node: ZoneInfo("UTC"))
+        view = NodeView("today-3", 0)
+        box = Box(view.name, random.Random(6))
+        await tell(store, view, box.hour(SPRING))
+        read = store.chains.today
+        asked = 0
+
+        async def slowly(*args: Any) -> Any:
+            nonlocal asked
+            asked += 1
+            found = await read(*args)
+            if asked == 1:
+                days.forget(view)
+                await tell(store, view, box.hour(SPRING + HOUR))
+            return found
+
+        store.chains.today = slowly  # type: ignore[method-assign]
+        await days.refresh([view], SPRING + 5 * HOUR)
+        anew = NodeView(view.name, 0)
+        await days.refresh([anew], SPRING + 5 * HOUR)
+        assert said(view) == said(anew)
+        assert sum(row.count for row in view.day.counts) > 0

@@ -27,9 +27,9 @@ from aggregator.store.store import Store
 AT = 1_800_000_000_000
 
 
-def view(name: str, cpu: int = 10) -> NodeView:
+def view(name: str, cpu: int, unranked: set[NodeView]) -> NodeView:
     """Return an online node with a sample."""
-    made = NodeView(name, AT)
+    made = NodeView(name, AT, unranked)
     made.state = wire.State(name, True, AT, cameras=[wire.CameraReport("cam0", "ok", AT)])
     made.online = True
     made.resources = wire.Resources(AT, "", cpu, 0, 0, 0, 0, None, 0, 0, False, {})
@@ -75,8 +75,10 @@ async def test_ranks_are_found_anew_for_what_changed_only(monkeypatch: pytest.Mo
 
     right = fleet_page.rank
     monkeypatch.setattr(fleet_page, "rank", rank)
-    views = {f"n-{number:04d}": view(f"n-{number:04d}", number % 90) for number in range(1000)}
+    views: dict[str, NodeView] = {}
     ranks = Ranks(views)
+    for number in range(1000):
+        views[f"n-{number:04d}"] = view(f"n-{number:04d}", number % 90, ranks.unranked)
     assert await turns_of_others(ranks.renew(AT)) >= 10
     assert len(judged) == 1000
 
@@ -91,11 +93,13 @@ async def test_ranks_are_found_anew_for_what_changed_only(monkeypatch: pytest.Mo
     views["n-0500"].resources = msgspec.structs.replace(views["n-0500"].resources, cpu_percent=99)
     views["n-0500"].changed = True
     assert ordered() == ["n-0500"]
-    views["a-new-one"] = view("a-new-one", 95)
+    views["a-new-one"] = view("a-new-one", 95, ranks.unranked)
     ranks.members_changed()
     assert ordered() == ["a-new-one"]
     del views["n-0000"]
-    views["n-0001"] = view("n-0001", 98)  # it was removed, and another has come under its name
+    views["n-0001"] = view(
+        "n-0001", 98, ranks.unranked
+    )  # it was removed, and another has come under its name
     ranks.members_changed()
     assert ordered() == ["n-0001"]
     summary = ranks.summary(ranks.names, AT)
