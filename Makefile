@@ -11,7 +11,7 @@ WEB    := $(shell find aggregator/web -type f -not -path '*/node_modules/*' 2>/d
 
 export SOURCE MODEL LINE PACE LOOP PORT TOKEN DIR
 
-.PHONY: help setup setup-export demo test check format bench bench-box bench-count bench-model bench-centre models chaos clean
+.PHONY: help page-types setup setup-export demo test check format bench bench-box bench-count bench-model bench-centre models chaos clean
 
 help:
 	@echo 'make demo          the whole product on this machine: broker, database, centre, two nodes'
@@ -19,6 +19,7 @@ help:
 	@echo '                   PACE=real|fast LOOP=0|1 PORT=8080 TOKEN=... DIR=...'
 	@echo 'make test          every test that this machine can run; JOBS=2 runs two at a time'
 	@echo 'make check         format, lint and types, Python and TypeScript'
+	@echo 'make page-types    the types of the page, out of the description of the API'
 	@echo 'make bench         speed, memory, bytes; bench-count, bench-model: counting, models'
 	@echo '                   bench-count runs other trackers beside ours; ARGS=--alone without, ARGS=--docs=docs'
 	@echo '                   bench-centre: the centre beside version 0.2.0, in turns; ARGS=--full for long'
@@ -67,6 +68,9 @@ format: setup
 	$(BIN)/ruff format agent aggregator export deploy benchmarks tests
 	$(BIN)/ruff check --fix agent aggregator export deploy benchmarks tests
 	cd aggregator/web && $(NPM) run --silent format
+
+page-types: setup
+	@$(BIN)/python -m deploy.page_types
 
 bench: setup
 	@$(BIN)/python -m benchmarks.run

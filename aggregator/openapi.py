@@ -7,13 +7,14 @@ a type that is there.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
+from msgspec import inspect
 
 from aggregator import schemas
 from aggregator.field_words import words_of
@@ -92,12 +93,17 @@ class Route:
 
 def describe(routes: Sequence[Route], prefix: str, version: str) -> dict[str, Any]:
     """Return the whole description."""
-    kinds = {kind for route in routes for kind in (route.answer, route.body) if kind} | {schemas.Error}
-    ordered = sorted(kinds, key=lambda kind: kind.__name__)
+    taken = structs_within(route.body for route in routes if route.body)
+    given = structs_within([schemas.Error, *(route.answer for route in routes if route.answer)])
+    ordered = sorted(taken | given, key=lambda kind: (kind.__name__, kind.__module__))
     described, components = msgspec.json.schema_components(ordered, ref_template=_REF)
     by_kind = dict(zip(ordered, described, strict=True))
     for name, schema in components.items():
         _explain(name.rpartition(".")[2], schema)
+    for kind in given - taken:
+        if not kind.__struct_config__.omit_defaults:  # a default is for who may leave a field out
+            schema = components[by_kind[kind]["$ref"].rpartition("/")[2]]
+            schema["required"] = list(schema["properties"])
     paths: dict[str, Any] = {}
     for route in routes:
         paths.setdefault(prefix + route.path, {})[route.method.lower()] = _operation(route, by_kind)
@@ -113,6 +119,24 @@ def describe(routes: Sequence[Route], prefix: str, version: str) -> dict[str, An
             },
         },
     }
+
+
+def structs_within(kinds: Iterable[type]) -> set[type[msgspec.Struct]]:
+    """Return all types of messages that some are made of, themselves among them."""
+    found: set[type[msgspec.Struct]] = set()
+    waiting: list[Any] = list(inspect.multi_type_info(kinds))
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, inspect.StructType):
+            if each.cls in found:
+                continue
+            found.add(each.cls)
+            waiting += [field.type for field in each.fields]
+        elif isinstance(each, tuple):
+            waiting += each
+        elif isinstance(each, inspect.Type):
+            waiting += msgspec.structs.astuple(each)
+    return found
 
 
 def _explain(kind: str, schema: dict[str, Any]) -> None:

@@ -10,6 +10,8 @@ from agent import wire
 
 NodeState = Literal["online", "offline", "stale"]
 Point = tuple[wire.Fraction, wire.Fraction]
+Direction = Annotated[str, Meta(extra_json_schema={"enum": list(wire.DIRECTIONS)})]
+RoleName = Annotated[str, Meta(extra_json_schema={"enum": ["viewer", "operator", "admin"]})]
 
 
 class Reason(Struct, omit_defaults=True):
@@ -31,7 +33,7 @@ class CountToday(Struct):
 
     camera: str
     line: str
-    direction: str
+    direction: Direction
     label: str
     count: int
 
@@ -257,7 +259,7 @@ class LoginBody(Struct, forbid_unknown_fields=True):
 class Role(Struct):
     """What the one who logged in may do: viewer < operator < admin."""
 
-    role: str
+    role: RoleName
 
 
 class Site(Struct):
@@ -273,7 +275,7 @@ class Me(Struct):
     """
 
     user: str
-    role: str
+    role: RoleName
     site: Site
     sites: list[str] = []
     groups: list[str] = []

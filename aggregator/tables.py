@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from aggregator.schemas import Direction
+
 
 class CountRow(Struct):
     """What one row counted in one bucket. A minute that nobody watched is not a minute without traffic.
@@ -15,7 +17,7 @@ class CountRow(Struct):
     camera: str
     line: str
     version: int
-    direction: str
+    direction: Direction
     label: str
     count: int
     watched_seconds: float
@@ -41,7 +43,7 @@ class FleetCountRow(Struct):
     camera: str
     line: str
     version: int
-    direction: str
+    direction: Direction
     label: str
     count: int
     watched_seconds: float
@@ -111,7 +113,7 @@ class SpeedRow(Struct):
 
     camera: str
     line: str
-    direction: str
+    direction: Direction
     label: str
     count: int
     mean: float

@@ -1,16 +1,12 @@
 // Requests to /api/v1. Every failure is an ApiError whose message can be shown as it is.
 import { HOME } from "./home";
+import type { Anchor, Bucket, Fact, Point, ResourceRow } from "./page-types";
 import type {
-  Anchor,
-  Bucket,
   CountRow,
-  Fact,
   Fleet,
   Me,
-  NodeConfig,
+  ConfigState,
   NodeEntry,
-  Point,
-  ResourceRow,
   ShareRow,
   SpeedRow,
   TallyRow,
@@ -110,7 +106,7 @@ export const api = {
   logout: () => request<unknown>("POST", "/logout", {}),
   me: () => request<Me>("GET", "/me"),
   fleet: (asked: FleetQuery = {}) => request<Fleet>("GET", `/fleet${query({ ...asked })}`),
-  node: (name: string) => request<NodeEntry & { config?: NodeConfig }>("GET", node(name)),
+  node: (name: string) => request<NodeEntry & { config?: ConfigState }>("GET", node(name)),
   /** The rows of a camera's table over a time. */
   rows: async <T extends keyof Tables>(
     table: T,

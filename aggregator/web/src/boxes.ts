@@ -1,5 +1,5 @@
 // Draws live boxes on a canvas over the picture: the box, its label and score, and a short trail of feet.
-import type { LiveFrame, LiveRow } from "./types";
+import type { LiveFrame, LiveRow } from "./page-types";
 
 const PALETTE = ["#2dd4bf", "#fbbf24", "#60a5fa", "#f472b6", "#a78bfa", "#a3e635", "#fb923c", "#e2e8f0"];
 const NAMED: Record<string, string> = { with_mask: "#34d399", without_mask: "#fb7185", unknown: "#cbd5e1" };

@@ -7,7 +7,8 @@ import { byLine, DIRECTIONS } from "./counts";
 import { count, NONE } from "./format";
 import { slotsOf, ViewPicker, type Loaded } from "./history";
 import { joinSlots, perHour, watchedText, type Slot } from "./slots";
-import type { CountRow, Direction, TallyRow } from "./types";
+import type { Direction } from "./page-types";
+import type { CountRow, TallyRow } from "./types";
 
 export type Crossings = Loaded<{ counts: CountRow[]; tallies: TallyRow[] }>;
 

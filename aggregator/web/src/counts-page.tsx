@@ -6,7 +6,7 @@ import { dayAfter, fitting } from "./days";
 import { Clock, count, NONE } from "./format";
 import { useClock } from "./history";
 import { nodes, watch } from "./session";
-import type { Bucket } from "./types";
+import type { Bucket } from "./page-types";
 
 const SHOWN = 500;
 const BUCKETS: Bucket[] = ["hour", "day", "week", "month", "year", "all"];

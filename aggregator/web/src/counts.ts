@@ -1,5 +1,6 @@
 // Sums over the rows that the API sends.
-import type { CameraEntry, CountRow, CountToday, Direction, NodeEntry, ShareRow } from "./types";
+import type { Direction } from "./page-types";
+import type { CameraEntry, CountRow, CountToday, NodeEntry, ShareRow } from "./types";
 
 export const DIRECTIONS: readonly Direction[] = ["AB", "BA"];
 

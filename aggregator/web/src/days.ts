@@ -1,5 +1,5 @@
 // Calendar days, written as 2026-06-01, and the buckets that fit between two of them.
-import type { Bucket } from "./types";
+import type { Bucket } from "./page-types";
 
 const DAY = 86_400_000;
 

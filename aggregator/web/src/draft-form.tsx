@@ -2,7 +2,8 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { api } from "./api";
 import { hintOf, POINTS, problemOf, rectangle, type Draft } from "./draft";
-import type { Anchor, CameraEntry } from "./types";
+import type { Anchor } from "./page-types";
+import type { CameraEntry } from "./types";
 
 interface DraftFormProps {
   node: string;

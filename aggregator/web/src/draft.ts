@@ -1,6 +1,7 @@
 // What is being drawn on the picture: a line, a zone, or where the road lies.
 import { degenerate } from "./geometry";
-import type { Anchor, Line, Plane, Point, Zone } from "./types";
+import type { Anchor, Point } from "./page-types";
+import type { Line, Plane, Zone } from "./types";
 
 export type Kind = "line" | "zone" | "plane";
 

@@ -4,16 +4,16 @@ import { api, type Drawn } from "./api";
 import { byLine, type LineSum } from "./counts";
 import { draftOf, draftOfPlane, newDraft, type Draft } from "./draft";
 import { LineCounts } from "./parts";
-import type { CameraEntry, CameraSettings, Line, NodeConfig, NodeEntry } from "./types";
+import type { CameraEntry, CameraSettings, Line, ConfigState, NodeEntry } from "./types";
 
 /** Which version of the lines runs on the node, or why the newest does not. */
-export function ConfigState({
+export function NodeConfig({
   node,
   config,
   saved,
 }: {
   node: NodeEntry;
-  config: NodeConfig | undefined;
+  config: ConfigState | undefined;
   saved: number;
 }) {
   if (!config) return <p class="config-state" data-testid="config-state" />;
@@ -154,7 +154,7 @@ interface DrawnProps {
   node: NodeEntry;
   camera: CameraEntry;
   /** Not known at first: until then nobody can say what is drawn already, and nothing is begun. */
-  config: NodeConfig | undefined;
+  config: ConfigState | undefined;
   settings: CameraSettings;
   editable: boolean;
   draft: Draft | null;
@@ -210,7 +210,7 @@ export function Lines(props: DrawnProps) {
           />
         ))}
       </ul>
-      <ConfigState node={node} config={config} saved={saved} />
+      <NodeConfig node={node} config={config} saved={saved} />
     </section>
   );
 }

@@ -6,7 +6,7 @@ import { count, span } from "./format";
 import { gateName } from "./gates";
 import { useClock } from "./history";
 import { onFact, returns } from "./session";
-import type { Fact } from "./types";
+import type { Fact } from "./page-types";
 
 const MOST = 120;
 const KINDS: { name: string; types: string[] }[] = [

@@ -145,7 +145,7 @@ function BigSummary({ of }: { of: FleetSummary | undefined }) {
 }
 
 function BigFleetPage() {
-  const [summary, setSummary] = useState<FleetSummary | undefined>(firstPage.value?.summary);
+  const [summary, setSummary] = useState<FleetSummary | null>(firstPage.value?.summary ?? null);
   const broken = summary ? summary.total - summary.online : 0;
   useEffect(() => {
     document.title = broken ? `(${broken}) GB-Fleet` : "GB-Fleet";
@@ -154,7 +154,7 @@ function BigFleetPage() {
     <>
       <div class="head">
         <h1 class="sr">Fleet</h1>
-        <BigSummary of={summary} />
+        <BigSummary of={summary ?? undefined} />
       </div>
       <WaitingNodes />
       <BigFleet onSummary={setSummary} />

@@ -4,7 +4,7 @@
 //      P ─────┬─────▶ Q         the arrow of AB points from A to B: here down
 //             ▼ AB
 //             B
-import type { Direction, Point } from "./types";
+import type { Direction, Point } from "./page-types";
 
 export interface Middle {
   x: number;

@@ -6,7 +6,8 @@ import { Cell, useCell } from "./cell";
 import { Clock } from "./format";
 import { firstSeen, login, onFact, returns, serverNow } from "./session";
 import { bucketStarts, slots, type Slot } from "./slots";
-import type { Bucket, CountRow, TallyRow } from "./types";
+import type { Bucket } from "./page-types";
+import type { CountRow, TallyRow } from "./types";
 
 const HOUR = 3_600_000;
 

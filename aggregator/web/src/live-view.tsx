@@ -8,7 +8,7 @@ import { drawFrame, Trails } from "./boxes";
 import { useCell } from "./cell";
 import { PictureStream } from "./pictures";
 import { onFrame, returns } from "./session";
-import type { LiveFrame } from "./types";
+import type { LiveFrame } from "./page-types";
 
 const STALE_FRAME_MS = 1500;
 const PICTURE_DUE_MS = 600;

@@ -1,6 +1,8 @@
 // The requests of the pages on which a fleet is managed: people, places, boxes, settings, audit.
 import { query, request } from "./api";
-import type { CameraSettings } from "./types";
+import type { AuditEntry, CameraSettings, CopyState, Drift, Hours, JoinLine, Place, Sent } from "./types";
+
+export type { AuditEntry, CopyState, Drift, Hours, JoinLine, Place, Sent } from "./types";
 
 export type RoleName = "viewer" | "operator" | "admin";
 
@@ -46,13 +48,6 @@ export interface Group {
   nodes: number;
 }
 
-export interface Place {
-  site: string;
-  groups: string[];
-  labels: string[];
-  title: string;
-}
-
 export interface Invitation {
   id: string;
   boxes: number;
@@ -64,41 +59,11 @@ export interface Invitation {
   line: string;
 }
 
-export interface JoinLine {
-  node: string;
-  line: string;
-  until: number;
-}
-
 export interface Aim {
   site?: string;
   group?: string;
   nodes?: string[];
   everywhere?: boolean;
-}
-
-export interface Sent {
-  node: string;
-  camera: string;
-  version: number | null;
-  difference: { path: string; before: string; after: string }[];
-  refused: string;
-}
-
-export interface Drift {
-  node: string;
-  wanted: number;
-  applied: number;
-  since: number | null;
-  why: string;
-  refused: Record<string, string>;
-  defaults: string[];
-}
-
-export interface Hours {
-  from: string;
-  to: string;
-  days?: string[];
 }
 
 export interface Profile {
@@ -107,25 +72,6 @@ export interface Profile {
   settings: Partial<CameraSettings>;
   hours: Hours[];
   running: number;
-}
-
-export interface AuditEntry {
-  id: string;
-  at: number;
-  user: string;
-  role: string;
-  action: string;
-  node: string;
-  what: string;
-  address: string;
-}
-
-export interface CopyState {
-  kept: number;
-  stopped: number[];
-  forked: number | null;
-  resolved: boolean;
-  by: string;
 }
 
 export interface RenameRow {

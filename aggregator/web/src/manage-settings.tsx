@@ -7,7 +7,8 @@ import { manage, type Aim, type Profile, type Sent } from "./manage-api";
 import { Field, Form, Part, Problem, Sure, useDo, useRead, words } from "./manage-parts";
 import { nodeHref } from "./router";
 import { now } from "./session";
-import type { CameraSettings, Point } from "./types";
+import type { Point } from "./page-types";
+import type { CameraSettings } from "./types";
 
 function aimOf(text: (name: string) => string): Aim {
   const aim = { site: text("site"), group: text("group"), nodes: words(text("nodes")) };

@@ -4,7 +4,8 @@ import { breakdown, DIRECTIONS, type LineSum } from "./counts";
 import { ago, count, span } from "./format";
 import { angle } from "./geometry";
 import { link, now, trouble } from "./session";
-import type { CameraEntry, Direction, Line, NodeEntry } from "./types";
+import type { Direction } from "./page-types";
+import type { CameraEntry, Line, NodeEntry } from "./types";
 
 /** Whether the numbers of a node may be read as current. */
 export function isFresh(node: NodeEntry): boolean {

@@ -5,7 +5,8 @@ import { clamp, contains, tidy } from "./geometry";
 import { LiveView } from "./live-view";
 import { onFact, onFrame } from "./session";
 import { arrowKey, Handles, LineShape, PlaneShape, ZoneShape, type Mood, type Size } from "./shapes";
-import type { CameraEntry, CameraSettings, LiveFrame, NodeEntry, Point, Zone } from "./types";
+import type { LiveFrame, Point } from "./page-types";
+import type { CameraEntry, CameraSettings, NodeEntry, Zone } from "./types";
 
 /** So near to its first point, in pixels, a click closes a zone. */
 const CLOSE_PX = 14;

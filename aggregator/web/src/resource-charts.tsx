@@ -7,7 +7,7 @@ import { bytes, NONE, percent, rate, type Clock } from "./format";
 import { useClock } from "./history";
 import { axis, colour, Plot } from "./plot";
 import { onFact, returns, serverNow } from "./session";
-import type { Fact, ResourceRow } from "./types";
+import type { Fact, ResourceRow } from "./page-types";
 
 const REACH_MS = 3_600_000;
 const MOST_ROWS = 1_000;

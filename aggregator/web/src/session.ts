@@ -4,13 +4,14 @@ import { api, ApiError } from "./api";
 import type { Board } from "./alert-types";
 import { Cell } from "./cell";
 import { Stream, type Link } from "./stream";
-import type { Fact, Fleet, Health, LiveFrame, Me, NodeConfig, NodeEntry, Waiting } from "./types";
+import type { Fact, LiveFrame, Health } from "./page-types";
+import type { Fleet, Me, ConfigState, NodeEntry, Waiting } from "./types";
 
 export type Login = Me | "unknown" | "out";
 
 export const login = new Cell<Login>("unknown");
 export const nodes = new Cell<ReadonlyMap<string, NodeEntry> | null>(null);
-export const configs = new Cell<ReadonlyMap<string, NodeConfig>>(new Map());
+export const configs = new Cell<ReadonlyMap<string, ConfigState>>(new Map());
 /** How many nodes there are; -1 until that is known. More than `FEW` are shown page by page. */
 export const amount = new Cell(-1);
 /** The first page of a large fleet, those with a problem first, as it came with the page. */
@@ -78,12 +79,12 @@ function dropNode(node: string): void {
   nodes.set(left);
 }
 
-function putConfig(node: string, config: NodeConfig): void {
+function putConfig(node: string, config: ConfigState): void {
   configs.set(new Map(configs.value).set(node, config));
 }
 
 /** Take what a request said of a node and its configuration, where the stream has said nothing yet. */
-export function putFirst(entry: NodeEntry, config: NodeConfig | undefined): void {
+export function putFirst(entry: NodeEntry, config: ConfigState | undefined): void {
   if (!nodes.value?.has(entry.node)) nodes.set(new Map(nodes.value ?? []).set(entry.node, entry));
   if (config && !configs.value.has(entry.node)) putConfig(entry.node, config);
 }
@@ -165,7 +166,7 @@ function take(name: string, data: string): void {
   else if (name === "live") for (const reader of frames) reader(value as LiveFrame);
   else if (name === "fact") for (const reader of facts) reader(value as Fact);
   else if (name === "config") {
-    const config = value as NodeConfig & { node: string };
+    const config = value as ConfigState & { node: string };
     putConfig(config.node, config);
   }
 }

@@ -1,7 +1,7 @@
 // What is drawn over the picture, as SVG: lines, zones, the road plane, and the handles that move their points.
 import type { Kind } from "./draft";
 import { clamp, corner, middle, tidy } from "./geometry";
-import type { Point } from "./types";
+import type { Point } from "./page-types";
 
 export type Size = [number, number];
 /** Drawn and running; saved but not yet running; being drawn; beside what is being drawn. */

@@ -9,6 +9,21 @@ const camera = (state: CameraEntry["state"]): CameraEntry => ({
   fps: 10,
   watched_seconds_today: 0,
   blind_seconds_today: 0,
+  reason: "",
+  since: 0,
+  labels: [],
+  model: "",
+  size: [0, 0],
+  preview: false,
+  objects_today: {},
+  p95_ms: null,
+  last_known: false,
+  first_seen: null,
+  looked_regions: null,
+  oldest_region_seconds: null,
+  health: [],
+  source: "",
+  from_centre: false,
 });
 
 const node = (
@@ -25,6 +40,17 @@ const node = (
   memory_bytes: null,
   counts_today: [],
   warnings,
+  last_seen: null,
+  version: "",
+  temperature: null,
+  memory_percent: null,
+  disk_percent: null,
+  site: "",
+  groups: [],
+  labels: [],
+  title: "",
+  timezone: "",
+  allows: [],
 });
 
 test("nodes with a problem come first, then those with a warning, each by name", () => {

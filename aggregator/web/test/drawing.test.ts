@@ -12,7 +12,7 @@ import {
   type Draft,
 } from "../src/draft";
 import { contains } from "../src/geometry";
-import type { Point } from "../src/types";
+import type { Point } from "../src/page-types";
 
 const CORNERS: Point[] = [
   [0.2, 0.9],

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { angle, contains, degenerate, middle, tidy } from "../src/geometry";
-import type { Point } from "../src/types";
+import type { Point } from "../src/page-types";
 
 const DOWN = 90;
 

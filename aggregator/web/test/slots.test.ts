@@ -16,6 +16,8 @@ const crossing = (start: number, direction: "AB" | "BA", count: number): CountRo
   label: "car",
   count,
   watched_seconds: 60,
+  blind_seconds: 0,
+  rate: null,
 });
 
 const tally = (start: number, watched: number, blind: Record<string, number> = {}): TallyRow => ({
@@ -29,6 +31,7 @@ const tally = (start: number, watched: number, blind: Record<string, number> = {
   dropped: 0,
   p50_ms: 0,
   p95_ms: 0,
+  unseen: [],
 });
 
 test("a minute that was watched and had no traffic is not a minute that nobody watched", () => {
