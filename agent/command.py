@@ -17,12 +17,15 @@ from agent import wire
 
 SEEN_COMMANDS = 1000
 PICTURE_ROLES = ("operator", "admin")
-# What is done in its own time (`agent.orders`) -> who may order it, and whether it gives a camera's picture.
+# What is done in its own time (`agent.orders`, `agent.study`) -> who may order it, and whether it gives a
+# camera's picture.
 _OPERATOR = ("operator", "admin")
 ORDERS = {
     "snapshot": (_OPERATOR, True),
     "empty": (_OPERATOR, True),
     "self-test": (_OPERATOR, False),
+    "calibrate": (_OPERATOR, False),
+    "run-model": (("admin",), False),
     "logs": (("admin",), False),
     "restart": (("admin",), False),
     "rename": (("admin",), False),

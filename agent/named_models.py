@@ -80,18 +80,29 @@ class NamedModels:
         """Return what looks at a camera: the model of that name, or its owner's where none can be used."""
         return self._opened.get((camera, model), self._owners[camera])
 
-    def _open(self, camera: str, model: str) -> None:
-        own = self._config.camera[camera]
+    def borrow(self, camera: str, model: str) -> Detector:
+        """Return a model of the box for a while; raise Refused if it cannot be used at this camera."""
+        if (camera, model) in self._opened:
+            return self._opened[camera, model]
         try:
-            if model in (own.model, own.model_path.stem):
-                self._opened[camera, model] = self._owners[camera]
-                return
-            plain = _for_model(own, self._path(model))
-            detector = startup.load_model(camera, plain)
-            startup.meet_models(self._config, {camera: detector})
-            self._opened[camera, model] = detector
+            return self._load(camera, model)
+        except (startup.NodeError, ConfigError) as error:
+            raise Refused(f"{camera}, model: {error}") from None
+
+    def _open(self, camera: str, model: str) -> None:
+        try:
+            self._opened[camera, model] = self._load(camera, model)
         except (Refused, startup.NodeError, ConfigError) as error:
             self._refused[camera, model] = str(error)
+
+    def _load(self, camera: str, model: str) -> Detector:
+        """Open a model; raise Refused, NodeError or ConfigError."""
+        own = self._config.camera[camera]
+        if model in (own.model, own.model_path.stem):
+            return self._owners[camera]
+        detector = startup.load_model(camera, _for_model(own, self._path(model)))
+        startup.meet_models(self._config, {camera: detector})
+        return detector
 
     def _path(self, model: str) -> Path:
         if not _NAME.fullmatch(model):

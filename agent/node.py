@@ -37,6 +37,7 @@ from agent.see.infer import Detector
 from agent.show.departures import Departures
 from agent.starts import Starts
 from agent.startup import broker, load_models, meet_models, open_spool
+from agent.study.studies import Studies
 from agent.tasks import lasting
 from agent.watchdog import Watchdog, notify
 
@@ -86,6 +87,7 @@ class Node:
         self._wishes = Wishes()
         self._report = NodeReport(cameras, spool, desired, departures, self._wishes, starts)
         self._orders = Orders(cameras, restart)
+        self._studies = Studies(cameras, models)
         self._starts = starts
 
     @classmethod
@@ -133,7 +135,7 @@ class Node:
                 delivery.stand_aside()
             return mine
 
-        commands = Commands(self._cameras.pictures, self._watch, self._orders.put, aside)
+        commands = Commands(self._cameras.pictures, self._watch, self._order, aside)
         return delivery
 
     async def serve(self, broker_settings: BrokerSettings | None, stop: asyncio.Event) -> None:
@@ -160,6 +162,7 @@ class Node:
                     "resources": self._sample(delivery),
                     "watchdog": self._watchdog.run(),
                     "orders": self._orders.run(partial(_respond, delivery)),
+                    "studies": self._studies.run(partial(_respond, delivery)),
                     "budget": self._keep_budget(delivery),
                     "changes": self._cameras.changes(upstream, watch, partial(self._changed, delivery)),
                 }
@@ -253,6 +256,12 @@ class Node:
         response = commands.execute(payload, round(time.time() * 1000))
         if response is not None:
             await _respond(delivery, response)
+
+    def _order(self, command: wire.Command) -> wire.Response | None:
+        """Have an order done; return a refusal."""
+        if command.verb in self._studies.verbs:
+            return self._studies.put(command)
+        return self._orders.put(command)
 
     def _watch(self, command: wire.Command) -> None:
         seconds = command.seconds if command.verb == "watch" else 0.0

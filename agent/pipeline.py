@@ -17,7 +17,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from agent import wire
 from agent.boxes import Detections
@@ -39,19 +38,11 @@ from agent.show.faces import Faces, Look
 from agent.show.privacy import Privacy
 from agent.show.showing import Showing
 from agent.track.tracker import Tracks
+from agent.turn import Step, Witness
 
 log = logging.getLogger("gb-agent")
 
 TAKE_SECONDS = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What one turn of the loop gave."""
-
-    events: list[wire.AnyEvent]
-    live: wire.Live | None = None
-    tells: bool = False  # the camera's state, or what ails it, is another one
 
 
 class Pipeline:
@@ -110,6 +101,7 @@ class Pipeline:
         self._next_detector = detector
         self._model = detector.path.stem if settings.model else camera.model_path.stem
         self._look_with(detector, settings)
+        self.witnesses: tuple[Witness, ...] = ()
         self.ending = False
         self._tick = monotonic()
 
@@ -229,6 +221,9 @@ class Pipeline:
     ) -> tuple[Tracks | None, list[wire.AnyEvent]]:
         """Take one frame from its boxes to its events, and see what ails the camera."""
         tracks, events = self.follower.follow(frame, found)
+        if tracks is not None and isinstance(found, Detections):
+            for witness in self.witnesses:
+                witness.saw(frame, found, tracks)
         is_looked_at = tracks is not None and self.camera.moving
         if is_looked_at and self._ailments.look(frame.image, frame.seconds, round(frame.wall * 1000)):
             self._ailing_changed = True

@@ -219,6 +219,7 @@ WORDS: dict[str, str] = {
     "people": "where at least so many objects were seen",
     "percent": "the limit, percent",
     "picture": "there is a picture, at …/picture",
+    "OrderBody.model": "of `run-model`: which model of the node runs beside the camera's own, by its name",
     "OrderBody.picture": "whether pictures are asked for too",
     "pictures": "how many pictures",
     "pictures_days": "days for which it is kept which pictures left boxes",

@@ -20,14 +20,15 @@ _REASONS = {"expired": "the node has not answered in time"}
 class OrderBody(Struct, forbid_unknown_fields=True):
     """An order. `verb`: snapshot, self-test, restart, logs, watch and so on; the node knows what it can do.
 
-    `camera`: of which camera, where it is about one. `seconds`: how long, where that matters. `within`: after
-    so many seconds it is not executed any more.
+    `camera`: of which camera, where it is about one. `seconds`: how long, where that matters. `model`: which
+    model of the node runs beside, by its name. `within`: after so many seconds it is not executed any more.
     """
 
     verb: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
     camera: wire.CameraName = ""
     seconds: Annotated[float, Meta(ge=0, le=600)] = 0.0
     picture: bool = False
+    model: Annotated[str, Meta(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,63})?$")] = ""
     within: Annotated[int, Meta(ge=1, le=3600)] = 60
 
 
@@ -70,6 +71,8 @@ async def give(request: web.Request) -> web.Response:
     role = orders.ROLES_OF.get(body.verb, "operator")
     if not identity.may(role):
         raise Refused(403, "not_allowed", f"the order {body.verb} needs the role {role}")
+    if (body.verb == orders.RUN_MODEL) != bool(body.model):
+        raise Refused(400, "bad_request", "model: run-model needs one, and no other order takes one")
     centre = request.app[CENTRE]
     standing = centre.fleet.standing(node)
     if standing == "offline":
@@ -83,8 +86,9 @@ async def give(request: web.Request) -> web.Response:
         seconds=body.seconds,
         picture=body.picture,
         user=identity.user[:200],
+        what={"model": body.model} if body.model else {},
     )
-    await record(request, f"order {body.verb}", node=node, what=body.camera)
+    await record(request, f"order {body.verb}", node=node, what=f"{body.camera} {body.model}".strip())
     try:
         id_ = await centre.orders.give(node, identity.user, command)
     except orders.NotSent as error:
@@ -125,7 +129,7 @@ async def _own(request: web.Request, *, picture: bool = False) -> dict[str, Any]
 
 def _order(row: dict[str, Any], *, with_answer: bool) -> Order:
     expires = int(row["expires"])  # the driver's own kind of number otherwise
-    state = orders.state_of(row["state"], expires)
+    state = orders.state_of(row["state"], expires + orders.lasting_ms(row["verb"], row.get("seconds", 0.0)))
     return Order(
         id=row["_id"],
         node=row["node"],

@@ -19,7 +19,11 @@ from aggregator.store.orders import OrderStore
 _LOG = logging.getLogger(__name__)
 _PREFIX = "order-"
 # Who may give an order; every other one is an operator's, and the node says whether it knows it.
-ROLES_OF = {"logs": "admin", "restart": "admin", "run-model": "admin"}
+RUN_MODEL = "run-model"
+ROLES_OF = {"logs": "admin", "restart": "admin", RUN_MODEL: "admin"}
+_LASTING = {"calibrate", RUN_MODEL}  # answered after the seconds that they name
+_LASTING_SECONDS = 60.0  # where they name none
+_SLACK_SECONDS = 30.0  # for opening a model before, and timing it after
 
 Tell = Callable[[str, wire.Command], Awaitable[None]]
 
@@ -50,6 +54,7 @@ class Orders:
                 "user": user,
                 "role": command.role,
                 "expires": command.expires,
+                "seconds": command.seconds,
             },
         )
         try:
@@ -81,7 +86,14 @@ def new_id() -> str:
     return f"{_PREFIX}{secrets.token_hex(12)}"
 
 
+def lasting_ms(verb: str, seconds: float) -> int:
+    """Return how long after its expiry the answer to an order may come, in milliseconds."""
+    if verb not in _LASTING:
+        return 0
+    return round(((seconds or _LASTING_SECONDS) + _SLACK_SECONDS) * 1000)
+
+
 def state_of(state: str, expires: int) -> str:
-    """Return sent, done, refused or expired. `expires`: Unix ms."""
+    """Return sent, done, refused or expired. `expires`: Unix ms, from which on no answer is waited for."""
     is_over = state == "sent" and time.time() * 1000 > expires
     return "expired" if is_over else state

@@ -60,6 +60,19 @@ def test_token_in_the_address_logs_in_and_disappears(page: Page, centre: Centre)
     expect(page.get_by_test_id("link")).to_have_text("Live")
 
 
+def test_an_address_with_a_token_pasted_into_an_open_page_logs_in(browser: Browser, centre: Centre) -> None:
+    """Who sees the login form and pastes the printed address changes only the hash: it counts too."""
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(centre.url)
+    expect(page.get_by_label("Token")).to_be_visible()
+    page.evaluate("token => { location.hash = `#token=${token}` }", centre.options.token)
+    page.get_by_test_id("link").wait_for()
+    expect(page.get_by_label("Token")).to_have_count(0)
+    assert centre.options.token not in page.url
+    context.close()
+
+
 def test_login_form_says_no_and_yes(browser: Browser, centre: Centre) -> None:
     """Without a token there is a form; a wrong token is refused in words, the right one opens the fleet."""
     context = browser.new_context()

@@ -42,11 +42,14 @@ class Listener:
             elif kind == "state" and message.payload:
                 self.states.append(wire.decode_state(message.payload))
 
-    async def order(self, verb: str, camera: str = "", role: str = "admin") -> wire.Response:
+    async def order(
+        self, verb: str, camera: str = "", role: str = "admin", seconds: float = 0.0, model: str = ""
+    ) -> wire.Response:
         """Give an order and return the answer."""
         id_ = f"order-{time.monotonic_ns()}"
         expires = round(time.time() * 1000) + 60_000
-        command = wire.Command(id_, verb, expires, role, camera, user="ada")
+        what = {"model": model} if model else {}
+        command = wire.Command(id_, verb, expires, role, camera, seconds, user="ada", what=what)
         await self._client.publish(wire.topic(self._node, "cmd"), msgspec.json.encode(command))
         await until(lambda: id_ in self.answers, 60)
         return self.answers[id_]
@@ -100,9 +103,14 @@ async def test_orders_are_answered_without_secrets_and_pictures_are_logged(
                 ("snapshot", "gone", "admin", "the box's owner lets no picture leave"),
                 ("snapshot", "none", "admin", "this box has no camera 'none'"),
                 ("explode", "", "admin", "unknown command 'explode'"),
+                ("calibrate", "cam0", "viewer", "only operator or admin may order calibrate"),
+                ("calibrate", "", "operator", "this box has no camera ''; it has cam0, gone"),
+                ("run-model", "cam0", "operator", "only admin may order run-model"),
+                ("run-model", "cam0", "admin", "name the model that is to run beside"),
             ]
             for verb, camera, role, why in refused:
                 assert why in (await box.order(verb, camera, role)).error
+            await _studied(box)
             await until(lambda: box.states[-1].departures, 20)
             assert box.states[-1].departures[-1].who == "ada"
             assert (await box.order("restart")).ok
@@ -111,6 +119,33 @@ async def test_orders_are_answered_without_secrets_and_pictures_are_logged(
     (left,) = json.loads((tmp_path / "state" / "pictures.json").read_text())
     assert (left["who"], left["way"], left["pictures"], left["manner"]) == ("ada", "snapshot", 1, "drawn")
     assert SECRET not in gb_agent("logs", "--config", str(path)).stdout
+
+
+async def _studied(box: Listener) -> None:
+    """Calibrate, and run another model of the box beside: answered after their seconds, one at a time;
+    what cannot be says why.
+    """
+    first = asyncio.create_task(box.order("calibrate", "cam0", "operator", 4.0), name="first")
+    await asyncio.sleep(0)
+    busy = await box.order("run-model", "cam0", model="mask")
+    assert busy.error.startswith("calibrate runs until ")
+    said = (await first).text.splitlines()
+    assert said[0] == "cam0: 4 s, model gb-yolo-n-traffic"
+    assert [line.split()[0] for line in said[2:6]] == ["confidence", "boxes", "followed", "objects"]
+    beside = (await box.order("run-model", "cam0", seconds=4.0, model="mask")).text.splitlines()
+    assert beside[0] == "cam0: 4 s, by the first look alone"
+    assert beside[2].split() == ["gb-yolo-n-traffic", "gb-yolo-n-mask"]
+    assert [len(line.split()) for line in beside if line.startswith("milliseconds")] == [5]
+    assert beside[-1] == "Nothing of this is in the counts."
+    assert (
+        "this box has no model 'nosuch'; it has "
+        in (await box.order("run-model", "cam0", model="nosuch")).error
+    )
+    assert "runs with traffic itself" in (await box.order("run-model", "cam0", model="traffic")).error
+    assert (
+        "gone: 1 s, model gb-yolo-n-traffic: no picture was looked at; the camera is absent"
+        in (await box.order("calibrate", "gone", seconds=1.0)).error
+    )
 
 
 async def test_the_centre_keeps_which_pictures_left_a_box(stack: Stack) -> None:

@@ -81,6 +81,29 @@ async def test_an_order_that_is_refused_late_or_impossible_says_why(stack: Stack
         assert await code(client, "POST", ALL, {"verb": "self-test"}) == (409, "node_away")
 
 
+async def test_an_order_that_takes_minutes_is_waited_for(stack: Stack) -> None:
+    """`run-model` needs a model and an administrator; its answer is not late before its seconds are over."""
+    async with scene(stack, "order-1") as (_, node, client):
+        beside = {"verb": "run-model", "camera": "cam0", "model": "mask", "seconds": 30, "within": 1}
+        sent = (await call(client, "POST", ALL, beside))[1]
+        await until(lambda: node.commands)
+        command = node.commands[0]
+        assert (command.verb, command.seconds, command.what) == ("run-model", 30, {"model": "mask"})
+        await until(lambda: time.time() * 1000 > command.expires)
+        assert (await get(client, f"{ALL}/{sent['id']}"))["state"] == "sent"
+        await respond(node, command, ok=True, text="compared")
+        await until_state(client, sent["id"], "done")
+        assert await code(client, "POST", ALL, {"verb": "run-model"}) == (400, "bad_request")
+        assert await code(client, "POST", ALL, {"verb": "calibrate", "model": "mask"}) == (400, "bad_request")
+        assert await code(client, "POST", ALL, {**beside, "model": "../etc"}) == (400, "bad_request")
+        operator = (await call(client, "POST", "/tokens", {"name": "o", "role": "operator"}))[1]["token"]
+        bearer = f"Bearer {operator}"
+        assert await code(client, "POST", ALL, beside, Authorization=bearer) == (403, "not_allowed")
+        assert (await code(client, "POST", ALL, {"verb": "calibrate"}, Authorization=bearer))[0] == 202
+        (entry,) = (await get(client, "/audit", action="order run-model"))["entries"]
+        assert entry["what"] == "cam0 mask"
+
+
 async def until_state(client: Any, id_: str, state: str) -> None:
     """Wait until an order has come to a state."""
     deadline = time.monotonic() + 10

@@ -3,23 +3,10 @@ import { useState } from "preact/hooks";
 import { ApiError } from "./api";
 import { manage, type OwnCamera } from "./manage-api";
 import { Choose, Field, Form, Part, Problem, Sure } from "./manage-parts";
+import { answered } from "./orders";
 import type { NodeEntry } from "./types";
 
-const ASK_MS = 500;
-const PATIENCE_MS = 60_000;
 const NEW = "a new camera";
-
-/** Wait for the box's answer to an order; returns its words, and throws its reason. */
-async function answered(node: string, id: string): Promise<string> {
-  const end = Date.now() + PATIENCE_MS;
-  for (;;) {
-    const order = await manage.order(node, id);
-    if (order.state === "done") return order.text;
-    if (order.state !== "sent") throw new Error(order.reason);
-    if (Date.now() > end) throw new Error("The box has not answered within a minute.");
-    await new Promise((resolve) => window.setTimeout(resolve, ASK_MS));
-  }
-}
 
 export function CameraSetup({ node }: { node: NodeEntry & { allows?: string[] } }) {
   const [told, setTold] = useState("");

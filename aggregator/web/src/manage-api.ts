@@ -132,6 +132,8 @@ export const manage = {
     request<{ id: string }>("PUT", `/nodes/${name(node)}/cameras/${name(camera)}`, body),
   removeCamera: (node: string, camera: string) =>
     request<{ id: string }>("DELETE", `/nodes/${name(node)}/cameras/${name(camera)}`),
+  give: (node: string, body: { verb: string; camera: string; seconds: number; model?: string }) =>
+    request<{ id: string }>("POST", `/nodes/${name(node)}/commands`, body),
   order: (node: string, id: string) => request<Answered>("GET", `/nodes/${name(node)}/commands/${id}`),
   rename: (node: string, to: string) => request<RenameRow>("POST", `/nodes/${name(node)}/rename`, { to }),
   renames: async () => (await request<{ renames: RenameRow[] }>("GET", "/renames")).renames,

@@ -23,6 +23,7 @@ import { nodeHref } from "./router";
 import { configs, link, login, mayEdit, nodes, putFirst, returns, trouble, watch } from "./session";
 import { ShareChart } from "./share-chart";
 import { Speeds } from "./speeds";
+import { Studies } from "./studies";
 import { Trips } from "./trips";
 import type { CameraEntry, CameraSettings, NodeEntry, TallyRow } from "./types";
 import { ZonesChart } from "./zones-chart";
@@ -270,6 +271,9 @@ export function NodePage({ node: name, camera: wanted }: { node: string; camera:
             <ResourceCharts node={name} cameras={node.cameras.map((one) => one.camera)} />
             <EventList node={name} />
           </div>
+        )}
+        {node && typeof who === "object" && mayEdit(who) && (
+          <Studies node={node} isAdmin={who.role === "admin"} />
         )}
         {node && typeof who === "object" && who.role === "admin" && <CameraSetup node={node} />}
       </Zone.Provider>
