@@ -1,4 +1,4 @@
-"""How little memory the process keeps: few heaps, nothing freed kept, no code that only the start needed.
+"""How little memory the process keeps: one heap, nothing freed kept, no code that only the start needed.
 
 What always holds: nothing is thrown away that is not still in a file. glibc gives each thread a heap of its
 own, eight for each core, and keeps large blocks once they were freed; pictures that come and go through
@@ -9,12 +9,15 @@ cache where it is needed after all. Sources: mallopt(3), malloc_trim(3), madvise
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-ARENAS = 2
+ARENAS = 1
 LARGE = 1 << 20  # bytes: a block of so many goes back to the system as soon as it is freed
+SETTLED = 2.0  # seconds after the start, by which the libraries have made themselves ready
+AGAIN = 10.0  # seconds between two times of giving back
 _M_ARENA_MAX = -8
 _M_MMAP_THRESHOLD = -3
 _M_TRIM_THRESHOLD = -1
@@ -29,6 +32,14 @@ def be_sparing() -> bool:
         return False
     wishes = ((_M_ARENA_MAX, ARENAS), (_M_MMAP_THRESHOLD, LARGE), (_M_TRIM_THRESHOLD, LARGE))
     return all([bool(library.mallopt(name, value)) for name, value in wishes])
+
+
+async def stay_small() -> None:
+    """Give back what is not needed, soon after the start and again and again, for ever."""
+    await asyncio.sleep(SETTLED)
+    while True:
+        give_back()
+        await asyncio.sleep(AGAIN)
 
 
 def give_back() -> None:

@@ -165,6 +165,7 @@ class Node:
                     "studies": self._studies.run(partial(_respond, delivery)),
                     "budget": self._keep_budget(delivery),
                     "changes": self._cameras.changes(upstream, watch, partial(self._changed, delivery)),
+                    "memory": memory.stay_small(),
                 }
                 for name, work in others.items():
                     upstream.create_task(lasting(work, name), name=f"{name} lasts")
@@ -189,7 +190,6 @@ class Node:
         sampler = Sampler(Path(self._config.state_dir))
         while True:
             await asyncio.sleep(SAMPLE_SECONDS)
-            memory.give_back()
             fps = {name: pipeline.minutes.fps for name, pipeline in self._pipelines.items()}
             level = max((pipeline.budget.level for pipeline in self._pipelines.values()), default=0)
             if self._report.read_board():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import importlib.util
 import subprocess
 import sys
 import textwrap
@@ -110,3 +112,38 @@ def test_two_models_compute_in_one_arena() -> None:
         """
     )
     assert second < 0.6 * first
+
+
+def test_dnspython_is_not_loaded_with_paho_and_stays_importable() -> None:
+    """The agent loads no module of dnspython, which paho would; who asks for it afterwards gets it."""
+    loaded, importable = run(
+        """
+        import importlib.util, sys
+        import agent.node
+        print(sum(name.split(".")[0] == "dns" for name in sys.modules))
+        print(int(importlib.util.find_spec("dns") is not None))
+        """
+    )
+    assert loaded == 0
+    assert importable == float(importlib.util.find_spec("dns") is not None)
+
+
+async def test_memory_is_given_back_soon_after_the_start_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the start needed goes back at once, not after the first ten seconds; and it is done again."""
+    done = asyncio.Event()
+    times = 0
+
+    def note() -> None:
+        nonlocal times
+        times += 1
+        if times == 3:
+            done.set()
+
+    monkeypatch.setattr(memory, "give_back", note)
+    monkeypatch.setattr(memory, "SETTLED", 0.01)
+    monkeypatch.setattr(memory, "AGAIN", 0.01)
+    small = asyncio.create_task(memory.stay_small())
+    async with asyncio.timeout(20):
+        await done.wait()
+    small.cancel()
+    await asyncio.gather(small, return_exceptions=True)
