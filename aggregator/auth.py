@@ -77,7 +77,7 @@ class Auth:
         user: str,
         password: str,
         address: str,
-        old: str = "",
+        old: Collection[str] = (),
         path: str = "/",
         agent: str = "",
     ) -> tuple[Identity, str]:
@@ -86,7 +86,7 @@ class Auth:
         Args:
             token, user, password: a token, or a name with its password.
             address: whose failures are counted together.
-            old: the secret of the session that this one replaces, if there is one.
+            old: the secrets of sessions that the browser offers; all of them end, and none is taken over.
             path: below which the browser will send the cookie.
             agent: how the browser calls itself, for the list of sessions.
 
@@ -101,8 +101,8 @@ class Auth:
             expires = min(expires, (kept or {}).get("expires") or expires)
         else:
             identity = await self.checked_password(user, password, address)
-        if old:
-            await self._people.end_session(_hash(old))
+        for offered in old:
+            await self._people.end_session(_hash(offered))
         secret = secrets.token_urlsafe(32)
         fields = {
             "id": secrets.token_hex(8), "user": identity.user, "role": identity.role,

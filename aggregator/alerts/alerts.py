@@ -60,9 +60,7 @@ class Alerts:
         self._show = show
         delivery = Delivery(self.book, self.sender, metrics, config.alerts.try_hours, _now_ms)
         counted = Counted(store.many, zone_of, lambda: lines_of(fleet))
-        self.watch = Watch(
-            self.book, store.leases, fleet, counted, delivery, deaf, lambda: store.room.trouble, member
-        )
+        self.watch = Watch(self.book, store.leases, fleet, counted, delivery, deaf, store.room, member)
 
     async def show_board(self) -> None:
         """Keep the board as the store has it, and tell watchers when it changes, for ever."""

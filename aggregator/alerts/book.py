@@ -8,6 +8,7 @@ message in `JOIN_MS` and one more, however many places it finds: 1,000 boxes tha
 alert and one message. What is not known changes nothing. An alert is saved before it is told, and a
 message's id is made of the alert's and its number, so whatever is done twice is the same message. An alert
 that a person has taken on is joined by nobody; one closed by hand stays quiet until its places are clear.
+What gets worse than anybody was told is told at once, also to who has taken it on, and once in an alert.
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ CROWD = 10  # from here on, those that have not held for long are told along wit
 CALM_MS = 60_000  # the longest for which all must be clear before an alert is closed
 
 State = Literal["open", "acknowledged", "snoozed", "closed"]
-What = Literal["opened", "more", "reminder", "closed", "test"]
+What = Literal["opened", "more", "worse", "reminder", "closed", "test"]
 
 
 class Part(Struct):
-    """A place of an alert: since when it was so, and until when, 0 if it still is."""
+    """A place of an alert: since when it was so, and until when, 0 if it still is; how bad at worst."""
 
     node: str
     camera: str
@@ -39,6 +40,7 @@ class Part(Struct):
     text: str
     since: int
     until: int = 0
+    grade: int = 0
 
     @property
     def place(self) -> Place:
@@ -49,9 +51,9 @@ class Part(Struct):
 class Alert(Struct):
     """What a rule found, with everybody that it concerns. Times are Unix ms.
 
-    `told`: how many of its parts a message has named; `messages`: how many there were; `clear`: since when
-    all parts are clear, 0 if one is not; `grown`: when the last part came; `quiet`: it was closed by hand
-    while it still held.
+    `told`: how many of its parts a message has named, `told_grade`: how bad they were; `messages`: how many
+    there were; `clear`: since when all parts are clear, 0 if one is not; `grown`: when the last part came;
+    `quiet`: it was closed by hand while it still held.
     """
 
     id: str
@@ -63,6 +65,7 @@ class Alert(Struct):
     state: State = "open"
     parts: list[Part] = field(default_factory=list)
     told: int = 0
+    told_grade: int = 0
     messages: int = 0
     clear: int = 0
     grown: int = 0
@@ -72,6 +75,11 @@ class Alert(Struct):
     closed: int = 0
     why: str = ""
     quiet: bool = False
+
+    @property
+    def grade(self) -> int:
+        """How bad it was at worst."""
+        return max((part.grade for part in self.parts), default=0)
 
     @property
     def standing(self) -> list[Part]:
@@ -125,16 +133,17 @@ class Book:
 
     def _refresh(self, alert: Alert, verdict: Verdict, at: int) -> None:
         """See which parts of an alert still hold."""
-        before = [(part.until, part.text) for part in alert.parts]
+        before = [(part.until, part.text, part.grade) for part in alert.parts]
         for part in alert.parts:
             place = part.place
             if place in verdict.found and not _over(part, at):
                 part.until = 0
                 part.text = verdict.found[place].text
+                part.grade = max(part.grade, verdict.found[place].grade)
             elif not part.until and verdict.knows(place):
                 part.until = at
         clear = 0 if alert.standing else alert.clear or at
-        if clear != alert.clear or before != [(part.until, part.text) for part in alert.parts]:
+        if clear != alert.clear or before != [(part.until, part.text, part.grade) for part in alert.parts]:
             alert.clear = clear
             self.changed[alert.id] = alert
 
@@ -168,7 +177,8 @@ class Book:
             alert = Alert(f"{rule.id}-{at:x}", rule.id, rule.name, rule.kind, rule.severity, at)
             self.alerts[alert.id] = alert
         for place, since in sorted(matured.items()):
-            alert.parts.append(Part(*place, verdict.found[place].text, since))
+            found = verdict.found[place]
+            alert.parts.append(Part(*place, found.text, since, grade=found.grade))
             del self._pending[place]
         alert.clear = 0
         alert.grown = at
@@ -198,6 +208,8 @@ class Book:
             self._move(alert)
             if alert.told and alert.standing:
                 yield self._tell(alert, "reminder")
+        if alert.told and alert.grade > alert.told_grade and alert.standing:
+            yield self._tell(alert, "worse")
         loud = alert.state == "open"
         gathered = at - alert.grown >= GATHER_MS or age >= GATHER_MOST_MS
         if loud and not alert.told and gathered and alert.standing:
@@ -212,6 +224,7 @@ class Book:
     def _tell(self, alert: Alert, what: What) -> Telling:
         alert.messages += 1
         alert.told = len(alert.parts)
+        alert.told_grade = alert.grade
         self.changed[alert.id] = alert
         return Telling(alert, what, alert.messages)
 

@@ -34,7 +34,9 @@ def judge(rule: Rule, standing: Standing, zones: Zones) -> Verdict | None:
         _offline(rule, standing, verdict)
     elif isinstance(rule.condition, rules.Storage):
         if standing.cramped:
-            verdict.found[Place()] = Found(f"The centre's storage: {standing.cramped}")
+            verdict.found[Place()] = Found(
+                f"The centre's storage: {standing.cramped}", grade=int(standing.full)
+            )
     elif isinstance(rule.condition, rules.Occupancy):
         _occupancy(rule.condition, rule.scope, standing, zones, verdict)
     elif look := _LOOKS.get(type(rule.condition)):

@@ -12,7 +12,14 @@ from aggregator.alerts.book import Alert, Part, Telling
 
 _LINES = 20  # places in words
 _PARTS = 100  # places as JSON
-_WORDS = {"opened": "", "more": "More: ", "reminder": "Still: ", "closed": "Over: ", "test": "Test: "}
+_WORDS = {
+    "opened": "",
+    "more": "More: ",
+    "worse": "Worse: ",
+    "reminder": "Still: ",
+    "closed": "Over: ",
+    "test": "Test: ",
+}
 
 
 def title(alert: Alert, what: str) -> str:

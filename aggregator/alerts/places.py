@@ -20,10 +20,14 @@ class Place(NamedTuple):
 
 
 class Found(NamedTuple):
-    """A condition holds here. `since`: Unix ms where that is known, else 0; `text`: a sentence for people."""
+    """A condition holds here. `since`: Unix ms where that is known, else 0; `text`: a sentence for people.
+
+    `grade`: how bad, where a condition has several degrees; a higher one is told anew.
+    """
 
     text: str
     since: int = 0
+    grade: int = 0
 
 
 class Verdict:

@@ -38,12 +38,14 @@ class Node:
 class Standing:
     """The fleet at a moment (Unix ms).
 
-    `deaf`: why the centre hears no node now; empty if it does. `cramped`: how little room its database has.
+    `deaf`: why the centre hears no node now; empty if it does. `cramped`: how little room its database has,
+    `full`: so little that nothing is stored.
     """
 
     at: int
     deaf: str = ""
     cramped: str = ""
+    full: bool = False
     nodes: dict[str, Node] = field(default_factory=dict)
 
 

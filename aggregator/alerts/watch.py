@@ -31,6 +31,7 @@ from aggregator.slices import in_turns
 from aggregator.store.alert_book import AlertBook, last_hour
 from aggregator.store.errors import StoreError
 from aggregator.store.leases import Leases
+from aggregator.store.room import Room
 
 _LOG = logging.getLogger(__name__)
 _LEASE = "alerts"
@@ -49,7 +50,7 @@ T = TypeVar("T")
 class Watch:
     """Judges all rules while it holds the lease.
 
-    `deaf`: why the centre hears no node; empty if it does. `cramped`: how little room its database has.
+    `deaf`: why the centre hears no node; empty if it does. `room`: that of its database.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class Watch:
         counted: Counted,
         delivery: Delivery,
         deaf: Callable[[], str],
-        cramped: Callable[[], str],
+        room: Room,
         member: Callable[[str], Membership],
     ) -> None:
         self.zones = ZonesNow()
@@ -70,7 +71,7 @@ class Watch:
         self._counted = counted
         self._delivery = delivery
         self._deaf = deaf
-        self._cramped = cramped
+        self._room = room
         self._member = member
         self._books: dict[str, Book] = {}
         self._verdicts: dict[str, tuple[int, float, Verdict]] = {}  # rule -> version, until, what it found
@@ -185,7 +186,7 @@ class Watch:
         nodes: dict[str, Node] = {}
         async for views in in_turns(self._fleet.views()):
             nodes |= {view.name: node_of(view, at, self._told, self._member(view.name)) for view in views}
-        return Standing(at, self._deaf(), self._cramped(), nodes)
+        return Standing(at, self._deaf(), self._room.trouble, self._room.level == "full", nodes)
 
     def _settling(self) -> bool:
         """True for a moment after the broker is back: nodes are not yet heard anew."""

@@ -14,7 +14,7 @@ async def login(request: web.Request) -> web.Response:
     centre = request.app[CENTRE]
     centre.auth.check_origin(request.headers, required=False)
     body = await body_of(request, schemas.LoginBody)
-    old = next(iter(auth.session_secrets(request.headers)), "")
+    old = auth.session_secrets(request.headers)
     identity, secret = await centre.auth.login(
         body.token, body.user, body.password, client_of(request), old, body.path,
         request.headers.get("User-Agent", ""),

@@ -97,9 +97,10 @@ async def _delete(request: web.Request, part: Part) -> web.Response:
 # ── sites ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _site_row(request: web.Request, name: str) -> SiteRow:
+def _site_row(request: web.Request, name: str, site: documents.SiteDocument | None = None) -> SiteRow:
+    """Return a site as it is shown. `site`: as it was just set, for another may take it away meanwhile."""
     places = request.app[CENTRE].places
-    fields = msgspec.structs.asdict(places.sites[name])
+    fields = msgspec.structs.asdict(site or places.sites[name])
     return SiteRow(site=name, nodes=len(places.inside("site", name)), **fields)
 
 
@@ -126,7 +127,7 @@ async def put_site(request: web.Request) -> web.Response:
         raise bad("latitude, longitude: give both or none")
     await request.app[CENTRE].places.put("sites", name, body)
     await record(request, "put site", what=name)
-    return answer(_site_row(request, name))
+    return answer(_site_row(request, name, body))
 
 
 async def delete_site(request: web.Request) -> web.Response:
@@ -137,9 +138,10 @@ async def delete_site(request: web.Request) -> web.Response:
 # ── groups ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _group_row(request: web.Request, name: str) -> GroupRow:
+def _group_row(request: web.Request, name: str, group: documents.GroupDocument | None = None) -> GroupRow:
+    """Return a group as it is shown. `group`: as it was just set."""
     places = request.app[CENTRE].places
-    fields = msgspec.structs.asdict(places.groups[name])
+    fields = msgspec.structs.asdict(group or places.groups[name])
     return GroupRow(group=name, nodes=len(places.inside("group", name)), **fields)
 
 
@@ -163,7 +165,7 @@ async def put_group(request: web.Request) -> web.Response:
         raise bad(f"settings: {error}") from None
     await request.app[CENTRE].places.put("groups", name, body)
     await record(request, "put group", what=name)
-    return answer(_group_row(request, name))
+    return answer(_group_row(request, name, body))
 
 
 async def delete_group(request: web.Request) -> web.Response:
@@ -202,8 +204,9 @@ async def _give_defaults(request: web.Request, node: str, groups: list[str]) -> 
     if centre.fleet.state(node) is None:
         return  # it has told of no camera yet
     for group in groups:
-        settings = centre.places.groups[group].settings
-        if settings:
+        known = centre.places.groups.get(group)  # another may take it away meanwhile
+        if known is not None and known.settings:
+            settings = known.settings
             user = request[IDENTITY].user
             try:
                 await centre.wants.change(node, user, f"defaults of group {group}", merging(settings, []))

@@ -37,6 +37,7 @@ class Places:
         self._places: dict[str, documents.Place] = {}
         self.sites: dict[str, documents.SiteDocument] = {}
         self.groups: dict[str, documents.GroupDocument] = {}
+        self._loading = asyncio.Lock()
         self.on_change: Callable[[str], None] = lambda node: None
 
     # ── what is asked ──
@@ -118,7 +119,14 @@ class Places:
         return was_there
 
     async def load(self) -> None:
-        """Read everything anew; tell of each node whose place has changed."""
+        """Read everything anew; tell of each node whose place has changed.
+
+        One after the other: what was read before a change would else come in after it.
+        """
+        async with self._loading:
+            await self._load()
+
+    async def _load(self) -> None:
         self._version = await self._store.version()
         before = self._places
         self.sites = documents.read(await self._store.all("sites"), documents.SiteDocument)

@@ -508,6 +508,45 @@ async def test_cookies_are_safe(stack: Stack) -> None:
                 assert response.status == 401
 
 
+async def test_a_session_offered_before_login_is_never_taken_over(stack: Stack) -> None:
+    """Session fixation: whatever ids a browser brings along, made up or another's, login makes a new one and
+    ends those; logout ends it at the centre, so a stolen cookie is dead.
+    """
+    async with scene(stack, "fixed-1") as (_, _, client):
+        base = client._base_url
+        origin = {"Origin": str(base).rstrip("/")}
+
+        async def who(*secrets: str) -> int:
+            headers = {"Cookie": "; ".join(f"{auth.COOKIE}={secret}" for secret in secrets)}
+            async with ClientSession(base, headers=headers) as one, one.get(f"{PREFIX}/me") as response:
+                return response.status
+
+        async def enter(*offered: str) -> str:
+            headers = origin | {"Cookie": "; ".join(f"{auth.COOKIE}={secret}" for secret in offered)}
+            async with (
+                ClientSession(base, headers=headers) as one,
+                one.post(f"{PREFIX}/login", json={"token": TOKEN}) as response,
+            ):
+                assert response.status == 200
+                return response.cookies[auth.COOKIE].value
+
+        made_up = "a-session-of-the-attacker-0123456789"
+        first = await enter(made_up)
+        assert first != made_up
+        assert (await who(made_up), await who(first)) == (401, 200)
+        theirs = await enter()
+        own = await enter(made_up, theirs, first)
+        assert own not in {made_up, theirs, first}
+        assert [await who(each) for each in (made_up, theirs, first, own)] == [401, 401, 401, 200]
+        assert await who(theirs, own) == 200, "an id that was ended stands in nobody's way"
+        async with (
+            ClientSession(base, headers=origin | {"Cookie": f"{auth.COOKIE}={own}"}) as browser,
+            browser.post(f"{PREFIX}/logout") as response,
+        ):
+            assert response.status == 200
+        assert await who(own) == 401
+
+
 async def test_guessing_is_slowed_down(stack: Stack) -> None:
     """After ten wrong passwords a user has to wait, also with the right one; others need not."""
     async with scene(stack, "guess-1") as (running, _, client):

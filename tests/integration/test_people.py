@@ -361,6 +361,35 @@ async def test_rights_by_site_hide_the_rest_of_the_fleet(stack: Stack) -> None:
                 assert ("north" in seen) == (user == "north")
 
 
+LOOK_ALIKES = (
+    {"sites": ["North"]}, {"sites": ["NORTH"]}, {"sites": ["north/1"]}, {"sites": ["north.1"]},
+    {"sites": ["north "]}, {"groups": ["north"]}, {"groups": ["B.us"]}, {"groups": ["b/us"]},
+)  # fmt: skip
+
+
+async def test_no_route_tells_of_a_node_whose_site_is_only_spelt_alike(stack: Stack) -> None:
+    """Administrators of sites and groups that differ by case, slash, dot or space: every route about the node
+    refuses it as one that does not exist, and no list, answer or refusal names it.
+    """
+    async with two_sites(stack, "alike") as (_, one, _two, client), contextlib.AsyncExitStack() as all_:
+        for reach in LOOK_ALIKES:
+            made = await call(client, "POST", "/tokens", {"name": "x", "role": "admin", **reach})
+            if made[0] != 201:
+                continue  # no such name can be
+            headers = {"Authorization": f"Bearer {made[1]['token']}"}
+            browser = await all_.enter_async_context(ClientSession(client._base_url, headers=headers))
+            for route in ROUTES:
+                if route.path in ("/stream", "/logout"):
+                    continue
+                path = PREFIX + route.path.format_map(_Named({**PARTS, "node": one.name}))
+                async with browser.request(route.method, path, json={}) as response:
+                    text = await response.text()
+                if "{node}" in route.path:
+                    assert response.status in (403, 404), (name_of(route), reach)
+                    text = text.replace(one.name, "", 1)  # the words of a refusal say what was asked for
+                assert one.name not in text, (name_of(route), reach)
+
+
 async def test_a_stream_tells_only_of_the_nodes_that_one_may_see(stack: Stack) -> None:
     """Two who watch at once each get the facts and entries of their own site; resuming leaks nothing."""
     async with two_sites(stack, "strm") as (running, one, two, client), contextlib.AsyncExitStack() as all_:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from aggregator import site_time
@@ -136,3 +137,33 @@ async def test_a_removed_nodes_place_is_not_its_heirs(stack: Stack) -> None:
         assert (await call(client, "PATCH", "/nodes/moved-1/place", {"site": "x"}))[0] == 200
         await running.store.registry.remove_node("moved-1")
         await until(lambda: running.places.of("moved-1").site == "")
+
+
+async def test_a_place_that_is_set_is_not_lost_to_what_was_read_before(stack: Stack) -> None:
+    """A reading that began before a group was set, and ends after, does not take it away again; and a group
+    that others take away while it is being set is answered all the same.
+    """
+    async with scene(stack, "race-1") as (running, _, client):
+        store: Any = running.places._store
+        read = store.all
+        begun = asyncio.Event()
+        go = asyncio.Event()
+
+        async def held_up(kind: str) -> Any:
+            rows = await read(kind)
+            if kind == "groups" and not begun.is_set():
+                begun.set()
+                await go.wait()
+            return rows
+
+        store.all = held_up
+        reading = asyncio.create_task(running.places.load(), name="a slow reading")
+        await begun.wait()
+        setting = asyncio.create_task(call(client, "PUT", "/groups/late", {"title": "x"}), name="set")
+        await asyncio.wait({setting}, timeout=1.0)
+        go.set()
+        await reading
+        assert (await setting)[0] == 200
+        assert (await call(client, "GET", "/groups/late"))[0] == 200
+        answers = [call(client, method, "/groups/both", {}) for method in ("PUT", "DELETE") * 10]
+        assert {status for status, _ in await asyncio.gather(*answers)} <= {200, 404}

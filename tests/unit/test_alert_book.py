@@ -49,6 +49,41 @@ def test_a_finding_is_told_once_and_its_end_once() -> None:
     assert told(book, found(), T0 + 3600 * SECOND) == ["closed"]
 
 
+def cramped(grade: int) -> Verdict:
+    verdict = Verdict()
+    verdict.found = {Place(): Found(f"room, degree {grade}", grade=grade)}
+    return verdict
+
+
+@pytest.mark.parametrize("state", ["open", "acknowledged", "snoozed"])
+def test_what_gets_worse_is_told_at_once_and_once(state: str) -> None:
+    """From low to full is a second message, whoever has taken the alert on; there and back again is none."""
+    book = Book(rule(), [])
+    book.step(cramped(0), T0)
+    assert told(book, cramped(0), T0 + GATHER_MS) == ["opened"]
+    (alert,) = book.alerts.values()
+    alert.state = state  # type: ignore[assignment]
+    alert.snoozed_until = T0 + 3600 * SECOND
+    (worse,) = book.step(cramped(1), T0 + GATHER_MS + SECOND)
+    assert (worse.what, worse.number) == ("worse", 2)
+    assert payload(worse, T0)["type"] == "alert.worse"
+    assert payload(worse, T0)["data"]["title"] == "Worse: Boxes: room, degree 1"
+    for turn in range(20):
+        assert told(book, cramped(turn % 2), T0 + GATHER_MS + (2 + turn) * SECOND) == []
+    book.step(found(), T0 + 600 * SECOND)
+    book.step(found(), T0 + 600 * SECOND + CALM_MS)
+    assert alert.state == "closed"
+
+
+def test_what_is_full_from_the_start_is_one_message() -> None:
+    """While it is gathered nobody was told a lower degree, so nothing is worse than that."""
+    book = Book(rule(), [])
+    book.step(cramped(0), T0)
+    assert told(book, cramped(1), T0 + SECOND) == []
+    assert told(book, cramped(1), T0 + GATHER_MS) == ["opened"]
+    assert told(book, cramped(1), T0 + 2 * GATHER_MS) == []
+
+
 def test_a_condition_has_to_hold_before_it_is_an_alert() -> None:
     """What is over within the hold-off is never told, and a box's own time of going counts."""
     book = Book(rule(hold=60), [])

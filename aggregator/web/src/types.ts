@@ -789,7 +789,7 @@ export interface Me {
 
 /** A message of an alert, and what became of it: waiting, sent or given up. */
 export interface MessageRow {
-  /** what was told: opened, more, reminder, closed or test */
+  /** what was told: opened, more, worse, reminder, closed or test */
   what: string;
   /** the outlet's name */
   outlet: string;
@@ -1015,7 +1015,7 @@ export interface Order {
   picture: boolean;
 }
 
-/** An order. `verb`: snapshot, self-test, restart, logs, watch and so on; the node knows what it can do. `camera`: of which camera, where it is about one. `seconds`: how long, where that matters. `within`: after so many seconds it is not executed any more. */
+/** An order. `verb`: snapshot, self-test, restart, logs, watch and so on; the node knows what it can do. `camera`: of which camera, where it is about one. `seconds`: how long, where that matters. `model`: which model of the node runs beside, by its name. `within`: after so many seconds it is not executed any more. */
 export interface OrderBody {
   /** what is ordered; the node knows what it can do */
   verb: string;
@@ -1025,6 +1025,8 @@ export interface OrderBody {
   seconds?: number;
   /** whether pictures are asked for too */
   picture?: boolean;
+  /** of `run-model`: which model of the node runs beside the camera's own, by its name */
+  model?: string;
   /** after so many seconds it is not executed any more */
   within?: number;
 }
@@ -1061,7 +1063,7 @@ export interface Override {
   until: number | null;
 }
 
-/** A place of an alert: since when it was so, and until when, 0 if it still is. */
+/** A place of an alert: since when it was so, and until when, 0 if it still is; how bad at worst. */
 export interface Part {
   /** the node's name */
   node: string;
@@ -1075,6 +1077,8 @@ export interface Part {
   since: number;
   /** until when, Unix milliseconds; null: without end */
   until: number;
+  /** how bad it was at worst, where the condition has degrees; 0: the lowest */
+  grade: number;
 }
 
 /** One's own password, and the new one. */
