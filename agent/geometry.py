@@ -7,7 +7,6 @@ from agent.count.geometry import (
     Areas,
     Gates,
     Points,
-    anchors,
     distance,
     inside,
     margins,
@@ -18,6 +17,7 @@ from agent.count.geometry import (
     side,
 )
 from agent.count.lines import crossings_of_path
+from agent.count.object_table import anchors
 from agent.count.path import AROUND_SECONDS, GOING, GOING_SECONDS, going, simplify, steadied, steady_moment
 from agent.wire import Direction
 

@@ -258,13 +258,14 @@ class Analyst:
             event for row in rows[objects.lost(rows)].tolist() for event in self._finish(row, blind=True)
         ]
         sure = tracks.confidence[mine]
-        moves = objects.see(rows, tracks.xyxy[mine], size, tracks.still[mine], sure, wall_ms)
+        steady = tracks.steady[mine] / np.array([*size, *size])
+        moves = objects.see(rows, tracks.xyxy[mine], steady, size, tracks.still[mine], sure, wall_ms)
         sharp = None if sharpness is None else sharpness[mine]
         self._vote.cast(objects, rows, tracks.class_id[mine], sure, sharp, objects.now)
-        steady = tracks.steady[mine] / np.array([*size, *size])
-        for passed in self._lines.see(objects, moves, steady):
-            events += self._teller.crossing(passed)
+        crossings = self._lines.see(objects, moves)
         moved = self._zones.see(objects, moves)
+        for passed in crossings:
+            events += self._teller.crossing(passed)
         for row, place in moved.came.tolist():
             self._teller.enter(row, place)
         for row, place in moved.left.tolist():

@@ -275,18 +275,3 @@ def inside(points: ArrayLike, zone: Points) -> Bool:
     """Say which points (N,2) lie in a polygon; each point of a tiling lies in exactly one of its tiles."""
     spots = np.asarray(points, np.float64).reshape(-1, 1, 2)
     return np.asarray(Areas([zone]).inside(spots)[:, 0], np.bool_)
-
-
-def anchors(xyxy: ArrayLike, size: tuple[float, float]) -> tuple[Float, Float, Float]:
-    """Return bottom centres (N,2), centres (N,2) in fractions, and sizes (N,) in frame heights.
-
-    The size of a box is the square root of its area; `size` is (width, height) of the frame.
-    """
-    box = np.asarray(xyxy, np.float64).reshape(-1, 4)
-    scale = np.asarray(size, np.float64)
-    low = box[:, :2] / scale
-    high = box[:, 2:] / scale
-    center = (low + high) / 2
-    bottom = np.stack([center[:, 0], high[:, 1]], axis=1)
-    extent = np.clip(box[:, 2:] - box[:, :2], 0, None) / scale[1]
-    return bottom, center, np.sqrt(extent.prod(axis=1))

@@ -21,8 +21,9 @@ from numpy.typing import ArrayLike
 
 from agent import wire
 from agent.count import geometry
-from agent.count.object_table import START, Bool, Columns, Float, Int, Moves, ObjectTable, carry
+from agent.count.object_table import Bool, Columns, Float, Int, Moves, ObjectTable, carry
 from agent.count.path import AROUND_SECONDS, GOING, GOING_SECONDS, going, steady_moment
+from agent.count.paths import START
 
 QUIET = 1.0  # seconds: what is undone so soon was swaying on the line, or an edge that flickers
 SURE_SECONDS = 1.0  # to each side of a crossing: over all frames there, the mean confidence must be
@@ -115,30 +116,26 @@ class Lines:
 
     # ── one frame ─────────────────────────────────────────────────────────────────────────────────
 
-    def see(self, objects: ObjectTable, moves: Moves, steady: Float) -> list[Passed]:
-        """Take a frame's moves; return what is decided now.
-
-        `steady` (N,4) fractions: the boxes where a filter takes the objects to be, which do not flicker.
-        """
+    def see(self, objects: ObjectTable, moves: Moves) -> list[Passed]:
+        """Take a frame's moves; return what is decided now."""
         if not self._on:
             return []
         after = objects.spot[moves.rows]
         open_ = (self._sides(moves.before) != self._sides(after)).any(axis=1)
         open_ |= (self._rows.pending[moves.rows] != 0).any(axis=1)
-        passed = self._pass(objects, moves.some(open_), steady[open_]) if open_.any() else []
+        passed = self._pass(objects, moves.some(open_)) if open_.any() else []
         return passed + self._due(objects)
 
     def _sides(self, spots: Float) -> Bool:
         """Return on which side (N,S) of all pieces of lines anchors (N,2,2) are."""
         return np.concatenate([gates.sides(spots[:, anchor]) for anchor, gates in self._on], axis=1)
 
-    def _pass(self, objects: ObjectTable, moves: Moves, steady: Float) -> list[Passed]:
+    def _pass(self, objects: ObjectTable, moves: Moves) -> list[Passed]:
         """Add up the passes, and hold the crossings of which both anchors are clear on one side."""
         rows = moves.rows
         after = objects.spot[rows]
-        settled = np.stack(geometry.anchors(steady, (1, 1))[:2], axis=1)  # (N,2,2)
         net, share, away = self._passes(moves.before, after)
-        apart, _, far = self._passes(after, settled)
+        apart, _, far = self._passes(after, moves.settled)
         share = geometry.moment(share, moves.box, objects.box[rows])
         at = moves.since[:, None] + share * (objects.now - moves.since)[:, None]
         passed = np.where(net != 0, at, self._rows.passed[rows])
@@ -261,8 +258,9 @@ def crossings_of_path(
         if not len(rows):
             rows = objects.meet(np.array([1]), np.array([now]), box, (aspect, 1.0), 0)
             lines.meet(objects)
-        moves = objects.see(rows, box, (aspect, 1.0), np.zeros(1), np.ones(1, np.float32), 0)
-        passed += lines.see(objects, moves, objects.box[rows])
+        steady = box / np.array([aspect, 1.0, aspect, 1.0])
+        moves = objects.see(rows, box, steady, (aspect, 1.0), np.zeros(1), np.ones(1, np.float32), 0)
+        passed += lines.see(objects, moves)
     for row in rows.tolist():
         passed += lines.finish(objects, row, blind=False)
     return [(each.at, each.way) for each in passed]

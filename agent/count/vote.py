@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from agent import wire
-from agent.count.object_table import START, Columns, Float, Float32, Int, ObjectTable
+from agent.count.object_table import Columns, Float, Float32, Int, ObjectTable
+from agent.count.paths import START
 
 NOT_TOLD = -2
 SETTLE_SECONDS = 1.0  # an object is told at most so long after its first sight

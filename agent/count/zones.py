@@ -18,7 +18,8 @@ import numpy as np
 
 from agent import wire
 from agent.count import geometry
-from agent.count.object_table import GAP_SECONDS, START, Bool, Columns, Float, Int, Moves, ObjectTable, carry
+from agent.count.object_table import GAP_SECONDS, Bool, Columns, Float, Int, Moves, ObjectTable, carry
+from agent.count.paths import START
 
 OUT, COMING, IN, GOING = range(4)
 NOT_COUNTED = -2

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from agent import wire
 from agent.boxes import Detections
 from agent.count.analyst import Analyst, Totals
-from agent.count.geometry import Gates, anchors, settle
+from agent.count.geometry import Gates, settle
+from agent.count.object_table import anchors
 from agent.count.path import GOING, going
 from agent.street.scene import CLASSES
 from agent.track.tracker import Tracker, Tracks, assign

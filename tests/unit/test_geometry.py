@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from agent.count.geometry import (
     Areas,
     Gates,
-    anchors,
     distance,
     inside,
     moment,
     settle,
 )
 from agent.count.lines import crossings_of_path
+from agent.count.object_table import anchors
 from agent.count.path import simplify, steadied, steady_moment
 
 LEVEL = [(0.0, 0.6), (1.0, 0.6)]

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agent.count.object_table import PATH_BUFFER, PATH_LEAST, PATH_RECENT, START, ObjectTable, Paths, carry
+from agent.count.object_table import ObjectTable, carry
+from agent.count.paths import PATH_BUFFER, PATH_LEAST, PATH_RECENT, START, Paths
 from agent.count.vote import Vote
 
 ROOT = Path(__file__).parents[2]
