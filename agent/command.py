@@ -7,15 +7,15 @@ A command is executed at most once, never after its expiry, and answered once.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
 from typing import TypeVar
 
 import msgspec
 
 from agent import wire
+from agent.taken import Taken
 
-SEEN_COMMANDS = 1000
+_PASSING = ("watch", "unwatch")  # change nothing that lasts
 PICTURE_ROLES = ("operator", "admin")
 # What is done in its own time (`agent.orders`, `agent.study`) -> who may order it, and whether it gives a
 # camera's picture.
@@ -236,26 +236,26 @@ class Commands:
         watch: Callable[[wire.Command], None],
         order: Callable[[wire.Command], wire.Response | None] | None = None,
         aside: Callable[[int], bool] = lambda epoch: False,
+        taken: Taken | None = None,
     ) -> None:
         self._cameras = cameras  # name -> pictures may leave
         self._watch = watch
         self._order = order
         self._aside = aside
-        self._seen: OrderedDict[str, None] = OrderedDict()
+        self._taken = Taken() if taken is None else taken
 
     def execute(self, payload: bytes, now_ms: int) -> wire.Response | None:
         """Execute one command; None for what cannot even be answered, or is answered later."""
         try:
             command: wire.Command = wire.decode_json(payload, wire.Command)
-        except wire.WireError:
-            return None
+        except wire.WireError as error:
+            id_ = wire.id_of(payload)
+            return wire.Response(id_, False, f"this command cannot be read: {error}"[:300]) if id_ else None
         try:
             self._refuse(command, now_ms)
         except Refused as refusal:
             return wire.Response(command.id, False, str(refusal))
-        self._seen[command.id] = None
-        while len(self._seen) > SEEN_COMMANDS:
-            self._seen.popitem(last=False)
+        self._taken.take(command.id, command.expires, command.verb not in _PASSING)
         if command.verb == wire.STAND_ASIDE:
             told = self._aside(command.epoch)
             return wire.Response(command.id, told, "" if told else "this is for another start of the agent")
@@ -265,15 +265,17 @@ class Commands:
         return wire.Response(command.id, True)
 
     def _refuse(self, command: wire.Command, now_ms: int) -> None:
-        if command.id in self._seen:
+        if command.id in self._taken:
             raise Refused("this command was executed already")
         if command.expires < now_ms:
             raise Refused("this command has expired")
+        if not self._taken.has_room(now_ms):
+            raise Refused("too many commands at once: try again in a moment")
         if command.verb == wire.STAND_ASIDE:
             return
         roles, gives_picture = ORDERS.get(command.verb, ((), command.picture))
         known = self._order is not None and command.verb in ORDERS
-        if command.verb not in ("watch", "unwatch") and not known:
+        if command.verb not in _PASSING and not known:
             raise Refused(f"unknown command {command.verb[:40]!r}")
         if known and command.role not in roles:
             raise Refused(f"only {' or '.join(roles)} may order {command.verb}")

@@ -38,6 +38,7 @@ from agent.show.departures import Departures
 from agent.starts import Starts
 from agent.startup import broker, load_models, meet_models, open_spool
 from agent.study.studies import Studies
+from agent.taken import Taken
 from agent.tasks import lasting
 from agent.watchdog import Watchdog, notify
 
@@ -75,6 +76,7 @@ class Node:
         departures: Departures,
         restart: Callable[[], None] | None,
         starts: Starts,
+        taken: Taken,
     ) -> None:
         self._cameras = cameras
         self._config = cameras.config  # of the box itself; what it says of cameras may be old
@@ -89,6 +91,7 @@ class Node:
         self._orders = Orders(cameras, restart)
         self._studies = Studies(cameras, models)
         self._starts = starts
+        self._taken = taken
 
     @classmethod
     async def restore(
@@ -109,7 +112,8 @@ class Node:
         cameras = Cameras(config, spool, desired, models, departures)
         await cameras.make()
         starts = await Starts.restore(spool)
-        return cls(cameras, spool, desired, models, departures, restart, starts)
+        taken = await Taken.restore(spool)
+        return cls(cameras, spool, desired, models, departures, restart, starts, taken)
 
     def _centre(self, broker_settings: BrokerSettings | None) -> Centre:
         """Return what joins this box to its centre, or stands for it where there is none."""
@@ -135,7 +139,7 @@ class Node:
                 delivery.stand_aside()
             return mine
 
-        commands = Commands(self._cameras.pictures, self._watch, self._order, aside)
+        commands = Commands(self._cameras.pictures, self._watch, self._order, aside, self._taken)
         return delivery
 
     async def serve(self, broker_settings: BrokerSettings | None, stop: asyncio.Event) -> None:
@@ -254,6 +258,7 @@ class Node:
 
     async def _command(self, payload: bytes, commands: Commands, delivery: Centre) -> None:
         response = commands.execute(payload, round(time.time() * 1000))
+        await self._taken.keep(self._spool)
         if response is not None:
             await _respond(delivery, response)
 

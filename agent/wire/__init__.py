@@ -86,6 +86,7 @@ from agent.wire.orders import (
     decode_json,
     group_code,
     group_user,
+    id_of,
     read_group_code,
 )
 from agent.wire.packing import (
@@ -230,6 +231,7 @@ __all__ = [
     "event_dict",
     "group_code",
     "group_user",
+    "id_of",
     "pack_box",
     "pack_path",
     "pack_rows",

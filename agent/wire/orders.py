@@ -99,3 +99,17 @@ def decode_json(payload: bytes, kind: type[Any]) -> Any:
         return tolerance.decode(msgspec.json.Decoder(kind), payload, kind)[0]
     except DECODE_ERRORS as error:
         raise WireError(str(error)) from None
+
+
+class _Named(Struct):
+    """What there is to read of a command that cannot be read."""
+
+    id: Annotated[str, Meta(min_length=8, max_length=64)]
+
+
+def id_of(payload: bytes) -> str:
+    """Return the id of a command that cannot be read, so that it can be refused; empty if it has none."""
+    try:
+        return msgspec.json.decode(payload, type=_Named).id
+    except DECODE_ERRORS:
+        return ""

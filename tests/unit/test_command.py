@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import msgspec
@@ -9,6 +10,7 @@ import pytest
 
 from agent import wire
 from agent.command import Commands, Desired
+from agent.taken import MOST, Taken
 
 LABELS = {"cam0": ["car", "bus"]}
 LINE = wire.Line(points=[(0.0, 0.6), (1.0, 0.6)])
@@ -144,6 +146,112 @@ def test_command_is_executed_once() -> None:
     assert second is not None
     assert (first.ok, second.ok) == (True, False)
     assert watched.calls == [("cam0", 30.0, True)]
+
+
+class KeptOrders:
+    """A box's disk, as far as orders are kept there."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, bytes] = {}
+
+    async def remember(self, key: str, value: bytes) -> bool:
+        self.values[key] = value
+        return True
+
+    async def recall(self, key: str) -> bytes | None:
+        return self.values.get(key)
+
+
+async def test_an_order_is_not_done_again_after_a_restart() -> None:
+    """A copy of an order that comes after a restart is refused, before it expires and after."""
+    disk: Any = KeptOrders()
+    done: list[str] = []
+
+    async def give(now: int, verb: str = "restart", id_: str = "restart-1") -> wire.Response | None:
+        taken = await Taken.restore(disk)  # each time another start of the agent
+
+        def do(command: wire.Command) -> None:
+            done.append(command.verb)
+
+        commands = Commands({"cam0": True}, Watched(), do, taken=taken)
+        answer = commands.execute(order(verb=verb, role="admin", id=id_), now)
+        await taken.keep(disk)
+        return answer
+
+    assert await give(NOW) is None
+    again = await give(NOW + 900)
+    late = await give(NOW + 1001)
+    assert again is not None
+    assert again.error == "this command was executed already"
+    assert late is not None
+    assert not late.ok
+    assert done == ["restart"]
+    assert await give(NOW, id_="restart-2") is None
+    disk.values["orders"] = b"\x93 torn"
+    assert await give(NOW, "logs", "logs-0001") is None
+    assert done == ["restart", "restart", "logs"]
+
+
+def test_no_order_is_forgotten_for_many_others() -> None:
+    """Of more orders than are remembered the last are refused until others expire; none is done twice."""
+    watched = Watched()
+    commands = Commands({"cam0": True}, watched)
+    for number in range(MOST):
+        assert commands.execute(order(id=f"order-{number:04d}"), NOW) == wire.Response(
+            f"order-{number:04d}", True
+        )
+    refused = [commands.execute(order(id=id_), NOW) for id_ in ("order-0000", "order-late")]
+    assert [one.error.partition(":")[0] for one in refused if one] == [
+        "this command was executed already",
+        "too many commands at once",
+    ]
+    assert len(watched.calls) == MOST
+    later = commands.execute(order(id="order-late", expires=NOW + 9000), NOW + 1001)
+    assert later == wire.Response("order-late", True)
+
+
+@pytest.mark.parametrize("number", range(20))
+def test_an_altered_command_is_refused_with_its_reason(number: int) -> None:
+    """Whatever is changed: done as it reads, refused with a reason, or, without an id, not answered."""
+    chance = random.Random(number)
+    right = order(picture=True, role="operator")
+    for _ in range(500):
+        altered = bytearray(right)
+        for _ in range(chance.randint(1, 4)):
+            altered[chance.randrange(len(altered))] = chance.randrange(256)
+        watched = Watched()
+        answer = Commands({"cam0": True}, watched).execute(bytes(altered), NOW)
+        if answer is None or not answer.ok:
+            assert watched.calls == []
+            assert answer is None or (answer.error and len(answer.id) >= 8)
+        else:
+            read: wire.Command = wire.decode_json(bytes(altered), wire.Command)
+            assert watched.calls == [("cam0", read.seconds, read.picture)]
+            assert (read.verb in ("watch", "unwatch"), read.camera, read.expires >= NOW) == (
+                True,
+                "cam0",
+                True,
+            )
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"seconds": 601.0}, "<= 600.0"),
+        ({"expires": "tomorrow"}, "Expected `int`"),
+        ({"verb": None}, "Expected `str`"),
+        ({"what": ["rm"]}, "Expected `object`"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_by_its_id(changes: dict[str, Any], reason: str) -> None:
+    """A command whose id can be read is answered, so that who gave it need not wait for its end."""
+    watched = Watched()
+    answer = Commands({"cam0": True}, watched).execute(order(**changes), NOW)
+    assert answer is not None
+    assert (answer.id, answer.ok) == ("12345678", False)
+    assert "cannot be read" in answer.error
+    assert reason in answer.error
+    assert watched.calls == []
 
 
 def test_garbage_is_not_answered() -> None:
