@@ -18,7 +18,6 @@ from msgspec import Meta, Struct
 from agent import centre_cameras, new_name, wire
 from agent.budget import BudgetConfig
 from agent.page.listen import address
-from agent.see.feed.names import is_recording
 from agent.see.feed.wish import Wish
 from agent.see.preprocess import Preprocess
 
@@ -119,8 +118,8 @@ class CameraConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def pictures_may_leave(self) -> bool:
-        """True if a preview may be asked for: not of a live camera whose owner says "off"."""
-        return self.preview != "off" or is_recording(self.source)
+        """True if a preview may be asked for: not where the owner says "off", of a recording either."""
+        return self.preview != "off"
 
     @property
     def manner(self) -> Literal["blurred", "unblurred", "drawn"]:

@@ -31,7 +31,7 @@ from agent.see.feed.picture import Image
 from agent.see.motion import Bool, Change, Motion
 
 FASTEST = 0.08  # seconds between two looks: nobody is counted better by more than these
-INSPECT = 0.2  # seconds between two pictures that are compared while nothing happens
+INSPECT = 0.3  # seconds between two pictures that are compared while nothing happens
 PARKED = 2.0  # shorter than the gap that the counting takes for not watched
 IDLE = 5.0
 EARLY = 0.3  # of an interval by which a picture may come too early and still count for it

@@ -98,14 +98,13 @@ def test_sample_loads_and_shows_every_option() -> None:
         ("Https://camera/mjpeg", "off", False),
         ("rtsp://camera/1", "blurred", True),
         ("rtsp://camera/1", "unblurred", True),
-        ("file:///srv/street.mp4", "off", True),
-        ("scene:?seed=7", "off", True),
-        ("street.mp4", "off", True),
+        ("file:///srv/street.mp4", "off", False),
+        ("scene:?seed=7", "off", False),
+        ("street.mp4", "off", False),
+        ("street.mp4", "blurred", True),
     ],
 )
-def test_pictures_of_a_live_camera_stay_unless_its_owner_says_so(
-    source: str, preview: str, may: bool
-) -> None:
-    """Only the scene, files and an explicit word of the owner let a picture leave."""
+def test_off_lets_no_picture_leave_whatever_the_source(source: str, preview: str, may: bool) -> None:
+    """The owner's "off" binds cameras, recordings and the built-in street alike."""
     camera = config.CameraConfig(source=source, preview=preview)  # type: ignore[arg-type]
     assert camera.pictures_may_leave is may

@@ -174,19 +174,9 @@ def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
 )
 def test_what_leads_to_a_camera_is_one(box: Path, source: str, camera: bool) -> None:
-    """By any name, plugged in or not; its pictures stay here unless its owner says otherwise. A file is no
-    camera.
-    """
-    config = CameraConfig(source=source.format(box=box), preview="off")
-    assert config.pictures_may_leave is not camera
-    assert names.is_recording(config.source) is not camera
-    assert CameraConfig(source=config.source, preview="unblurred").pictures_may_leave
-
-
-@pytest.mark.parametrize("source", ["rtsp://cam/1", "http://cam/film.mp4", "https://cam/snap", "odd://x"])
-def test_what_comes_over_the_network_is_no_recording(source: str) -> None:
-    """Its pictures stay here."""
-    assert not CameraConfig(source=source, preview="off").pictures_may_leave
+    """By any name, plugged in or not. A file is no camera, and the scene has no place on the box."""
+    path = names.local_path(source.format(box=box))
+    assert (path is not None and names.is_camera(path)) is camera
 
 
 @pytest.mark.parametrize(

@@ -235,12 +235,14 @@ def test_a_damaged_log_of_pictures_begins_anew(tmp_path: Path) -> None:
 
 
 def test_the_owners_word_decides_how_pictures_leave() -> None:
-    """Blurred unless the owner says otherwise; a live camera that is "off" sends none; a street is drawn."""
+    """Blurred unless the owner says otherwise; a camera or a recording that is "off" sends none."""
     manners = {
         ("rtsp://camera/1", "blurred"): (True, "blurred"),
         ("rtsp://camera/1", "off"): (False, "blurred"),
         ("rtsp://camera/1", "unblurred"): (True, "unblurred"),
         ("film.mp4", "blurred"): (True, "blurred"),
+        ("film.mp4", "off"): (False, "blurred"),
+        ("scene:?seed=7", "off"): (False, "drawn"),
         ("film.mp4", "unblurred"): (True, "unblurred"),
         ("scene:?seed=7", "unblurred"): (True, "drawn"),
     }

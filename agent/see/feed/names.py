@@ -35,11 +35,3 @@ def is_camera(path: Path) -> bool:
         real = Path(os.path.realpath(path))
         return real.is_relative_to(os.path.realpath(DEVICES)) or real.is_relative_to(DEVICES)
     return stat.S_ISCHR(mode)
-
-
-def is_recording(source: str) -> bool:
-    """Tell whether a source is no camera: the scene, a file, or a folder, and no link that leads to a
-    camera.
-    """
-    path = local_path(source)
-    return source.startswith("scene:") or (path is not None and not is_camera(path))
