@@ -27,7 +27,7 @@ from aggregator.outside.sums import Kept, Sums
 from aggregator.store.parcel import Fact
 from deploy.stack import Stack
 
-from .box import DOCUMENT, batch, box, centre, crossing, now_ms, until
+from .box import DOCUMENT, Box, batch, box, centre, crossing, now_ms, until
 from .test_alerts import SECRET, Hook, config_of, hook, minute, minutes_back, name_of, running
 
 ZONED = wire.Document(
@@ -169,6 +169,31 @@ async def test_what_is_renamed_or_removed_goes_from_home_assistant(own_stack: St
         async with running(off):
             await until(lambda: not ear.last)
         assert client.closed
+
+
+async def test_a_renamed_node_is_a_new_device_and_the_old_one_goes(own_stack: Stack) -> None:
+    """After a rename of the node itself nothing is retained under its old name: no entity lingers."""
+    old = name_of("was")
+    new = name_of("is")
+    config = config_of(own_stack, home_assistant=assistant(old))
+    async with (
+        listening(own_stack, f"ha-{old}/#", f"gb/ha-{old}/#") as ear,
+        running(config) as (one, client),
+        box(own_stack.mqtt_url, old) as node,
+    ):
+        await node.state(epoch=7)
+        await until(lambda: any(slug(old) in topic for topic in ear.last))
+        async with client.post(f"/api/v1/nodes/{old}/rename", json={"to": new}) as response:
+            assert response.status == 202, await response.text()
+        await until(lambda: node.commands)
+        await node.send(msgspec.json.encode(wire.Response(node.commands[0].id, True)), "rsp")
+        await Box(new, node.client).state(epoch=8, before=7)
+        await until(lambda: one.fleet.known(new))
+        device = f"ha-{old}/sensor/gb_{slug(new)}/cam0_line_main_ab/config"
+        await until(lambda: device in ear.last)
+        gone = (f"gb_{slug(old)}/", f"gb/ha-{old}/{old}/")
+        await until(lambda: not [topic for topic in ear.last if any(each in topic for each in gone)])
+        assert (f"ha-{old}/sensor/gb_{slug(old)}/cam0_line_main_ab/config", b"") in ear.all
 
 
 async def test_home_assistants_own_schemas_take_what_we_tell(own_stack: Stack) -> None:
