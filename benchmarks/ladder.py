@@ -3,9 +3,10 @@
     GB_DATA=DATA [GB_PEERS=FOLDER] python -m benchmarks.ladder [--every N] [--steps N] [PART ...]
 
 The parts: `looks` is the first look alone, with the finds of regions beside it, with both merged by the
-rules, and with the judge of enlarged faces, upright and with the pictures turned; small detectors of others
-look at the same pictures. `judge` learns the judge: by steps, in six folds, and texture beside it
-(`benchmarks.crops`). Where all parts are measured, docs/papers.md is rewritten.
+rules, with scores that all looks agree on, and with the judge of enlarged faces, upright and with the
+pictures turned; small detectors of others look at the same pictures. `judge` learns the judge: by steps, in
+six folds, and texture beside it (`benchmarks.crops`). Where all parts are measured, docs/papers.md is
+rewritten.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -21,6 +22,7 @@ import numpy as np
 
 from agent.boxes import Detections, Uint8, nms
 from agent.config import MODELS
+from agent.look.agree import agreed
 from agent.look.judge import PACKAGED, Judge
 from agent.look.merge import finds, joined, mend, merge
 from agent.look.plan import places
@@ -28,9 +30,10 @@ from agent.look.still import JUDGED, canvas_of, judged, kinds_of, look_at
 from agent.progress import watched
 from agent.see.infer import Detector
 from benchmarks.crops import learnt
+from benchmarks.face_rivals import Aizoo, CenterFace, Rfb, Yunet
 from benchmarks.look import MASKS, PAGE, held_out
 from benchmarks.page import markdown, rewrite
-from benchmarks.rivals import Rfb, Yunet
+from benchmarks.rivals import Rival
 from export.data.sample import Picture
 from export.judge.evaluate import LEAST, Seen
 from export.judge.mask_metrics import Faces, gather, tell, turn
@@ -39,9 +42,14 @@ from export.judge.metrics import SIZES
 BEGIN = "<!-- ladder: python -m benchmarks.ladder -->"
 END = "<!-- end of ladder -->"
 ROLLS = (0.0, 30.0, 60.0)
-STEPS = ("first look", "+ regions", "+ merge", "+ judge")
-PEERS = {"RFB-640": ("RFB-640-masked_face-v2.onnx", Rfb), "YuNet-n": ("yunet_n_640_640.onnx", Yunet)}
-STATELESS = "YuNet-n"  # finds faces and does not say what they wear
+STEPS = ("first look", "+ regions", "+ merge", "+ agreement", "+ judge")
+PEERS: dict[str, tuple[str, Callable[[Path], Rival]]] = {
+    "AIZOO-360": ("aizoo360.onnx", Aizoo),
+    "RFB-640": ("RFB-640-masked_face-v2.onnx", Rfb),
+    "YuNet-n": ("yunet_n_640_640.onnx", Yunet),
+    "CenterFace": ("centerface.onnx", CenterFace),
+}
+STATELESS = ("YuNet-n", "CenterFace")  # find faces and do not say what they wear
 SAME = 0.6  # overlap of two boxes that are one face, where suppression alone merges
 HEADS = ("", "faces", "found", "mask right", "no mask right", "precision", "recall")
 
@@ -58,9 +66,11 @@ def climbed(detector: Detector, judge: Judge, image: Uint8) -> dict[str, Detecti
     looked = [(region, look_at(detector, image, region, canvas)) for region in plan]
     every = joined([finds(first, zoom), *(seen for _, seen in looked)]).found
     beside = every[nms(every.xyxy, every.confidence, every.class_id, SAME)]
-    both = merge(finds(first, zoom), mend(looked, picture), kinds_of(detector.names), zoom)
-    told = judged(judge, image, both, np.flatnonzero(both.confidence >= JUDGED))
-    return dict(zip(STEPS, (first, beside, both, told), strict=True))
+    kinds = kinds_of(detector.names)
+    both = merge(finds(first, zoom), mend(looked, picture), kinds, zoom)
+    weighed = agreed(both, first, looked, kinds, picture, zoom)
+    told = judged(judge, image, weighed, np.flatnonzero(weighed.confidence >= JUDGED))
+    return dict(zip(STEPS, (first, beside, both, weighed, told), strict=True))
 
 
 def looked_at(detector: Detector, judge: Judge, pictures: Sequence[Picture], degrees: float) -> Rows:
@@ -82,7 +92,7 @@ def row(name: str, faces: Faces) -> tuple[str, ...]:
     told = tell(faces)
     given = [told["given found"][key] for key in ("mask right", "no mask right")]
     whole = [told["end to end"][key] for key in ("precision", "recall")]
-    states = ["-"] * 4 if name == STATELESS else [str(figure) for figure in (*given, *whole)]
+    states = ["-"] * 4 if name in STATELESS else [str(figure) for figure in (*given, *whole)]
     return name, str(len(faces.masked)), str(told["found"]), *states
 
 

@@ -4,7 +4,8 @@
 
 The parts: `masks` and `traffic` are held-out pictures, each looked at whole and in all of its parts; `walls`
 are held-out pictures of faces side by side, as a camera that does not move sees them: with `look_budget =
-"half"`, until as many parts were looked at as there are. With `--every` only each so many-th picture is
+"half"`, until as many parts were looked at as there are. Detectors of others that lie in the folder GB_PEERS
+look at traffic too. With `--every` only each so many-th picture is
 looked at. Where all parts are measured, docs/papers.md is rewritten.
 """
 
@@ -30,6 +31,7 @@ from agent.look.still import canvas_of, leans
 from agent.progress import watched
 from agent.see.infer import Detector
 from agent.startup import WEAK
+from benchmarks.look_traffic import TOP, beside
 from benchmarks.page import markdown, rewrite
 from export.data.recipe import load_recipe, read_recipe
 from export.data.sample import JUDGED, Picture
@@ -221,11 +223,21 @@ def masks(data: Path, every: int) -> Iterator[str]:
 
 
 def traffic(data: Path, every: int) -> Iterator[str]:
-    """Tell of what moves on streets."""
+    """Tell of what moves on streets: stills, what a camera above a crossing pays for, and others beside."""
     pictures, names = held_out("traffic", data, every)
     pictures = [picture for picture in pictures if picture.source != "scene"]
     looks = stills("gb-yolo-n-traffic.onnx", pictures)
     yield told("Traffic, the wide file, all parts of each picture", looks, list(by_class(looks, names)))
+    square = Detector(MODELS / "gb-yolo-n-traffic-square.onnx", LEAST)
+    said = {"first look": looks.first, "both looks": looks.both}
+    said["square file"] = [
+        Seen(p, square.detect(p.image)) for p in watched(pictures, "pictures, square file")
+    ]
+    yield f"### Traffic, others on the same pictures\n\n{beside(data, said, names)}"
+    above = [picture for picture in pictures if picture.source == TOP.sources[0]]
+    if above:
+        camera = watch(Detector(MODELS / "gb-yolo-n-traffic.onnx", WEAK), above)
+        yield told('Top view, `look_budget = "half"`', camera, list(by_class(camera, names)))
 
 
 def walls(data: Path, every: int) -> Iterator[str]:

@@ -24,9 +24,10 @@ from numpy.typing import NDArray
 from agent.boxes import Detections, Uint8, letterbox
 from agent.progress import watched
 from agent.see.infer import Detector
+from benchmarks.face_rivals import Rfb
 from benchmarks.model import cpu, take_turns
 from benchmarks.page import markdown, rewrite
-from benchmarks.rivals import FastestDet, PicoDet, Rfb, Rival, YoloX
+from benchmarks.rivals import FastestDet, PicoDet, Rival, YoloX
 from export.data.recipe import load_recipe, read_recipe
 from export.data.sample import JUDGED, Picture
 from export.judge.evaluate import detector_for

@@ -3,9 +3,8 @@
     yolox_nano_416.onnx              YOLOX-nano; at any multiple of 32 too    Apache-2.0
     picodet_s_416.onnx               PicoDet-S                                Apache-2.0
     fastestdet.onnx                  FastestDet                               BSD-3-Clause
-    RFB-640-masked_face-v2.onnx      Linzaer's RFB, faces bare and masked     MIT
-    yunet_n_640_640.onnx             YuNet-n, faces, whatever they wear       Apache-2.0
 
+Those of faces are in `benchmarks.face_rivals`.
 They are measured beside ours, never shipped: GB_PEERS names the folder where they lie. What always holds: a
 class that ours does not have is left out; each is suppressed as its authors do it.
 """
@@ -177,44 +176,3 @@ class FastestDet(Rival):
         scores = raw[:, 0].clip(0) ** 0.6 * raw[:, 5:].max(1) ** 0.4
         boxes = np.concatenate((centre - half, centre + half), 1)
         return suppressed(boxes, scores, raw[:, 5:].argmax(1), COCO, 0.45)
-
-
-class Rfb(Rival):
-    """Linzaer's RFB: background, bare and masked faces; boxes as fractions; the picture is stretched."""
-
-    def blob(self, image: Uint8) -> tuple[Float32, float]:
-        """See `Rival`."""
-        size = (self.size[1], self.size[0])
-        mean = (127.0, 127.0, 127.0)
-        return np.asarray(cv2.dnn.blobFromImage(image, 1 / 128, size, mean, swapRB=True), np.float32), 1.0
-
-    def read(self, outputs: list[Array], shape: tuple[int, ...], scale: float) -> Detections:
-        """See `Rival`."""
-        scores = outputs[0][0]
-        boxes = outputs[1][0] * (shape[1], shape[0], shape[1], shape[0])
-        faces = scores[:, 1:]
-        return suppressed(boxes, faces.max(1), faces.argmax(1), {0: 1, 1: 0}, 0.4)  # bare, masked -> ours
-
-
-class Yunet(Rival):
-    """YuNet: three levels of class and object scores, centre offsets, log sizes; every face is bare."""
-
-    def blob(self, image: Uint8) -> tuple[Float32, float]:
-        """See `Rival`."""
-        canvas, scale = fitted(image, self.size, 0)
-        return np.ascontiguousarray(canvas.transpose(2, 0, 1)[None].astype(np.float32)), scale
-
-    def read(self, outputs: list[Array], shape: tuple[int, ...], scale: float) -> Detections:
-        """See `Rival`."""
-        by_name = dict(zip((port.name for port in self.session.get_outputs()), outputs, strict=True))
-        strides = (8, 16, 32)
-        kind, sure, raw = (
-            np.concatenate([by_name[f"{name}_{step}"][0] for step in strides])
-            for name in ("cls", "obj", "bbox")
-        )
-        scores = np.sqrt(kind.clip(0, 1) * sure.clip(0, 1))[:, 0]
-        corner, stride = cells(self.size, strides)
-        centre = (corner + raw[:, :2]) * stride
-        half = np.exp(raw[:, 2:]) * stride / 2
-        boxes = np.concatenate((centre - half, centre + half), 1) / scale
-        return suppressed(boxes, scores, np.zeros(len(scores), int), {0: 1}, 0.45)

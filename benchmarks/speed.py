@@ -13,8 +13,9 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -29,6 +30,8 @@ from agent.pipeline import Pipeline
 from agent.see.infer import Detector
 from agent.see.slot import Frame
 from agent.street.scene import Scene
+
+Look = float | Literal["half"]  # the budget of the second look
 
 FRAMES = 200
 ROUNDS = 5
@@ -88,9 +91,9 @@ def bare_round(detector: Detector, path: Path, frames: list[np.ndarray]) -> Call
     return once
 
 
-def pipeline(source: str, model: str, workers: int = 1) -> Pipeline:
-    """Return a camera's loop with default settings and one line."""
-    camera = CameraConfig(source=source, model=model, pace="fast")
+def pipeline(source: str, model: str, workers: int = 1, *, look: Look = 0.0, gate: bool = True) -> Pipeline:
+    """Return a camera's loop with one line, as by default but for the second look's budget and the gate."""
+    camera = CameraConfig(source=source, model=model, pace="fast", look_budget=look, gate=gate)
     detector = Detector(camera.model_path, confidence=0.1)
     return Pipeline("cam0", camera, detector, camera.settings(), Totals(), workers=workers)
 
@@ -104,13 +107,18 @@ def memory_round(model: str, frames: list[np.ndarray]) -> float:
     return (time.perf_counter() - started) / len(frames)
 
 
-async def file_round(source: Path, models: list[str], workers: int = 1) -> list[float]:
-    """Return frames a second of one camera for each model, side by side in one agent, from a file: decoding
-    and the spool on disk included."""
+async def side_by_side(loops: Sequence[Pipeline]) -> list[float]:
+    """Return frames a second of each camera of one agent: decoding and the spool on disk included."""
     with tempfile.TemporaryDirectory() as folder:
         async with SpoolWorker(Spool.open(Path(folder) / "spool.db", 64 << 20)) as spool:
-            loops = [pipeline(str(source), model, workers) for model in models]
             return await asyncio.gather(*(file_rate(loop, spool) for loop in loops))
+
+
+def file_rates(source: Path, models: Sequence[str], *, look: Look) -> list[float]:
+    """Return frames a second of one camera for each model, side by side, that looks at every frame."""
+    return asyncio.run(
+        side_by_side([pipeline(str(source), model, look=look, gate=False) for model in models])
+    )
 
 
 def measure(model: str = "traffic") -> dict[str, float]:
@@ -128,7 +136,7 @@ def measure(model: str = "traffic") -> dict[str, float]:
             agent_s.append(memory_round(model, frames))
             for other in ("traffic", "mask"):
                 for workers in (1, 2):
-                    rate = asyncio.run(file_round(path, [other], workers))[0]
+                    rate = asyncio.run(side_by_side([pipeline(str(path), other, workers)]))[0]
                     from_file.setdefault(f"{other}_file_fps_{workers}_workers", []).append(rate)
     bare_ms = statistics.median(bare_s) * 1000
     agent_ms = statistics.median(agent_s) * 1000

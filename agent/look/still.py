@@ -15,6 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from agent.boxes import Detections, Int64, Uint8, area
+from agent.look.agree import agreed
 from agent.look.judge import UNTOLD, Judge
 from agent.look.merge import BELIEVED, BELIEVED_TURNED, Finds, finds, mend, merge
 from agent.look.plan import need, places
@@ -142,7 +143,8 @@ class SecondLook:
         wanted = need(plan, first, zoom)
         order = np.argsort(-wanted, kind="stable")
         looked = self._look(image_bgr, (plan[row].region for row in order.tolist()))
-        found = merge(finds(first, zoom), mend(looked, picture), self._kinds, zoom)
+        both = merge(finds(first, zoom), mend(looked, picture), self._kinds, zoom)
+        found = agreed(both, first, looked, self._kinds, picture, zoom)
         return self._judged(image_bgr, found)
 
     def _look(self, image: Uint8, regions: Iterable[Region]) -> list[tuple[Region, Finds]]:

@@ -13,9 +13,9 @@ pytest.importorskip("skimage", reason="scikit-image is only in the `export` extr
 from agent.boxes import Detections
 from agent.look.judge import PACKAGED, Judge
 from benchmarks.crops import states, textured
+from benchmarks.face_rivals import Aizoo, CenterFace, Yunet, anchors
 from benchmarks.ladder import BEGIN, END, STEPS, climbed, main, row
 from benchmarks.look import PAGE
-from benchmarks.rivals import Yunet
 from export.crops.cut import NO_FACE, STORED, Crops
 from export.crops.texture import texture
 from export.data.sample import Picture
@@ -46,7 +46,7 @@ def test_each_step_of_the_ladder_finds_what_it_should() -> None:
     assert list(said) == list(STEPS)
     assert len(said["first look"]) == 0
     assert len(said["+ regions"]) >= len(SMALL)
-    assert len(said["+ merge"]) == len(said["+ judge"]) == len(SMALL)
+    assert len(said["+ merge"]) == len(said["+ agreement"]) == len(said["+ judge"]) == len(SMALL)
 
 
 def test_a_line_of_the_ladder_counts_both_ways() -> None:
@@ -105,6 +105,40 @@ def test_yunet_finds_the_face_that_its_levels_hold(tmp_path: Path) -> None:
         [pytest.approx(74), pytest.approx(38), pytest.approx(90), pytest.approx(46)]
     ]
     assert found.confidence.tolist() == [pytest.approx(0.81)]
+    assert found.class_id.tolist() == [1]
+
+
+def test_aizoo_finds_the_face_of_an_anchor() -> None:
+    """The second anchor of the first cell, moved by its own width and twice as high, is a masked face."""
+    assert anchors().shape == (11000, 4)
+    raw = np.zeros((1, 11000, 4), np.float32)
+    raw[0, 1] = (10.0, 0.0, 0.0, 5 * np.log(2))  # in tenths of the anchor, and fifths of a power of e
+    scores = np.zeros((1, 11000, 2), np.float32)
+    scores[0, 1, 0] = 0.8
+    found = object.__new__(Aizoo).read([raw, scores], (1000, 2000, 3), 1.0)
+    middle = 0.5 / 45
+    left = (middle + 0.056 - 0.028) * 2000
+    assert found.xyxy[0].tolist() == [
+        pytest.approx(left),
+        pytest.approx((middle - 0.056) * 1000),
+        pytest.approx(left + 112),
+        pytest.approx((middle + 0.056) * 1000),
+    ]
+    assert found.class_id.tolist() == [0]
+
+
+def test_centerface_finds_the_face_of_a_cell() -> None:
+    """A sure cell gives a bare face of the picture's own pixels: 32 wide, 64 high, moved by half a cell."""
+    scores = np.zeros((1, 1, 8, 16), np.float32)
+    scores[0, 0, 3, 10] = 0.9
+    sizes = np.zeros((1, 2, 8, 16), np.float32)
+    sizes[0, :, 3, 10] = np.log(16), np.log(8)  # height and width, in cells
+    offsets = np.zeros((1, 2, 8, 16), np.float32)
+    offsets[0, :, 3, 10] = 0.5, 0.0  # down, to the right
+    face = object.__new__(CenterFace)
+    face.size = (32, 64)
+    found = face.read([scores, sizes, offsets], (32, 64, 3), 1.0)
+    assert found.xyxy[0].tolist() == pytest.approx([42 - 16, 16 - 32, 42 + 16, 16 + 32])
     assert found.class_id.tolist() == [1]
 
 

@@ -8,8 +8,9 @@ import pytest
 pytest.importorskip("torch")
 
 from agent.boxes import Detections
+from benchmarks.face_rivals import Rfb
 from benchmarks.peers import Question, answer, chosen, matches, of_size, redrawn, rivals, truths
-from benchmarks.rivals import FastestDet, PicoDet, Rfb, Rival, YoloX, cells
+from benchmarks.rivals import FastestDet, PicoDet, Rival, YoloX, cells
 from export.data.sample import Picture
 
 NAMES = ["person", "car"]
