@@ -6,6 +6,7 @@ import time
 from contextlib import closing
 from dataclasses import dataclass
 
+from agent.see.feed.video import UNCLOCKED
 from agent.see.feed.wish import NOTHING, Wish
 from agent.see.sources import Source, SourceError, open_source, redact
 
@@ -27,6 +28,8 @@ def inspect(url: str, timeout: float = 10.0, wish: Wish = NOTHING) -> Probe:
         if picture is None:
             raise SourceError(f"{redact(url)} holds no picture that can be decoded; check the file")
         height, width = picture.image.shape[:2]
+        for _ in range(UNCLOCKED):  # a recording without times shows by its next pictures
+            source.skip()
         unclocked = source.live and picture.seconds is None and picture.taken is None
         return Probe(width, height, _rate(source) if unclocked else source.fps, source.note)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import subprocess
 import time
 from collections.abc import Iterator
@@ -139,6 +140,49 @@ def test_a_list_is_known_by_its_first_line(server: WebServer, kind: str | None) 
     """Whatever type a server gives it, and whatever its address ends in."""
     server.answers["/cam"] = lambda handler: handler.give(a_list(range(3), end=True), kind)
     assert probe(server.url("/cam"))[:2] == (128, 96)
+
+
+def test_a_packed_list_is_unpacked(server: WebServer) -> None:
+    """A server that packs whatever it was asked for (Content-Encoding: gzip) is read all the same."""
+    packed = gzip.compress(a_list(range(3), end=True))
+    server.answers["/film"] = lambda handler: handler.give(packed, LIST, Content_Encoding="gzip")
+    with Camera("cam0", server.url("/film"), pace="fast") as camera:
+        assert [number_of(frame) for frame in watch(camera)] == list(range(3 * FPS))
+
+
+def test_a_list_of_one_session_leads_to_the_next(server: WebServer) -> None:
+    """Some servers name the list anew for each session, and forget it: the camera's own address is asked
+    again, nothing comes twice, and the camera stays ok.
+    """
+    begun = time.monotonic()
+    changes: list[StateChange] = []
+
+    def session() -> int:
+        return int((time.monotonic() - begun) // 3)
+
+    def variants(handler: Handler) -> None:
+        line = "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=300000,RESOLUTION=128x96\n"
+        handler.give(f"{line}session{session()}.m3u8\n".encode(), LIST)
+
+    def of_session(number: int) -> Answer:
+        def answer(handler: Handler) -> None:
+            if session() == number:
+                last = min(2 + int(time.monotonic() - begun), PIECES - 1)
+                over = time.monotonic() - begun > PIECES
+                handler.give(a_list(range(max(0, last - 3), last + 1), end=over), LIST)
+            else:
+                handler.send_error(404)
+
+        return answer
+
+    server.answers["/cam.m3u8"] = variants
+    server.answers.update({f"/session{number}.m3u8": of_session(number) for number in range(20)})
+    with Camera("cam0", server.url("/cam.m3u8"), on_state=changes.append) as camera:
+        numbers = [number_of(frame) for frame in watch(camera, 40)]
+    assert numbers == sorted(set(numbers))
+    assert camera.captured == FPS * PIECES
+    assert [change.state for change in changes] == ["ok", "ended"]
+    assert server.asked["/cam.m3u8"] >= 3
 
 
 def test_a_lost_connection_gives_no_piece_twice(server: WebServer) -> None:

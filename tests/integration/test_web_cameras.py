@@ -447,3 +447,42 @@ def test_a_transport_stream_without_an_end_is_a_live_camera(server: WebServer, f
         frames = watch(camera, 8.0)
     assert len(frames) > 10
     assert [change.state for change in changes][:2] == ["ok", "absent"]
+
+
+def test_an_mp4_without_an_end_is_a_live_camera(server: WebServer, tmp_path: Path) -> None:
+    """Restreamers send endless fragments of MP4 under `video/mp4`: that is no film, and is asked for again
+    where the connection ends.
+    """
+    film = tmp_path / "live.mp4"
+    source = "ffmpeg -v error -f lavfi -i testsrc=size=320x240:rate=10:duration=6 -c:v libx264 -g 5"
+    fragments = f"-tune zerolatency -movflags frag_keyframe+empty_moov+default_base_moof {film}"
+    subprocess.run([*source.split(), *fragments.split()], check=True)
+    data = film.read_bytes()
+    step = len(data) // 60 + 1
+    server.answers["/stream.mp4"] = lambda handler: handler.stream(
+        "video/mp4", iter([data[at : at + step] for at in range(0, len(data), step)]), 0.1
+    )
+    changes: list[StateChange] = []
+    with Camera("cam0", server.url("/stream.mp4"), on_state=changes.append) as camera:
+        until = time.monotonic() + 40
+        while len(changes) < 3 and time.monotonic() < until:
+            camera.take(0.1)
+    assert [change.state for change in changes][:3] == ["ok", "absent", "ok"]
+    server.answers["/film.mp4"] = lambda handler: give_file(handler, data, "video/mp4")
+    with Camera("cam0", server.url("/film.mp4"), pace="fast") as camera:
+        assert len(watch(camera, 20.0)) == 60
+    assert camera.state == "ended"
+
+
+def test_a_film_whose_container_has_no_times_ends_once(server: WebServer, tmp_path: Path) -> None:
+    """AVI gives the last pictures no time: the film is over all the same, and nothing of it comes again."""
+    film = tmp_path / "film.avi"
+    source = "ffmpeg -v error -f lavfi -i testsrc=size=320x240:rate=10:duration=6 -c:v libx264 -bf 2"
+    subprocess.run([*source.split(), str(film)], check=True)
+    data = film.read_bytes()
+    changes: list[StateChange] = []
+    server.answers["/film"] = lambda handler: give_file(handler, data, "video/x-msvideo")
+    with Camera("cam0", server.url("/film"), pace="fast", on_state=changes.append) as camera:
+        frames = watch(camera, 20.0)
+    assert len(frames) == camera.captured == 60
+    assert [change.state for change in changes] == ["ok", "ended"]

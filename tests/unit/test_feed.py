@@ -20,6 +20,7 @@ from agent.see.feed.clock import FileClock, StreamClock
 from agent.see.feed.device import DeviceSource, ask
 from agent.see.feed.wish import Wish
 from agent.see.flaps import Flaps
+from agent.see.probe import inspect
 from agent.see.slot import Frame
 
 # ── the clock of a recording ──────────────────────────────────────────────────────────────────────
@@ -78,6 +79,44 @@ def test_each_odd_step_has_its_meaning(said: list[float], steps: list[float], cu
     moments, seen = times(said)
     assert np.allclose(np.diff(moments), steps)
     assert seen == cuts
+
+
+@pytest.mark.parametrize("fps", [0.7, 10.0])
+def test_a_cut_takes_one_of_the_recordings_own_steps(fps: float) -> None:
+    """A container's rate may be its mean over all jumps (MP4's is): it is no step, and no measure of a jump
+    back.
+    """
+    moments, cuts = times([0.0, 0.1, 0.2, 300.0, 300.1, 300.2, 299.0, 299.1], fps)
+    assert np.allclose(np.diff(moments), 0.1)
+    assert cuts == [3, 6]
+
+
+def test_an_mp4_of_motion_alone_is_as_long_as_its_pictures(tmp_path: Path) -> None:
+    """Its mean rate is 0.28 pictures a second; between two pictures is a tenth of a second all the same."""
+    path = tmp_path / "motion.mp4"
+    source = "-f lavfi -i testsrc=size=128x96:rate=10:duration=6 -vf setpts='(N/10+floor(N/15)*60)/TB'"
+    subprocess.run(
+        f"ffmpeg -v error {source} -fps_mode vfr -c:v libx264 -bf 2 {path}", shell=True, check=True
+    )
+    with Camera("cam0", str(path), pace="fast") as camera:
+        frames = [camera.take(10) for _ in range(60)]
+    seconds = [frame.seconds for frame in frames if frame is not None]
+    assert np.allclose(np.diff(seconds), 0.1, atol=2e-3)
+    assert [frame.pass_ for frame in frames if frame is not None] == [n // 15 for n in range(60)]
+
+
+def test_a_recording_without_times_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A bare H.264 stream, as a Raspberry Pi's tools write it, knows no rate: what it is taken for is told,
+    and how to give it one.
+    """
+    bare = tmp_path / "bare.h264"
+    source = "-f lavfi -i testsrc=size=128x96:rate=10:duration=1"
+    subprocess.run(f"ffmpeg -v error {source} -c:v libx264 {bare}", shell=True, check=True)
+    assert "it holds no times and is taken for 25 pictures a second" in inspect(str(bare)).note
+    assert "ffmpeg -r RATE -i FILE -c copy FILE.mp4" in caplog.text
+    subprocess.run(f"ffmpeg -v error -r 10 -i {bare} -c copy {bare}.mp4", shell=True, check=True)
+    timed = inspect(f"{bare}.mp4")
+    assert (timed.fps, timed.note) == (10, "")
 
 
 @pytest.fixture(scope="module")

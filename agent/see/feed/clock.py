@@ -6,8 +6,11 @@ Invariant: a step that a clock's own numbers give is kept; where they jump, the 
 from __future__ import annotations
 
 import math
+from collections import deque
+from statistics import median
 
 LARGEST_GAP = 10.0  # seconds between pictures of a recording; more is a cut
+RECENT = 9  # pictures that tell how long one takes
 DRIFT = 0.002  # by how much a camera's clock may run differently, seconds a second
 SLEW = 0.1  # of the time between two pictures by which it may be shortened when a lesser delay is seen
 LARGEST_LAG = 10.0  # seconds that the network may hold a picture back; more is a new beginning
@@ -17,14 +20,17 @@ class FileClock:
     """The times of a recording's pictures.
 
     A recording may be made of pieces, each begun by a motion: their times jump, forwards or back. A jump is a
-    cut and takes the time of one picture; between two jumps the recording's own differences hold.
+    cut and takes the time of one picture; between two jumps the recording's own differences hold. How long a
+    picture takes is also learned from these: the rate that a container says may be its mean over all jumps.
     """
 
     def __init__(self, fps: float) -> None:
-        self._step = 1 / fps
+        self._usual = 1 / fps
+        self._steps = deque([self._usual], RECENT)
         self._said: float | None = None
         self._now = 0.0
         self._cut = False
+        self.known = False  # the container has said two times that differ
 
     def moment(self, said: float) -> float:
         """Return the time of the next picture, for which the container says `said` seconds."""
@@ -34,10 +40,13 @@ class FileClock:
             return self._now
         gap = said - self._said
         if 0 < gap <= LARGEST_GAP:
+            self.known = True
+            self._steps.append(gap)
             self._now += gap
         else:
-            self._now += self._step
-            self._cut |= gap > LARGEST_GAP or gap < -2 * self._step  # a smaller one is a rounding
+            step = min(self._usual, median(self._steps))
+            self._now += step
+            self._cut |= gap > LARGEST_GAP or gap < -2 * step  # a smaller one is a rounding
         if math.isfinite(said):
             self._said = said
         return self._now

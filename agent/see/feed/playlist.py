@@ -17,6 +17,7 @@ LIST_SECONDS = 8.0
 WIDTH = 1280  # the best picture that is worth its decoding: a model sees 640 pixels
 HEIGHT = 720
 GONE = (404, 410)
+EXPIRED = (401, 403, 404, 410)  # what an address answers that held for one session
 REMEMBERED = 200  # pieces
 
 
@@ -58,13 +59,7 @@ class Playlist:
         self._restarted = False
         self._given: dict[int, str] = {}
         self._inits: dict[tuple[str, tuple[int, int] | None], bytes] = {}
-        text = answer.body(LIST_BYTES, LIST_SECONDS)
-        self._url = answer.url
-        parsed = self._parse(text)
-        if parsed.is_variant:
-            self._url, self.note = _choose(parsed, self.shown)
-            parsed = self._parse(self._text(self._url))
-        self._take_over(parsed)
+        self._take_over(self._follow(answer))
         if not self.pieces and self.ended:
             raise SourceError(f"{self.shown} is an empty list that has ended; check the camera")
 
@@ -107,7 +102,13 @@ class Playlist:
     def reload(self) -> None:
         """Read the list again."""
         before = self.pieces[-1:]
-        self._take_over(self._parse(self._text(self._url)))
+        try:
+            parsed = self._parse(self._text(self._url))
+        except Refused as refused:
+            if refused.status not in EXPIRED:
+                raise
+            parsed = self._follow(self._ask(self._web.url))
+        self._take_over(parsed)
         self._grown = self.pieces[-1:] != before
 
     def begun_anew(self, number: int) -> int:
@@ -131,13 +132,30 @@ class Playlist:
 
     # ── reading ──
 
+    def _follow(self, answer: Answer) -> Any:
+        """Return the parsed list to which an answer leads, by redirects and over a list of variants.
+
+        Its address may hold for one session only; the camera's own address leads to the next one.
+        """
+        text = answer.body(LIST_BYTES, LIST_SECONDS)
+        self._url = answer.url
+        parsed = self._parse(text)
+        if parsed.is_variant:
+            self._url, self.note = _choose(parsed, self.shown)
+            parsed = self._parse(self._text(self._url))
+        return parsed
+
     def _text(self, url: str) -> bytes:
         """Fetch a list."""
+        return self._ask(url).body(LIST_BYTES, LIST_SECONDS)
+
+    def _ask(self, url: str) -> Answer:
+        """Ask for a list."""
         answer = ask(self._web, url)
         if answer.kind is not Kind.HLS:
             answer.response.close()
             raise SourceError(f"{self.shown} does not give its list of pieces any more; check the address")
-        return answer.body(LIST_BYTES, LIST_SECONDS)
+        return answer
 
     def _parse(self, text: bytes) -> Any:
         try:

@@ -7,6 +7,7 @@ Where a stream changes its size, OpenCV scales it to the first one until then: f
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from pathlib import Path
@@ -22,12 +23,14 @@ if TYPE_CHECKING:  # megabytes that only a film on a web server needs
     from agent.see.feed.web import Web
     from agent.see.feed.web_file import WebFile
 
+log = logging.getLogger(__name__)
+
 READ_TIMEOUT_MS = 1500  # OpenCV waits twice for so long: a stall is noticed after three seconds
 FILM_TIMEOUT_MS = 10_000  # a web server with a film may be slow
 BACKLOG_SECONDS = 5.0  # for so long the pictures are passed over that waited while a stream was opened
 PACE = 0.7  # of the stream's own time must a picture be waited for: then nothing waits any more
 PACE_SECONDS = 0.25  # over which that is judged
-UNCLOCKED = 5  # pictures whose time does not grow: there is no clock to judge by
+UNCLOCKED = 5  # pictures whose time does not grow: there is no clock
 MISSING = 2.0  # seconds by which a film may end before the length that it says
 
 
@@ -62,6 +65,7 @@ class FilmSource(Feed):
         self._clock = FileClock(self.fps)
         self._length = 0.0
         self._reached = 0.0
+        self._count = 0
 
     @classmethod
     def file(cls, path: Path) -> FilmSource:
@@ -94,7 +98,8 @@ class FilmSource(Feed):
             problem = file.problem if file else ""
             raise SourceError(problem or f"{redact(url)} cannot be read as a video; is the file complete?")
         film = cls(capture, redact(url), file)
-        film._length = max(float(capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0.0) / film.fps
+        if file is None:
+            film._length = max(float(capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0.0) / film.fps
         return film
 
     def read(self, wants: Wants = always) -> Picture | None:
@@ -102,8 +107,7 @@ class FilmSource(Feed):
         if not self._capture.grab():
             self._check_end()
             return None
-        self._reached = position(self._capture)
-        seconds = self._clock.moment(self._reached)
+        seconds = self._moment()
         if not wants(seconds):
             return Picture(NO_IMAGE, seconds, self._clock.take_cut())
         try:
@@ -119,9 +123,24 @@ class FilmSource(Feed):
         """Pass over one picture without converting it."""
         if not self._capture.grab():
             return False
-        self._reached = position(self._capture)
-        self._clock.moment(self._reached)
+        self._moment()
         return True
+
+    def _moment(self) -> float:
+        """Return the time of the picture that was grabbed; some containers (AVI) give none, others one that
+        jumps.
+        """
+        said = position(self._capture)
+        seconds = self._clock.moment(said)
+        self._reached = max(said, seconds)
+        self._count += 1
+        if self._count == UNCLOCKED and not self._clock.known:
+            self.note = (
+                f"it holds no times and is taken for {self.fps:.0f} pictures a second; if that is wrong, "
+                "give it its rate with `ffmpeg -r RATE -i FILE -c copy FILE.mp4`"
+            )
+            log.warning("%s: %s", self.name, self.note)
+        return seconds
 
     def close(self) -> None:
         """Close the capture, and the connection."""
@@ -133,7 +152,8 @@ class FilmSource(Feed):
         """Raise SourceError if a web server's film stopped in its middle: OpenCV says only that it is
         over.
         """
-        if self._length - self._reached > max(MISSING, 0.05 * self._length):
+        missing = self._length - self._reached > max(MISSING, 0.05 * self._length)
+        if missing or (self._file is not None and self._file.problem):
             self._length = 0.0
             raise SourceError(
                 f"{self.name}: the connection broke at {self._reached:.0f} s; it goes on from there"

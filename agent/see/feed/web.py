@@ -8,7 +8,8 @@ on to whoever reads this kind of source, since many cameras serve one viewer at 
     image/*                       SNAPSHOT         one picture an answer, fetched again and again
     #EXTM3U                       HLS              a list of pieces
     video/* with a length, mp4    FILM             a recording
-    video/* without a length      STREAM           a live stream that FFmpeg reads
+    video/* without a length      STREAM           a live stream that FFmpeg reads; so is an mp4 without a
+                                                   length that does not know how long it is either
     anything else                 refused, with what is there
 """
 
@@ -29,6 +30,7 @@ from agent.see.feed.picture import PATIENCE, SourceError
 AGENT = "Mozilla/5.0 (compatible; gb-agent)"
 SNIFFED = 512  # bytes that tell a kind
 CHUNK = 65536
+MP4_BEGINS = (b"ftyp", b"moov", b"styp", b"wide", b"mdat", b"free", b"skip", b"pnot")  # QuickTime's too
 
 
 class Kind(Enum):
@@ -152,7 +154,8 @@ def ask(web: Web, url: str = "") -> Answer:
 
 def _length(response: requests.Response) -> int | None:
     text = response.headers.get("Content-Length", "")
-    return int(text) if text.isdecimal() else None
+    packed = response.headers.get("Content-Encoding", "identity") != "identity"  # its length is another one
+    return int(text) if text.isdecimal() and not packed else None
 
 
 def _head(shown: str, response: requests.Response) -> bytes:
@@ -177,12 +180,24 @@ def _by_bytes(head: bytes, length: int | None) -> Kind | None:
         return Kind.SNAPSHOT
     if text.startswith(b"--") and b"content-" in text.lower():
         return Kind.MJPEG
-    if head[4:8] in (b"ftyp", b"moov", b"styp") or (head[:4], head[8:12]) == (b"RIFF", b"AVI "):
+    if head[4:8] in MP4_BEGINS:
+        return Kind.STREAM if length is None and _goes_on(head) else Kind.FILM
+    if (head[:4], head[8:12]) == (b"RIFF", b"AVI "):
         return Kind.FILM
     transport = head[:1] == b"G" and head[188:189] in (b"G", b"") and len(head) >= 188
     if transport or head.startswith((b"\x1a\x45\xdf\xa3", b"FLV", b"OggS", b"\0\0\1\xba")):
         return Kind.STREAM if length is None else Kind.FILM
     return None
+
+
+def _goes_on(head: bytes) -> bool:
+    """Tell whether an MP4's movie header (ISO/IEC 14496-12, 8.2.2) leaves its duration open."""
+    place = head.find(b"mvhd")
+    if place < 0:
+        return False
+    begin, size = (28, 8) if head[place + 4 : place + 5] == b"\1" else (20, 4)
+    duration = head[place + begin : place + begin + size]
+    return len(duration) == size and duration in (b"\0" * size, b"\xff" * size)
 
 
 def _by_type(kind: str, length: int | None) -> Kind | None:
@@ -212,7 +227,7 @@ def chunks(shown: str, response: requests.Response) -> Iterator[bytes]:
     """Yield a body as it arrives; raise SourceError where the connection breaks or stands still."""
     while True:
         try:
-            data = response.raw.read1(CHUNK)
+            data = response.raw.read1(CHUNK, decode_content=True)
         except (urllib3.exceptions.ReadTimeoutError, TimeoutError):
             text = f"{shown} sends no picture any more; check the camera and the network"
             raise SourceError(text, "stalled") from None

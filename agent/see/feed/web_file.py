@@ -94,6 +94,7 @@ class WebFile(io.BufferedIOBase):
             tries = 0 if len(piece) > before else tries + 1
             time.sleep(_PAUSE * tries)
         if len(piece) < wanted:
+            self.problem = self.problem or f"{self._web.shown} gives less of the file than it said"
             return b""
         self.problem = ""
         self._pieces[number] = bytes(piece)
