@@ -55,15 +55,15 @@ def parser() -> argparse.ArgumentParser:
 
     add("run", run, "Watch the cameras, count, and send the facts. Ends on SIGTERM with nothing lost.")
     add("reload", apply, "Look at the changed config, and let the agent take it. `systemctl reload` runs it.")
-    add("check", check, "Try the config, each camera, each model and the broker; say in words what is wrong.")
+    add("check", check, "Try the config, each camera, each model and the broker; say what is wrong.")
     shown = add(
         "status", show_status, "Show whether it is connected, what waits, and what the centre has confirmed."
     )
     shown.add_argument("--json", action="store_true", help="for programs")
-    told = add("logs", show_logs, "Print what the agent said lately, without secrets.")
+    told = add("logs", show_logs, "Print the last log messages, without secrets.")
     told.add_argument("--lines", type=_count, default=200, help="the last so many (default: %(default)s)")
     support = add(
-        "support", pack, "Write one archive that tells how this box fares: no secrets, no pictures."
+        "support", pack, "Write a support archive: versions, config, log, checks; no secrets, no pictures."
     )
     support.add_argument("--output", type=Path, metavar="FILE", help="default: support-NODE-TIME.tar.gz here")
     bench = add("bench", measure, "Measure each stage on this box, and say which model fits it.")
@@ -82,7 +82,7 @@ def parser() -> argparse.ArgumentParser:
 
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text} is no number of frames; give 1 or more")
+        raise argparse.ArgumentTypeError(f"{text}: give a whole number, 1 or more")
     return int(text)
 
 

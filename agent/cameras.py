@@ -169,7 +169,7 @@ class Cameras:
         await self._spool.remember("document", self._desired.remember())
         if change.camera is None:
             self.totals.pop(name, None)
-            log.info("%s is taken away", name)
+            log.info("%s is removed", name)
             return
         await self._make(name)
         log.info("%s begins anew", name)

@@ -249,7 +249,7 @@ class Pipeline:
         events = self._drained()
         events += self.follower.forget(round(self._wall() * 1000))
         model = self._next_detector.path.stem
-        log.info("%s: model %s in the place of %s", self.name, model, self._model)
+        log.info("%s: model %s replaces %s", self.name, model, self._model)
         self._model = model
         self._look_with(self._next_detector, self.follower.settings)
         self.showing.privacy.know(self.detector.names)

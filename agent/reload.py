@@ -58,12 +58,12 @@ class Reload:
     def _judge(self) -> None:
         why = refusal(self._path)
         if why:
-            log.error("the changed configuration is not taken, the one that runs goes on: %s", why)
+            log.error("the changed config is refused, the running one stays: %s", why)
         else:
             self._loop.call_soon_threadsafe(self._begin)
 
     def _begin(self) -> None:
-        log.info("%s is in order; beginning anew with it", self._path)
+        log.info("%s is valid; restarting with it", self._path)
         self.wanted = True
         now = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
         notify(f"RELOADING=1\nMONOTONIC_USEC={now}\nWATCHDOG_USEC={_PATIENCE}")

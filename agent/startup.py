@@ -94,5 +94,5 @@ async def totals_of(spool: SpoolWorker, camera: str) -> Totals:
     try:
         return Totals.restore(await spool.recall(f"totals {camera}"))
     except msgspec.DecodeError as error:
-        log.warning("%s: its totals cannot be read and begin anew: %s", camera, error)
+        log.warning("%s: its totals cannot be read and start again: %s", camera, error)
         return Totals()

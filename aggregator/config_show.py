@@ -50,7 +50,7 @@ class ConfigShow:
             try:
                 await self._wants.catch_up(node, wanted)
             except NotWanted as error:
-                _LOG.warning("%s is sent later what it now knows: %s", node, error)
+                _LOG.warning("%s is sent its new document later: %s", node, error)
                 continue
             if self._hub.is_watched(node):
                 self._hub.config(node, await self._wants.config(node))

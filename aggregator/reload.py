@@ -48,7 +48,7 @@ class Reload:
         try:
             found = load(Path(self._config.file))
         except ConfigError as error:
-            _LOG.warning("nothing of the changed settings is applied: %s", error)
+            _LOG.warning("the changed settings are not applied: %s", error)
             return
         changed = set(_changed(self._config, found))
         live = sorted(changed & set(LIVE))

@@ -41,9 +41,9 @@ class Wishes:
                 if refusal.code == _DONE:
                     continue
                 self._refused.add(key)
-                _LOG.warning("a wish of %s is not fulfilled: %s", node, refusal)
+                _LOG.warning("a change asked for on the own page of %s is refused: %s", node, refusal)
             except StoreError as error:
-                _LOG.warning("a wish of %s waits: %s", node, error)
+                _LOG.warning("a change asked for on the own page of %s waits: %s", node, error)
 
 
 def _change(wish: wire.Wish) -> Change:

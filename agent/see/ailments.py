@@ -67,7 +67,7 @@ class Ailments:
             since = next((ailment.since for ailment in known.told if ailment.kind == "moved"), None)
             self._moved.restore(known.anchor, since)
         except (msgspec.DecodeError, ValueError) as error:
-            log.warning("%s: the place it looked at cannot be read and is learnt anew: %s", self._name, error)
+            log.warning("%s: its stored view cannot be read and is learnt again: %s", self._name, error)
             return
         self._drawn = known.drawn
         self._fresh = set(known.fresh)
@@ -139,7 +139,7 @@ class Ailments:
         for ailment in self.told:
             log.warning("%s: %s", self._name, ailment.text)
         if before and not self.told:
-            log.info("%s: nothing ails it any more", self._name)
+            log.info("%s: its pictures are in order again", self._name)
         return True
 
     def _ailment(self, move: Move) -> wire.Ailment:

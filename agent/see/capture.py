@@ -89,7 +89,7 @@ class Camera:
         if self._thread.ident is not None and self._thread is not threading.current_thread():
             self._thread.join(STOP_SECONDS)
             if self._thread.is_alive():
-                log.warning("%s: %s does not let go; its thread is left behind", self.name, redact(self.url))
+                log.warning("%s: %s does not close; its thread is abandoned", self.name, redact(self.url))
 
     def __enter__(self) -> Self:
         self.start()

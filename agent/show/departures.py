@@ -102,5 +102,5 @@ def _read(path: Path | None) -> list[wire.Departure]:
     except FileNotFoundError:
         return []
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-        log.warning("the log of pictures begins anew: %s: %s", path, error)
+        log.warning("the log of pictures starts again: %s: %s", path, error)
         return []

@@ -118,4 +118,4 @@ class Delivery:
 
     def _give_up(self, name: str, amount: int, why: str) -> None:
         self._metrics.alerts_given_up.inc(amount)
-        _LOG.error("alerts: %d messages to outlet %s are given up: %s", amount, name, why)
+        _LOG.error("alerts: gave up on %d messages to outlet %s: %s", amount, name, why)

@@ -164,7 +164,7 @@ class CrossingHook:
         except NotSent as error:
             self._failures += 1
             if self._failures == 1:
-                _LOG.warning("crossings are not taken: %s; they are sent again", error)
+                _LOG.warning("crossings were not accepted: %s; they are sent again", error)
             return False
         self._failures = 0
         self._place.sent |= set(ids)

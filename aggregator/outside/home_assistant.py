@@ -179,4 +179,4 @@ class HomeAssistant:
         for node in list(self._topics):
             await self._take_back(client, node)
         await client.publish(self._names.centre, b"", qos=1, retain=True)
-        _LOG.info("Home Assistant is told nothing any more: its entities were taken back")
+        _LOG.info("Home Assistant is switched off: its entities were removed")

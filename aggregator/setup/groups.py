@@ -83,4 +83,4 @@ async def widen(config: Config) -> None:
             for right in lacking:
                 await ask({"command": "addRoleACL", "rolename": role, **right})
             if lacking:
-                _LOG.info("the %s has got %d rights that came with this version", role, len(lacking))
+                _LOG.info("the %s was granted %d rights that are new in this version", role, len(lacking))

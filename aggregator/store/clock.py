@@ -154,7 +154,7 @@ class Clock:
         if change:  # else another aggregator of this machine does it
             self._due_again.append((time.monotonic() + _AGAIN_SECONDS, change))
             dated = await self._store.retention.date_anew(change)
-            _LOG.warning("%d documents that were stored by the wrong time are dated anew", dated)
+            _LOG.warning("%d documents that were stored under a wrong time are dated again", dated)
             await self._store.retention.move_sessions(step)
             action = f"{text}; {dated} documents were dated anew"
             await self._store.registry.write_audit({"user": "the centre", "action": action})

@@ -80,7 +80,9 @@ class History:
             closed = {(node, day) for node, day in late if day < final}
             if closed:
                 self.too_late += len(closed)
-                _LOG.warning("%d days of nodes are closed: what came of them now is not counted", len(closed))
+                _LOG.warning(
+                    "%d days of nodes are closed: events that came for them now are not counted", len(closed)
+                )
             await self._mark(late - closed, int(known["until"]))
 
     async def _mark(self, late: Iterable[tuple[str, int]], until: int) -> None:

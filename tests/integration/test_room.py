@@ -205,7 +205,7 @@ async def test_what_is_kept_and_for_how_long_changes_while_the_centre_runs(
         for wrong in ("detail_days = 0", "detail_dais = 3", "low_free_mb = 1\nfull_free_mb = 2"):
             caplog.clear()
             config_file(tmp_path, stack, "keep_live", more=wrong)
-            await until(lambda: "nothing of the changed settings is applied" in caplog.text)
+            await until(lambda: "the changed settings are not applied" in caplog.text)
             assert running.store.retention.keep.detail_days == 30
         config_file(tmp_path, stack, "other", more="detail_days = 3\npictures_days = 4")
         await until(lambda: running.store.retention.keep.detail_days == 3)
