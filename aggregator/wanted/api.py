@@ -8,7 +8,6 @@ something is told of in the answer or in the drift, with the reason.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,7 +17,7 @@ from aiohttp import web
 from agent import wire
 from aggregator.auth import Refused
 from aggregator.desired import Change, NotWanted, Wanted
-from aggregator.drawing import refusal
+from aggregator.drawing import refusal, seen_of
 from aggregator.openapi import Route, answer
 from aggregator.params import CENTRE, IDENTITY, bad, limit_of, name_of, node_of
 from aggregator.params import body_of as _body_of
@@ -100,11 +99,8 @@ def _sent(request: web.Request, body: dict[str, Any]) -> tuple[dict[str, Any], i
         body = body["settings"] if isinstance(body["settings"], dict) else {}
     else:
         body = {name: value for name, value in body.items() if name != "version"}
-    match = re.fullmatch(r'(?:W/)?"?(\d{1,15})"?', request.headers.get("If-Match", "").strip())
-    if match:
-        seen = int(match.group(1))
-    elif request.headers.get("If-Match", "*").strip() != "*":
-        raise bad("If-Match: give the version that GET …/settings said, as in its ETag")
+    by_header = seen_of(request)
+    seen = seen if by_header is None else by_header
     if seen is not None and not isinstance(seen, int):
         raise bad("version: a number, as GET …/settings said")
     return body, seen

@@ -196,6 +196,38 @@ def test_line_is_drawn_moved_counted_and_deleted(page: Page, node: ScriptedNode)
     expect(count(page, "BA", "gate")).to_have_text("1")
 
 
+def test_the_second_of_two_who_move_a_line_is_told_and_keeps_their_drawing(
+    page: Page, browser: Browser, centre: Centre, node: ScriptedNode
+) -> None:
+    """Both have the line in hand; one saves. The other's save is refused in words, their points stay in hand,
+    and a second save puts them there.
+    """
+    node.camera()
+    context = browser.new_context()
+    other = context.new_page()
+    other.goto(f"{centre.url}/#token={centre.options.token}")
+    other.get_by_test_id("link").wait_for()
+    for each in (page, other):
+        each.goto(f"{centre.url}/nodes/{node.name}")
+        each.get_by_role("button", name=re.compile("^Move ")).first.click()
+        each.get_by_role("button", name="Swap A and B").click()
+    page.get_by_test_id("save-line").click()
+    expect(page.get_by_test_id("save-line")).to_have_count(0)
+    first = node.config.document.cameras["cam0"].lines["main"]
+    other.get_by_role("button", name="Swap A and B").click()
+    other.get_by_test_id("save-line").click()
+    expect(other.get_by_role("alert").filter(has_text="meanwhile")).to_contain_text(
+        "line 'main' was drawn or moved by somebody else meanwhile; nothing was overwritten. Save again"
+    )
+    assert node.config.document.cameras["cam0"].lines["main"] == first
+    other.get_by_test_id("save-line").click()
+    expect(other.get_by_test_id("save-line")).to_have_count(0)
+    second = node.config.document.cameras["cam0"].lines["main"]
+    assert second.version > first.version
+    assert second.points == first.points[::-1]
+    context.close()
+
+
 def test_what_is_being_saved_is_drawn_once(page: Page, node: ScriptedNode) -> None:
     """A line that the node runs before the centre has answered is drawn once, and its name is not taken."""
     node.camera()

@@ -235,3 +235,31 @@ async def test_a_document_of_0_3_in_the_database_is_read_as_before(stack: Stack)
             "version"
         ] == 5
         await until(lambda: node.wants)
+
+
+async def test_who_draws_over_somebody_elses_line_is_told(stack: Stack) -> None:
+    """By the drawing's own version: moved, taken away, there already; without a header the last one wins."""
+    async with scene(stack, "pair-1") as (_, node, client):
+        line = "/nodes/pair-1/cameras/cam0/lines/main"
+        body = {"points": [[0, 0.5], [1, 0.5]]}
+        status, made = await call(client, "PUT", line, body, **{"If-Match": '"0"'})
+        assert status == 202
+        await until(lambda: node.wants and node.wants[-1].version == made["version"])
+        assert node.wants[-1].cameras["cam0"].lines["main"].version == made["version"]
+        status, refused = await call(
+            client, "PUT", line, {"points": [[0, 0.7], [1, 0.7]]}, **{"If-Match": "0"}
+        )
+        error = refused["error"]
+        assert (status, error["code"]) == (409, "changed")
+        assert "moved by somebody else meanwhile; nothing was overwritten" in error["message"]
+        assert await code(client, "DELETE", line, **{"If-Match": "0"}) == (409, "changed")
+        assert await code(client, "PUT", line, body, **{"If-None-Match": "*"}) == (409, "changed")
+        new = line.replace("main", "new")
+        assert (await code(client, "PUT", new, body, **{"If-None-Match": "*"}))[0] == 202
+        assert (await code(client, "DELETE", new))[0] == 202
+        assert await code(client, "PUT", new, body, **{"If-Match": "1"}) == (409, "changed")
+        assert await code(client, "PUT", new, body, **{"If-Match": "x"}) == (400, "bad_request")
+        assert (await code(client, "PUT", line, body))[0] == 202
+        plane = "/nodes/pair-1/cameras/cam0/plane"
+        metres = {"points": [[0, 1], [1, 1], [1, 0], [0, 0]], "metres": [[0, 0], [4, 0], [4, 9], [0, 9]]}
+        assert await code(client, "PUT", plane, metres, **{"If-Match": "1"}) == (409, "changed")

@@ -37,10 +37,16 @@ async function reasonOf(response: Response): Promise<ApiError> {
   return new ApiError(response.status, code, message);
 }
 
-export async function request<T>(method: string, path: string, body?: unknown): Promise<T> {
-  const init: RequestInit = { method, headers: { Accept: "application/json" }, cache: "no-store" };
+export async function request<T>(
+  method: string,
+  path: string,
+  body?: unknown,
+  more: Record<string, string> = {},
+): Promise<T> {
+  const headers = { Accept: "application/json", ...more };
+  const init: RequestInit = { method, headers, cache: "no-store" };
   if (body !== undefined) {
-    init.headers = { Accept: "application/json", "Content-Type": "application/json" };
+    init.headers = { ...headers, "Content-Type": "application/json" };
     init.body = JSON.stringify(body);
   }
   let response: Response;
@@ -137,7 +143,8 @@ export const api = {
     cam: string,
     what: Drawn,
     body: { points: Point[]; anchor?: Anchor; labels?: string[]; metres?: Point[] },
-  ) => request<{ version: number }>("PUT", drawn(name, cam, what), body),
+    seen: Record<string, string> = {},
+  ) => request<{ version: number }>("PUT", drawn(name, cam, what), body, seen),
   remove: (name: string, cam: string, what: Drawn) =>
     request<{ version: number }>("DELETE", drawn(name, cam, what)),
   preview: (name: string, cam: string) => `${ROOT}${camera(name, cam)}/preview`,

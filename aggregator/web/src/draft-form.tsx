@@ -1,9 +1,11 @@
 // The form under the picture while something is drawn or moved on it.
 import { useEffect, useRef, useState } from "preact/hooks";
-import { api } from "./api";
-import { hintOf, POINTS, problemOf, rectangle, type Draft } from "./draft";
+import { api, ApiError } from "./api";
+import { hintOf, POINTS, problemOf, rectangle, seenOf, type Draft } from "./draft";
 import type { Anchor } from "./page-types";
 import type { CameraEntry } from "./types";
+
+const AGAIN = ". Save again to put yours in its place, or cancel to see it.";
 
 interface DraftFormProps {
   node: string;
@@ -20,7 +22,13 @@ async function send(node: string, camera: string, draft: Draft): Promise<number>
   const { version } =
     draft.kind === "plane"
       ? await api.put(node, camera, "plane", { points, metres: rectangle(draft) })
-      : await api.put(node, camera, `${draft.kind}s/${draft.name}`, { points, anchor, labels });
+      : await api.put(
+          node,
+          camera,
+          `${draft.kind}s/${draft.name}`,
+          { points, anchor, labels },
+          seenOf(draft),
+        );
   return version;
 }
 
@@ -45,8 +53,10 @@ export function DraftForm({ node, camera, draft, taken, onDraft, onSaved }: Draf
     try {
       onSaved(await send(node, camera.camera, draft));
     } catch (error) {
-      setRefused((error as Error).message);
-      onDraft(draft);
+      const changed = error instanceof ApiError && error.code === "changed";
+      setRefused(`${(error as Error).message}${changed ? AGAIN : ""}`);
+      const { seen: _, ...anyway } = draft;
+      onDraft(changed ? anyway : draft);
     }
   };
   return (

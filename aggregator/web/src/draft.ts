@@ -18,8 +18,16 @@ export interface Draft {
   length: string;
   /** Whether the next click on the picture sets a point. */
   placing: boolean;
+  /** The version of what is being changed as it was seen, null for something new; undefined: whatever it is. */
+  seen?: number | null;
   /** Whether it is on its way to the centre: from then on a saved drawing of its name is itself. */
   sent: boolean;
+}
+
+/** What the centre is told of what was seen, so that nobody else's drawing is overwritten unawares. */
+export function seenOf({ seen }: Draft): Record<string, string> {
+  if (seen === undefined) return {};
+  return seen === null ? { "If-None-Match": "*" } : { "If-Match": `"${seen}"` };
 }
 
 /** Whether a saved drawing is the one that is in hand, so that it is not drawn a second time. */
@@ -48,6 +56,7 @@ export function newDraft(kind: Kind, taken: readonly string[]): Draft {
     kind,
     name: kind === "plane" ? "road" : freshName(kind, taken),
     ...rest,
+    ...(kind === "plane" ? {} : { seen: null }),
     placing: true,
     sent: false,
   };
@@ -61,6 +70,7 @@ export function draftOf(kind: "line" | "zone", name: string, shape: Line | Zone)
     points: shape.points,
     anchor: shape.anchor ?? "bottom",
     labels: shape.labels ?? [],
+    seen: shape.version ?? 0,
     placing: false,
   };
 }
