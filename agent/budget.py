@@ -23,7 +23,7 @@ from msgspec.structs import replace
 INTERVALS = (0.08, 1 / 6, 1 / 4, 1 / 2)  # seconds between two looks at least, by level
 SAMPLE_SECONDS = 2.0
 OVER = 2  # samples in a row
-STEP_DOWN = 8.0
+STEP_DOWN = 6.0
 CLEAR = 0.85  # of the limit on CPU and age
 COOLER = 3  # degrees below the limit
 SOON = 60.0  # seconds after a step down, in which a step up shows that it was too early

@@ -1,12 +1,13 @@
 """`make bench-box`: what a box costs, this build beside version 0.2.0, in turns on the same machine.
 
 CPU seconds of the whole camera loop (decoding, model, tracking, counting, spool on disk) over the same
-videos, with what was counted; the agent's memory; its idle CPU. Ratios are this build's over 0.2.0's.
+videos, with what was counted; the agent's memory; its idle CPU; what the budget holds under load
+(`benchmarks.budget`). Ratios are this build's over 0.2.0's.
 
 The videos: a street where nothing moves (half a minute of the lane clip's empty road, its noise in it), that
 road with one car in 20 s, the shared road and lane clips as they are, the indoor clip as it is.
 
-    GB_DATA=DATA python -m benchmarks.box [--rounds N] [PART ...]       parts: cpu memory idle
+    GB_DATA=DATA python -m benchmarks.box [--rounds N] [PART ...]       parts: cpu memory idle budget
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from typing import Any
 
 import psutil
 
+from benchmarks.budget import budget
 from benchmarks.videos import CLIPS, MATCH_SECONDS, PERSON, Clip, Result, matched
 from deploy.stack import Stack, die_with_parent, free_port
 
@@ -222,7 +224,17 @@ def idle(old: Path, folder: Path, rounds: int) -> dict[str, float]:
     return figures
 
 
-PARTS: dict[str, Callable[[Path, Path, int], dict[str, float]]] = {"cpu": cpu, "memory": memory, "idle": idle}
+def kept(old: Path, folder: Path, rounds: int) -> dict[str, float]:
+    """Return what this build's budget holds under load; 0.2.0 has none."""
+    return budget(Path(os.environ.get("GB_DATA", ""), "videos"))
+
+
+PARTS: dict[str, Callable[[Path, Path, int], dict[str, float]]] = {
+    "cpu": cpu,
+    "memory": memory,
+    "idle": idle,
+    "budget": kept,
+}
 
 
 def main() -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from deploy.stack import Stack
+from tests.yunet import YuNet
 
 
 @pytest.fixture(scope="session")
@@ -32,3 +33,12 @@ def data() -> Path:
     if not folder or not Path(folder).is_dir():
         pytest.skip("GB_DATA does not name the folder of development data")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def judge(data: Path) -> YuNet:
+    """The face detector of others, where it lies beside the development data."""
+    model = data.parent / "peers" / "yunet_n_640_640.onnx"
+    if not model.exists():
+        pytest.skip(f"{model} is not there")
+    return YuNet(model)

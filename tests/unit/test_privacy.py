@@ -33,15 +33,6 @@ def noise(height: int = 90, width: int = 160, seed: int = 1) -> np.ndarray:
     return np.random.default_rng(seed).integers(60, 200, (height, width, 3), dtype=np.uint8)
 
 
-@pytest.fixture(scope="module")
-def judge(data: Path) -> YuNet:
-    """The face detector of others, where it lies beside the development data."""
-    model = data.parent / "peers" / "yunet_n_640_640.onnx"
-    if not model.exists():
-        pytest.skip(f"{model} is not there")
-    return YuNet(model)
-
-
 def left_over(judge: YuNet, pictures: list[np.ndarray], privacy: Privacy, detector: Detector) -> list[int]:
     """Return how many faces a judge finds before, and in what leaves as a JPEG."""
     found = [0, 0]
