@@ -88,7 +88,9 @@ class CameraConfig(Struct, frozen=True, forbid_unknown_fields=True):
     gate: bool = True  # look only where something moves, and as often as it can change a count
     preview: Literal["off", "blurred", "unblurred"] = "blurred"
     rtsp_out: Annotated[str, Meta(pattern=r"^(rtsps?://[^\s]{3,990})?$")] = ""
-    look_budget: Literal["half"] | Annotated[float, Meta(ge=0.0, le=100_000.0)] = 0.0  # ms of CPU a second
+    look_budget: Literal["auto", "half"] | Annotated[float, Meta(ge=0.0, le=100_000.0)] = (
+        "auto"  # ms of CPU a s
+    )
     judge: Annotated[str, Meta(min_length=1)] = "off"  # "auto", "off", or the path of a crop classifier
     confidence: Annotated[float, Meta(gt=0.0, lt=1.0)] = 0.25
     labels: list[wire.Label] = []
@@ -102,19 +104,22 @@ class CameraConfig(Struct, frozen=True, forbid_unknown_fields=True):
         """The model's file: a path, or the packaged model of that name."""
         return _model_path(self.model)
 
-    @property
-    def look_milliseconds(self) -> float | None:
-        """The budget of the second look, ms of CPU a second of video; None: half of the first look's cost."""
-        return None if self.look_budget == "half" else float(self.look_budget)
+    def look_of(self, settings: wire.CameraSettings, *, faces: bool = False) -> float | None:
+        """The budget of the second look, ms of CPU a second of video; None: half of the first look's cost.
 
-    def look_of(self, settings: wire.CameraSettings) -> float | None:
-        """The budget of the second look as `look_milliseconds`, where the centre has turned it on or off.
-
-        On, where the box's owner gives it nothing: half of the first look's cost.
+        `faces`: whether the camera's model finds faces; by default these are looked at twice. Where the
+        centre turns the look on, and the box's owner gives it nothing, it is half of the first look's cost.
         """
+        own = self._own_look(faces)
         if settings.second_look is None:
-            return self.look_milliseconds
-        return (self.look_milliseconds or None) if settings.second_look else 0.0
+            return own
+        return (own or None) if settings.second_look else 0.0
+
+    def _own_look(self, faces: bool) -> float | None:
+        """Return the budget that the box's owner gives, as `look_of` does."""
+        if self.look_budget == "auto":
+            return None if faces else 0.0
+        return None if self.look_budget == "half" else float(self.look_budget)
 
     @property
     def pictures_may_leave(self) -> bool:

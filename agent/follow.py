@@ -28,6 +28,7 @@ from agent.count.vote import Judged
 from agent.look.judge import open_judge
 from agent.look.live import CameraLook
 from agent.look.stage import Looked
+from agent.look.still import leans
 from agent.minute import Minutes
 from agent.see.gate import FASTEST, Attention, Gate
 from agent.see.infer import Detector, InferenceError
@@ -72,7 +73,9 @@ class Follower:
         self.settings = settings
         self._names = detector.names
         judge = open_judge(camera.judge, list(detector.names.values()))
-        self._second = CameraLook(detector, camera.look_of(settings), judge, threads=camera.threads)
+        self._faces = leans(detector.names)
+        budget = camera.look_of(settings, faces=self._faces)
+        self._second = CameraLook(detector, budget, judge, threads=camera.threads)
         self._gate = gate
         self._minutes = minutes
         self._states = states
@@ -88,7 +91,7 @@ class Follower:
         self.settings = settings
         self._borders = Borders(settings)
         self._tracker.confident = settings.confidence
-        self._second.allow(self._camera.look_of(settings))
+        self._second.allow(self._camera.look_of(settings, faces=self._faces))
         self.analyst.apply(settings)
 
     def follow(

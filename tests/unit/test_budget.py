@@ -157,3 +157,17 @@ def test_the_second_look_is_turned_on_and_off_by_the_centre() -> None:
     generous = msgspec.structs.replace(camera, look_budget=120.0)
     settings = [wire.CameraSettings(second_look=wanted) for wanted in (None, True, False)]
     assert [generous.look_of(one) for one in settings] == [120.0, 120.0, 0.0]
+
+
+def test_faces_are_looked_at_twice_by_default_and_vehicles_are_not() -> None:
+    """Each frame of a mask model pays for half a region; with a budget of 0, or of vehicles, for none."""
+    image = Scene(7, 960, 540, 15).frame(30)
+    looked = {}
+    for model, budget in (("mask", "auto"), ("mask", 0.0), ("traffic", "auto")):
+        camera = CameraConfig(source="scene:?seed=7", model=model)
+        camera = msgspec.structs.replace(camera, look_budget=budget)
+        pipeline = Pipeline("cam0", camera, Detector(camera.model_path), camera.settings(), Totals())
+        for number in range(4):
+            pipeline.look(Frame(image, number, number / 7.5, 1e9 + number / 7.5))
+        looked[model, budget] = pipeline.tally().looked
+    assert looked == {("mask", "auto"): 1, ("mask", 0.0): 0, ("traffic", "auto"): 0}
