@@ -57,7 +57,7 @@ def make_outlet(page: Page, receiver: Receiver) -> None:
     expect(page.get_by_test_id("secret")).to_contain_text("whsec_")
     outlet = page.get_by_test_id("outlet")
     outlet.get_by_role("button", name="Send a test").click()
-    expect(outlet).to_contain_text("It took the test message.")
+    expect(outlet).to_contain_text("The test message was accepted.")
     assert receiver.got.pop()["type"] == "alert.test"
 
 
@@ -84,7 +84,7 @@ def test_an_alert_from_the_rule_to_its_end(
     rule = page.get_by_test_id("rule")
     expect(rule).to_contain_text("<b>A box</b> is gone")
     rule.get_by_role("button", name="Test").click()
-    expect(rule.get_by_test_id("tested")).to_contain_text("It finds nothing now.")
+    expect(rule.get_by_test_id("tested")).to_contain_text("Nothing matches this rule now.")
     node.vanish()
     expect(page.get_by_test_id("alerts-badge")).to_have_text("1")
     expect(page.get_by_test_id("toast")).to_contain_text(f"{node.name} is offline")

@@ -402,8 +402,8 @@ def test_who_was_added_and_has_not_come_is_shown(page: Page, centre: Centre, nod
         joins.insert_one({"_id": "gate-71", "until": now_ms() - 1000})
         page.reload()
         waiting = page.get_by_test_id("waiting")
-        expect(waiting).to_contain_text("gate-70 waits: its line is good for 30 min")
-        expect(waiting).to_contain_text("gate-71 did not come in time")
+        expect(waiting).to_contain_text("gate-70 has not joined yet; its command is valid for 30 min")
+        expect(waiting).to_contain_text("gate-71 did not join in time")
         expect(waiting).to_contain_text("gb-aggregator add-node gate-71 --again")
         joins.delete_many({})
 

@@ -220,7 +220,7 @@ def test_three_people_run_a_fleet_from_one_page(browser: Browser, story: Story) 
     form = page.get_by_test_id("invite-form")
     form.get_by_label("Boxes").fill("2")
     form.get_by_label("Site").fill("north")
-    form.get_by_role("button", name="Make a code").click()
+    form.get_by_role("button", name="Create a code").click()
     line = page.get_by_test_id("line").inner_text()
     picture(page, "boxes")
     for name, model in (("road-1", "traffic"), ("hall-1", "mask")):

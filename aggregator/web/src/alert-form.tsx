@@ -83,7 +83,7 @@ function Where({ draft, onDraft }: Pick<FormProps, "draft" | "onDraft">) {
           </label>
         ))}
       </div>
-      <p class="faint note">Names separated by commas; * stands for any letters.</p>
+      <p class="faint note">Names separated by commas; * matches any characters.</p>
     </details>
   );
 }
@@ -95,16 +95,14 @@ function Whom({ draft, outlets, onDraft }: Omit<FormProps, "onSaved">) {
   };
   return (
     <fieldset class="labels">
-      <legend>Who is told, beside this page</legend>
+      <legend>Also notify</legend>
       {outlets.map(({ id }) => (
         <label key={id} class="chip">
           <input type="checkbox" checked={draft.outlets.includes(id)} onChange={() => toggle(id)} />
           {id}
         </label>
       ))}
-      {outlets.length === 0 && (
-        <span class="faint">There is no outlet yet: an administrator makes one below.</span>
-      )}
+      {outlets.length === 0 && <span class="faint">No outlets yet. An administrator can add one below.</span>}
     </fieldset>
   );
 }

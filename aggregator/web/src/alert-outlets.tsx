@@ -36,7 +36,7 @@ function OutletItem({ one, may, onDone }: { one: NamedOutlet; may: boolean; onDo
     setProblem("");
     alertApi
       .testOutlet(one.id)
-      .then(({ ok, error }) => (ok ? setSaid("It took the test message.") : setProblem(error)), failed);
+      .then(({ ok, error }) => (ok ? setSaid("The test message was accepted.") : setProblem(error)), failed);
   };
   return (
     <li class="alert-item" data-testid="outlet">

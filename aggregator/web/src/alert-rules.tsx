@@ -14,13 +14,13 @@ function TestResult({ tested }: { tested: Tested }) {
     <div class="note" role="status" data-testid="tested">
       <p>
         {tested.matches.length === 0
-          ? "It finds nothing now."
+          ? "Nothing matches this rule now."
           : `Now: ${tested.matches.map(({ text }) => text).join("; ")}`}
-        {tested.unknown > 0 && ` Of ${tested.unknown} places nothing is known.`}
+        {tested.unknown > 0 && ` No data for ${tested.unknown} places.`}
       </p>
       {tested.sent.map(({ outlet, ok, error }) => (
         <p key={outlet} class={ok ? "" : "problem"}>
-          {outlet}: {ok ? "took the test message" : error}
+          {outlet}: {ok ? "accepted the test message" : error}
         </p>
       ))}
     </div>
@@ -71,7 +71,7 @@ function RuleItem({
             type="button"
             onClick={() => (sure ? void alertApi.remove(rule.id).then(onDone, failed) : setSure(true))}
           >
-            {sure ? "Really delete" : "Delete"}
+            {sure ? "Confirm delete" : "Delete"}
           </button>
         </div>
       )}
@@ -128,9 +128,7 @@ export function Rules() {
             onDone={again}
           />
         ))}
-        {rules.length === 0 && !draft && (
-          <li class="faint">There is no rule yet, so nothing is ever an alert.</li>
-        )}
+        {rules.length === 0 && !draft && <li class="faint">No rules yet, so there are no alerts.</li>}
       </ul>
     </section>
   );

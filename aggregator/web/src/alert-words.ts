@@ -33,7 +33,7 @@ export const KINDS: Readonly<Record<string, Kind>> = {
   offline: { title: "A box is offline", fields: [] },
   camera: { title: "A camera gives no pictures", fields: [] },
   blind: {
-    title: "A camera is blind for long",
+    title: "A camera is blind too long",
     fields: [number("percent", "More than % of the time", 50), minutes],
   },
   count: {
@@ -46,24 +46,24 @@ export const KINDS: Readonly<Record<string, Kind>> = {
     ],
   },
   unusual: {
-    title: "An hour is not as usual",
+    title: "An hour differs from the usual",
     fields: [
       number("percent", "Differs by more than %", 50),
       { name: "side", label: "Which way", kind: ["both", "more", "fewer"], value: "both" },
-      number("least", "Where at least so many are usual", 20),
+      number("least", "Only where at least this many are usual", 20),
       weeks,
     ],
   },
   silent: {
-    title: "Nothing is counted where something always is",
-    fields: [number("least", "Where at least so many were always counted", 5), weeks],
+    title: "No counts where there always are some",
+    fields: [number("least", "Only where at least this many were always counted", 5), weeks],
   },
   occupancy: {
     title: "A zone is full or empty",
     fields: [
       ...limits(" in it"),
       { name: "measure", label: "Of a minute", kind: ["now", "mean", "peak"], value: "now" },
-      { name: "queue", label: "Only those that stand", kind: "check", value: "" },
+      { name: "queue", label: "Only those that stand still", kind: "check", value: "" },
     ],
   },
   share: {
@@ -84,7 +84,7 @@ export const KINDS: Readonly<Record<string, Kind>> = {
   heat: { title: "A box is hot", fields: [number("degrees", "Hotter than °C", 80)] },
   disk: { title: "A disk is full", fields: [number("percent", "Fuller than %", 90)] },
   storage: { title: "The centre's disk is nearly full", fields: [] },
-  drift: { title: "A box does not run what is wanted", fields: [] },
+  drift: { title: "A box does not run its desired settings", fields: [] },
   clone: { title: "A box was copied", fields: [] },
 };
 
@@ -174,12 +174,12 @@ export function problemOf(draft: RuleDraft): string {
     const text = (draft.fields[field.name] ?? "").trim();
     if (text === "" && field.kind === "number" && !field.optional) return `${field.label}: a number, please.`;
     if (text !== "" && field.kind === "number" && !Number.isFinite(valueOf(field, text) as number))
-      return `${field.label}: “${text}” is no number.`;
+      return `${field.label}: “${text}” is not a number.`;
   }
   const condition = conditionOf(draft);
   const limited = KINDS[draft.kind]?.fields.some(({ name }) => name === "over");
   if (limited && condition.over === undefined && condition.under === undefined)
-    return "Say how many are too many, or too few.";
+    return "Give an upper or a lower limit.";
   if (draft.hold !== "" && !/^\d+$/.test(draft.hold.trim())) return "Seconds: a whole number, or nothing.";
   return "";
 }

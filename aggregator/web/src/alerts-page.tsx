@@ -175,9 +175,7 @@ export function AlertsPage() {
           {problem}
         </p>
       )}
-      {standing && (
-        <List title="Now" none="Nothing is wrong, as far as the rules say." rows={standing} onDone={again} />
-      )}
+      {standing && <List title="Now" none="No open alerts." rows={standing} onDone={again} />}
       <Rules />
       {mayEdit(who) && <Outlets />}
       <List title="Before" none="Nothing yet." rows={past} onDone={again} />

@@ -47,8 +47,8 @@ function ConnectionBanner() {
   if (wrong)
     return (
       <div class="banner" role="status" data-testid="centre-trouble">
-        <strong>The numbers stand still.</strong> The centre says: {wrong}. The nodes go on counting and send
-        it later.
+        <strong>The figures are not being updated.</strong> The centre says: {wrong}. The nodes go on counting
+        and send it later.
       </div>
     );
   const away = Date.now() - current.since;

@@ -21,8 +21,8 @@ const AGAIN_MS = 5_000;
 const SORTS: [sort: string, text: string][] = [
   ["urgency", "Problems first"],
   ["name", "Name"],
-  ["-since", "Newest state first"],
-  ["seen", "Longest silence first"],
+  ["-since", "Latest change first"],
+  ["seen", "Longest without data first"],
   ["-cpu", "Busiest first"],
   ["-memory", "Most memory first"],
   ["-temperature", "Hottest first"],
@@ -193,7 +193,7 @@ export function BigFleet({ onSummary }: { onSummary: (summary: FleetSummary) => 
           <Row key={name || place} node={name ? known?.get(name) : undefined} top={place * ROW_PX} />
         ))}
       </ul>
-      {came && total === 0 && <p class="faint">No node is like that.</p>}
+      {came && total === 0 && <p class="faint">No nodes match.</p>}
     </>
   );
 }

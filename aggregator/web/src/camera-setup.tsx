@@ -43,8 +43,8 @@ export function CameraSetup({ node }: { node: NodeEntry & { allows?: string[] } 
                 </span>
                 {camera.from_centre && (
                   <Sure
-                    text="Take away"
-                    ask={`Take ${camera.camera} away`}
+                    text="Remove"
+                    ask={`Remove ${camera.camera}`}
                     act={() => send(manage.removeCamera(node.node, camera.camera))}
                   />
                 )}
@@ -52,7 +52,7 @@ export function CameraSetup({ node }: { node: NodeEntry & { allows?: string[] } 
             ))}
           </ul>
           <Form
-            button={busy ? "The box tries it…" : "Try it and use it"}
+            button={busy ? "The box is testing it…" : "Test and apply"}
             id="put-camera"
             send={(text) => {
               const chosen = text("camera");
@@ -73,8 +73,8 @@ export function CameraSetup({ node }: { node: NodeEntry & { allows?: string[] } 
               options={[NEW, ...cameras.map((camera) => camera.camera)]}
               value={NEW}
             />
-            <Field label="Name of a new one" name="name" hint="cam1" />
-            <Field label="Where it is" name="source" hint="rtsp://user:password@camera/1" />
+            <Field label="Name of the new camera" name="name" hint="cam1" />
+            <Field label="Source address" name="source" hint="rtsp://user:password@camera/1" />
             <Field label="Model" name="model" hint="traffic" />
           </Form>
           <p class="faint">

@@ -54,7 +54,7 @@ function MeasurePicker({ hourly, onPick }: { hourly: boolean; onPick: (hourly: b
         type="button"
         aria-pressed={hourly}
         data-testid="per-hour"
-        title="How many in an hour of watching: buckets that were partly blind compare with the others"
+        title="Crossings per watched hour, so that partly blind periods compare with the others"
         onClick={() => onPick(true)}
       >
         Per watched hour
@@ -90,7 +90,7 @@ export function CountsChart({ node, camera, lines, loaded }: CountsChartProps) {
     return DIRECTIONS.map((way) => (
       <span key={way} class="key" data-key={way.toLowerCase()}>
         {way[0]}→{way[1]} <b>{count(slot[way])}</b>
-        <span class="rate" title="in an hour of watching">
+        <span class="rate" title="per watched hour">
           {rateText(slot[way], slot)} an hour
         </span>
       </span>
@@ -104,7 +104,7 @@ export function CountsChart({ node, camera, lines, loaded }: CountsChartProps) {
       loaded={loaded}
       chart={chart}
       whole={whole ?? undefined}
-      label={`Crossings of ${camera} over time; hatched: time that nobody watched`}
+      label={`Crossings of ${camera} over time; hatched: time not watched`}
       readout={readout}
       head={["A→B", "an hour", "B→A", "an hour", "Seen"]}
       row={(index) => rowOf(chart!.made[index]!)}

@@ -206,7 +206,9 @@ function PlaneFields({ draft, first, onDraft }: FieldsProps) {
           />
         </label>
       </div>
-      <p class="faint note">Speeds are as right as these two numbers: measure them, or count lane marks.</p>
+      <p class="faint note">
+        Speeds are only as accurate as these two numbers: measure them, or count lane markings.
+      </p>
     </>
   );
 }

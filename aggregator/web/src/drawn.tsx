@@ -118,7 +118,7 @@ interface LineItemProps extends Omit<ItemProps, "what" | "called" | "kept"> {
 }
 
 function LineItem({ name, line, sum, ...rest }: LineItemProps) {
-  const kept = "What it counted is kept.";
+  const kept = "Its past counts are kept.";
   const { tools, asked } = useTools({ ...rest, what: `lines/${name}`, called: `line ${name}`, kept });
   return (
     <li class={line ? "line-item" : "line-item gone"} data-testid="line-item" data-line={name}>
@@ -193,7 +193,7 @@ export function Lines(props: DrawnProps) {
         )}
       </header>
       {config && names.length === 0 && (
-        <p class="faint">No line yet. Draw one across the way of what you want to count.</p>
+        <p class="faint">No line yet. Draw one across the path of what you want to count.</p>
       )}
       <ul>
         {names.map((name) => (
@@ -250,7 +250,9 @@ export function Shapes({ node, camera, config, settings, editable, draft, onDraf
         )}
       </header>
       {config && names.length === 0 && !plane && (
-        <p class="faint">A zone tells how full a place is. With the road measured, crossings have speeds.</p>
+        <p class="faint">
+          A zone shows how many objects are in an area. With the road plane set, crossings have speeds.
+        </p>
       )}
       <ul>
         {names.map((name) => (
@@ -259,7 +261,7 @@ export function Shapes({ node, camera, config, settings, editable, draft, onDraf
             {...item}
             what={`zones/${name}`}
             called={`zone ${name}`}
-            kept="What it told is kept."
+            kept="Its past figures are kept."
             text={zones[name]!.labels?.length ? `only ${zones[name]!.labels!.join(", ")}` : ""}
             onMove={() => onDraft(draftOf("zone", name, zones[name]!))}
           />
@@ -269,7 +271,7 @@ export function Shapes({ node, camera, config, settings, editable, draft, onDraf
             {...item}
             what="plane"
             called="the road plane"
-            kept="Crossings have no speed then."
+            kept="Crossings will then have no speed."
             text={`${sides.width} × ${sides.length} m`}
             onMove={() => onDraft(sides)}
           />

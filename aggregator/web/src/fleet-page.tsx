@@ -41,7 +41,7 @@ function CameraRow({ node, camera }: { node: NodeEntry; camera: CameraEntry }) {
       {camera.state !== "ok" &&
         camera.reason &&
         !node.warnings.some((text) => text.includes(camera.reason!)) && <p class="reason">{camera.reason}</p>}
-      {sums.length === 0 && <p class="faint">No line has counted today.</p>}
+      {sums.length === 0 && <p class="faint">No crossings today.</p>}
       {sums.map((sum) => (
         <div class="row line-row" key={sum.line}>
           <span class="line-name">{sum.line}</span>
@@ -104,9 +104,7 @@ function CardBody({ node }: { node: NodeEntry }) {
             <LineCounts sum={sum} />
           </li>
         ))}
-        {node.cameras.length + silent.length === 0 && (
-          <li class="faint">This node has not named a camera yet.</li>
-        )}
+        {node.cameras.length + silent.length === 0 && <li class="faint">No cameras reported yet.</li>}
       </ul>
       <footer class="row">
         <span class="figure">
@@ -220,7 +218,7 @@ function JoinLine({ empty }: { empty: boolean }) {
     return (
       <details class="join">
         <summary>Add a node</summary>
-        <p>Run this at the centre. It prints the one line to run on the machine with the camera.</p>
+        <p>Run this at the centre. It prints the command to run on the machine with the camera.</p>
         {body}
       </details>
     );
@@ -229,7 +227,7 @@ function JoinLine({ empty }: { empty: boolean }) {
       <h2>No node has joined yet</h2>
       {may ? (
         <>
-          <p>Run this at the centre. It prints the one line to run on the machine with the camera.</p>
+          <p>Run this at the centre. It prints the command to run on the machine with the camera.</p>
           {body}
         </>
       ) : (
@@ -255,11 +253,11 @@ function WaitingNodes() {
           <li key={node}>
             <b>{node}</b>{" "}
             {until > at
-              ? `waits: its line is good for ${span(until - at)}.`
-              : "did not come in time: its line is good no more."}{" "}
+              ? `has not joined yet; its command is valid for ${span(until - at)}.`
+              : "did not join in time: its command has expired."}{" "}
             {again && (
               <span class="faint">
-                A new line: <code>{join.replace(/add-node.*/, `add-node ${node} --again`)}</code>
+                A new command: <code>{join.replace(/add-node.*/, `add-node ${node} --again`)}</code>
               </span>
             )}
           </li>

@@ -47,7 +47,7 @@ function Empty({ node, camera }: { node: string; camera: string }) {
   const [address, setAddress] = useState("");
   const [said, setSaid] = useState("");
   const ask = () => {
-    setSaid("The box is asked …");
+    setSaid("Asking the box …");
     orderEmpty(node, camera).then(
       (found) => {
         setAddress(found);

@@ -21,13 +21,11 @@ function Invite() {
   const [act, problem] = useDo(again);
   const at = useCell(now);
   return (
-    <Part title="A dozen at once" id="invite">
+    <Part title="Join several boxes" id="invite">
       <Problem text={unread || problem} />
-      {line && (
-        <Line text={line} what="Shown once. Run it on each of the boxes, in a clone of the program:" />
-      )}
+      {line && <Line text={line} what="Shown once. Run it on each box, in a clone of the repository:" />}
       <Form
-        button="Make a code"
+        button="Create a code"
         id="invite-form"
         send={(text) =>
           act(
@@ -47,7 +45,7 @@ function Invite() {
         <Field label="Hours" name="hours" type="number" value="24" required />
         <Field label="Site" name="site" />
         <Field label="Groups" name="groups" />
-        <Choose label="Each waits for a word" name="approval" options={["no", "yes"]} value="no" />
+        <Choose label="Approve each box" name="approval" options={["no", "yes"]} value="no" />
       </Form>
       <ul class="manage-list">
         {(invitations ?? []).map((row) => (
@@ -55,7 +53,7 @@ function Invite() {
             <b>{row.id}</b>
             <span class="grow faint">
               {row.left} of {row.boxes} left,{" "}
-              {row.until > at ? `good for ${span(row.until - at)}` : "its time is over"}
+              {row.until > at ? `valid for ${span(row.until - at)}` : "expired"}
             </span>
             <Sure text="Withdraw" ask={`Withdraw ${row.id}`} act={() => act(manage.withdraw(row.id))} />
           </li>
@@ -71,7 +69,7 @@ function WaitingBoxes() {
   const at = useCell(now);
   if (!waiting?.length) return null;
   return (
-    <Part title="These wait for your word" id="waiting-boxes">
+    <Part title="Waiting for approval" id="waiting-boxes">
       <Problem text={problem} />
       <ul class="manage-list">
         {waiting.map((row) => (
@@ -81,7 +79,7 @@ function WaitingBoxes() {
             <button type="button" onClick={() => act(manage.approve(row.node))}>
               Let in
             </button>
-            <Sure text="Turn away" ask={`Turn ${row.node} away`} act={() => act(manage.refuse(row.node))} />
+            <Sure text="Reject" ask={`Reject ${row.node}`} act={() => act(manage.refuse(row.node))} />
           </li>
         ))}
       </ul>
@@ -109,7 +107,7 @@ function Renames({ turn }: { turn: number }) {
             {row.was} → {row.node}
           </b>
           <span class="grow faint">
-            {row.state === "refused" ? `refused: ${row.reason}` : "the box is asked, and its history follows"}
+            {row.state === "refused" ? `refused: ${row.reason}` : "the box keeps its history"}
           </span>
         </li>
       ))}
@@ -128,7 +126,7 @@ function Nodes() {
       <Problem text={problem} />
       {line[1] && <Line text={line[1]} what={`Shown once. Run it on the box that becomes ${line[0]}:`} />}
       <Form
-        button="Let one join"
+        button="Join one box"
         id="add-node"
         send={(text) => act(manage.addNode(text("node")).then((made) => setLine([made.node, made.line])))}
       >
@@ -150,7 +148,7 @@ function Nodes() {
             </span>
             <Sure
               text="Replace"
-              ask={`Cut ${node.node} off and replace it`}
+              ask={`Revoke ${node.node} and replace it`}
               act={() => act(manage.replace(node.node).then((made) => setLine([made.node, made.line])))}
             />
             <Sure text="Remove" ask={`Remove ${node.node}`} act={() => act(manage.removeNode(node.node))} />

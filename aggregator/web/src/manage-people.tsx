@@ -13,7 +13,7 @@ export function FirstAdmin() {
   const [act, problem] = useDo(() => void whoAmI());
   return (
     <Part title="Make the first administrator" id="first-admin">
-      <p>Nobody has a name here yet. The token goes on working beside it.</p>
+      <p>There are no users yet. The token keeps working.</p>
       <Form
         button="Add"
         id="first-admin-form"
@@ -131,7 +131,7 @@ function Tokens() {
   const [act, problem] = useDo(again);
   const at = useCell(now);
   return (
-    <Part title="Tokens of programs" id="tokens">
+    <Part title="Tokens for programs" id="tokens">
       <Problem text={unread || problem} />
       {made && (
         <p class="notice">
@@ -147,11 +147,7 @@ function Tokens() {
               {row.last_used ? `used ${ago(row.last_used, at)}` : "never used"}
               {row.expires && (row.expires < at ? ", has ended" : "")}
             </span>
-            <Sure
-              text="Take away"
-              ask={`Take ${row.name} away`}
-              act={() => act(manage.removeToken(row.id))}
-            />
+            <Sure text="Remove" ask={`Remove ${row.name}`} act={() => act(manage.removeToken(row.id))} />
           </li>
         ))}
       </ul>

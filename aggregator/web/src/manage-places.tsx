@@ -36,7 +36,7 @@ function frameOf(sites: Site[]): Frame {
 /** Every site at its place, coloured by whether all its nodes are there. Nothing is asked of another server. */
 function Map({ sites, all }: { sites: Site[]; all: NodeEntry[] }) {
   const placed = sites.filter((site) => site.latitude !== null && site.longitude !== null);
-  if (!placed.length) return <p class="faint">No site has a place on the map yet.</p>;
+  if (!placed.length) return <p class="faint">No site has coordinates yet.</p>;
   const { west, north, scale } = frameOf(placed);
   const squeeze = Math.max(Math.cos((placed[0]!.latitude! * Math.PI) / 180), 0.1);
   return (
@@ -80,11 +80,7 @@ function Sites({ sites, again, admin }: { sites: Site[]; again: () => void; admi
               {[site.title, site.timezone, `${site.nodes} nodes`].filter(Boolean).join(", ")}
             </span>
             {admin && (
-              <Sure
-                text="Take away"
-                ask={`Take ${site.site} away`}
-                act={() => act(manage.removeSite(site.site))}
-              />
+              <Sure text="Remove" ask={`Remove ${site.site}`} act={() => act(manage.removeSite(site.site))} />
             )}
           </li>
         ))}
@@ -129,8 +125,8 @@ function Groups({ groups, again }: { groups: Group[]; again: () => void }) {
               {Object.keys(group.settings).length > 0 && `, gives ${Object.keys(group.settings).join(", ")}`}
             </span>
             <Sure
-              text="Take away"
-              ask={`Take ${group.group} away`}
+              text="Remove"
+              ask={`Remove ${group.group}`}
               act={() => act(manage.removeGroup(group.group))}
             />
           </li>

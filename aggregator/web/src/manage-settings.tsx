@@ -1,4 +1,4 @@
-// Settings for many at once, with what would change before it is sent; what drifts; profiles.
+// Settings for several cameras at once, with what would change before it is sent; what drifts; profiles.
 import { useState } from "preact/hooks";
 import type { ApiError } from "./api";
 import { useCell } from "./cell";
@@ -50,7 +50,7 @@ function SettingFields() {
     <>
       <Field label="Confidence" name="confidence" type="number" />
       <Field label="Labels" name="labels" hint="car, bus" />
-      <Field label="One line, in place of all" name="line" hint="gate: 0,0.6 1,0.6" />
+      <Field label="One line, replacing all others" name="line" hint="gate: 0,0.6 1,0.6" />
     </>
   );
 }
@@ -98,7 +98,7 @@ function Many({ sent }: { sent: () => void }) {
     );
   };
   return (
-    <Part title="Settings for many" id="many">
+    <Part title="Settings for several cameras" id="many">
       <Form
         button="Show what would change"
         id="many-form"
@@ -142,14 +142,14 @@ function Drifts({
 }) {
   const at = useCell(now);
   return (
-    <Part title="Drift: what is wanted and not applied" id="drift">
+    <Part title="Drift: settings not applied yet" id="drift">
       <Problem text={unread} />
-      {rows?.length === 0 && <p class="faint">Every node does what is wanted of it.</p>}
+      {rows?.length === 0 && <p class="faint">Every node runs its desired settings.</p>}
       <ul class="manage-list">
         {(rows ?? []).map((row) => (
           <li key={row.node} data-testid="drift-row" data-node={row.node}>
             <a href={nodeHref(row.node)}>{row.node}</a>{" "}
-            {row.wanted !== row.applied && `is wanted at version ${row.wanted} and is at ${row.applied}`}
+            {row.wanted !== row.applied && `should run version ${row.wanted}, runs ${row.applied}`}
             {row.since && row.wanted !== row.applied && (
               <span class="faint"> since {ago(row.since, at)}</span>
             )}
@@ -199,8 +199,8 @@ function Profiles({ may }: { may: boolean }) {
                   Switch all to it
                 </button>
                 <Sure
-                  text="Take away"
-                  ask={`Take ${profile.profile} away`}
+                  text="Remove"
+                  ask={`Remove ${profile.profile}`}
                   act={() => act(manage.removeProfile(profile.profile))}
                 />
               </>

@@ -254,7 +254,7 @@ function Notice({
           : live
             ? ""
             : "Waiting for the first boxes…";
-  if (!text) return pictures ? null : <p class="notice corner">No pictures leave this camera</p>;
+  if (!text) return pictures ? null : <p class="notice corner">This camera sends no pictures</p>;
   return (
     <p class="notice" role="status">
       {text}

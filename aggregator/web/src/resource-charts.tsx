@@ -136,7 +136,7 @@ function SmallChart({ chart, rows, clock }: { chart: Chart; rows: ResourceRow[];
         <b class="figure">{nothing ? "" : latest}</b>
       </header>
       {nothing ? (
-        <p class="nothing">This node has no sensor that tells it.</p>
+        <p class="nothing">This node has no sensor for this.</p>
       ) : (
         <Plot
           options={options}
@@ -157,11 +157,11 @@ export function ResourceCharts({ node, cameras }: { node: string; cameras: strin
   return (
     <section class="panel" data-testid="resources" data-samples={rows?.length}>
       <header class="row">
-        <h2>The node’s machine</h2>
+        <h2>Machine</h2>
         <span class="faint">last hour</span>
       </header>
       {rows?.length === 0 ? (
-        <p class="nothing">Nothing was heard of the node in this time.</p>
+        <p class="nothing">No data from the node in this period.</p>
       ) : (
         <div class="small-charts">
           {all.map((chart) => (

@@ -153,7 +153,7 @@ export function ShareChart({ node, camera, known, loaded, tallies }: ShareProps)
       }
       loaded={loaded}
       chart={shown.chart}
-      label={`${title} of ${camera} over time; hatched: time that nobody watched`}
+      label={`${title} of ${camera} over time; hatched: time not watched`}
       readout={(index) =>
         told.map((label) => (
           <ShareText key={label} label={label} ink={inkOf(label)} part={partAt(index, label)} />

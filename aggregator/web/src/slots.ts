@@ -91,7 +91,7 @@ const UNITS: [seconds: number, name: string][] = [
 
 /** "watched 42 of 60 min, blind: absent 18 min": how much of a slot was seen, and why not the rest. */
 export function watchedText(slot: Slot): string {
-  if (slot.due < 1) return "not told yet";
+  if (slot.due < 1) return "not reported yet";
   const [unit, name] = UNITS.find(([seconds]) => slot.due > 2 * seconds) ?? [1, "s"];
   const parts = name === "h" ? 10 : 1;
   const whole = (seconds: number): number => Math.round((parts * seconds) / unit) / parts;
@@ -103,7 +103,7 @@ export function watchedText(slot: Slot): string {
   return `watched ${whole(slot.watched)} of ${whole(slot.due)} ${name}${reasons ? `, blind: ${reasons}` : ""}`;
 }
 
-/** How often in an hour of watching; null where too little was watched to say. */
+/** How often per watched hour; null where too little was watched to say. */
 export function perHour(value: number, slot: Slot): number | null {
   const enough = Math.min(60, (0.05 * (slot.end - slot.start)) / 1000);
   return slot.watched >= enough ? (value * 3600) / slot.watched : null;

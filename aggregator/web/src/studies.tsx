@@ -21,7 +21,7 @@ export function Studies({ node, isAdmin }: { node: NodeEntry; isAdmin: boolean }
   const [problem, setProblem] = useState("");
   const [busy, setBusy] = useState("");
   const order = (study: Study) => {
-    setBusy(`The box looks on for ${study.seconds} seconds…`);
+    setBusy(`The box observes for ${study.seconds} seconds…`);
     setTold("");
     setProblem("");
     manage
@@ -41,7 +41,8 @@ export function Studies({ node, isAdmin }: { node: NodeEntry; isAdmin: boolean }
   return (
     <Part title="Calibrate and compare" id="studies">
       <p class="faint">
-        The box looks on while it counts, and changes nothing: what its confidence is worth at this camera
+        The box observes while it counts, and changes nothing: how well its confidence threshold fits this
+        camera
         {isAdmin && ", or how another of its models would have counted the same pictures"}.
       </p>
       <Form
@@ -55,7 +56,7 @@ export function Studies({ node, isAdmin }: { node: NodeEntry; isAdmin: boolean }
       </Form>
       {isAdmin && (
         <Form
-          button="Run it beside"
+          button="Compare"
           id="run-model"
           send={(text) =>
             order({

@@ -184,7 +184,7 @@ function FigureChart({ figure, found, hours, clock }: FigureProps) {
         <b class="figure">{nothing ? "" : latest}</b>
       </header>
       {nothing ? (
-        <p class="nothing">Not known in this time.</p>
+        <p class="nothing">No data in this period.</p>
       ) : (
         <Plot
           options={options}
@@ -322,7 +322,7 @@ export function SystemPage() {
           Not known: {note}
         </p>
       ))}
-      {found?.rows.length === 0 && <p class="nothing">Nothing was measured in this time yet.</p>}
+      {found?.rows.length === 0 && <p class="nothing">No measurements in this period yet.</p>}
       {found &&
         found.rows.length > 0 &&
         (Object.keys(PARTS) as Name[]).map((part) => (

@@ -1,4 +1,4 @@
-// From where to where objects went, as a matrix to look at: by the first and the last gate of each, or by any
+// Origin and destination objects went, as a matrix to look at: by the first and the last gate of each, or by any
 // gate and a later one.
 import { useState } from "preact/hooks";
 import { api } from "./api";
@@ -18,7 +18,7 @@ interface Ends {
 /** What exactly the numbers count, in a sentence. */
 export function countedAs({ origin, destination }: Ends): string {
   const [from, to] = [gateName(origin), gateName(destination)];
-  const broken = "Who was lost from sight between the two is missing.";
+  const broken = "Objects lost from sight in between are missing.";
   if (origin && destination)
     return `Objects that passed ${from} and later ${to}, each once, wherever else they went. ${broken}`;
   if (origin) return `Objects that passed ${from}, by each line and zone that they passed later. ${broken}`;
@@ -73,12 +73,12 @@ export function Trips({ node, camera, lines, zones }: TripsProps) {
   );
   const shown = loaded.rows.ends;
   return (
-    <Panel kind="trips" testid="trips" title="From where to where" tools={tools}>
+    <Panel kind="trips" testid="trips" title="Origin and destination" tools={tools}>
       <p class="faint note" data-testid="trips-note">
         {countedAs(shown)}
       </p>
       {rows.length === 0 ? (
-        <p>Nothing has gone this way in the time shown.</p>
+        <p>No objects took this way in the period shown.</p>
       ) : shown.origin && shown.destination ? (
         <Pair rows={rows} />
       ) : (

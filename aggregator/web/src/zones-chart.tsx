@@ -108,11 +108,11 @@ export function ZonesChart({ node, camera, zones, loaded, tallies }: ZonesProps)
     <ChartPanel
       testid="zone-occupancy"
       title={names.length === 1 ? `Zone ${zone}` : "Zone"}
-      note="objects in it, and those of them that stand"
+      note="objects in it, and how many of them stand still"
       tools={<Picker label="Zone" names={names} value={zone} onPick={setChosen} />}
       loaded={loaded}
       chart={shown.chart}
-      label={`Objects in zone ${zone} of ${camera} over time; hatched: time that nobody watched`}
+      label={`Objects in zone ${zone} of ${camera} over time; hatched: time not watched`}
       readout={(index) => <Readout row={index == null ? shown.whole : shown.slots[index]} />}
       head={["There", "Peak", "Queue", "Peak", "Came", "Left", "Stays", "Median stay"]}
       row={(index) => rowOf(shown.slots[index])}

@@ -21,7 +21,7 @@ test("a rule comes back from the form as it went into it", () => {
   assert.deepEqual([body.hold_seconds, body.tell_closed, body.severity], [30, false, "critical"]);
   assert.equal(
     describe(rule),
-    "A zone is full or empty · more than in it: 4 · of a minute: mean · only those that stand: yes · nodes: gate-*, door-1 · zones: kerb",
+    "A zone is full or empty · more than in it: 4 · of a minute: mean · only those that stand still: yes · nodes: gate-*, door-1 · zones: kerb",
   );
 });
 
@@ -29,9 +29,9 @@ test("what is missing or no number is said before anything is sent", () => {
   const draft = { ...newDraft(), kind: "count", fields: emptyFields("count") };
   assert.equal(problemOf(draft), "Give the rule a name.");
   const named = { ...draft, name: "x" };
-  assert.equal(problemOf(named), "Say how many are too many, or too few.");
+  assert.equal(problemOf(named), "Give an upper or a lower limit.");
   const wrong = { ...named, fields: { ...named.fields, over: "many" } };
-  assert.equal(problemOf(wrong), "More than: “many” is no number.");
+  assert.equal(problemOf(wrong), "More than: “many” is not a number.");
   const right = { ...named, fields: { ...named.fields, over: "12", labels: "car, bus" } };
   assert.equal(problemOf(right), "");
   assert.deepEqual(conditionOf(right), { kind: "count", over: 12, minutes: 60, labels: ["car", "bus"] });
