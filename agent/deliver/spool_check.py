@@ -91,13 +91,13 @@ def _check_amounts(db: sqlite3.Connection) -> None:
 def what_is_gone(path: Path, locked: IO[bytes]) -> str:
     """Return why more than can be counted is missing of what was on disk, empty if nothing is.
 
-    A first start finds no lock's file; a killed agent leaves SQLite's log behind.
+    A first start finds no lock's file; a killed agent leaves SQLite's log behind, and something in it.
     """
     log = Path(f"{path}-wal")
     if not path.exists():
         used = locked.seek(0, os.SEEK_END) > 0
         return "the spool's file was removed" if used else ""
-    if was_killed(locked) and not log.exists():
+    if was_killed(locked) and not (log.exists() and log.stat().st_size):
         return "the log of the spool's file was removed"
     return ""
 

@@ -117,7 +117,7 @@ class Place:
             if is_stuck(error):
                 self.batches.db.close()
                 raise
-            self._replace(now)
+            self._replace(now, gone)
 
     def _prepare(self) -> None:
         """Make the tables, and see whether they can be believed; raise sqlite3.DatabaseError on damage."""
@@ -127,8 +127,11 @@ class Place:
         spool_db.make_tables(db)
         spool_check.check(db, self.path)
 
-    def _replace(self, now: Now) -> None:
-        """Set a damaged file aside, move what is readable to a new one, count the rest."""
+    def _replace(self, now: Now, gone: str = "") -> None:
+        """Set a damaged file aside, move what is readable to a new one, count the rest.
+
+        `gone`: why more is missing than the file can tell, if it is.
+        """
         with contextlib.suppress(*FAILURES):
             self.batches.db.close()
         aside = spool_rescue.set_aside(self.path)
@@ -137,7 +140,7 @@ class Place:
         # Which numbers of the old one were used is not sure any more: hence another epoch.
         self.batches = Batches(spool_db.connection(self.path), self._new_epoch(), last=last)
         self._prepare()
-        self._start(now, aside, "")
+        self._start(now, aside, gone)
 
     def _start(self, now: Now, aside: Path | None, gone: str) -> None:
         """Start the epoch, and declare what is missing. `gone`: why an unknown number is, if it is."""

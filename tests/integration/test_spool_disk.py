@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -96,13 +98,41 @@ def log_without_head(path: Path) -> None:
     log.write_bytes(bytes(32) + log.read_bytes()[32:])
 
 
+def log_emptied(path: Path) -> None:
+    Path(f"{path}-wal").write_bytes(b"")
+
+
+def half_and_without_log(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2] + bytes(len(content) - len(content) // 2))
+    Path(f"{path}-wal").unlink(missing_ok=True)
+
+
+def anothers(path: Path) -> None:
+    removed(path)
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE TABLE notes (text)")
+
+
 def emptied(path: Path) -> None:
     path.write_bytes(b"")
     Path(f"{path}-wal").unlink(missing_ok=True)
 
 
 @pytest.mark.parametrize(
-    "destroy", [garbage, headless, removed, without_log, log_broken, log_without_head, emptied]
+    "destroy",
+    [
+        garbage,
+        headless,
+        removed,
+        without_log,
+        log_broken,
+        log_without_head,
+        log_emptied,
+        half_and_without_log,
+        anothers,
+        emptied,
+    ],
 )
 def test_a_destroyed_spool_declares_an_unknown_loss(path: Path, destroy) -> None:
     """1,500 events and no way to count them: not "lost 0", but "unknown", and new events flow."""
