@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from agent.see import readers
+from agent.see import query_readers, readers
 from agent.see.outputs import Array, Asked
 from agent.see.preprocess import Input
 from agent.see.readers import Found, Reader, Test
@@ -154,17 +154,17 @@ LAYOUTS = {
             "detr",
             "(1, N, C) logits and (1, N, 4) centre, size",
             STRETCHED,
-            readers.is_detr,
-            readers.named("logits", "pred_logits"),
-            readers.read_detr,
+            query_readers.is_detr,
+            query_readers.likely_queries("logits", "pred_logits"),
+            query_readers.read_detr,
         ),
         Layout(
             "rfdetr",
             "(1, N, 4) centre, size and (1, N, C or C+1) logits",
             IMAGENET,
-            readers.is_rfdetr,
-            readers.named("dets", "labels"),
-            readers.read_detr,
+            query_readers.is_rfdetr,
+            query_readers.likely_queries("dets", "labels"),
+            query_readers.read_detr,
         ),
         Layout(
             "dfine",
@@ -221,4 +221,7 @@ def choose(seen: list[list[Array]], asked: Asked, among: tuple[str, ...] = ()) -
     values = " or ".join(f'layout = "{layout.name}" for {layout.told}' for layout in likely or shaped)
     if likely:
         raise LayoutError(f"a foreign model of several meanings: {found}; write into the config {values}")
-    raise LayoutError(f"a foreign model whose numbers fit no layout of its shape: {found}; known is {values}")
+    raise LayoutError(
+        f"a foreign model whose numbers fit no layout of its shape: {found}; known is {values}; if it is "
+        "none of these, export it in another form (docs/models.md)"
+    )

@@ -33,9 +33,6 @@ from agent.see.outputs import (
 )
 
 FINISHED = 6  # columns of a list of finished boxes
-QUERY_NAMES = {"logits", "pred_logits", "dets", "labels"}
-COCO_IDS = 91  # numbers of COCO's categories, of which 80 are used
-COCO_UNUSED = (0, 12, 26, 29, 30, 45, 66, 68, 69, 71, 83)
 
 Found = tuple[Float32, Float32, Int64]
 Test = Callable[[list[Array], Asked], bool]
@@ -193,46 +190,6 @@ def read_fastestdet(arrays: list[Array], asked: Asked, confidence: float) -> Fou
 
 
 # ── several outputs ───────────────────────────────────────────────────────────────────────────────
-
-
-def queries(arrays: list[Array]) -> tuple[Array, Array] | None:
-    """Return boxes (Q,4) and class numbers (Q,K) of two outputs (1,Q,4) and (1,Q,K), in either order."""
-    if len(arrays) != 2 or any(a.ndim != 3 or a.shape[0] != 1 for a in arrays):
-        return None
-    first = arrays[0][0]
-    second = arrays[1][0]
-    if len(first) != len(second):
-        return None
-    if second.shape[1] == 4:
-        return second, first
-    return (first, second) if first.shape[1] == 4 else None
-
-
-def is_detr(arrays: list[Array], asked: Asked) -> bool:
-    found = queries(arrays)
-    return found is not None and found[1].shape[1] == asked.classes
-
-
-def is_rfdetr(arrays: list[Array], asked: Asked) -> bool:
-    found = queries(arrays)
-    columns = found[1].shape[1] if found else 0
-    return columns in (asked.classes, asked.classes + 1) or (asked.classes, columns) == (80, COCO_IDS)
-
-
-def named(*names: str) -> Test:
-    """Return whether an output has one of these names, or none has a telling one."""
-    return lambda arrays, asked: bool(set(names) & set(asked.outputs)) or not QUERY_NAMES & set(asked.outputs)
-
-
-def read_detr(arrays: list[Array], asked: Asked, confidence: float) -> Found:
-    """Read a box and a logit a class of each query; a column behind the named classes is the background."""
-    found = queries(arrays)
-    assert found is not None
-    boxes, logits = found
-    if (asked.classes, logits.shape[1]) == (80, COCO_IDS):
-        logits = np.delete(logits, COCO_UNUSED, axis=1)
-    good, scores, classes = best_classes(sigmoid(logits[:, : asked.classes]), confidence)
-    return corners(boxes[good]), scores, classes
 
 
 def three(arrays: list[Array]) -> tuple[Array, Array, Array] | None:

@@ -15,7 +15,8 @@ import pytest
 
 from agent.boxes import Detections
 from agent.see.infer import Detector, ModelError
-from agent.see.layouts import LAYOUTS
+from agent.see.layouts import LAYOUTS, choose
+from agent.see.outputs import Asked
 from agent.see.preprocess import Preprocess
 from tests.unit.onnx_files import Answer, write
 
@@ -376,6 +377,40 @@ def test_numbers_that_fit_nothing_are_told(tmp_path: Path) -> None:
         ModelError, match=r'numbers fit no layout of its shape: .* known is layout = "yolov8"'
     ):
         Detector(write(tmp_path / "m.onnx", arrays), names=NAMES)
+
+
+@pytest.mark.parametrize("boxes_first", [True, False])
+@pytest.mark.parametrize("largest", [1.0, 640.0])
+def test_finished_scores_beside_boxes_are_no_logits(
+    tmp_path: Path, boxes_first: bool, largest: float
+) -> None:
+    """Corners and scores of other networks (YOLO-NAS, DAMO-YOLO, SSD) have the shape of queries: they are
+    refused, not read as centres and logits.
+    """
+    rng = np.random.default_rng(0)
+    boxes = np.sort(rng.uniform(0, largest, (1, 8400, 2, 2)), 2).reshape(1, 8400, 4).astype(np.float32)
+    scores = rng.uniform(0.001, 0.3, (1, 8400, len(NAMES))).astype(np.float32)
+    arrays = [boxes, scores] if boxes_first else [scores, boxes]
+    with pytest.raises(ModelError, match=r"numbers fit no layout of its shape: .* if it is none of these"):
+        Detector(write(tmp_path / "m.onnx", arrays), names=NAMES)
+
+
+@pytest.mark.parametrize("outputs", [("dets", "labels"), ("labels", "dets"), ("a", "b"), ("b", "a")])
+def test_three_classes_and_a_background_are_as_wide_as_a_box(outputs: tuple[str, str]) -> None:
+    """RF-DETR with three classes answers (1,Q,4) twice: which holds the boxes is told by name, else by what
+    logits cannot be.
+    """
+    boxes = np.array([[[0.5, 0.5, 0.2, 0.4]]], np.float32)
+    logits = np.array([[[-6.0, 3.0, -5.0, -7.0]]], np.float32)
+    swapped = outputs[0] in ("labels", "b")
+    arrays = [logits, boxes] if swapped else [boxes, logits]
+    asked = Asked(3, (640, 640), ("images",), outputs)
+    layout = choose([arrays, arrays], asked)
+    assert layout.name == "rfdetr"
+    xyxy, scores, classes = layout.read(arrays, asked, 0.25)
+    assert np.allclose(xyxy, [[0.4, 0.3, 0.6, 0.7]])
+    assert scores[0] == pytest.approx(0.9526, abs=1e-3)
+    assert list(classes) == [1]
 
 
 # ── what goes in ──────────────────────────────────────────────────────────────────────────────────
