@@ -89,10 +89,14 @@ class DurableWrite:
 async def _marks(fresh: Sequence[Parcel]) -> Marks:
     """Return how far the running totals of some batches go."""
     marks = Marks()
+    held = 0  # events since others had their turn
     for parcel in fresh:
         for events in slices(parcel.good):
             for _, event in events:
                 if isinstance(event, WITH_TOTALS):
                     marks.add(parcel.node, parcel.epoch, event)
-            await asyncio.sleep(0)
+            held += len(events)
+            if held >= SLICE:
+                held = 0
+                await asyncio.sleep(0)
     return marks

@@ -235,9 +235,9 @@ def decode_events(raws: msgspec.Raw, base: int) -> list[AnyEvent] | None:
 
 
 def _is_misshapen(event: AnyEvent) -> bool:
-    if isinstance(event, Detection):
+    if type(event) is Detection:  # asked of each event: a third of what `isinstance` takes
         return len(event.box) != BOX_BYTES
-    return isinstance(event, Track) and bool(len(event.path) % POINT_BYTES)
+    return type(event) is Track and bool(len(event.path) % POINT_BYTES)
 
 
 def event_dict(event: AnyEvent) -> dict[str, Any]:

@@ -158,12 +158,14 @@ class Parcel:
     def put_right(self, clock: BoxClock) -> None:
         """Put the times of its events right, as far as its box's clock is known."""
         right = corrected(self.good, self.batch, clock)
-        self.told = {place: event.at for place, event in self.good if place in right}
-        self.good = [
-            (place, msgspec.structs.replace(event, at=right[place]) if place in right else event)
-            for place, event in self.good
-        ]
+        self.told = {}
         self.true = clock.true
+        if right:
+            self.told = {place: event.at for place, event in self.good if place in right}
+            self.good = [
+                (place, msgspec.structs.replace(event, at=right[place]) if place in right else event)
+                for place, event in self.good
+            ]
 
     def refuse(self, place: int, reason: str, raw: bytes | msgspec.Raw) -> None:
         """Note that one event is poison."""
