@@ -10,7 +10,7 @@ from agent import board, inquiry, set_cameras, wire
 from agent.cameras import Cameras
 from agent.command import Desired
 from agent.deliver.alone import Centre
-from agent.deliver.spool import SpoolWorker
+from agent.deliver.spool import SpoolWorker, this_moment
 from agent.page.wishes import Wishes
 from agent.show.departures import TOLD, Departures
 from agent.starts import Starts
@@ -86,11 +86,12 @@ class NodeReport:
     def state(self) -> wire.State:
         """Return what the centre is told of this box, now."""
         config = self._cameras.config
+        now = this_moment()
         return wire.State(
             node=config.node,
             online=True,
-            at=round(time.time() * 1000),
-            mono=round(time.monotonic() * 1000),
+            at=now.wall,
+            mono=now.mono,
             epoch=self._spool.epoch,
             version=_version(),
             cameras=set_cameras.told(config, [one.report() for one in self._cameras.pipelines.values()]),

@@ -14,15 +14,17 @@ COUNTS = (wire.Tally, wire.Crossing, wire.CameraState)  # go last, and only wher
 
 
 class Now(NamedTuple):
-    """A moment: Unix milliseconds and monotonic milliseconds."""
+    """A moment: Unix milliseconds, and milliseconds since the machine started."""
 
     wall: int
     mono: int
 
 
 def this_moment() -> Now:
-    """Read both clocks."""
-    return Now(int(time.time() * 1000), int(time.monotonic() * 1000))
+    """Read both clocks. The second one goes on while the machine sleeps: else a sleep would look to the
+    centre like a wall clock that was set.
+    """
+    return Now(int(time.time() * 1000), int(time.clock_gettime(time.CLOCK_BOOTTIME) * 1000))
 
 
 class Sealed(NamedTuple):

@@ -24,7 +24,7 @@ MAX_PAYLOAD = 256 * 1024
 
 
 class Batch(Struct, array_like=True, frozen=True):
-    """The unit of delivery. `base`: Unix ms; `mono`: the node's monotonic ms at the same moment."""
+    """The unit of delivery. `base`: Unix ms; `mono`: ms since its machine started, at the same moment."""
 
     epoch: Count
     seq: Count

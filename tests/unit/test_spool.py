@@ -4,6 +4,8 @@ import contextlib
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -422,3 +424,19 @@ TestSpoolModel.settings = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
+
+
+def test_a_sleep_of_the_machine_is_no_clock_that_was_set() -> None:
+    """The second clock of a moment counts the hour for which the machine slept, as the wall's does: between
+    them nothing has changed. The kernel is told that the machine slept an hour longer (`unshare --boottime`).
+    """
+    slept = ["unshare", "--time", "--boottime", "3600"]
+    if subprocess.run([*slept, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("`unshare --time` is not allowed here: no machine that slept")
+    code = "import time; from agent.deliver.spool import this_moment; "
+    code += "print(this_moment().mono / 1000 - time.monotonic())"
+    hour, zero = (
+        float(subprocess.run([*how, sys.executable, "-c", code], capture_output=True, check=True).stdout)
+        for how in (slept, [])
+    )
+    assert hour - zero == pytest.approx(3600, abs=1)
