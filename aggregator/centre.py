@@ -247,7 +247,9 @@ class Centre:
             "joining": self.joining.run(),
             "clones": self.clones.run(),
             "renaming": self.renaming.run(),
-            "profiles": self.profiles.run(lambda: self.fleet.names, self.wants.show_profile),
+            "profiles": self.profiles.run(
+                lambda: self.fleet.names, self.wants.in_profiles, self.wants.show_profile
+            ),
             "configs": self.configs.run(),
             "wants": self.wants.run(),
             "health": self.show_health(),

@@ -205,6 +205,10 @@ class DesiredDocuments:
         if self.profile_of(node).mark != self.profiles.get(node, ""):
             await self.change(node, CENTRE_USER, f"profile {self.profile_of(node).mark or 'none'}", _same)
 
+    def in_profiles(self) -> list[str]:
+        """Return the nodes that run a profile."""
+        return [node for node, mark in self.profiles.items() if mark and self._fleet.known(node)]
+
     def publish_again(self) -> None:
         """Have every wanted document published, as soon as the database gives them."""
         self._due.set()

@@ -87,6 +87,7 @@ class Profiles:
         self._store = store
         self._places = places
         self._version = -1
+        self._loading = asyncio.Lock()
         self.profiles: dict[str, ProfileDocument] = {}
         self.overrides: dict[str, Override] = {}
 
@@ -133,22 +134,37 @@ class Profiles:
         await self.load()
 
     async def load(self) -> None:
-        """Read everything anew."""
-        self._version = await self._store.version()
-        self.profiles = documents.read(await self._store.all("profiles"), ProfileDocument)
-        self.overrides = documents.read(await self._store.all("overrides"), Override)
+        """Read everything anew, one after the other: what was read before a change would come in after it."""
+        async with self._loading:
+            self._version = await self._store.version()
+            self.profiles = documents.read(await self._store.all("profiles"), ProfileDocument)
+            self.overrides = documents.read(await self._store.all("overrides"), Override)
 
-    async def run(self, nodes: Callable[[], Iterable[str]], show: Callable[[str], Awaitable[None]]) -> None:
-        """Show each node the profile whose time has come, for ever."""
+    async def run(
+        self,
+        nodes: Callable[[], Iterable[str]],
+        running: Callable[[], Iterable[str]],
+        show: Callable[[str], Awaitable[None]],
+    ) -> None:
+        """Show each node the profile whose time has come, for ever.
+
+        `nodes`: all; `running`: those that run one, who go back to their own settings when none is left. What
+        one node refuses holds up no other.
+        """
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             try:
                 has_changed = await self._store.version() != self._version
                 if has_changed:
                     await self.load()
-                for node in nodes() if has_changed or self.profiles else ():
-                    await show(node)
+                for node in nodes() if has_changed or self.profiles else running():
+                    await _shown(show, node)
             except StoreError as error:
                 _LOG.debug("profiles are switched later: %s", error)
-            except NotWanted as error:
-                _LOG.warning("a profile cannot be switched: %s", error)
+
+
+async def _shown(show: Callable[[str], Awaitable[None]], node: str) -> None:
+    try:
+        await show(node)
+    except NotWanted as error:
+        _LOG.warning("a profile of %s cannot be switched: %s", node, error)

@@ -263,3 +263,43 @@ async def test_who_draws_over_somebody_elses_line_is_told(stack: Stack) -> None:
         plane = "/nodes/pair-1/cameras/cam0/plane"
         metres = {"points": [[0, 1], [1, 1], [1, 0], [0, 0]], "metres": [[0, 0], [4, 0], [4, 9], [0, 9]]}
         assert await code(client, "PUT", plane, metres, **{"If-Match": "1"}) == (409, "changed")
+
+
+async def test_a_profile_that_is_set_is_not_lost_to_what_was_read_before(stack: Stack) -> None:
+    """A reading that began before a profile was set, and ends after, does not take it away again."""
+    async with scene(stack, "prof-1") as (running, _, client):
+        store: Any = running.profiles._store
+        read = store.all
+        begun = asyncio.Event()
+        go = asyncio.Event()
+
+        async def held_up(kind: str) -> Any:
+            rows = await read(kind)
+            if kind == "profiles" and not begun.is_set():
+                begun.set()
+                await go.wait()
+            return rows
+
+        store.all = held_up
+        reading = asyncio.create_task(running.profiles.load(), name="a slow reading")
+        await begun.wait()
+        body = {"settings": {"confidence": 0.6}}
+        setting = asyncio.create_task(call(client, "PUT", "/profiles/late", body), name="set")
+        await asyncio.wait({setting}, timeout=1.0)
+        go.set()
+        await reading
+        assert (await setting)[0] == 200
+        assert "late" in running.profiles.profiles
+
+
+async def test_the_last_profile_that_is_taken_away_is_given_back(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With no profile left, who ran it goes back to their own settings all the same."""
+    monkeypatch.setattr("aggregator.wanted.profiles._LOOK_SECONDS", 0.1)
+    async with scene(stack, "last-1") as (_, node, client):
+        body = {"settings": {"confidence": 0.6}, "hours": [{"from": "00:00", "to": "00:00"}]}
+        assert (await call(client, "PUT", "/profiles/only", body))[0] == 200
+        await until(lambda: node.wants and node.wants[-1].cameras["cam0"].confidence == 0.6)
+        assert (await call(client, "DELETE", "/profiles/only"))[0] == 200
+        await until(lambda: node.wants[-1].cameras["cam0"].confidence == 0.25)
