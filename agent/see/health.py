@@ -6,7 +6,8 @@ Invariants:
   still to the last digit is.
 * A clock that is written into the picture does not make a frozen picture live: it changes a small place at
   the upper or lower edge, each second, and nothing else.
-* A dark scene is not blind: it has edges that stay where they are. Noise alone has none.
+* A dark scene is not blind: it has edges that stay where they are. Noise alone has none, and a clock that is
+  written over it says nothing of the lens.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.see.feed.picture import Image
+from agent.see.overlay import without_text
 
 Float = NDArray[np.float32]
 
@@ -214,7 +216,7 @@ class Texture:
             return False
         self._looked = now
         step = max(image.shape[1] // FINE, 1)
-        grey = image[::step, ::step, 1].astype(np.float32)
+        grey = without_text(image[::step, ::step, 1].astype(np.float32))
         if self._sum is None or self._sum.shape != grey.shape:
             self._before = None
             self._begin(grey, now)

@@ -90,6 +90,33 @@ def test_a_covered_lens_is_degraded_though_it_is_noisy(
     assert first <= 10
 
 
+@pytest.mark.parametrize("sigma", [3.0, 8.0])
+@pytest.mark.parametrize("place", [(10, 30), (200, 350)])
+@pytest.mark.parametrize("level", [8, 90])
+def test_a_covered_lens_is_degraded_though_a_clock_runs_over_it(
+    sigma: float, place: tuple[int, int], level: int
+) -> None:
+    """Noise, and the time and a name written over it as most cameras do: nothing is seen."""
+    lens = np.full((360, 640, 3), level, np.uint8)
+
+    def picture(number: int) -> np.ndarray:
+        written = clocked(noisy(lens, sigma, number), number, place)
+        cv2.putText(written, "Camera 01", (480, 350), cv2.FONT_HERSHEY_SIMPLEX, 0.8, (255, 255, 255), 2)
+        return as_jpeg(written, 75)
+
+    first, state = judged(picture, 14)
+    assert state == "degraded"
+    assert first is not None
+    assert first <= 10
+
+
+def test_a_lamp_at_the_edge_of_a_dark_picture_is_seen() -> None:
+    """One light in the upper strip, under a running clock, and noise below: the lens is open."""
+    image = np.full((360, 640, 3), 9, np.uint8)
+    cv2.circle(image, (500, 55), 9, (200, 210, 220), -1)
+    assert judged(lambda n: as_jpeg(noisy(clocked(image, n, (10, 350)), 4.0, n)), 20) == (None, "")
+
+
 @pytest.mark.parametrize("colour", [(0, 0, 0), (128, 128, 128), (0, 135, 0), (255, 255, 255)])
 def test_a_picture_of_one_colour_is_told_in_ten_seconds(colour: tuple[int, int, int]) -> None:
     """Black, grey, green, white."""
