@@ -172,7 +172,7 @@ class Cameras:
             log.info("%s is removed", name)
             return
         await self._make(name)
-        log.info("%s begins anew", name)
+        log.info("%s restarts", name)
 
 
 def ungated(cameras: dict[str, CameraConfig]) -> list[str]:

@@ -77,7 +77,7 @@ class NodeReport:
         if amount := self._spool.damaged:
             found.append(
                 f"The spool's file was damaged {amount} time(s) since the agent's start, and was set aside; "
-                "what is gone is told as lost. Look at the box's disk or memory card"
+                "what is gone is reported as lost. Look at the box's disk or memory card"
             )
         found += self.board.warnings
         held = {name: pipeline.budget.warning for name, pipeline in self._cameras.pipelines.items()}

@@ -159,7 +159,7 @@ class Orders:
     async def _rename(self, command: wire.Command) -> wire.Response:
         """Join under another name with the code that came along, and begin anew with it."""
         if self._restart is None:
-            raise Refused("this agent cannot begin anew by itself")
+            raise Refused("this agent cannot restart by itself")
         name = command.what.get("name", "")
         code = command.what.get("code", "")
         try:
@@ -171,6 +171,6 @@ class Orders:
 
     async def _begin_anew(self, command: wire.Command) -> wire.Response:
         if self._restart is None:
-            raise Refused("this agent cannot begin anew by itself")
+            raise Refused("this agent cannot restart by itself")
         asyncio.get_running_loop().call_later(1.0, self._restart)  # the answer goes first
-        return wire.Response(command.id, True, text="the agent looks at its config and begins anew")
+        return wire.Response(command.id, True, text="the agent checks its config and restarts")

@@ -136,9 +136,9 @@ def _try(running: CameraConfig | None, name: str, camera: CameraConfig) -> str:
     """Return what a camera gives, in words; raise Refused. `running`: as it runs now."""
     if running is not None and running.source == camera.source:
         if running.wish == camera.wish:
-            return f"{name} stays where it is, and begins anew in a moment"
+            return f"{name} keeps its source, and restarts in a moment"
         if is_camera(local_path(camera.source) or Path()):  # two cannot have it open
-            return f"{name} is in use, so it was not tried; it begins anew in a moment"
+            return f"{name} is in use, so it was not tried; it restarts in a moment"
     try:
         found = inspect(camera.source, PROBE_SECONDS, camera.wish)
     except SourceError as error:

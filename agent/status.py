@@ -62,7 +62,7 @@ def _troubles(answer: inquiry.Answer) -> list[str]:
     if connection.refusals:
         found.append(f"the broker has refused {connection.refusals} message(s) since the start")
     if connection.live_dropped:
-        found.append(f"{connection.live_dropped} live frame(s) were dropped: the connection is away or slow")
+        found.append(f"{connection.live_dropped} live frame(s) were dropped: the connection is down or slow")
     return found
 
 

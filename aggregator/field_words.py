@@ -281,7 +281,7 @@ WORDS: dict[str, str] = {
     "stored": "how many events are stored",
     "summary": "all nodes that fit the question, by state; null: not counted",
     "tally_days": "days for which minutes are kept",
-    "tell_closed": "whether its end is told too",
+    "tell_closed": "whether its end is notified too",
     "temperature": "degrees Celsius; null: unknown",
     "temperature_most": "the highest temperature of a node online, degrees Celsius; null: unknown",
     "text": "a sentence, or some, for people",

@@ -51,7 +51,9 @@ def _first(request: web.Request, names: Sequence[str]) -> int:
     after = request.query.get("after", "")
     if after:
         if after not in names:
-            raise bad(f"after: {after[:40]!r} is not among the nodes that are asked for: begin anew")
+            raise bad(
+                f"after: {after[:40]!r} is not among the nodes asked for: start again with the first page"
+            )
         return names.index(after) + 1
     text = request.query.get("offset", "0")
     if not text.isdecimal() or len(text) > 9:

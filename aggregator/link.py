@@ -83,7 +83,7 @@ class Link:
 
     def _connected(self) -> Client:
         if self._control is None:
-            raise BrokerError("the broker is away; it is sent later")
+            raise BrokerError("the broker cannot be reached; it is sent later")
         return self._control
 
     # ── from the nodes ──

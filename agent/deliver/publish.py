@@ -11,7 +11,7 @@ What always holds:
   contrary.
 * A box that the centre calls a copy of another leaves the name to that one: it connects no more than once in
   `ASIDE_SECONDS`, to hear whether that still holds, and keeps what it counts on its own disk until then.
-* Live frames are QoS 0, dropped and counted when the connection is away or slow.
+* Live frames are QoS 0, dropped and counted when the connection is down or slow.
 * Each step of its life is told to `alive`, with the seconds until the next one at the latest.
 """
 

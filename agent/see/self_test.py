@@ -101,11 +101,11 @@ def check(detector: Detector) -> None:
         rows = np.asarray(stored["boxes"], np.float32).reshape(-1, 6)
         seed = int(stored["seed"])
     except (ValueError, KeyError, TypeError):
-        raise ModelError(f"{detector.path}: its stored answer cannot be read; take the file anew") from None
+        raise ModelError(f"{detector.path}: its stored answer cannot be read; fetch the file again") from None
     found = detector.detect(picture(seed, detector.input_size))
     right = _again(rows, found)
     if right.sum() < SAME_SHARE * len(rows):
-        remedy = "use the float model" if _int8(detector) else "take the file anew, or another box"
+        remedy = "use the float model" if _int8(detector) else "fetch the file again, or use another box"
         share = f"{right.sum()} of {len(rows)} stored boxes come out"
         raise ModelError(f"{detector.path}: wrong answers on this CPU, {share}; {remedy}")
 

@@ -112,7 +112,7 @@ class Studies:
             while time.monotonic() < end:
                 await asyncio.sleep(LOOK_SECONDS)
                 if pipeline.ending:
-                    raise Refused(f"{pipeline.name} has ended or begins anew; order it again")
+                    raise Refused(f"{pipeline.name} has ended or restarts; order it again")
                 if pipeline.detector is not detector:
                     raise Refused(f"{pipeline.name} was given another model meanwhile; order it again")
         finally:

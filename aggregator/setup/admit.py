@@ -70,7 +70,7 @@ async def _hear(broker: BrokerSettings, client: Client, message: Message, apply:
     try:
         answer = await apply(broker, node, application)
     except StoreError as error:
-        answer = wire.Applied(False, f"the centre's database is away, try again: {error}")
+        answer = wire.Applied(False, f"the centre's database does not answer, try again: {error}")
     if not answer.ok:
         _LOG.warning("%s was not let in: %s", node, answer.error)
     await client.publish(wire.topic(node, "applied"), msgspec.json.encode(answer), qos=1)

@@ -71,7 +71,7 @@ def add_node(config: Config, name: str) -> str:
     if "already" in errors.get("createClient", ""):
         raise EnrolError(
             f"{name} is there already. If it waits to join, `gb-aggregator add-node {name} --again` prints a "
-            f"new line; to join it anew, `gb-aggregator remove-node {name}` first"
+            f"new command; to join it again, `gb-aggregator remove-node {name}` first"
         )
     check({key: text for key, text in errors.items() if "already" not in text})
     return line
@@ -117,7 +117,7 @@ async def _renew(broker: BrokerSettings, change: Answer) -> None:
             raise EnrolError(f"no node {name} waits to join; `gb-aggregator add-node {name}` adds it")
         if not description(found).startswith(WAITS):
             raise EnrolError(
-                f"{name} has joined; to join it anew, `gb-aggregator remove-node {name}` and add it again"
+                f"{name} has joined; to join it again, `gb-aggregator remove-node {name}` and add it again"
             )
         answer = (await ask(change))[0]
     check({change["command"]: answer["error"]} if "error" in answer else {})

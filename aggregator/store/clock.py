@@ -156,7 +156,7 @@ class Clock:
             dated = await self._store.retention.date_anew(change)
             _LOG.warning("%d documents that were stored under a wrong time are dated again", dated)
             await self._store.retention.move_sessions(step)
-            action = f"{text}; {dated} documents were dated anew"
+            action = f"{text}; {dated} documents were dated again"
             await self._store.registry.write_audit({"user": "the centre", "action": action})
         if now.wall >= self._floor:
             await self._resolve(now)

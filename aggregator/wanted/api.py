@@ -231,7 +231,9 @@ async def drift(request: web.Request) -> web.Response:
         if state.wanted != state.applied or state.error or state.refused or defaults:
             why = state.error
             if not why and state.wanted != state.applied:
-                why = "it has not answered yet" if centre.fleet.standing(node) == "online" else "it is away"
+                why = (
+                    "it has not answered yet" if centre.fleet.standing(node) == "online" else "it is offline"
+                )
             rows.append(
                 schemas.Drift(node, state.wanted, state.applied, state.since, why, state.refused, defaults)
             )

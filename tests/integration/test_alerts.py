@@ -293,7 +293,7 @@ async def test_a_message_that_cannot_be_sent_is_given_up_aloud(
         receiver.status = 410
         await rule(client, "offline", ["ops"], scope={"nodes": [name]})
         await node.state(online=False)
-        await until(lambda: "given up" in caplog.text)
+        await until(lambda: "gave up" in caplog.text)
         (alert,) = (await get(client, "/alerts/history"))["alerts"]
         (message,) = alert["messages"]
         assert (message["state"], message["error"]) == ("given up", "answered 410 not today")

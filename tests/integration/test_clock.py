@@ -120,7 +120,7 @@ async def test_a_centre_that_learns_the_time_deletes_nothing(own_stack: Stack, t
         assert old["stored_as"].year <= began.year - 9
         await send(own_stack, "learn-1", 41, 10)
         machine.set("+10y")
-        await until(lambda: machine.log().count("are dated anew") == 2, 40)
+        await until(lambda: machine.log().count("are dated again") == 2, 40)
         await send(own_stack, "learn-1", 51, 10)
         machine.set("+0")
         assert await come_true(store, lambda at: at[-1] < now() + timedelta(minutes=1))
@@ -131,11 +131,11 @@ async def test_a_centre_that_learns_the_time_deletes_nothing(own_stack: Stack, t
         ]
         order = [row["_id"] async for row in store._database.batches.find().sort("stored_at")]
         assert [int(id_.split(":")[2]) for id_ in order] == sorted(range(1, 61))
-        await until(lambda: machine.log().count("are dated anew") == 3, 40)
+        await until(lambda: machine.log().count("are dated again") == 3, 40)
         await asyncio.sleep(2)  # the audit log follows
         await machine.stop()
         audit = [row["action"] async for row in store._database.audit.find()]
-        assert sum("documents were dated anew" in action for action in audit) == 3
+        assert sum("documents were dated again" in action for action in audit) == 3
 
 
 @pytest.mark.skipif(not FAKETIME.exists(), reason="needs libfaketime")
@@ -152,7 +152,7 @@ async def test_a_clock_that_was_set_between_two_starts(own_stack: Stack, tmp_pat
     async with stored(own_stack, "clock_between") as store:
         assert len(await dates(store)) == 20
         assert (await dates(store))[0] > began - timedelta(seconds=2)
-        assert "dated anew" in machine.log()
+        assert "dated again" in machine.log()
     await machine.stop()
 
 

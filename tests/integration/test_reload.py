@@ -133,7 +133,7 @@ def test_a_file_that_could_not_run_stops_nothing(
     good = config.read_text()
     config.write_text(good.replace(*change))
     os.kill(unit.process.pid, signal.SIGHUP)
-    said = unit.until_logged("is not taken, the one that runs goes on")
+    said = unit.until_logged("is refused, the running one stays")
     assert says in said
     done = subprocess.run(
         [sys.executable, "-m", "agent", "reload", "--config", str(config)],
@@ -144,7 +144,7 @@ def test_a_file_that_could_not_run_stops_nothing(
     assert unit.process.poll() is None
     config.write_text(good)
     assert cameras(stack, config) == {"cam0"}
-    assert "beginning anew" not in unit.log.read_text()
+    assert "restarting with it" not in unit.log.read_text()
 
 
 def test_the_command_that_systemd_runs_reaches_the_agent(unit: Unit, config: Path) -> None:

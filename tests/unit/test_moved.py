@@ -171,5 +171,5 @@ def test_a_restart_does_not_anchor_a_camera_anew() -> None:
 def test_a_damaged_memory_is_learnt_anew(caplog: pytest.LogCaptureFixture) -> None:
     """What cannot be read never stops a camera, and the log says so."""
     ailments = Ailments("cam0", SETTINGS, b"\x93damaged")
-    assert "learnt anew" in caplog.text
+    assert "learnt again" in caplog.text
     assert watch(ailments, turned(street(), 0.02, 0.0, 150), 0, 450) is not None

@@ -78,7 +78,7 @@ def test_the_packaged_models_have_an_answer(name: str) -> None:
 def test_wrong_answers_are_refused_with_a_way_out(model: Path, tmp_path: Path) -> None:
     """A model that computes otherwise is named, with what to do: int8 has a float twin, float has none."""
     wrong = miscomputing(model, tmp_path / "wrong.onnx")
-    with pytest.raises(ModelError, match=r"wrong\.onnx: wrong answers on this CPU, .*take the file anew"):
+    with pytest.raises(ModelError, match=r"wrong\.onnx: wrong answers on this CPU, .*fetch the file again"):
         self_test.check(Detector(wrong, confidence=0.1))
     small = changed(wrong, tmp_path / "int8.onnx", precision="int8 (U8S8)")
     with pytest.raises(ModelError, match="use the float model") as caught:

@@ -67,7 +67,7 @@ def test_a_camera_that_stays_where_it_is_is_not_opened_a_second_time(
     config = box(tmp_path)
     monkeypatch.setattr(set_cameras, "inspect", lambda *_: pytest.fail("the source was opened"))
     change = set_cameras.put(config, "cam0", '{"model": "mask"}')
-    assert change.told == "cam0 stays where it is, and begins anew in a moment"
+    assert change.told == "cam0 keeps its source, and restarts in a moment"
     assert box(tmp_path).camera["cam0"].model == "mask"
 
 

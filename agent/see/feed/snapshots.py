@@ -56,7 +56,7 @@ class SnapshotSource(Feed):
         self._answer = None
         if answer.kind is not Kind.SNAPSHOT:
             answer.response.close()
-            raise SourceError(f"{self._web.shown} gives no single picture any more; it is looked at anew")
+            raise SourceError(f"{self._web.shown} no longer gives single pictures; it is opened again")
         body = answer.body(LARGEST, FETCH_SECONDS)
         again = body == self._body and self._image is not None
         image = self._image if again else decode(body)

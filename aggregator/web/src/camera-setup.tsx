@@ -78,8 +78,8 @@ export function CameraSetup({ node }: { node: NodeEntry & { allows?: string[] } 
             <Field label="Model" name="model" hint="traffic" />
           </Form>
           <p class="faint">
-            The box tries it first; then this camera alone begins anew, and the others go on. The address is
-            kept on the box alone, and is never shown again with its password.
+            The box tries it first; then this camera alone restarts, and the others go on. The address is kept
+            on the box alone, and is never shown again with its password.
           </p>
         </>
       )}

@@ -14,7 +14,7 @@ export function CopyChoice({ node, told }: { node: string; told: string }) {
     <div class="panel" data-testid="copy-choice">
       <p>
         There are two boxes of this name. Start {copy.kept} was there first and counts; start {newest} is kept
-        out of the counts, and was told to leave. Which one is the box?
+        out of the counts, and was told to disconnect. Which one is the box?
       </p>
       <Problem text={problem} />
       <div class="row wrap">

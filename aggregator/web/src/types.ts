@@ -1247,7 +1247,7 @@ export interface Rule {
   outlets: string[];
   /** for how long the condition has to hold; null: as its kind says */
   hold_seconds: number | null;
-  /** whether its end is told too */
+  /** whether its end is notified too */
   tell_closed: boolean;
   /** whether the rule is looked at */
   enabled: boolean;
@@ -1275,7 +1275,7 @@ export interface RuleBody {
   outlets?: string[];
   /** for how long the condition has to hold; null: as its kind says */
   hold_seconds?: number | null;
-  /** whether its end is told too */
+  /** whether its end is notified too */
   tell_closed?: boolean;
   /** whether the rule is looked at */
   enabled?: boolean;
@@ -1295,7 +1295,7 @@ export interface RulePatch {
   outlets?: string[];
   /** for how long the condition has to hold; null: as its kind says */
   hold_seconds?: number | null;
-  /** whether its end is told too */
+  /** whether its end is notified too */
   tell_closed?: boolean;
   /** whether the rule is looked at */
   enabled?: boolean;
