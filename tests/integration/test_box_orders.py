@@ -30,6 +30,7 @@ class Listener:
         self.answers: dict[str, wire.Response] = {}
         self.states: list[wire.State] = []
         self._client = client
+        self._last = b""
         self._node = node
 
     async def listen(self) -> None:
@@ -50,7 +51,16 @@ class Listener:
         expires = round(time.time() * 1000) + 60_000
         what = {"model": model} if model else {}
         command = wire.Command(id_, verb, expires, role, camera, seconds, user="ada", what=what)
-        await self._client.publish(wire.topic(self._node, "cmd"), msgspec.json.encode(command))
+        self._last = msgspec.json.encode(command)
+        await self._client.publish(wire.topic(self._node, "cmd"), self._last)
+        await until(lambda: id_ in self.answers, 60)
+        return self.answers[id_]
+
+    async def replay(self) -> wire.Response:
+        """Give the last order once more, byte for byte, and return the answer."""
+        id_ = json.loads(self._last)["id"]
+        del self.answers[id_]
+        await self._client.publish(wire.topic(self._node, "cmd"), self._last)
         await until(lambda: id_ in self.answers, 60)
         return self.answers[id_]
 
@@ -75,7 +85,7 @@ async def test_orders_are_answered_without_secrets_and_pictures_are_logged(
     tmp_path: Path, stack: Stack
 ) -> None:
     """Each order is answered once, and who may not is refused; a snapshot is in the log of the box and in its
-    state; after `restart` the same process begins anew.
+    state; after `restart` the same process begins anew, and a copy of that order is refused.
     """
     node = node_name()
     cameras: dict[str, dict[str, object]] = {
@@ -116,6 +126,8 @@ async def test_orders_are_answered_without_secrets_and_pictures_are_logged(
             assert (await box.order("restart")).ok
             await until(lambda: len({state.epoch for state in box.states if state.online}) == 2, 60)
             assert agent.poll() is None
+            again = await box.replay()
+            assert (again.ok, again.error) == (False, "this command was executed already")
     (left,) = json.loads((tmp_path / "state" / "pictures.json").read_text())
     assert (left["who"], left["way"], left["pictures"], left["manner"]) == ("ada", "snapshot", 1, "drawn")
     assert SECRET not in gb_agent("logs", "--config", str(path)).stdout
