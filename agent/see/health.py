@@ -12,6 +12,7 @@ Invariants:
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Literal
 
@@ -93,7 +94,7 @@ class Stillness:
         self._grid: Image | None = None
         self._since = 0.0
         self._written: list[float] = []  # seconds in which a clock has changed
-        self._boxes: dict[bool, _Box] = {}  # what changed in the upper strip and in the lower one
+        self._boxes: dict[tuple[bool, bool], _Box] = {}  # what changed above or below, on the left or right
 
     @property
     def beside(self) -> str:
@@ -138,14 +139,15 @@ class Stillness:
         strip = max(int(np.ceil(STRIP * height)), 1)
         if changed[strip : height - strip].any():
             return False
-        for lower in (False, True):
-            rows, columns = np.nonzero(changed[height - strip :] if lower else changed[:strip])
+        for lower, right in itertools.product((False, True), repeat=2):
+            side = slice(width // 2, width) if right else slice(0, width // 2)
+            rows, columns = np.nonzero((changed[height - strip :] if lower else changed[:strip])[:, side])
             if not len(rows):
                 continue
-            box = self._boxes.get(lower, _NOWHERE).with_points(rows, columns)
+            box = self._boxes.get((lower, right), _NOWHERE).with_points(rows, columns)
             if box.width > max(CLOCK_WIDTH * width, 2) or box.height > max(CLOCK_HEIGHT * height, 2):
                 return False
-            self._boxes[lower] = box
+            self._boxes[lower, right] = box
         return True
 
 

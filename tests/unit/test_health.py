@@ -149,6 +149,20 @@ def test_a_frozen_picture_with_a_running_clock_is_frozen(
     assert health.look(moved, 60.2).good
 
 
+def test_a_frozen_picture_with_a_clock_and_a_blinking_light_is_frozen(street: np.ndarray) -> None:
+    """The date on the left and a recorder's red light on the right of one strip are two small places."""
+
+    def picture(number: int) -> np.ndarray:
+        written = clocked(street, number)
+        cv2.circle(written, (620, 20), 6, (0, 0, 255) if number // FPS % 2 else (90, 90, 90), -1)
+        return written
+
+    first, state = judged(picture, 14)
+    assert state == "frozen"
+    assert first is not None
+    assert first >= 10
+
+
 def test_a_live_picture_with_a_clock_is_ok(street: np.ndarray) -> None:
     """Noise beside the clock is life."""
     assert judged(lambda n: as_jpeg(noisy(clocked(street, n), 2.0, n)), 20) == (None, "")
