@@ -4,12 +4,16 @@ import json
 import threading
 from pathlib import Path
 
+import cv2
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from agent.boxes import iou
+from agent.config import MODELS
 from agent.see.infer import FORMAT, Detector, InferenceError, ModelError
+from agent.street.scene import Scene
 
 GOOD = {"format": FORMAT, "names": json.dumps(["person", "car"])}
 BOXES = [[10, 20, 30, 40], [-50, 0, 8, 8], [60, 30, 70, 31], [70, 40, 90, 60]]
@@ -152,3 +156,14 @@ def test_threads_with_their_own_detectors_agree(model: Path) -> None:
         thread.join(10)
     assert len(results) == 60
     assert all(result == results[0] for result in results)
+
+
+def test_an_8k_picture_is_looked_at_as_any_other() -> None:
+    """The street at 7680 x 4320 gives the boxes that it gives at 960 x 540, in its own pixels."""
+    detector = Detector(MODELS / "gb-yolo-n-traffic.onnx")
+    small = Scene(7, 960, 540, 15).frame(60)
+    few = detector.detect(small)
+    many = detector.detect(cv2.resize(small, (7680, 4320), interpolation=cv2.INTER_NEAREST))
+    assert len(few) >= 3
+    best = iou(few.xyxy * 8, many.xyxy).max(axis=1)
+    assert (best >= 0.8).mean() >= 0.75
