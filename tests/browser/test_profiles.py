@@ -57,8 +57,8 @@ def test_a_profile_runs_by_the_clock_and_one_by_hand_wins(
     runs(0.6)
     for name in ("day", "event"):
         profile = page.locator(f'[data-testid=profile][data-profile="{name}"]')
-        profile.get_by_role("button", name="Take away").click()
-        profile.get_by_role("button", name=f"Take {name} away").click()
+        profile.get_by_role("button", name="Remove").click()
+        profile.get_by_role("button", name=f"Remove {name}").click()
         expect(profile).to_have_count(0)
     runs(0.35)
 
