@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,7 +34,7 @@ def running(service: Service) -> Iterator[str]:
     try:
         yield f"http://127.0.0.1:{service.port}"
     finally:
-        service.kill()
+        service.kill(signal.SIGTERM)  # else nginx leaves its workers behind
 
 
 async def login(address: str, headers: dict[str, str], **body: str) -> tuple[int, dict[str, Any], str]:
