@@ -176,7 +176,7 @@ def test_status_of_a_box_that_was_started_often_fits_the_screen(tmp_path: Path) 
 def test_no_frames_to_measure_is_a_wrong_argument(tmp_path: Path) -> None:
     """`bench --frames 0` says so and exits 2."""
     done = gb_agent("bench", "--frames", "0", "--config", str(tmp_path / "none.toml"))
-    assert (done.returncode, "give 1 or more" in done.stderr) == (2, True)
+    assert (done.returncode, "give a whole number, 1 or more" in done.stderr) == (2, True)
 
 
 def test_second_agent_on_the_same_spool_is_refused(tmp_path: Path, stack: Stack) -> None:

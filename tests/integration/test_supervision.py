@@ -26,7 +26,7 @@ BROKEN = textwrap.dedent(
     """
     import asyncio, sys
     from agent import node, watchdog
-    from agent.deliver import publish
+    from agent.deliver import outgoing, publish
     from agent.__main__ import main
 
     async def cancelled(*_):
@@ -45,7 +45,10 @@ BROKEN = textwrap.dedent(
 
     way = globals()[sys.argv[1]]
     where, name = sys.argv[2].split(".")
-    setattr(getattr({"Delivery": publish, "Node": node, "Watchdog": watchdog}[where], where), name, way)
+    modules = {"Delivery": publish, "Outgoing": outgoing, "Node": node, "Watchdog": watchdog}
+    owner = getattr(modules[where], where)
+    getattr(owner, name)  # what is not there cannot be broken
+    setattr(owner, name, way)
     publish._CONNECT_SECONDS = publish._SLACK_SECONDS = 3.0
     sys.exit(main(["run", "--config", sys.argv[3]]))
     """
@@ -69,7 +72,7 @@ def broken(way: str, part: str, config: Path, **environment: str) -> subprocess.
         ("raised", "Delivery.run", "the task 'delivery' has ended: it raised KeyError('broken')"),
         ("cancelled", "Delivery._pause", "the task 'delivery' has ended: it was cancelled"),
         ("cancelled", "Delivery._receive", "the task 'publish-receive' has ended: it was cancelled"),
-        ("returned", "Delivery._send", "the task 'publish-send' has ended: it returned"),
+        ("returned", "Outgoing.run", "the task 'publish-send' has ended: it returned"),
         ("cancelled", "Node._sample", "the task 'resources' has ended: it was cancelled"),
         ("cancelled", "Node._watch_one", "the task 'camera cam0' has ended: it was cancelled"),
         ("returned", "Watchdog.run", "the task 'watchdog' has ended: it returned"),
@@ -82,7 +85,10 @@ def test_a_task_that_ends_in_whatever_way_ends_the_process(
     url = f"mqtt://127.0.0.1:{free_port()}" if part == "Delivery._pause" else stack.mqtt_url
     config = write_config(tmp_path, url, node_name(), {"cam0": {"source": "scene:?seed=7"}})
     with broken(way, part, config) as agent:
-        said, _ = agent.communicate(timeout=300)
+        try:
+            said, _ = agent.communicate(timeout=120)
+        finally:
+            agent.kill()
     assert agent.returncode == 1, said
     assert f"CRITICAL {words}" in said
 
