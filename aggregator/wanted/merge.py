@@ -100,7 +100,8 @@ def _flat(settings: wire.CameraSettings | None) -> dict[str, str]:
         if isinstance(value, dict):
             for name, shape in value.items():
                 bare = msgspec.to_builtins(shape)
-                bare.pop("version", None)
+                if isinstance(bare, dict):  # a privacy zone is points alone
+                    bare.pop("version", None)
                 found[f"{field.name}.{name}"] = msgspec.json.encode(bare).decode()
         else:
             found[field.name] = msgspec.json.encode(value).decode()

@@ -42,6 +42,15 @@ def test_a_difference_names_each_path_and_no_version() -> None:
     assert [(row.path, row.after) for row in gone] == [("lines.a.b", "")]
 
 
+def test_a_privacy_zone_is_a_difference_too() -> None:
+    """It is points alone, without a version: it appears, changes and goes by its own path."""
+    points = [(0.1, 0.1), (0.4, 0.1), (0.4, 0.5)]
+    after = merge.whole(CAMERA, {**msgspec.to_builtins(CAMERA), "privacy": {"door": points}}, 0)
+    (found,) = merge.differences(CAMERA, after)
+    assert (found.path, found.before, found.after) == ("privacy.door", "", "[[0.1,0.1],[0.4,0.1],[0.4,0.5]]")
+    assert merge.differences(after, after) == []
+
+
 @pytest.mark.parametrize("settings", [{"confidence": 2}, {"colour": 1}, {"lines": {"x": {"points": []}}},
                                       {"model": 7}, {"budget": 0}])  # fmt: skip
 def test_settings_that_make_no_sense_are_named(settings: dict[str, object]) -> None:
