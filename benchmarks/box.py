@@ -28,6 +28,7 @@ from typing import Any
 import psutil
 
 from benchmarks.budget import budget
+from benchmarks.figures import leave
 from benchmarks.videos import CLIPS, MATCH_SECONDS, PERSON, Clip, Result, matched
 from deploy.stack import Stack, die_with_parent, free_port
 
@@ -253,8 +254,7 @@ def main() -> int:
         for part in chosen.parts or PARTS:
             print(f"{part} ...", flush=True)
             figures |= PARTS[part](old, Path(text), chosen.rounds)
-    if target := os.environ.get("BENCH_JSON"):
-        Path(target).write_text(json.dumps(figures, indent=1) + "\n")
+    leave(figures)
     return 0
 
 

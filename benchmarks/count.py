@@ -7,7 +7,6 @@ BENCH_JSON=FILE the figures also go there under flat names.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import time
@@ -23,6 +22,7 @@ from benchmarks.counting.peers import PEERS, PeersError, available
 from benchmarks.counting.sequences import Boxes, follow, read_boxes
 from benchmarks.counting.street import FPS, LINES, NOISES, Noise, Street, seen, street
 from benchmarks.counting.tables import Figures, every
+from benchmarks.figures import leave
 
 __all__ = [
     "FPS", "LINES", "NOISES", "Boxes", "Noise", "Score", "Street", "clear_mot", "count", "follow", "hota",
@@ -49,8 +49,7 @@ def main() -> None:
         sys.exit(f"{error}; --alone measures ours without them")
     for table in every(figures):
         print(table.plain())
-    if target := os.environ.get("BENCH_JSON"):
-        Path(target).write_text(json.dumps(report.flat(figures), indent=1) + "\n")
+    leave(report.flat(figures))
     if chosen.docs:
         report.write(figures, chosen.docs)
 

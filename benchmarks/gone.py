@@ -14,7 +14,6 @@ import argparse
 import asyncio
 import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -29,6 +28,7 @@ from aiohttp import ClientSession, web
 
 from agent import wire
 from agent.mqtt.client import BrokerSettings, Message, connect
+from benchmarks.figures import leave
 from benchmarks.settings import API, DOCUMENT, TOKEN, ask, running, until
 from deploy.stack import die_with_parent
 
@@ -167,15 +167,12 @@ def main() -> None:
     words.add_argument("--boxes", default="", help="the broker's address: be the boxes")
     options = words.parse_args()
     if options.boxes:
-        return asyncio.run(be_boxes(options.boxes, options.nodes))
+        asyncio.run(be_boxes(options.boxes, options.nodes))
+        return
     with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as (url, mqtt_url):
         figures = asyncio.run(measure(url, mqtt_url, options.nodes, options.hold))
     print(json.dumps(figures))
-    if target := os.environ.get("BENCH_JSON"):
-        path = Path(target)
-        before = json.loads(path.read_text()) if path.exists() else {}
-        path.write_text(json.dumps(before | figures))
-    return None
+    leave(figures, beside=True)
 
 
 if __name__ == "__main__":

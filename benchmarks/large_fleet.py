@@ -26,6 +26,7 @@ from typing import Any
 import psutil
 from playwright.sync_api import sync_playwright
 
+from benchmarks.figures import leave
 from deploy.stack import Stack, die_with_parent, free_port
 
 TOKEN = "a-token-of-the-benchmark"
@@ -150,10 +151,7 @@ def main() -> None:
     arguments = words.parse_args()
     figures = measure(arguments.nodes, arguments.shot)
     print(json.dumps(figures))
-    if target := os.environ.get("BENCH_JSON"):
-        path = Path(target)
-        before = json.loads(path.read_text()) if path.exists() else {}
-        path.write_text(json.dumps(before | figures))
+    leave(figures, beside=True)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ BENCH_JSON=FILE all figures go there; ROUNDS=30 says how many rounds.
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import tempfile
@@ -27,6 +26,7 @@ from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
 from agent.boxes import letterbox
 from agent.see.infer import Detector
+from benchmarks.figures import leave
 from export.data.sample import Picture
 from export.model.baseline import PANet, yolov5
 from export.model.network import Head, Network, ghost_stages
@@ -208,8 +208,7 @@ def main() -> None:
     print()
     for name, value in shipped.items():
         print(f"{name:40} {value:7.2f}")
-    if target := os.environ.get("BENCH_JSON"):
-        Path(target).write_text(json.dumps(figures, indent=1) + "\n")
+    leave(figures)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ figures are of this machine, as busy as it is now.
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import statistics
@@ -20,6 +19,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks import day, ingest, speed
+from benchmarks.figures import leave
 from deploy.stack import Stack, die_with_parent
 
 MODELS = ("traffic", "mask")  # of the two cameras
@@ -98,8 +98,7 @@ def main() -> int:
         figures[name] = PARTS[name]()
         for key, value in figures[name].items():
             print(f"  {key:<36}{value:>14,.3f}", flush=True)
-    if os.environ.get("BENCH_JSON"):
-        Path(os.environ["BENCH_JSON"]).write_text(json.dumps(figures, indent=2))
+    leave(figures)
     return 0
 
 

@@ -13,7 +13,6 @@ import argparse
 import asyncio
 import contextlib
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -27,6 +26,7 @@ from aiohttp import ClientSession
 
 from agent import wire
 from agent.mqtt.client import BrokerSettings, Client, connect
+from benchmarks.figures import leave
 from deploy.stack import Stack, die_with_parent, free_port
 
 API = "/api/v1"
@@ -160,10 +160,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as (url, mqtt_url):
         figures = asyncio.run(measure(url, mqtt_url, nodes))
     print(json.dumps(figures))
-    if target := os.environ.get("BENCH_JSON"):
-        path = Path(target)
-        before = json.loads(path.read_text()) if path.exists() else {}
-        path.write_text(json.dumps(before | figures))
+    leave(figures, beside=True)
 
 
 if __name__ == "__main__":

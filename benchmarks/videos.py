@@ -9,7 +9,6 @@ to one in time and direction, never by their totals.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -26,6 +25,7 @@ from agent.see.infer import Detector
 from agent.see.slot import Frame
 from agent.startup import WEAK
 from agent.street.scene import DEFAULT_LINE, Scene
+from benchmarks.figures import leave
 
 MATCH_SECONDS = 1.0
 RATES = (10.0, 5.0, 2.5)
@@ -206,8 +206,7 @@ def main() -> int:
         print("set GB_DATA to the folder of development data", file=sys.stderr)
         return 2
     figures = measure(folder, chosen.streets)
-    if target := os.environ.get("BENCH_JSON"):
-        Path(target).write_text(json.dumps(figures, indent=1) + "\n")
+    leave(figures)
     return 0
 
 

@@ -16,10 +16,9 @@ What always holds:
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -32,9 +31,9 @@ from aggregator.copies import Turns
 from aggregator.orders.orders import Tell
 from aggregator.store.clones import CloneStore
 from aggregator.store.errors import StoreError
+from aggregator.work_queue import WorkQueue
 
 _LOG = logging.getLogger(__name__)
-_LOOK_SECONDS = 2.0
 _ORDER_SECONDS = 60
 _FORGOTTEN_MS = 60_000  # what was decided so long ago and is not kept was taken away by another aggregator
 _STARTS = 200  # of copies that are remembered of a node
@@ -82,7 +81,7 @@ class Clones:
         self._show = show
         self._counted_anew = counted_anew
         self._known: dict[str, Clone] = {}
-        self._due: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
+        self._work = WorkQueue("copies", self.load, (StoreError,))
 
     def of(self, node: str) -> Clone | None:
         """Return what is decided of a node; None if it never had a copy."""
@@ -104,11 +103,11 @@ class Clones:
                 self._stop(node, clone, state.epoch)
             elif state.before == clone.kept:
                 clone.kept = state.epoch
-                self._due.put_nowait(lambda: self._save(node, clone))
+                self._work.put(partial(self._save, node))
         if state.epoch not in clone.stopped:
             return False
         if state.online:
-            self._due.put_nowait(lambda: self._order(node, state.epoch))
+            self._work.put(partial(self._order, node, state.epoch))
         return True
 
     def _see_moved(self, node: str, state: wire.State) -> None:
@@ -118,7 +117,7 @@ class Clones:
                 clone.resolved = True
                 clone.by = node
                 self._show(other, "")
-                self._due.put_nowait(partial(self._save, other, clone))
+                self._work.put(partial(self._save, other))
 
     def take_turns(self, node: str, turns: Turns) -> None:
         """Take that two starts send in turn: the one that came later is stopped."""
@@ -127,14 +126,14 @@ class Clones:
             stopped = clone.stopped if clone else []
             clone = self._known[node] = Clone(turns.elder, stopped, _now_ms(), turns.since)
             self._stop(node, clone, turns.newcomer)
-            self._due.put_nowait(lambda: self._order(node, turns.newcomer))
+            self._work.put(partial(self._order, node, turns.newcomer))
 
     def _stop(self, node: str, clone: Clone, epoch: int) -> None:
         """Keep a start out of the counts from now on."""
         _LOG.warning("%s: start %d is a copy's; it is kept out of the counts", node, epoch)
         clone.stopped = [*clone.stopped, epoch][-_STARTS:]
         self._show(node, clone.text)
-        self._due.put_nowait(lambda: self._set_aside(node, clone, epoch))
+        self._work.put(partial(self._set_aside, node, epoch))
 
     async def keep(self, node: str, epoch: int, user: str) -> Clone | None:
         """Take a person's word for which start is the box; None if that is no start of it or of a copy.
@@ -151,12 +150,12 @@ class Clones:
             clone = Clone(epoch, stopped, clone.since, clone.forked)
         clone = msgspec.structs.replace(clone, resolved=True, by=user)
         self._known[node] = clone
-        await self._save(node, clone)
+        await self._save(node)
         if epoch != before:
             await self._store.set_aside(node, before, clone.forked)
             await self._store.take_back(node, epoch)
             self._counted_anew(node)
-            self._due.put_nowait(lambda: self._order(node, before))
+            self._work.put(partial(self._order, node, before))
         self._show(node, clone.text)
         return clone
 
@@ -168,11 +167,17 @@ class Clones:
 
     # ── what is done in its own time ──
 
-    async def _save(self, node: str, clone: Clone) -> None:
-        await self._store.put(node, msgspec.to_builtins(clone))
+    async def _save(self, node: str) -> None:
+        """Keep what is decided of a node now, however long this has waited."""
+        clone = self._known.get(node)
+        if clone is not None:
+            await self._store.put(node, msgspec.to_builtins(clone))
 
-    async def _set_aside(self, node: str, clone: Clone, epoch: int) -> None:
-        await self._save(node, clone)
+    async def _set_aside(self, node: str, epoch: int) -> None:
+        """Take what a copy told out of the counts, if it is still thought to be one."""
+        if not self.is_apart(node, epoch):
+            return
+        await self._save(node)
         if await self._store.set_aside(node, epoch):
             self._counted_anew(node)
 
@@ -201,19 +206,7 @@ class Clones:
 
     async def run(self) -> None:
         """Do what is due, and notice what other aggregators have decided, for ever."""
-        while True:
-            try:
-                async with asyncio.timeout(_LOOK_SECONDS):
-                    work = await self._due.get()
-            except TimeoutError:
-                work = self.load
-            try:
-                await work()
-            except StoreError as error:
-                _LOG.debug("it is done later: %s", error)
-                if work != self.load:
-                    self._due.put_nowait(work)
-                await asyncio.sleep(_LOOK_SECONDS)
+        await self._work.run()
 
 
 def _plain(value: Any) -> Any:

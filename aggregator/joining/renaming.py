@@ -13,7 +13,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -27,10 +27,10 @@ from aggregator.setup import enrol, rename
 from aggregator.setup.control import EnrolError, NoRightsError, NoSuchNodeError
 from aggregator.store.errors import StoreError
 from aggregator.store.store import Store
+from aggregator.work_queue import WorkQueue
 
 _LOG = logging.getLogger(__name__)
 _PREFIX = "rename-"
-_LOOK_SECONDS = 2.0
 _ANSWER_MS = 600_000
 _ORDER_MS = 60_000
 _SILENT_MS = 120_000  # after so long what is stored follows though the box has not spoken under its name
@@ -75,7 +75,7 @@ class Renaming:
         self._published = published
         self._known: dict[str, Rename] = {}  # the new name -> its rename
         self._late: dict[str, bytes] = {}  # the new name -> the state that it sent meanwhile
-        self._due: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
+        self._work = WorkQueue("renames", self.load, (StoreError, EnrolError, BrokerError))
 
     def all(self) -> list[Rename]:
         """Return the renames that are on their way, and those that were refused lately."""
@@ -92,7 +92,7 @@ class Renaming:
             return False
         if payload:
             self._late[node] = payload
-            self._due.put_nowait(partial(self._move, node))
+            self._work.put(partial(self._move, node))
         return True
 
     async def ask(self, old: str, new: str, user: str) -> Rename:
@@ -128,15 +128,17 @@ class Renaming:
         found = self._known.get(new)
         if found is not None and found.was == node and found.state == "asked":
             work = self._confirm if response.ok else partial(self._give_up, why=response.error)
-            self._due.put_nowait(partial(work, new))
+            self._work.put(partial(work, new))
         return True
 
     # ── what is done in its own time ──
 
     async def _confirm(self, new: str) -> None:
         """Take that the box has the name: what is stored follows once it speaks under it."""
-        await self._store.renames.confirm(new)
-        self._known[new] = self._known[new]._replace(state="moving")
+        found = self._known.get(new)
+        if found is not None and found.state == "asked":
+            await self._store.renames.confirm(new)
+            self._known[new] = found._replace(state="moving")
 
     async def _move(self, new: str) -> None:
         """Let everything that is stored follow the box, and take the old name away."""
@@ -145,7 +147,7 @@ class Renaming:
             return
         await self._store.renames.confirm(new)
         self._known[new] = found._replace(state="moving")
-        await self._take_old_user(found.was)
+        await self._take_user(found.was)
         await self._store.renames.move(found.was, new)
         await self._store.renames.move(found.was, new)  # what was being stored meanwhile
         self._fleet.rename(found.was, new)
@@ -160,22 +162,26 @@ class Renaming:
         await self._store.registry.write_audit(entry)
         _LOG.info("%s is %s from now on", found.was, new)
 
-    async def _take_old_user(self, old: str) -> None:
+    async def _take_user(self, node: str) -> None:
         try:
-            await asyncio.to_thread(enrol.remove_node, self._config, old)
+            await asyncio.to_thread(enrol.remove_node, self._config, node)
         except (NoSuchNodeError, NoRightsError) as error:
-            _LOG.debug("%s has no rights to be taken: %s", old, error)
+            _LOG.debug("%s has no rights to be taken: %s", node, error)
 
     async def _give_up(self, new: str, why: str) -> None:
         """Take the new name back: the box has not taken it."""
+        if not self.holds(new):
+            return
         found = self._known[new]
         await self._store.renames.done(new)
         self._known[new] = found._replace(state="refused", reason=why[:300], at=_now_ms())
-        try:
-            await asyncio.to_thread(enrol.remove_node, self._config, new)
-        except (NoSuchNodeError, NoRightsError) as error:
-            _LOG.debug("%s has no rights to be taken: %s", new, error)
+        self._work.put(partial(self._take_back_user, new))
         _LOG.warning("%s was not renamed to %s: %s", found.was, new, why)
+
+    async def _take_back_user(self, new: str) -> None:
+        """Take a refused name's rights away, unless somebody is asked to take that name again."""
+        if not self.holds(new):
+            await self._take_user(new)
 
     async def load(self) -> None:
         """Learn what other aggregators, or this one before its restart, have begun; raise StoreError."""
@@ -186,9 +192,9 @@ class Renaming:
             if known is None or known.state == "refused":
                 self._known[new] = Rename(row["was"], new, at, row.get("by", ""), row["state"])
             if row["state"] == "moving" and _now_ms() - at > _SILENT_MS:
-                self._due.put_nowait(partial(self._move, new))
+                self._work.put(partial(self._move, new))
             elif _now_ms() - at > _ANSWER_MS:
-                self._due.put_nowait(partial(self._give_up, new, "the box has not answered"))
+                self._work.put(partial(self._give_up, new, "the box has not answered"))
         for new, known in list(self._known.items()):
             is_old = _now_ms() - known.at > _ANSWER_MS
             if known.state == "refused" and is_old:
@@ -199,17 +205,7 @@ class Renaming:
 
     async def run(self) -> None:
         """Do what is due, and notice what others have begun, for ever."""
-        while True:
-            try:
-                async with asyncio.timeout(_LOOK_SECONDS):
-                    work = await self._due.get()
-            except TimeoutError:
-                work = self.load
-            try:
-                await work()
-            except (StoreError, EnrolError, BrokerError) as error:
-                _LOG.warning("a rename goes on later: %s", error)
-                await asyncio.sleep(_LOOK_SECONDS)
+        await self._work.run()
 
 
 def _now_ms() -> int:

@@ -1,15 +1,16 @@
 // The requests of the alerts' page.
 import { query, request } from "./api";
-import type { Alert, AlertState, NamedOutlet, Outlet, Rule, RuleBody, Sent, Tested } from "./alert-types";
+import type { AlertState, Outlet, Rule, RuleBody } from "./alert-types";
+import type { AlertRow, NamedOutlet, TestSent, Tested } from "./types";
 
 const rule = (id: string): string => `/alerts/${encodeURIComponent(id)}`;
 const outlet = (name: string): string => `/alerts/outlets/${encodeURIComponent(name)}`;
 
 export const alertApi = {
   history: async (state: string, limit: number) =>
-    (await request<{ alerts: Alert[] }>("GET", `/alerts/history${query({ state, limit })}`)).alerts,
+    (await request<{ alerts: AlertRow[] }>("GET", `/alerts/history${query({ state, limit })}`)).alerts,
   say: (id: string, state: AlertState, minutes?: number) =>
-    request<Alert>("PATCH", `/alerts/history/${encodeURIComponent(id)}`, {
+    request<AlertRow>("PATCH", `/alerts/history/${encodeURIComponent(id)}`, {
       state,
       ...(minutes ? { minutes } : {}),
     }),
@@ -22,5 +23,5 @@ export const alertApi = {
   outlets: async () => (await request<{ outlets: NamedOutlet[] }>("GET", "/alerts/outlets")).outlets,
   putOutlet: (name: string, body: Outlet) => request<NamedOutlet>("PUT", outlet(name), { outlet: body }),
   removeOutlet: (name: string) => request<unknown>("DELETE", outlet(name)),
-  testOutlet: (name: string) => request<Sent>("POST", `${outlet(name)}/test`, {}),
+  testOutlet: (name: string) => request<TestSent>("POST", `${outlet(name)}/test`, {}),
 };

@@ -1,7 +1,8 @@
 // The form that makes and changes a rule.
 import { useState } from "preact/hooks";
 import { alertApi } from "./alert-api";
-import { SCOPES, type NamedOutlet, type Severity } from "./alert-types";
+import { SCOPES, type Severity } from "./alert-types";
+import type { NamedOutlet } from "./types";
 import { bodyOf, emptyFields, KINDS, problemOf } from "./alert-words";
 import type { Field, RuleDraft } from "./alert-words";
 

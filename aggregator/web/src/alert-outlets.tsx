@@ -1,7 +1,8 @@
 // Where messages go: webhooks, e-mail, MQTT; each with a test button. Only an administrator changes them.
 import { useEffect, useState } from "preact/hooks";
 import { alertApi } from "./alert-api";
-import type { NamedOutlet, Outlet } from "./alert-types";
+import type { Outlet } from "./alert-types";
+import type { NamedOutlet } from "./types";
 import type { ApiError } from "./api";
 import { Cell, useCell } from "./cell";
 import { login } from "./session";
@@ -24,7 +25,7 @@ function outletOf(kind: Kind, text: string): Outlet {
 
 function address(outlet: Outlet): string {
   if (outlet.kind === "webhook") return outlet.url;
-  return outlet.kind === "mqtt" ? outlet.topic : outlet.to.join(", ");
+  return outlet.kind === "mqtt" ? (outlet.topic ?? "") : outlet.to.join(", ");
 }
 
 function OutletItem({ one, may, onDone }: { one: NamedOutlet; may: boolean; onDone: () => void }) {

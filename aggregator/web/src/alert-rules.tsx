@@ -1,7 +1,8 @@
 // The rules: a list with a test button each.
 import { useEffect, useState } from "preact/hooks";
 import { alertApi } from "./alert-api";
-import type { Rule, Tested } from "./alert-types";
+import type { Rule } from "./alert-types";
+import type { Tested } from "./types";
 import { RuleForm } from "./alert-form";
 import { outletNames } from "./alert-outlets";
 import { describe, draftOf, newDraft, type RuleDraft } from "./alert-words";

@@ -3,7 +3,8 @@ import { useEffect, useState } from "preact/hooks";
 import { alertApi } from "./alert-api";
 import { Outlets } from "./alert-outlets";
 import { Rules } from "./alert-rules";
-import type { Alert, AlertState } from "./alert-types";
+import type { AlertState } from "./alert-types";
+import type { AlertRow } from "./types";
 import type { ApiError } from "./api";
 import { useCell } from "./cell";
 import { ago, span } from "./format";
@@ -15,7 +16,7 @@ const PARTS = 8;
 const AGAIN_MS = 5000;
 const STANDING = "open,acknowledged,snoozed";
 
-function Parts({ alert }: { alert: Alert }) {
+function Parts({ alert }: { alert: AlertRow }) {
   const [all, setAll] = useState(false);
   const shown = all ? alert.parts : alert.parts.slice(0, PARTS);
   const more = alert.count - shown.length;
@@ -41,7 +42,7 @@ function Parts({ alert }: { alert: Alert }) {
   );
 }
 
-function Messages({ alert }: { alert: Alert }) {
+function Messages({ alert }: { alert: AlertRow }) {
   if (!alert.messages.length) return null;
   return (
     <p class="faint note">
@@ -56,7 +57,7 @@ function Messages({ alert }: { alert: Alert }) {
   );
 }
 
-function Actions({ alert, onDone }: { alert: Alert; onDone: () => void }) {
+function Actions({ alert, onDone }: { alert: AlertRow; onDone: () => void }) {
   const [problem, setProblem] = useState("");
   const say = (state: AlertState, minutes?: number) =>
     alertApi.say(alert.id, state, minutes).then(onDone, (error: ApiError) => setProblem(error.message));
@@ -89,7 +90,7 @@ function Actions({ alert, onDone }: { alert: Alert; onDone: () => void }) {
   );
 }
 
-function stateOf(alert: Alert, at: number): string {
+function stateOf(alert: AlertRow, at: number): string {
   if (alert.state === "closed") return `closed ${ago(alert.closed, at)}: ${alert.why}`;
   if (alert.state === "snoozed" && alert.snoozed_until)
     return `snoozed for ${span(alert.snoozed_until - at)} by ${alert.changed_by}`;
@@ -97,7 +98,7 @@ function stateOf(alert: Alert, at: number): string {
   return `open for ${span(at - alert.opened)}`;
 }
 
-function AlertItem({ alert, onDone }: { alert: Alert; onDone: () => void }) {
+function AlertItem({ alert, onDone }: { alert: AlertRow; onDone: () => void }) {
   const at = useCell(now);
   const may = mayEdit(useCell(login));
   return (
@@ -122,7 +123,7 @@ function List({
 }: {
   title: string;
   none: string;
-  rows: Alert[];
+  rows: AlertRow[];
   onDone: () => void;
 }) {
   return (
@@ -139,8 +140,8 @@ function List({
 }
 
 export function AlertsPage() {
-  const [standing, setStanding] = useState<Alert[] | null>(null);
-  const [past, setPast] = useState<Alert[]>([]);
+  const [standing, setStanding] = useState<AlertRow[] | null>(null);
+  const [past, setPast] = useState<AlertRow[]>([]);
   const [problem, setProblem] = useState("");
   const [turn, setTurn] = useState(0);
   const changed = useCell(board);

@@ -1,7 +1,7 @@
 // The cameras of a box: add one, change where it is, take one away. For an administrator, where the owner allows it.
 import { useState } from "preact/hooks";
 import { ApiError } from "./api";
-import { manage, type OwnCamera } from "./manage-api";
+import { manage } from "./manage-api";
 import { Choose, Field, Form, Part, Problem, Sure } from "./manage-parts";
 import { answered } from "./orders";
 import type { NodeEntry } from "./types";
@@ -22,7 +22,6 @@ export function CameraSetup({ node }: { node: NodeEntry & { allows?: string[] } 
       .then(setTold, (error: ApiError) => setProblem(error.message))
       .finally(() => setBusy(false));
   };
-  const cameras: OwnCamera[] = node.cameras;
   return (
     <Part title="Cameras of this box" id="camera-setup">
       {!allowed && (
@@ -35,7 +34,7 @@ export function CameraSetup({ node }: { node: NodeEntry & { allows?: string[] } 
       {allowed && (
         <>
           <ul class="manage-list">
-            {cameras.map((camera) => (
+            {node.cameras.map((camera) => (
               <li key={camera.camera} class="row wrap" data-testid="own-camera">
                 <b>{camera.camera}</b>
                 <span class="grow faint">
@@ -70,7 +69,7 @@ export function CameraSetup({ node }: { node: NodeEntry & { allows?: string[] } 
             <Choose
               label="Camera"
               name="camera"
-              options={[NEW, ...cameras.map((camera) => camera.camera)]}
+              options={[NEW, ...node.cameras.map((camera) => camera.camera)]}
               value={NEW}
             />
             <Field label="Name of the new camera" name="name" hint="cam1" />

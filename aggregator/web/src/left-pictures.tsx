@@ -1,22 +1,7 @@
 // Which pictures left the box, and the picture of a camera that shows nobody.
 import { useEffect, useState } from "preact/hooks";
 import { ROOT, request, type ApiError } from "./api";
-
-interface Departure {
-  start: number;
-  end: number;
-  camera: string;
-  way: string;
-  who: string;
-  role: string;
-  pictures: number;
-  manner: string;
-}
-
-interface Order {
-  state: "sent" | "done" | "refused" | "expired";
-  reason: string;
-}
+import type { Departure, Order } from "./types";
 
 const READ_AGAIN_MS = 15_000;
 const ASK_AGAIN_MS = 500;

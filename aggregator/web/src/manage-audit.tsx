@@ -1,7 +1,8 @@
 // Who did what, newest first, searched by any word of it.
 import { useEffect, useState } from "preact/hooks";
 import type { ApiError } from "./api";
-import { manage, type AuditEntry } from "./manage-api";
+import { manage } from "./manage-api";
+import type { AuditEntry } from "./types";
 import { Part, Problem } from "./manage-parts";
 import { nodeHref } from "./router";
 

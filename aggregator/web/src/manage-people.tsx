@@ -2,7 +2,8 @@
 import { useState } from "preact/hooks";
 import { useCell } from "./cell";
 import { ago } from "./format";
-import { manage, type RoleName, type Token } from "./manage-api";
+import { manage, type RoleName } from "./manage-api";
+import type { Token } from "./types";
 import { Choose, Field, Form, Part, Problem, Sure, useDo, useRead, words } from "./manage-parts";
 import { now, whoAmI } from "./session";
 

@@ -1,10 +1,10 @@
 // Where nodes stand: the map, sites, groups, and each node's place.
 import { useCell } from "./cell";
-import { manage, type Group, type Site } from "./manage-api";
+import { manage } from "./manage-api";
 import { Field, Form, Part, Problem, Sure, useDo, useRead, words } from "./manage-parts";
 import { nodeHref } from "./router";
 import { nodes } from "./session";
-import type { NodeEntry } from "./types";
+import type { GroupRow, NodeEntry, SiteRow } from "./types";
 
 const WIDTH = 720;
 const HEIGHT = 360;
@@ -18,7 +18,7 @@ interface Frame {
 }
 
 /** The part of the world that holds all sites: degrees, the east narrowed by the latitude as on a globe. */
-function frameOf(sites: Site[]): Frame {
+function frameOf(sites: SiteRow[]): Frame {
   const lons = sites.map((site) => site.longitude!);
   const lats = sites.map((site) => site.latitude!);
   const middle = [(Math.min(...lons) + Math.max(...lons)) / 2, (Math.min(...lats) + Math.max(...lats)) / 2];
@@ -34,7 +34,7 @@ function frameOf(sites: Site[]): Frame {
 }
 
 /** Every site at its place, coloured by whether all its nodes are there. Nothing is asked of another server. */
-function Map({ sites, all }: { sites: Site[]; all: NodeEntry[] }) {
+function Map({ sites, all }: { sites: SiteRow[]; all: NodeEntry[] }) {
   const placed = sites.filter((site) => site.latitude !== null && site.longitude !== null);
   if (!placed.length) return <p class="faint">No site has coordinates yet.</p>;
   const { west, north, scale } = frameOf(placed);
@@ -66,7 +66,7 @@ function Map({ sites, all }: { sites: Site[]; all: NodeEntry[] }) {
   );
 }
 
-function Sites({ sites, again, admin }: { sites: Site[]; again: () => void; admin: boolean }) {
+function Sites({ sites, again, admin }: { sites: SiteRow[]; again: () => void; admin: boolean }) {
   const [act, problem] = useDo(again);
   const degrees = (text: string): number | null => (text ? Number(text) : null);
   return (
@@ -111,7 +111,7 @@ function Sites({ sites, again, admin }: { sites: Site[]; again: () => void; admi
   );
 }
 
-function Groups({ groups, again }: { groups: Group[]; again: () => void }) {
+function Groups({ groups, again }: { groups: GroupRow[]; again: () => void }) {
   const [act, problem] = useDo(again);
   return (
     <Part title="Groups" id="groups">
@@ -152,7 +152,7 @@ function Groups({ groups, again }: { groups: Group[]; again: () => void }) {
   );
 }
 
-function NodePlaces({ all, sites, again }: { all: NodeEntry[]; sites: Site[]; again: () => void }) {
+function NodePlaces({ all, sites, again }: { all: NodeEntry[]; sites: SiteRow[]; again: () => void }) {
   const [act, problem] = useDo(again);
   return (
     <Part title="Nodes" id="node-places">

@@ -3,12 +3,12 @@ import { useState } from "preact/hooks";
 import type { ApiError } from "./api";
 import { useCell } from "./cell";
 import { ago } from "./format";
-import { manage, type Aim, type Profile, type Sent } from "./manage-api";
+import { manage, type Aim } from "./manage-api";
 import { Field, Form, Part, Problem, Sure, useDo, useRead, words } from "./manage-parts";
 import { nodeHref } from "./router";
 import { now } from "./session";
 import type { Point } from "./page-types";
-import type { CameraSettings } from "./types";
+import type { CameraSettings, ProfileRow, Sent } from "./types";
 
 function aimOf(text: (name: string) => string): Aim {
   const aim = { site: text("site"), group: text("group"), nodes: words(text("nodes")) };
@@ -175,7 +175,7 @@ function Drifts({
 function Profiles({ may }: { may: boolean }) {
   const [profiles, again, unread] = useRead(manage.profiles);
   const [act, problem] = useDo(() => window.setTimeout(again, 300));
-  const when = (profile: Profile) =>
+  const when = (profile: ProfileRow) =>
     profile.hours
       .map((hours) => `${hours.from} to ${hours.to} ${(hours.days ?? []).join(" ")}`.trim())
       .join(", ");
