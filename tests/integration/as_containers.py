@@ -19,7 +19,7 @@ from typing import Any
 import pymongo
 import yaml
 
-from deploy.stack import find_mongod
+from deploy.stack import SMALL_MONGOD, find_mongod
 
 ROOT = Path(__file__).parents[2]
 INSIDE = """\
@@ -95,7 +95,7 @@ def start_database() -> None:
     """Do what the database's image does at its first start, then start it as Compose does."""
     secrets = Path("/docker-entrypoint-initdb.d")
     files = {name: ask(999, ["cat", str(secrets / name)]) for name in ("root-password", "user.js")}
-    command = [find_mongod(), "--quiet", "--dbpath", "/data/db", "--wiredTigerCacheSizeGB", "0.25"]
+    command = [find_mongod(), "--dbpath", "/data/db", *SMALL_MONGOD]
     first = start(999, command)
     with pymongo.MongoClient("127.0.0.1") as client:
         client["admin"].command("createUser", "root", pwd=files["root-password"], roles=["root"])

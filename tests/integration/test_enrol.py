@@ -28,15 +28,14 @@ from aggregator.setup import acl, addresses, certificates, enrol, groups
 from aggregator.setup.admit import take_joins
 from aggregator.setup.layout import CONTAINERS, InitError, here
 from aggregator.setup.provision import DEMO_NODE, prepare
-from deploy.stack import Service, find_mongod, find_mosquitto, free_port
+from deploy.stack import SMALL_MONGOD, Service, find_mongod, find_mosquitto, free_port
 
 
 def database(folder: Path, port: int) -> Service:
     """Return a mongod that asks for a password."""
     (folder / "db").mkdir()
     command = [find_mongod(), "--dbpath", str(folder / "db"), "--port", str(port), "--bind_ip", "127.0.0.1"]
-    settings = ["--auth", "--quiet", "--wiredTigerCacheSizeGB", "0.25"]
-    return Service("mongod", command + settings, port, folder / "mongod.log")
+    return Service("mongod", [*command, "--auth", *SMALL_MONGOD], port, folder / "mongod.log")
 
 
 class Centre:

@@ -7,9 +7,11 @@ import contextlib
 import ssl
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 from aiohttp import ClientConnectorCertificateError, ClientSession, TCPConnector
 
@@ -17,7 +19,7 @@ from aggregator.setup import addresses
 from aggregator.setup.layout import here
 from aggregator.setup.provision import prepare
 from deploy.stack import Stack, die_with_parent, free_port
-from tests.integration.box import TOKEN
+from tests.integration.box import TOKEN, until
 
 ROOT = Path(__file__).parents[2]
 OUTSIDE = addresses.own()[0]  # an address of this machine that is not the loopback
@@ -55,10 +57,24 @@ def served(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     made.process.communicate()
 
 
+@contextlib.asynccontextmanager
+async def browser(served: Served, **how: Any) -> AsyncIterator[ClientSession]:
+    """A client; left when its connections are closed: TLS says goodbye after the session is closed."""
+    async with ClientSession(**how) as client:
+        yield client
+    await until(lambda: not connections_to(served.port), 60)
+    await asyncio.sleep(0)  # what was closed just now hears of it
+
+
+def connections_to(port: int) -> list[object]:
+    """Return this process's connections to a port of this machine."""
+    return [one for one in psutil.Process().net_connections("tcp") if one.raddr and one.raddr.port == port]
+
+
 async def test_https_by_the_centres_own_authority_and_http_is_sent_there(served: Served) -> None:
     """Who trusts the authority is served over TLS by every name; plain HTTP from elsewhere goes there."""
     assert served.said.startswith("ready https://")
-    async with ClientSession(connector=TCPConnector(ssl=served.trust)) as client:
+    async with browser(served, connector=TCPConnector(ssl=served.trust)) as client:
         for host in ("127.0.0.1", "localhost", OUTSIDE):
             async with client.get(f"https://{host}:{served.port}/healthz") as answer:
                 assert answer.status == 200
@@ -68,14 +84,14 @@ async def test_https_by_the_centres_own_authority_and_http_is_sent_there(served:
             assert answer.headers["Location"] == f"https://{OUTSIDE}:{served.port}/api/v1/me?x=1"
         async with client.get(f"http://127.0.0.1:{served.port}/healthz", allow_redirects=False) as answer:
             assert answer.status == 200, "this machine's own health check"
-    async with ClientSession() as stranger:
+    async with browser(served) as stranger:
         with pytest.raises(ClientConnectorCertificateError):
             await stranger.get(f"https://127.0.0.1:{served.port}/healthz")
 
 
 async def test_the_cookie_is_secure_by_itself(served: Served) -> None:
     """A login over TLS gets a cookie that goes over TLS only, without a setting."""
-    async with ClientSession(connector=TCPConnector(ssl=served.trust)) as client:
+    async with browser(served, connector=TCPConnector(ssl=served.trust)) as client:
         url = f"https://{OUTSIDE}:{served.port}/api/v1/login"
         async with client.post(url, json={"token": TOKEN}) as answer:
             assert answer.status == 200
@@ -93,7 +109,7 @@ async def test_a_large_body_and_broken_handshakes(served: Served) -> None:
     writer.close()
     with contextlib.suppress(ConnectionError):
         await writer.wait_closed()
-    async with ClientSession(connector=TCPConnector(ssl=served.trust)) as client:
+    async with browser(served, connector=TCPConnector(ssl=served.trust)) as client:
         url = f"https://127.0.0.1:{served.port}"
         async with client.post(f"{url}/api/v1/login", data=b"x" * 900_000) as answer:
             assert answer.status == 413

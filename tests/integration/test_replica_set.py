@@ -13,7 +13,7 @@ import pytest
 from pymongo.read_concern import ReadConcern
 
 from agent.mqtt.client import BrokerSettings
-from deploy.stack import Service, Stack, find_mongod, free_port
+from deploy.stack import SMALL_MONGOD, Service, Stack, find_mongod, free_port
 from tests.integration.box import centre, settings, singly
 from tests.integration.counting_box import CountingBox, running
 
@@ -33,9 +33,8 @@ class ReplicaSet:
         data.mkdir()
         port = free_port()
         command = [
-            find_mongod(), "--dbpath", str(data), "--bind_ip", "127.0.0.1", "--port", str(port), "--quiet",
-            "--replSet", "rs0", "--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "64",
-            "--setParameter", "diagnosticDataCollectionEnabled=false",
+            find_mongod(), "--dbpath", str(data), "--bind_ip", "127.0.0.1", "--port", str(port),
+            "--replSet", "rs0", "--oplogSize", "64", *SMALL_MONGOD,
         ]  # fmt: skip
         return Service("mongod", command, port, folder / f"member-{number}.log")
 
