@@ -17,6 +17,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgspec
@@ -86,7 +87,12 @@ class DesiredDocuments:
         self.profiles: dict[str, str] = {}  # node -> the mark of what runs
 
     async def change(
-        self, node: str, user: str, action: str, change: Change, seen: tuple[str, int] | None = None
+        self,
+        node: str,
+        user: str,
+        action: str,
+        change: Change,
+        seen: Mapping[str, int] = MappingProxyType({}),
     ) -> int:
         """Change a node's document and send it; return its version.
 
@@ -95,7 +101,7 @@ class DesiredDocuments:
             user: who wants it.
             action: what they do, in words, for the audit log.
             change: makes the new base of the old one, at the version that is given.
-            seen: a camera and the version of its settings that the user saw; None: whatever they are now.
+            seen: camera -> the version of its settings that the user saw; none: whatever they are now.
 
         Raises:
             NotWanted: it makes no sense here, or somebody else was faster.
@@ -108,8 +114,8 @@ class DesiredDocuments:
                     f"{node} has settings that this centre does not know ({', '.join(wanted.unread[:3])}) "
                     "and would lose; upgrade the centre, then change them here",
                 )
-            if seen is not None:
-                _check_seen(wanted, *seen)
+            for camera, shown in seen.items():
+                _check_seen(wanted, camera, shown)
             version = max(wanted.version, wanted.document.version, self.report(node).applied) + 1
             base = change(wanted.base, version)
             fields = self._row(node, user, wanted, base)

@@ -80,7 +80,7 @@ async def _change(request: web.Request, kind: Kind, action: str, shape: Shape | 
             user,
             f"{action} {kind.name} {place}",
             change(kind, camera, name, shape, seen if name else None),
-            (camera, seen) if seen is not None and not name else None,
+            {camera: seen} if seen is not None and not name else {},
         )
     except NotWanted as error:
         raise refusal(error) from None

@@ -24,6 +24,7 @@ from aggregator.params import body_of as _body_of
 from aggregator.places.choice import QUERY, Choice, choice_of, chosen
 from aggregator.wanted import merge, schemas
 
+_NOT_SHOWN = "it or a camera of it came after the difference was shown; look at the difference again"
 _AT_ONCE = 16  # nodes to which something is sent at a time
 
 
@@ -85,7 +86,7 @@ async def put_settings(request: web.Request) -> web.Response:
             request[IDENTITY].user,
             f"put settings {camera}",
             _replacing(camera, settings),
-            None if seen is None else (camera, seen),
+            {} if seen is None else {camera: seen},
         )
     except NotWanted as error:
         raise refusal(error) from None
@@ -153,16 +154,21 @@ async def put_many(request: web.Request) -> web.Response:
     except merge.SettingsError as error:
         raise bad(f"settings: {error}") from None
     gate = asyncio.Semaphore(_AT_ONCE)
+    seen: dict[str, dict[str, int]] = {}
+    for each in body.seen:
+        seen.setdefault(each.node, {})[each.camera] = each.version
 
     async def one(node: str) -> list[schemas.Sent]:
         async with gate:
-            return await _send(request, node, body)
+            return await _send(request, node, body, seen.get(node, {}))
 
     rows = await asyncio.gather(*(one(node) for node in aimed(request, body)))
     return answer(schemas.SentMany([row for some in rows for row in some]), 200 if body.dry_run else 202)
 
 
-async def _send(request: web.Request, node: str, body: schemas.SettingsForMany) -> list[schemas.Sent]:
+async def _send(
+    request: web.Request, node: str, body: schemas.SettingsForMany, seen: Mapping[str, int]
+) -> list[schemas.Sent]:
     """Send settings to the cameras of one node; return a row for each."""
     wants = request.app[CENTRE].wants
     wanted = await wants.read(node)
@@ -171,15 +177,17 @@ async def _send(request: web.Request, node: str, body: schemas.SettingsForMany) 
     for camera in cameras:
         before = wanted.base.cameras[camera]
         difference = _told(merge.differences(before, merge.merged(before, body.settings, 0)))
-        rows.append(schemas.Sent(node, camera, None, difference))
+        rows.append(schemas.Sent(node, camera, None, difference, seen=wanted.version_of(camera)))
     if not rows:
         return [schemas.Sent(node, "", None, [], "it has told of no such camera")]
     if body.dry_run or not any(row.difference for row in rows):
         return rows
+    if body.seen and not seen.keys() >= set(cameras):
+        return [msgspec.structs.replace(row, refused=_NOT_SHOWN) for row in rows]
     action = f"put settings {', '.join(sorted(body.settings))} of {', '.join(cameras)}"
     try:
         version = await wants.change(
-            node, request[IDENTITY].user, action[:300], merging(body.settings, cameras)
+            node, request[IDENTITY].user, action[:300], merging(body.settings, cameras), seen
         )
     except NotWanted as error:
         return [msgspec.structs.replace(row, refused=str(error)) for row in rows]

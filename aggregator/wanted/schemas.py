@@ -42,14 +42,26 @@ class Differ(Struct):
     after: str
 
 
+class Seen(Struct, forbid_unknown_fields=True):
+    """A camera and the version of its settings that somebody saw."""
+
+    node: str
+    camera: str
+    version: int
+
+
 class Sent(Struct):
-    """What was sent to a camera, or would be; `refused`: why it was not."""
+    """What was sent to a camera, or would be; `refused`: why it was not.
+
+    `seen`: the version of the camera's settings that the difference was made from.
+    """
 
     node: str
     camera: str
     version: int | None
     difference: list[Differ]
     refused: str = ""
+    seen: int = 0
 
 
 class SentMany(Struct):
@@ -69,11 +81,15 @@ class Aim(Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class SettingsForMany(Aim):
-    """Settings for many cameras: those that are named replace the old ones, the others stay."""
+    """Settings for many cameras: those that are named replace the old ones, the others stay.
+
+    `seen`: what a dry run showed; a camera that is not as it was then, or was not there, is refused.
+    """
 
     settings: dict[str, Any]
     cameras: list[str] = []
     dry_run: bool = False
+    seen: list[Seen] = []
 
 
 class DocumentVersion(Struct):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 import pymongo
@@ -194,6 +194,45 @@ def test_line_is_drawn_moved_counted_and_deleted(page: Page, node: ScriptedNode)
     expect(page.get_by_test_id("config-state")).to_have_text("The node runs version 3.")
     assert set(node.config.document.cameras["cam0"].lines) == {"main"}
     expect(count(page, "BA", "gate")).to_have_text("1")
+
+
+def measure_road(page: Page, corners: Sequence[tuple[float, float]], width: str, length: str) -> None:
+    """Draw the road's plane, and leave it in hand."""
+    begin(page, "plane")
+    click_at(page, *corners)
+    page.get_by_test_id("plane-width").fill(width)
+    page.get_by_test_id("plane-length").fill(length)
+
+
+def test_the_second_of_two_who_measure_the_road_is_told(
+    page: Page, browser: Browser, centre: Centre, node: ScriptedNode
+) -> None:
+    """Both have the road in hand; one saves. The other's save is refused in words, their corners stay, and a
+    second save puts them there.
+    """
+    node.camera()
+    context = browser.new_context()
+    other = context.new_page()
+    other.goto(f"{centre.url}/#token={centre.options.token}")
+    other.get_by_test_id("link").wait_for()
+    for each, width in ((page, "7"), (other, "3.5")):
+        each.goto(f"{centre.url}/nodes/{node.name}")
+        measure_road(each, [(0.2, 0.9), (0.8, 0.9), (0.6, 0.4), (0.4, 0.4)], width, "20")
+    page.get_by_test_id("save-plane").click()
+    expect(page.get_by_test_id("config-state")).to_have_text("The node runs version 1.")
+    other.get_by_test_id("save-plane").click()
+    expect(other.get_by_role("alert").filter(has_text="Nothing was overwritten")).to_contain_text(
+        "Save again"
+    )
+    first = node.config.document.cameras["cam0"].plane
+    assert first is not None
+    assert first.metres[2] == (7, 20)
+    other.get_by_test_id("save-plane").click()
+    expect(other.get_by_test_id("config-state")).to_have_text("The node runs version 2.")
+    second = node.config.document.cameras["cam0"].plane
+    assert second is not None
+    assert second.metres[2] == (3.5, 20)
+    context.close()
 
 
 def test_the_second_of_two_who_move_a_line_is_told_and_keeps_their_drawing(

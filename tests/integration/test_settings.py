@@ -170,6 +170,33 @@ async def test_a_group_gives_defaults_and_settings_go_to_many(stack: Stack) -> N
         assert rows[0]["defaults"] == ["cam0.confidence"]
 
 
+async def test_what_was_shown_for_many_is_refused_where_somebody_was_faster(stack: Stack) -> None:
+    """Two look at a difference; one sends. The other's is refused where the first has changed something or a
+    camera came since, goes to the rest, and nothing is overwritten.
+    """
+    async with scene(stack, "seen-0") as (running, first, client), contextlib.AsyncExitStack() as all_:
+        second = await all_.enter_async_context(box(stack.mqtt_url, "seen-1"))
+        await second.state()
+        await until(lambda: running.fleet.known("seen-1"))
+        aim = {"nodes": ["seen-0", "seen-1"]}
+        dry = {**aim, "settings": {"confidence": 0.7}, "dry_run": True}
+        shown = (await call(client, "POST", "/settings", dry))[1]["rows"]
+        assert [(row["node"], row["seen"]) for row in shown] == [("seen-0", 0), ("seen-1", 0)]
+        assert (await call(client, "PUT", CAM.format("seen-0"), {"confidence": 0.4}))[0] == 202
+        seen = [{"node": row["node"], "camera": row["camera"], "version": row["seen"]} for row in shown]
+        late = {**aim, "settings": {"confidence": 0.7}, "seen": seen}
+        rows = (await call(client, "POST", "/settings", late))[1]["rows"]
+        assert "has changed cam0 since: it is at version 1" in rows[0]["refused"]
+        assert [(row["version"], bool(row["refused"])) for row in rows] == [(None, True), (1, False)]
+        await until(lambda: first.wants and second.wants)
+        assert first.wants[-1].cameras["cam0"].confidence == 0.4
+        assert second.wants[-1].cameras["cam0"].confidence == 0.7
+        unseen = {**late, "settings": {"confidence": 0.1}, "seen": seen[:1]}
+        rows = (await call(client, "POST", "/settings", unseen))[1]["rows"]
+        assert "came after the difference was shown" in rows[1]["refused"]
+        assert (await get(client, CAM.format("seen-1")))["settings"]["confidence"] == 0.7
+
+
 async def test_profiles_by_the_clock_and_by_hand(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     """A profile's hour comes and it is sent; by hand it is switched at once; the base comes back."""
     monkeypatch.setattr("aggregator.wanted.profiles._LOOK_SECONDS", 0.1)

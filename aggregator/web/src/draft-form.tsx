@@ -21,7 +21,7 @@ async function send(node: string, camera: string, draft: Draft): Promise<number>
   const { points, anchor, labels } = draft;
   const { version } =
     draft.kind === "plane"
-      ? await api.put(node, camera, "plane", { points, metres: rectangle(draft) })
+      ? await api.put(node, camera, "plane", { points, metres: rectangle(draft) }, seenOf(draft))
       : await api.put(
           node,
           camera,

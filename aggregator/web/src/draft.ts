@@ -18,8 +18,8 @@ export interface Draft {
   length: string;
   /** Whether the next click on the picture sets a point. */
   placing: boolean;
-  /** The version of what is being changed as it was seen, null for something new; undefined: whatever it is. */
-  seen?: number | null;
+  /** The version that was seen of what is being changed, null for something new; undefined: whatever it is. */
+  seen?: number | null | undefined;
   /** Whether it is on its way to the centre: from then on a saved drawing of its name is itself. */
   sent: boolean;
 }
@@ -56,10 +56,15 @@ export function newDraft(kind: Kind, taken: readonly string[]): Draft {
     kind,
     name: kind === "plane" ? "road" : freshName(kind, taken),
     ...rest,
-    ...(kind === "plane" ? {} : { seen: null }),
+    seen: null,
     placing: true,
     sent: false,
   };
+}
+
+/** The plane has no version of its own: `seen` is the document's in which it was, or was not. */
+export function newPlane(seen: number | undefined): Draft {
+  return { ...newDraft("plane", []), seen };
 }
 
 export function draftOf(kind: "line" | "zone", name: string, shape: Line | Zone): Draft {
@@ -76,13 +81,13 @@ export function draftOf(kind: "line" | "zone", name: string, shape: Line | Zone)
 }
 
 /** The draft of the road plane: its corners go round from near left, so its sides are width and length. */
-export function draftOfPlane(plane: Plane): Draft {
+export function draftOfPlane(plane: Plane, seen?: number): Draft {
   const side = (one: number, two: number): string => {
     const [from, to] = [plane.metres[one]!, plane.metres[two]!];
     return String(Math.round(Math.hypot(to[0] - from[0], to[1] - from[1]) * 100) / 100);
   };
   const sides = { width: side(0, 1), length: side(1, 2) };
-  return { ...newDraft("plane", []), original: "road", points: plane.points, ...sides, placing: false };
+  return { ...newPlane(seen), original: "road", points: plane.points, ...sides, placing: false };
 }
 
 /** The point where the next click closes the outline, or null. */

@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import { api, type Drawn } from "./api";
 import { byLine, type LineSum } from "./counts";
-import { draftOf, draftOfPlane, newDraft, type Draft } from "./draft";
+import { draftOf, draftOfPlane, newDraft, newPlane, type Draft } from "./draft";
 import { LineCounts } from "./parts";
 import type { CameraEntry, CameraSettings, Line, ConfigState, NodeEntry } from "./types";
 
@@ -220,7 +220,7 @@ export function Shapes({ node, camera, config, settings, editable, draft, onDraf
   const names = Object.keys(zones).sort();
   if (!editable && !names.length && !plane) return null;
   const item = { node: node.node, camera, editable: editable && draft === null, onDeleted: onSaved };
-  const sides = plane ? draftOfPlane(plane) : null;
+  const sides = plane ? draftOfPlane(plane, config?.wanted) : null;
   return (
     <section class="panel lines shapes">
       <header class="row wrap">
@@ -241,7 +241,7 @@ export function Shapes({ node, camera, config, settings, editable, draft, onDraf
                 type="button"
                 data-testid="draw-plane"
                 disabled={!config || draft !== null}
-                onClick={() => onDraft(newDraft("plane", []))}
+                onClick={() => onDraft(newPlane(config?.wanted))}
               >
                 Measure the road
               </button>

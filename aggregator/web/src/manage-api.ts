@@ -77,8 +77,15 @@ export const manage = {
   keep: (node: string, keep: number) => request<CopyState>("POST", `/nodes/${name(node)}/copy`, { keep }),
   removeNode: (node: string) => request<unknown>("DELETE", `/nodes/${name(node)}`),
 
-  sendMany: async (aim: Aim, settings: Partial<CameraSettings>, dry_run: boolean) =>
-    (await request<{ rows: Sent[] }>("POST", "/settings", { ...aim, settings, dry_run })).rows,
+  showMany: async (aim: Aim, settings: Partial<CameraSettings>) =>
+    (await request<{ rows: Sent[] }>("POST", "/settings", { ...aim, settings, dry_run: true })).rows,
+  /** `shown`: what the centre said would change; it refuses what somebody has changed since. */
+  sendMany: async (aim: Aim, settings: Partial<CameraSettings>, shown: Sent[]) => {
+    const seen = shown
+      .filter((row) => row.camera)
+      .map(({ node, camera, seen }) => ({ node, camera, version: seen }));
+    return (await request<{ rows: Sent[] }>("POST", "/settings", { ...aim, settings, seen })).rows;
+  },
   drift: async () => (await request<{ rows: Drift[] }>("GET", "/drift")).rows,
   profiles: async () => (await request<{ profiles: ProfileRow[] }>("GET", "/profiles")).profiles,
   putProfile: (profile: string, body: Partial<ProfileRow>) =>

@@ -83,32 +83,42 @@ function Many({ sent }: { sent: () => void }) {
   );
   const [problem, setProblem] = useState("");
   const [done, setDone] = useState("");
-  const ask = (aim: Aim, settings: Partial<CameraSettings>, dry: boolean) => {
+  const [refused, setRefused] = useState<Sent[]>([]);
+  const failed = (error: ApiError) => setProblem(error.message);
+  const begin = () => {
     setProblem("");
-    manage.sendMany(aim, settings, dry).then(
-      (rows) => {
-        setShown(dry ? { aim, settings, rows } : null);
-        const refused = rows.filter((row) => row.refused).length;
-        setDone(
-          dry ? "" : `Sent to ${rows.length - refused} cameras${refused ? `, refused by ${refused}` : ""}.`,
-        );
-        if (!dry) sent();
-      },
-      (error: ApiError) => setProblem(error.message),
-    );
+    setDone("");
+    setRefused([]);
+  };
+  const show = (aim: Aim, settings: Partial<CameraSettings>) => {
+    begin();
+    manage.showMany(aim, settings).then((rows) => setShown({ aim, settings, rows }), failed);
+  };
+  const send = (aim: Aim, settings: Partial<CameraSettings>, seen: Sent[]) => {
+    begin();
+    manage.sendMany(aim, settings, seen).then((rows) => {
+      const not = rows.filter((row) => row.refused);
+      setShown(null);
+      setRefused(not);
+      setDone(
+        `Sent to ${rows.length - not.length} cameras${not.length ? `, refused by ${not.length}` : ""}.`,
+      );
+      sent();
+    }, failed);
   };
   return (
     <Part title="Settings for several cameras" id="many">
       <Form
         button="Show what would change"
         id="many-form"
-        send={(text) => ask(aimOf(text), settingsOf(text), true)}
+        send={(text) => show(aimOf(text), settingsOf(text))}
       >
         <AimFields />
         <SettingFields />
       </Form>
       <Problem text={problem} />
       {done && <p class="notice">{done}</p>}
+      {refused.length > 0 && <Rows rows={refused} />}
       {shown && (
         <>
           <Rows rows={shown.rows} />
@@ -117,7 +127,7 @@ function Many({ sent }: { sent: () => void }) {
               class="primary"
               type="button"
               data-testid="send"
-              onClick={() => ask(shown.aim, shown.settings, false)}
+              onClick={() => send(shown.aim, shown.settings, shown.rows)}
             >
               Send to {shown.rows.length} cameras
             </button>

@@ -1327,7 +1327,17 @@ export interface Scope {
   labels?: string[];
 }
 
-/** What was sent to a camera, or would be; `refused`: why it was not. */
+/** A camera and the version of its settings that somebody saw. */
+export interface Seen {
+  /** the node's name */
+  node: string;
+  /** the camera's name on its box; empty: it is about the whole box, or several are added up */
+  camera: string;
+  /** the version that was seen */
+  version: number;
+}
+
+/** What was sent to a camera, or would be; `refused`: why it was not. `seen`: the version of the camera's settings that the difference was made from. */
 export interface Sent {
   /** the node's name */
   node: string;
@@ -1339,6 +1349,8 @@ export interface Sent {
   difference: Differ[];
   /** why it was not sent; empty: it was */
   refused: string;
+  /** the version of the settings that the difference was made from */
+  seen: number;
 }
 
 /** What was sent to each camera, or would be. */
@@ -1403,7 +1415,7 @@ export interface Settings {
   profile: string;
 }
 
-/** Settings for many cameras: those that are named replace the old ones, the others stay. */
+/** Settings for many cameras: those that are named replace the old ones, the others stay. `seen`: what a dry run showed; a camera that is not as it was then, or was not there, is refused. */
 export interface SettingsForMany {
   /** settings of a camera; in a group or a profile, those that are named */
   settings: Record<string, unknown>;
@@ -1411,6 +1423,8 @@ export interface SettingsForMany {
   cameras?: string[];
   /** say what would change, and change nothing */
   dry_run?: boolean;
+  /** what a dry run showed: what is otherwise since then is refused */
+  seen?: Seen[];
   /** the site's name; empty: none */
   site?: string;
   /** the group's name */
