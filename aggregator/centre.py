@@ -26,6 +26,7 @@ from aggregator.ingest import Fact, Ingest
 from aggregator.joining.joining import Joining
 from aggregator.joining.renaming import Renaming
 from aggregator.keeping import Keeping
+from aggregator.lateness import Lateness
 from aggregator.link import Link
 from aggregator.live import Hub
 from aggregator.metrics import Metrics
@@ -64,12 +65,14 @@ class Centre:
         self.hub = Hub(self.metrics)
         self.fleet = Fleet(store, self.hub, config.zone)
         self.pulse = Pulse(store, self.fleet, self.hub, self.metrics)
-        self.link = Link(config, self.metrics)
+        self.lateness = Lateness()
+        self.link = Link(config, self.metrics, self.lateness)
         self.clock = Clock(store, self._clock_was_set)
         self.timing = Timing(
             store,
             self.clock.stamp,
             lambda: not self.clock.trouble and not self.clock.doubt,
+            self.lateness,
             self.fleet.on_clock,
             self.fleet.on_right,
         )
@@ -168,7 +171,7 @@ class Centre:
             if kind == "state" and self.renaming.hears(node, message.payload):
                 return
             if kind == "state":
-                self.fleet.on_state(node, message.payload, message.retain)
+                self.fleet.on_state(node, message.payload, message.retain, message.came)
                 if state := self.fleet.state(node):
                     await self.pictures.take(node, state.departures)
                     await self.wishes.take(node, state.wishes)
@@ -236,6 +239,7 @@ class Centre:
         parts = {
             "clock": self.clock.run(),
             "timing": self.timing.run(),
+            "lateness": self.lateness.watch_loop(),
             "ingest": self.ingest.run(),
             "fleet": self.pulse.run(),
             "watches": self.watches.run(),

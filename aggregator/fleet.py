@@ -41,7 +41,7 @@ class Fleet(NodeViews):
         self._asked_removed = 0.0
         self._days = Days(store, lambda node: self.zone_of(node))
         self._troubles = Troubles(store)
-        self.on_moment: Callable[[str, int, int, int], None] = lambda node, epoch, at, mono: None
+        self.on_moment: Callable[[str, wire.State, float], None] = lambda node, state, came: None
         self.on_turns: Callable[[str, Turns], None] = lambda node, turns: None
         self.is_apart: Callable[[str, wire.State], bool] = lambda node, state: False  # of a copy of the box
         self.on_config: Callable[[str], None] = lambda node: None
@@ -72,8 +72,10 @@ class Fleet(NodeViews):
             if samples:
                 view.resources = codec.decode_samples(samples[0])[-1][1]
 
-    def on_state(self, node: str, payload: bytes, retained: bool) -> None:
-        """Take a node's `state`; raise WireError if it is malformed or says another's name.
+    def on_state(self, node: str, payload: bytes, retained: bool, came: float | None = None) -> None:
+        """Take a node's `state`, which came at `came` (monotonic seconds; None: now).
+
+        Raise WireError if it is malformed or says another's name.
 
         An empty one says that the broker has forgotten it, as it does when a node is removed.
         """
@@ -109,7 +111,7 @@ class Fleet(NodeViews):
             if turns is not None:
                 self.on_turns(node, turns)
             self.on_clock(node, state.at - at)
-            self.on_moment(node, state.epoch, state.at, state.mono)
+            self.on_moment(node, state, time.monotonic() if came is None else came)
         elif retained:
             view.listening_since = at
         if config_changed:

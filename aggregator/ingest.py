@@ -96,7 +96,7 @@ class Ingest:
 
     async def put(self, message: Message) -> None:
         """Take a message; waits while too much waits already."""
-        found = open_batch(message.topic, message.payload, time.monotonic())
+        found = open_batch(message.topic, message.payload, message.came)
         if isinstance(found, Poison):
             self._refuse(found)
         elif not self._is_slow(found):

@@ -20,6 +20,7 @@ import msgspec
 from agent import wire
 from agent.mqtt.client import BrokerError, Client, Message, RefusedError, connect
 from aggregator.config import Config
+from aggregator.lateness import Lateness
 from aggregator.metrics import Metrics
 
 _LOG = logging.getLogger(__name__)
@@ -32,10 +33,11 @@ Take = Callable[[Message], Awaitable[None]]
 
 
 class Link:
-    """Connects, subscribes, hands on, and tries again."""
+    """Connects, subscribes, hands on, and tries again. `lateness`: told how many messages wait meanwhile."""
 
-    def __init__(self, config: Config, metrics: Metrics) -> None:
+    def __init__(self, config: Config, metrics: Metrics, lateness: Lateness) -> None:
         self._config = config
+        self._lateness = lateness
         self._metrics = metrics
         self._name = config.broker.client_id or f"gb-aggregator-{secrets.token_hex(4)}"
         self._control: Client | None = None
@@ -114,6 +116,7 @@ class Link:
                     _LOG.info("connected to %s", client.broker)
                     on_connect()
                     async for message in client.messages:
+                        self._lateness.took(message.came, client.waiting)
                         await take(message)
             except BrokerError as error:
                 self._control = None

@@ -12,8 +12,11 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from itertools import islice
+from typing import NamedTuple
 
-from aggregator.store.box_clock import BoxClock, has_clocks
+from agent import wire
+from aggregator.lateness import Lateness
+from aggregator.store.box_clock import FRESH_MS, LATE_MS, BoxClock, has_clocks
 from aggregator.store.errors import StoreError
 from aggregator.store.parcel import Parcel
 from aggregator.store.redate import Epoch
@@ -22,17 +25,34 @@ from aggregator.store.store import Store
 _LOG = logging.getLogger(__name__)
 _RETRY_SECONDS = 1.0
 _AHEAD_MS = 60_000
-_LATE_MS = 90_000
 
 _REMEMBERED = 20_000  # epochs
 _TOGETHER = 200  # states that are learnt from in one question
 
 
+class _Moment(NamedTuple):
+    """A box's newest state: its offset, the bound that it gives, and when it came (monotonic seconds)."""
+
+    offset: int
+    bound: int
+    came: float
+
+    @property
+    def looks_late(self) -> bool:
+        """True if it came late by its box's clock, but not later than we may be."""
+        return FRESH_MS < self.bound - self.offset <= LATE_MS
+
+
 class Timing:
     """What is known of boxes' clocks.
 
-    `believed`: whether our own clock may be right. `on_clock`: told a node and by how many ms its clock is
-    ahead. `on_right`: told a node, by how many ms its times were wrong, and how many documents were stored.
+    Args:
+        store: where it is kept.
+        stamp: the time of what is stored now.
+        believed: whether our own clock may be right.
+        lateness: whether we may have taken a state late.
+        on_clock: told a node and by how many ms its clock is ahead.
+        on_right: told a node, by how many ms its times were wrong, and how many documents were stored.
     """
 
     def __init__(
@@ -40,16 +60,18 @@ class Timing:
         store: Store,
         stamp: Callable[[], datetime],
         believed: Callable[[], bool],
+        lateness: Lateness,
         on_clock: Callable[[str, int], None] = lambda node, off: None,
         on_right: Callable[[str, int, int], None] = lambda node, off, amount: None,
     ) -> None:
         self._store = store
         self._stamp = stamp
         self._believed = believed
+        self._lateness = lateness
         self._on_clock = on_clock
         self._on_right = on_right
         self._clocks: dict[Epoch, BoxClock] = {}
-        self._states: dict[Epoch, tuple[int, int]] = {}  # epoch -> offset and bound of its newest state
+        self._states: dict[Epoch, _Moment] = {}
         self._due: set[Epoch] = set()
         self._wake = asyncio.Event()
 
@@ -62,10 +84,12 @@ class Timing:
                 self._due.add(epoch)
         self._wake.set()
 
-    def state(self, node: str, epoch: int, at: int, mono: int) -> None:
-        """Take a state that a node sent just now."""
-        if mono > 0 and epoch and self._believed():
-            self._states[node, epoch] = (at - mono, _now() - mono)
+    def state(self, node: str, state: wire.State, came: float) -> None:
+        """Take a state that a node has sent, and when it came (monotonic seconds)."""
+        if state.mono > 0 and state.epoch and self._believed():
+            moment = _Moment(state.at - state.mono, _wall(came) - state.mono, came)
+            self._lateness.state(came, moment.looks_late)
+            self._states[node, state.epoch] = moment
             if len(self._states) > _REMEMBERED:  # the database is away: the newest are looked at first
                 del self._states[next(iter(self._states))]
                 _LOG.debug("too many clocks wait to be learnt; the oldest is, when its node says it again")
@@ -81,7 +105,7 @@ class Timing:
         for parcel in timed:
             batch = parcel.batch
             epoch = (parcel.node, parcel.epoch)
-            if self._hear(epoch, batch.base - batch.mono, _came(parcel) - batch.mono, False):
+            if self._hear(epoch, batch.base - batch.mono, _wall(parcel.came) - batch.mono, False):
                 news.add(epoch)
         await self._store.redate.save({epoch: self._clocks[epoch] for epoch in news}, self._stamp())
         for parcel in timed:
@@ -91,7 +115,7 @@ class Timing:
                 off = clock.off(parcel.batch.base - parcel.batch.mono)
                 self._on_right(parcel.node, off, len(parcel.told))
         for parcel in parcels:
-            self._tell(parcel, _came(parcel))
+            self._tell(parcel, _wall(parcel.came))
 
     def stored(self, parcels: Sequence[Parcel]) -> None:
         """Look again at batches that were being stored while their box's clock became known."""
@@ -119,7 +143,7 @@ class Timing:
             self._on_clock(parcel.node, clock.off(base - mono))
         elif base > came + _AHEAD_MS:
             self._on_clock(parcel.node, base - came)
-        elif base > came - _LATE_MS:
+        elif base > came - LATE_MS:
             self._on_clock(parcel.node, 0)
 
     async def _know(self, epochs: Iterable[Epoch]) -> None:
@@ -159,7 +183,11 @@ class Timing:
         while self._states:
             moments = dict(islice(self._states.items(), _TOGETHER))
             await self._know(moments)
-            news = [epoch for epoch, moment in moments.items() if self._hear(epoch, *moment, True)]
+            news = [
+                epoch
+                for epoch, moment in moments.items()
+                if self._hear(epoch, moment.offset, moment.bound, self._is_fresh(moment))
+            ]
             await self._store.redate.save({epoch: self._clocks[epoch] for epoch in news}, self._stamp())
             for epoch, moment in moments.items():
                 if self._states.get(epoch) == moment:
@@ -173,6 +201,10 @@ class Timing:
                 self._due.add(epoch)
                 raise
 
+    def _is_fresh(self, moment: _Moment) -> bool:
+        """True if a state came as soon as it was sent; False if it looks late, and we may have made it so."""
+        return not (moment.looks_late and self._lateness.covers(moment.came))
+
     async def _put_right(self, epoch: Epoch) -> None:
         await self._know([epoch])
         clock = self._clocks[epoch]
@@ -184,10 +216,6 @@ class Timing:
             self._on_right(epoch[0], off, amount)
 
 
-def _came(parcel: Parcel) -> int:
-    """Return when a batch came, by our wall's clock."""
-    return _now() - int((time.monotonic() - parcel.came) * 1000)
-
-
-def _now() -> int:
-    return int(time.time() * 1000)
+def _wall(came: float) -> int:
+    """Return by our wall's clock when something came."""
+    return int((time.time() - (time.monotonic() - came)) * 1000)

@@ -122,6 +122,11 @@ class Client:
                 raise RefusedError(refused(self.broker, code, f"subscribe to {filter_}"))
 
     @property
+    def waiting(self) -> int:
+        """How many messages with QoS 1 have arrived and wait for who iterates over `messages`."""
+        return self._inbox.waiting
+
+    @property
     def messages(self) -> AsyncIterator[Message]:
         """Iterate over what arrives; raise BrokerError when the connection ends."""
         return self._inbox.messages()

@@ -9,6 +9,7 @@ QoS 0 are dropped when the reader is slow, and `dropped` is told.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
@@ -23,9 +24,12 @@ class Acknowledger(Protocol):
 
 
 class Message:
-    """One message. `acknowledge()` tells the broker that it is dealt with; doing it twice is harmless."""
+    """One message. `acknowledge()` tells the broker that it is dealt with; doing it twice is harmless.
 
-    __slots__ = ("_client", "_mid", "payload", "qos", "retain", "topic")
+    `came`: when it was made or read from the socket, monotonic seconds.
+    """
+
+    __slots__ = ("_client", "_mid", "came", "payload", "qos", "retain", "topic")
 
     def __init__(
         self,
@@ -40,6 +44,7 @@ class Message:
         self.payload = payload
         self.qos = qos
         self.retain = retain
+        self.came = time.monotonic()
         self._client = client
         self._mid = mid
 
@@ -69,6 +74,11 @@ class Inbox:
         self._handed: Message | None = None  # what the reader is dealing with
         self._waiting_qos0 = 0
 
+    @property
+    def waiting(self) -> int:
+        """How many messages with QoS 1 wait for the reader."""
+        return self._arrived.qsize() - self._waiting_qos0
+
     def offer(self, message: Message) -> bool:
         """Take a message; False if the broker sends more with QoS 1 than it was told that it may."""
         if message.qos == 0:
@@ -76,7 +86,7 @@ class Inbox:
                 self._dropped()
                 return True
             self._waiting_qos0 += 1
-        elif self._arrived.qsize() - self._waiting_qos0 > self._receive_maximum:
+        elif self.waiting > self._receive_maximum:
             return False
         self._arrived.put_nowait(message)
         return True

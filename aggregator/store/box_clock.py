@@ -23,8 +23,8 @@ from agent import wire
 LATEST = 7_258_118_400_000  # the year 2200: no clock is later
 WRONG_MS = 1_000  # a clock that is further off is put right
 _AHEAD_MS = 500  # how far our clock and a right one of a box may differ
-_LATE_MS = 90_000  # a batch is sent at most a minute after it was begun, if it waited for nothing
-_FRESH_MS = 2_000  # and a state at once
+LATE_MS = 90_000  # a batch is sent at most a minute after it was begun, if it waited for nothing
+FRESH_MS = 2_000  # and a state at once
 _NEAR_MS = 600_000  # how far from its batch's beginning an event may lie
 _OFFSETS = 32
 
@@ -56,7 +56,7 @@ class BoxClock:
         """The true offset; None while it is not known."""
         if self.bound is None:
             return None
-        lowest = self.bound - (_FRESH_MS if self.is_fresh else _LATE_MS)
+        lowest = self.bound - (FRESH_MS if self.is_fresh else LATE_MS)
         right = [offset for offset in self.offsets if lowest <= offset <= self.bound + _AHEAD_MS]
         return max(right) if right else self.bound if self.is_fresh else None
 
