@@ -8,6 +8,8 @@ table is not. Such a file would lose rows that are counted as pending, or find t
 * The index of sent batches says the same as the table.
 * No epoch has more events than were committed.
 * The end of SQLite's log was believed, and the log of a killed agent is there.
+* As many events were committed as the lock's file says: a log that was cut short, or an older copy of the
+  file, is right in itself.
 
 What is found wrong is a `DamageError`; the file is then set aside.
 """
@@ -21,7 +23,7 @@ from typing import IO
 
 from agent.deliver import spool_wal
 from agent.deliver.spool_db import PAGE, DamageError, is_small
-from agent.deliver.spool_lock import was_killed
+from agent.deliver.spool_lock import accepted, was_killed
 
 _COLUMNS = {
     "epochs": "epoch opened next committed acked lost crc",
@@ -112,3 +114,11 @@ def what_was_skipped(db: sqlite3.Connection, ends: list[int]) -> str:
     taken = db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[1]
     # The last one may be a write that a power cut tore before it was accepted; that cannot be told apart.
     return "the log of the spool's file was damaged" if any(end > taken for end in ends) else ""
+
+
+def what_was_rolled_back(db: sqlite3.Connection, locked: IO[bytes]) -> str:
+    """Return why the file lacks events that were accepted; empty if it does not."""
+    epoch, committed = accepted(locked)
+    row = db.execute("SELECT committed FROM epochs WHERE epoch = ?", (epoch,)).fetchone()
+    here = row[0] if row else 0
+    return "the spool's file, or its log, is older than the last events" if here < committed else ""

@@ -1,7 +1,8 @@
-"""The lock of a spool: one agent at a time, and how the one before ended.
+"""The lock of a spool: one agent at a time, how the one before ended, and how far it had come.
 
 What always holds: the lock's file says "open" while an agent runs: who finds that at a start knows that the
-agent before was killed, and that the log of SQLite must be there.
+agent before was killed, and that the log of SQLite must be there. Behind it stands how many events of the
+newest epoch were accepted, written *after* they were on disk: never more than the spool must hold.
 """
 
 from __future__ import annotations
@@ -9,13 +10,16 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import struct
+import zlib
 from pathlib import Path
 from typing import IO
 
 from agent.deliver.spool_db import SpoolError
 
-_RUNNING = b"open"
-_ENDED = b"closed"
+_RUNNING = b"open\0\0\0\0"
+_ENDED = b"closed\0\0"
+_ACCEPTED = struct.Struct(">QQI")  # epoch, events accepted of it, checksum of both
 
 
 def lock(path: Path) -> IO[bytes]:
@@ -32,7 +36,7 @@ def lock(path: Path) -> IO[bytes]:
 def _lock_file(path: Path) -> IO[bytes]:
     name = path.with_name(f"{path.stem}.lock")
     try:
-        return name.open("ab+", buffering=0)
+        return os.fdopen(os.open(name, os.O_RDWR | os.O_CREAT, 0o644), "r+b", buffering=0)
     except OSError:
         if not name.exists():
             raise
@@ -42,15 +46,29 @@ def _lock_file(path: Path) -> IO[bytes]:
 def mark(locked: IO[bytes], *, running: bool) -> None:
     """Note in the lock's file that an agent runs, or that it has ended well; as far as the disk lets us."""
     with contextlib.suppress(OSError):
-        locked.truncate(0)
-        locked.write(_RUNNING if running else _ENDED)
+        os.pwrite(locked.fileno(), _RUNNING if running else _ENDED, 0)
         os.fsync(locked.fileno())
 
 
 def was_killed(locked: IO[bytes]) -> bool:
     """Tell whether the agent that held the lock before did not end well."""
-    locked.seek(0)
-    return locked.read(len(_RUNNING)) == _RUNNING
+    return os.pread(locked.fileno(), 4, 0) == _RUNNING[:4]
+
+
+def note_accepted(locked: IO[bytes], epoch: int, committed: int) -> None:
+    """Note how many events of an epoch are on disk. Not synced: one that is late asks for less."""
+    with contextlib.suppress(OSError):
+        numbers = _ACCEPTED.pack(epoch, committed, 0)[:-4]
+        os.pwrite(locked.fileno(), numbers + zlib.crc32(numbers).to_bytes(4, "big"), len(_RUNNING))
+
+
+def accepted(locked: IO[bytes]) -> tuple[int, int]:
+    """Return the newest epoch and how many events of it must be on disk; zeros where that is not noted."""
+    record = os.pread(locked.fileno(), _ACCEPTED.size, len(_RUNNING))
+    if len(record) < _ACCEPTED.size or zlib.crc32(record[:-4]) != int.from_bytes(record[-4:], "big"):
+        return 0, 0
+    epoch, committed, _ = _ACCEPTED.unpack(record)
+    return epoch, committed
 
 
 def in_use(path: Path) -> bool:

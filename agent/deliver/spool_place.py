@@ -147,6 +147,8 @@ class Place:
         batches = self.batches
         with batches.transaction():
             known = aside is None or spool_rescue.rescue(aside, batches.db)
+            if not gone and self._lock is not None:
+                gone = spool_check.what_was_rolled_back(batches.db, self._lock)
             spool_db.start_epoch(batches.db, batches.epoch, now.wall)
             small = spool_db.is_small(self.path)
             missing = spool_rescue.reconcile(batches.db) if aside or gone or small else 0
@@ -158,6 +160,13 @@ class Place:
                 unknown = bool(gone) or not known
                 event = wire.Lost(now.wall, "", wire.UNKNOWN, missing, gone or where, unknown)
                 batches.insert([event], now)
+        self.note_accepted()
+
+    def note_accepted(self) -> None:
+        """Note beside the file how many events of this epoch are in it; the next time, if that fails now."""
+        if self._lock is not None and not self.in_memory:
+            with contextlib.suppress(*FAILURES):
+                spool_lock.note_accepted(self._lock, self.batches.epoch, self.batches.committed())
 
     def guarded(self, work: Callable[[], T], now: Now) -> T:
         """Do `work`; if the file turns out to be damaged, replace it and do it again."""

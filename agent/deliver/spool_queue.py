@@ -110,6 +110,7 @@ class Spool:
         self._retry_at = None
         self._stuck_since = None
         self._held.clear()
+        self.place.note_accepted()
         self._forget_late(now)
         spool_room.keep_limit(self.place, self._limit, now)
         self.place.keep_ballast(now)

@@ -8,7 +8,7 @@ What always holds:
 * A publish with QoS 1 returns when the broker has taken it and raises when it refuses: reason codes are
   never swallowed.
 * Nothing is acknowledged and then discarded: see `inbox`. What finds no room is counted in `dropped`.
-* A half-open connection is noticed within 1.5 x `keepalive`.
+* A half-open connection is noticed within 1.5 x `keepalive`, and so is a broker that answers pings alone.
 
 paho's socket is served by the event loop itself (`socket_loop`), not by a thread of paho's: every callback
 then runs where its data lives, without locks, and a batch costs no switch of threads. Only the connecting
@@ -153,8 +153,12 @@ class Client:
 
     async def run(self) -> None:
         """Send pings and notice a dead connection; returns when the connection has ended."""
+        patience = 1.4 * self.broker.keepalive  # a look each 0.035 x keepalive
         while self._over is None:
             self._paho.loop_misc()
+            if self._answers.silent > patience:
+                text = f"{self.broker} answers pings and nothing else for {patience:.0f} s; it is tried again"
+                self._end(BrokerError(text))
             await asyncio.sleep(ping_seconds(self.broker) / 20)
 
     def close(self, *, gently: bool) -> None:

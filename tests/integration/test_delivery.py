@@ -22,6 +22,8 @@ from agent.deliver.spool import Now, Spool, SpoolWorker
 from agent.mqtt.client import BrokerSettings, Client, Message, connect
 from deploy.stack import Stack
 
+from ..hanging_broker import CONNACK, PUBACK, SUBACK, road_to
+
 NODE = "gate-01"
 START = 1_763_000_000_000
 
@@ -338,6 +340,25 @@ async def test_wrong_password_then_no_right_then_all_well(guarded: Stack, tmp_pa
         await box.drained()
         assert centre.totals == [1, 2, 3, 4, 5]
         await until(lambda: box.delivery.problem == "")
+
+
+@pytest.mark.parametrize("swallowed", [CONNACK, SUBACK, PUBACK], ids=["connack", "suback", "puback"])
+async def test_a_broker_that_accepts_and_then_hangs_is_left_and_found_again(
+    lone: Stack, tmp_path: Path, swallowed: int
+) -> None:
+    """It answers pings and nothing else: the box says so, hangs up, and delivers once it is well."""
+    port = int(lone.mqtt_url.rpartition(":")[2])
+    async with road_to(port) as road, attended(Centre(lone.mqtt_url)) as centre:
+        road.swallowed = {swallowed}
+        broker = BrokerSettings.parse(f"mqtt://127.0.0.1:{road.port}", client_id=NODE, keepalive=4)
+        async with running(tmp_path, broker) as box:
+            await box.count(3)
+            await until(lambda: "answer" in box.delivery.problem, 60)
+            await until(lambda: road.connections > 1, 60)
+            road.swallowed = set()
+            await box.drained(60)
+            assert centre.totals == [1, 2, 3]
+            await until(lambda: box.delivery.standing().connected and not box.delivery.problem, 30)
 
 
 async def test_the_state_is_retained_and_the_will_tells_of_a_death(lone: Stack, tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ import pytest
 
 from agent import wire
 from agent.deliver.spool import Spool
+from agent.deliver.spool_db import PAGE
+from agent.deliver.spool_wal import ends_of_transactions
 
 from .test_spool import at, crossing, files, unpack
 
@@ -41,7 +43,8 @@ def filled(path: Path, events: int, *, killed: bool = False) -> int:
     if killed:
         for copy in path.parent.glob("*.copy"):
             copy.rename(copy.with_suffix(""))
-        (path.parent / "spool.lock").write_bytes(b"open")
+        with (path.parent / "spool.lock").open("r+b") as lock:
+            lock.write(b"open\0\0\0\0")
     return epoch
 
 
@@ -102,6 +105,17 @@ def log_emptied(path: Path) -> None:
     Path(f"{path}-wal").write_bytes(b"")
 
 
+def log_cut(path: Path) -> None:
+    log = Path(f"{path}-wal")
+    log.write_bytes(log.read_bytes()[: log.stat().st_size // 2])
+
+
+def log_cut_at_a_transaction(path: Path) -> None:
+    log = Path(f"{path}-wal")
+    end = ends_of_transactions(log, PAGE)[-30]
+    log.write_bytes(log.read_bytes()[: 32 + end * (24 + PAGE)])
+
+
 def half_and_without_log(path: Path) -> None:
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2] + bytes(len(content) - len(content) // 2))
@@ -129,6 +143,8 @@ def emptied(path: Path) -> None:
         log_broken,
         log_without_head,
         log_emptied,
+        log_cut,
+        log_cut_at_a_transaction,
         half_and_without_log,
         anothers,
         emptied,
@@ -337,6 +353,8 @@ FULL_AT_START = textwrap.dedent(
     import json, sys
     from pathlib import Path
     from agent.deliver.spool import Spool
+from agent.deliver.spool_db import PAGE
+from agent.deliver.spool_wal import ends_of_transactions
     from tests.integration.test_spool import at, crossing
     from tests.integration.test_spool_disk import LIMIT, drained, totals
 
