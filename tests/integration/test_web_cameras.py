@@ -105,6 +105,25 @@ def test_mjpeg_without_its_first_boundary_is_read(server: WebServer) -> None:
         assert probe(server.url("/video"))[:2] == (320, 240)
 
 
+def test_jpegs_without_an_end_are_a_stream_and_several_in_a_file_are_one_picture(server: WebServer) -> None:
+    """`image/jpeg` that goes on and on is MJPEG without heads; the two pictures of a stereo camera are not."""
+    endless = (jpeg(number) for number in count())
+    server.answers["/live"] = lambda handler: handler.stream("image/jpeg", endless, 0.1)
+    changes: list[StateChange] = []
+    with Camera("cam0", server.url("/live"), on_state=changes.append) as camera:
+        frames = watch(camera, 4.0)
+    assert [change.state for change in changes] == ["ok"]
+    assert len(frames) >= 8
+    assert server.asked["/live"] == 1
+    numbers = count()
+    server.answers["/stereo"] = lambda handler: handler.stream(
+        "image/jpeg", iter([jpeg(next(numbers)) + jpeg(200)]), 0.0
+    )
+    with Camera("cam0", server.url("/stereo")) as camera:
+        assert len(watch(camera, 3.0)) >= 3
+        assert camera.state == "ok"
+
+
 def test_torn_pictures_are_counted_and_not_shown(server: WebServer) -> None:
     """Of each two pictures one ends in its middle: half of them come, the others are dropped and counted."""
 

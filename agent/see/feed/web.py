@@ -5,7 +5,8 @@ bytes are right, since small cameras send any type. HEAD is not used: many camer
 on to whoever reads this kind of source, since many cameras serve one viewer at a time.
 
     multipart/*                   MJPEG            a stream of JPEGs
-    image/*                       SNAPSHOT         one picture an answer, fetched again and again
+    image/*                       SNAPSHOT         one picture an answer, fetched again and again; JPEGs
+                                                   without an end are MJPEG all the same
     #EXTM3U                       HLS              a list of pieces
     video/* with a length, mp4    FILM             a recording
     video/* without a length      STREAM           a live stream that FFmpeg reads; so is an mp4 without a
@@ -63,6 +64,11 @@ class Answer:
     def url(self) -> str:
         """Return the address that answered."""
         return self.response.url
+
+    @property
+    def length(self) -> int | None:
+        """Return how many bytes the body has, as it says itself."""
+        return _length(self.response)
 
     def body(self, largest: int, seconds: float) -> bytes:
         """Return the whole body; raise SourceError if it is larger or takes longer."""
