@@ -121,11 +121,6 @@ class Batches:
         self.used += BATCH_COST
         return batch
 
-    def committed(self) -> int:
-        """Return how many events of this epoch were ever put in."""
-        row = self.db.execute("SELECT committed FROM epochs WHERE epoch = ?", (self.epoch,)).fetchone()
-        return int(row[0]) if row else 0
-
     # ── out ──
 
     def close_due(self, now: Now) -> int | None:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO
 
 from agent.deliver import spool_wal
-from agent.deliver.spool_db import PAGE, DamageError, is_small
+from agent.deliver.spool_db import PAGE, DamageError, committed, is_small
 from agent.deliver.spool_lock import accepted, was_killed
 
 _COLUMNS = {
@@ -118,7 +118,6 @@ def what_was_skipped(db: sqlite3.Connection, ends: list[int]) -> str:
 
 def what_was_rolled_back(db: sqlite3.Connection, locked: IO[bytes]) -> str:
     """Return why the file lacks events that were accepted; empty if it does not."""
-    epoch, committed = accepted(locked)
-    row = db.execute("SELECT committed FROM epochs WHERE epoch = ?", (epoch,)).fetchone()
-    here = row[0] if row else 0
-    return "the spool's file, or its log, is older than the last events" if here < committed else ""
+    epoch, noted = accepted(locked)
+    is_older = committed(db, epoch) < noted
+    return "the spool's file, or its log, is older than the last events" if is_older else ""

@@ -155,6 +155,12 @@ def is_small(path: Path) -> bool:
 # ── the account ───────────────────────────────────────────────────────────────────────────────────
 
 
+def committed(db: sqlite3.Connection, epoch: int) -> int:
+    """Return how many events of an epoch were ever put in."""
+    row = db.execute("SELECT committed FROM epochs WHERE epoch = ?", (epoch,)).fetchone()
+    return int(row[0]) if row else 0
+
+
 def account(db: sqlite3.Connection) -> dict[str, Any]:
     """Return what was committed, acknowledged and lost, in numbers of events."""
     rows = db.execute("SELECT epoch, committed, acked, lost FROM epochs ORDER BY opened, rowid").fetchall()

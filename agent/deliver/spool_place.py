@@ -166,7 +166,8 @@ class Place:
         """Note beside the file how many events of this epoch are in it; the next time, if that fails now."""
         if self._lock is not None and not self.in_memory:
             with contextlib.suppress(*FAILURES):
-                spool_lock.note_accepted(self._lock, self.batches.epoch, self.batches.committed())
+                committed = spool_db.committed(self.batches.db, self.batches.epoch)
+                spool_lock.note_accepted(self._lock, self.batches.epoch, committed)
 
     def guarded(self, work: Callable[[], T], now: Now) -> T:
         """Do `work`; if the file turns out to be damaged, replace it and do it again."""

@@ -106,7 +106,7 @@ def test_mjpeg_without_its_first_boundary_is_read(server: WebServer) -> None:
 
 
 def test_jpegs_without_an_end_are_a_stream_and_several_in_a_file_are_one_picture(server: WebServer) -> None:
-    """`image/jpeg` that goes on and on is MJPEG without heads; the two pictures of a stereo camera are not."""
+    """`image/jpeg` that goes on and on is MJPEG without heads; a stereo camera's two pictures are one."""
     endless = (jpeg(number) for number in count())
     server.answers["/live"] = lambda handler: handler.stream("image/jpeg", endless, 0.1)
     changes: list[StateChange] = []
