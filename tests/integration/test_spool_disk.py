@@ -353,8 +353,6 @@ FULL_AT_START = textwrap.dedent(
     import json, sys
     from pathlib import Path
     from agent.deliver.spool import Spool
-from agent.deliver.spool_db import PAGE
-from agent.deliver.spool_wal import ends_of_transactions
     from tests.integration.test_spool import at, crossing
     from tests.integration.test_spool_disk import LIMIT, drained, totals
 
