@@ -10,10 +10,13 @@ Invariants:
   where it is seen again.
 * Python runs where something happens; what every object needs in every frame is arithmetic on columns.
 
-         Tracks           votes ──> Detection (settled, or another label)
-    ──────────────▶ one   passes ─▶ Crossing (clear of the line on the other side)
-                    row   zones ──> Stay (left, or ended)
-                    each  path ───▶ Track (ended, or a minute more)      minute ─▶ Tally
+A frame's tracks take one way, and stop once in each module:
+
+    Tracks ─▶ analyst ─▶ object_table ─▶ vote ─▶ lines ─▶ zones ─▶ emit
+                         one row each,   labels  passes   stays    Detection (settled, or another label)
+                         where it was                              Crossing (clear of the line beyond it)
+                                                                   Stay (left, or ended)
+                                                                   Track (ended, or a minute more)
 """
 
 from __future__ import annotations
@@ -39,8 +42,6 @@ FORGET_SECONDS = 10.0  # for a tracker that does not say what ended
 JUDGE_TIMES = 3.0  # what the word of a judge of enlarged faces weighs beside a detection's
 SLOW_SECONDS = 0.5  # between two looks at those three
 
-_NONE = np.zeros(0, np.int64)
-
 
 class Analyst:
     """One camera's judgement. `update` with each frame's tracks; `close` when the picture breaks off."""
@@ -56,10 +57,7 @@ class Analyst:
         self._zones = Zones()
         self._meter = Meter()
         self._teller = EventBuilder(camera, self._objects, self._vote, self._zones, totals)
-        self._row: dict[int, int] = {}  # by track id
-        self._last = (_NONE, _NONE)  # track ids and rows of the frame before
         self._step = 0.0
-        self._edited = -np.inf
         self._slow = -np.inf
         self._woke = -np.inf  # the first frame after a gap
         self._aspect = 1.0
@@ -67,7 +65,7 @@ class Analyst:
 
     def __len__(self) -> int:
         """Return how many objects are remembered."""
-        return len(self._row)
+        return len(self._objects.row)
 
     @property
     def wants_sharpness(self) -> bool:
@@ -84,7 +82,7 @@ class Analyst:
         self._lines.draw(list(settings.lines.items()), self._aspect)
         self._zones.draw(zones, self._aspect)
         self._teller.take(settings)
-        self._edited = self._objects.now
+        self._objects.edit()
 
     def update(
         self,
@@ -124,13 +122,13 @@ class Analyst:
 
     def undecided(self, numbers: Int) -> Bool:
         """Say of which tracks (N,) the label is still open, those that are new too."""
-        rows = [self._row.get(number, -1) for number in numbers.tolist()]
+        rows = [self._objects.row.get(number, -1) for number in numbers.tolist()]
         return np.asarray([row < 0 or self._vote.is_open(row) for row in rows], np.bool_)
 
     def close(self, wall_ms: int) -> list[wire.AnyEvent]:
         """End all objects: at the seam of a loop, when the camera is lost, when the node stops."""
         self._objects.not_after(wall_ms)
-        return self._end(list(self._row.values()))
+        return self._end(list(self._objects.row.values()))
 
     def tally(
         self,
@@ -190,54 +188,24 @@ class Analyst:
 
     def _gone(self, ended: Iterable[int], slow: bool) -> list[int]:
         """Return the rows of what has ended, in a `slow` look also of what was not seen for long."""
-        gone = [self._row[number] for number in map(int, ended) if number in self._row]
+        row = self._objects.row
+        gone = [row[number] for number in map(int, ended) if number in row]
         if slow:
             late = self._objects.now - self._objects.seen > FORGET_SECONDS
             gone += np.flatnonzero(late).tolist()
         return list(dict.fromkeys(gone))
-
-    def _rows(self, tracks: Tracks, mine: Int, size: tuple[int, int], wall_ms: int) -> Int:
-        """Return the rows (N,) of some tracks (N,); those that are new get one."""
-        numbers = tracks.track_id[mine]
-        if np.array_equal(numbers, self._last[0]):
-            return self._last[1]
-        fresh = {n: place for place, n in enumerate(numbers.tolist()) if n not in self._row}
-        if fresh:
-            self._meet(tracks, mine[list(fresh.values())], size, wall_ms)
-        self._last = numbers, np.array([self._row[number] for number in numbers.tolist()], np.int64)
-        return self._last[1]
-
-    def _meet(self, tracks: Tracks, new: Int, size: tuple[int, int], wall_ms: int) -> None:
-        """Fill rows for what is new: from its first sight, unless that is older than the lines."""
-        objects = self._objects
-        numbers = tracks.track_id[new]
-        first = tracks.since[new]
-        old = (first < self._edited)[:, None]
-        xyxy = np.where(old, tracks.xyxy[new], tracks.origin[new])
-        rows = objects.meet(numbers, first, xyxy, size, wall_ms)
-        self._vote.meet(objects, rows)
-        self._lines.meet(objects)
-        self._zones.meet(objects)
-        self._row |= zip(numbers.tolist(), rows.tolist(), strict=True)
-        earlier = first < objects.now
-        sure = tracks.confidence[new][earlier]  # nobody knows it better of then
-        before = rows[earlier]
-        objects.paths.add(before, first[earlier], objects.spot[before, 0], sure, objects.frame - 1)
 
     def _end(self, rows: Sequence[int]) -> list[wire.AnyEvent]:
         """Tell the last of some objects and forget them."""
         if not rows:
             return []
         events: list[wire.AnyEvent] = []
-        self._last = (_NONE, _NONE)
         for row in rows:
             events += self._finish(row, blind=bool(self._objects.seen[row] < self._woke))
             events += self._teller.end(row)
-            del self._row[int(self._objects.number[row])]
         free = np.array(rows, np.int64)
-        for each in (self._vote, self._lines, self._zones):
+        for each in (self._vote, self._lines, self._zones, self._objects):
             each.forget(free)
-        self._objects.clear(free)
         return events
 
     def _finish(self, row: int, blind: bool) -> list[wire.AnyEvent]:
@@ -251,33 +219,28 @@ class Analyst:
         self, tracks: Tracks, size: tuple[int, int], wall_ms: int, sharpness: Float | None
     ) -> list[wire.AnyEvent]:
         """Move each object to where it is now, let it vote, and see what it passed on the way."""
-        mine = np.flatnonzero((tracks.track_id > 0) & (tracks.class_id < len(self._vote.names)))
-        rows = self._rows(tracks, mine, size, wall_ms)
+        known = (tracks.track_id > 0) & (tracks.class_id < len(self._vote.names))
+        if not known.all():
+            tracks = tracks.some(known)
+            sharpness = None if sharpness is None else sharpness[known]
         objects = self._objects
+        rows = objects.find(tracks, size, wall_ms)
         events = [
             event for row in rows[objects.lost(rows)].tolist() for event in self._finish(row, blind=True)
         ]
-        sure = tracks.confidence[mine]
-        steady = tracks.steady[mine] / np.array([*size, *size])
-        moves = objects.see(rows, tracks.xyxy[mine], steady, size, tracks.still[mine], sure, wall_ms)
-        sharp = None if sharpness is None else sharpness[mine]
-        self._vote.cast(objects, rows, tracks.class_id[mine], sure, sharp, objects.now)
+        moves = objects.see(rows, tracks.xyxy, tracks.steady, size, tracks.still, tracks.confidence, wall_ms)
+        self._vote.cast(objects, rows, tracks.class_id, tracks.confidence, sharpness, objects.now)
         crossings = self._lines.see(objects, moves)
         moved = self._zones.see(objects, moves)
-        for passed in crossings:
-            events += self._teller.crossing(passed)
-        for row, place in moved.came.tolist():
-            self._teller.enter(row, place)
-        for row, place in moved.left.tolist():
-            events += self._teller.stay(row, place)
-        return events
+        return events + self._teller.moved(crossings, moved)
 
     def _heed(self, judged: Judged, sharpness: Float | None, tracks: Tracks) -> None:
         """Let what was judged join the votes."""
         number = {track: place for place, track in enumerate(tracks.track_id.tolist())}
-        known = [place for place, track in enumerate(judged.track_id.tolist()) if track in self._row]
+        row = self._objects.row
+        known = [place for place, track in enumerate(judged.track_id.tolist()) if track in row]
         numbers = judged.track_id[known].tolist()
-        rows = np.array([self._row[track] for track in numbers], np.int64)
+        rows = np.array([row[track] for track in numbers], np.int64)
         sharp = None if sharpness is None else sharpness[[number[track] for track in numbers]]
         said = judged.probability[known]
         self._vote.cast(

@@ -7,6 +7,7 @@ when it leaves.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -17,7 +18,7 @@ from agent.count.object_table import ObjectTable
 from agent.count.path import simplify
 from agent.count.totals import Totals
 from agent.count.vote import Vote
-from agent.count.zones import Zones
+from agent.count.zones import Moved, Zones
 
 PATH_SHARE = 0.05  # tolerance of a path: share of the object's size,
 PATH_LEAST = 0.004  # and at least so many frame heights
@@ -139,6 +140,13 @@ class EventBuilder:
         label = self.vote.name(kind)
         self.totals.left(name, zone.version, label)
         return label, entered, last
+
+    def moved(self, crossings: Sequence[Passed], moved: Moved) -> list[wire.AnyEvent]:
+        """Tell what objects crossed in a frame, and count them into zones and out of them."""
+        events = [event for passed in crossings for event in self.crossing(passed)]
+        for row, place in moved.came.tolist():
+            self.enter(row, place)
+        return events + [event for row, place in moved.left.tolist() for event in self.stay(row, place)]
 
     def stay(self, row: int, place: int) -> list[wire.AnyEvent]:
         """Tell that an object has left a zone, or ended in it."""

@@ -106,10 +106,6 @@ class Lines:
             if points:
                 self._on.append((anchor, geometry.Gates(points, aspect)))
 
-    def meet(self, objects: ObjectTable) -> None:
-        """Have rows for all objects."""
-        self._rows.reach(len(objects))
-
     def forget(self, rows: Int) -> None:
         """Make rows free."""
         self._rows.clear(rows)
@@ -118,6 +114,7 @@ class Lines:
 
     def see(self, objects: ObjectTable, moves: Moves) -> list[Passed]:
         """Take a frame's moves; return what is decided now."""
+        self._rows.reach(len(objects))
         if not self._on:
             return []
         after = objects.spot[moves.rows]
@@ -257,9 +254,7 @@ def crossings_of_path(
         objects.tick(now)
         if not len(rows):
             rows = objects.meet(np.array([1]), np.array([now]), box, (aspect, 1.0), 0)
-            lines.meet(objects)
-        steady = box / np.array([aspect, 1.0, aspect, 1.0])
-        moves = objects.see(rows, box, steady, (aspect, 1.0), np.zeros(1), np.ones(1, np.float32), 0)
+        moves = objects.see(rows, box, box, (aspect, 1.0), np.zeros(1), np.ones(1, np.float32), 0)
         passed += lines.see(objects, moves)
     for row in rows.tolist():
         passed += lines.finish(objects, row, blind=False)

@@ -3,7 +3,8 @@
 Invariants: a row is taken when an object is met and given back when it ends; its columns are then as they
 were before, so that what looks at all rows at once sees nothing there. Columns grow by doubling and are
 bounded by how many objects were ever in the picture together. Each column is written by its owner alone:
-identity and place here, the label by `vote`, the lines by `lines`, the zones by `zones`.
+identity and place here, the label by `vote`, the lines by `lines`, the zones by `zones`; these have as many
+rows as there are here when they see a frame.
 """
 
 from __future__ import annotations
@@ -16,12 +17,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from agent.count.paths import START, Paths
+from agent.track.tracks import Tracks
 
 Float = NDArray[np.float64]
 Float32 = NDArray[np.float32]
 Int = NDArray[np.int64]
 Bool = NDArray[np.bool_]
 Size = tuple[float, float]  # width and height of a frame, in the units of the boxes
+
+_NONE = np.zeros(0, np.int64)
 
 GAP_SECONDS = 3.0  # a longer time out of sight, or between two frames, was not watched
 
@@ -125,12 +129,47 @@ class ObjectTable(Columns):
         self.paths = Paths()
         self.now = -np.inf  # time of the frame that is looked at
         self.frame = 0  # its number
+        self.row: dict[int, int] = {}  # by track id
+        self._last = (_NONE, _NONE)  # track ids and rows of the frame before
+        self._edited = -np.inf
         self.reach(START)
 
     def tick(self, now: float) -> None:
         """Go on to a frame's time, seconds."""
         self.now = now
         self.frame += 1
+
+    def edit(self) -> None:
+        """Lines and zones are others from now on: what is met later does not begin before them."""
+        self._edited = self.now
+
+    def find(self, tracks: Tracks, size: Size, wall_ms: int) -> Int:
+        """Return the rows (N,) of a frame's tracks; those that are new get one.
+
+        Args:
+            tracks: the N tracks matched now.
+            size: (width, height) of the frame in pixels.
+            wall_ms: the frame's time, Unix ms.
+        """
+        numbers = tracks.track_id
+        if np.array_equal(numbers, self._last[0]):
+            return self._last[1]
+        fresh = {number: i for i, number in enumerate(numbers.tolist()) if number not in self.row}
+        if fresh:
+            self._begin(tracks, np.array(list(fresh.values())), size, wall_ms)
+        self._last = numbers, np.array([self.row[number] for number in numbers.tolist()], np.int64)
+        return self._last[1]
+
+    def _begin(self, tracks: Tracks, new: Int, size: Size, wall_ms: int) -> None:
+        """Fill rows for new tracks (F,): from their first sight, unless that is older than the lines."""
+        first = tracks.since[new]
+        old = (first < self._edited)[:, None]
+        xyxy = np.where(old, tracks.xyxy[new], tracks.origin[new])
+        rows = self.meet(tracks.track_id[new], first, xyxy, size, wall_ms)
+        earlier = first < self.now
+        sure = tracks.confidence[new][earlier]  # nobody knows it better of then
+        before = rows[earlier]
+        self.paths.add(before, first[earlier], self.spot[before, 0], sure, self.frame - 1)
 
     def meet(self, numbers: Int, first: Float, xyxy: ArrayLike, size: Size, wall_ms: int) -> Int:
         """Take rows (N,) for new objects, seen first at `first` (N,) in boxes (N,4); return the rows."""
@@ -143,7 +182,15 @@ class ObjectTable(Columns):
         self.counted[rows] = False
         self._place(rows, xyxy, size)
         self.paths.start(rows)
+        self.row |= zip(numbers.tolist(), rows.tolist(), strict=True)
         return rows
+
+    def forget(self, rows: Int) -> None:
+        """Give rows back."""
+        for number in self.number[rows].tolist():
+            del self.row[number]
+        self._last = (_NONE, _NONE)
+        self.clear(rows)
 
     def _take(self, count: int) -> Int:
         """Return so many free rows; there are more of them if need be."""
@@ -158,7 +205,7 @@ class ObjectTable(Columns):
         return np.asarray((self.now - self.seen[rows] > GAP_SECONDS) & (self.frames[rows] > 0), np.bool_)
 
     def see(
-        self, rows: Int, xyxy: ArrayLike, steady: Float, size: Size, still: Float, sure: Float32, ms: int
+        self, rows: Int, xyxy: ArrayLike, steady: ArrayLike, size: Size, still: Float, sure: Float32, ms: int
     ) -> Moves:
         """Move objects (N,) to where they are seen now; return where they were.
 
@@ -167,14 +214,14 @@ class ObjectTable(Columns):
         Args:
             rows: the objects' rows (N,).
             xyxy: the boxes in which they are seen (N,4), pixels.
-            steady: the boxes where a filter takes them to be (N,4), fractions.
+            steady: the boxes where a filter takes them to be (N,4), pixels.
             size: (width, height) of the frame in pixels.
             still: for how many seconds each has stood (N,).
             sure: the confidences (N,).
             ms: the frame's time, Unix ms.
         """
         lost = self.lost(rows)
-        settled = np.stack(anchors(steady, (1, 1))[:2], axis=1)
+        settled = np.stack(anchors(steady, size)[:2], axis=1)
         moves = Moves(rows, self.spot[rows], self.seen[rows], self.box[rows], settled)
         self._place(rows, xyxy, size)
         moves.before[lost] = self.spot[rows[lost]]

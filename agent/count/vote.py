@@ -54,18 +54,15 @@ class Vote:
         self.names = [names.get(kind, f"class {kind}") for kind in range(max(names, default=-1) + 1)]
         self._need = np.array([MASK_SHARE if "mask" in name else 0.0 for name in self.names])
         self._since = 0.0
-        self._rows = _Votes(votes=np.zeros(len(self.names)), weight=0.0, held=np.int64(-1), told=np.int64(-1))
+        self._rows = _Votes(
+            votes=np.zeros(len(self.names)), weight=0.0, held=np.int64(-1), told=np.int64(NOT_TOLD)
+        )
         self._rows.reach(START)
 
     @property
     def about_state(self) -> bool:
         """True where the labels are states that only a good look tells."""
         return bool(self._need.any())
-
-    def meet(self, objects: ObjectTable, rows: Int) -> None:
-        """Begin with no vote in rows (N,)."""
-        self._rows.reach(len(objects))
-        self._rows.told[rows] = NOT_TOLD
 
     def forget(self, rows: Int) -> None:
         """Make rows free."""
@@ -82,6 +79,7 @@ class Vote:
         times: float = 1.0,
     ) -> None:
         """Add a frame's votes, (N,) each, so many times, and see which label holds."""
+        self._rows.reach(len(objects))
         weight = np.maximum(objects.size[rows], LEAST_SIZE) * self._gain(now) * times
         if sharpness is not None:
             weight *= np.maximum(sharpness, LEAST_SHARPNESS)
@@ -115,7 +113,7 @@ class Vote:
     def due(self, objects: ObjectTable, now: float, step: float) -> Int:
         """Return the rows whose label has settled, or is another than was told. `step`: to the next frame."""
         held = self._rows.held
-        rows = np.flatnonzero(held != self._rows.told)
+        rows = np.flatnonzero((held != self._rows.told) & (objects.number != 0))
         fresh = rows[self._rows.told[rows] == NOT_TOLD]
         if not len(fresh):
             return rows

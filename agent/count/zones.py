@@ -85,10 +85,6 @@ class Zones:
         self._areas = geometry.Areas([zone.points for _, zone in self.drawn], aspect)
         self._anchor = np.array([zone.anchor != "bottom" for _, zone in self.drawn], np.int64)
 
-    def meet(self, objects: ObjectTable) -> None:
-        """Have rows for all objects."""
-        self._rows.reach(len(objects))
-
     def forget(self, rows: Int) -> None:
         """Make rows free."""
         self._rows.clear(rows)
@@ -120,6 +116,7 @@ class Zones:
 
     def see(self, objects: ObjectTable, moves: Moves) -> Moved:
         """Take a frame's moves; return who came into a zone and who has left one."""
+        self._rows.reach(len(objects))
         rows = moves.rows
         now = objects.now
         if not self.drawn or not len(rows):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,11 @@ class Tracks:
 
     def __len__(self) -> int:
         return len(self.track_id)
+
+    def some(self, which: Bool) -> Tracks:
+        """Return those of the tracks (N,) that are asked for."""
+        rows = {each.name: getattr(self, each.name)[which] for each in fields(self) if each.name != "ended"}
+        return Tracks(**rows, ended=self.ended)
 
     @classmethod
     def of(cls, book: TrackTable, rows: Int, found: Detections, now: float, ended: Int) -> Tracks:

@@ -104,7 +104,6 @@ def test_votes_fade_by_half_in_their_time(seed: int, rate: float) -> None:
     objects = ObjectTable()
     box = np.array([[0.4, 0.4, 0.6, 0.6]])
     rows = objects.meet(np.array([1]), np.array([1000.0]), box, (1.0, 1.0), 0)
-    vote.meet(objects, rows)
     expected = np.zeros(len(VEHICLES))
     now = 1000.0
     for _ in range(40):
