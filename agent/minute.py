@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from agent import wire
 from agent.count.analyst import GAP_SECONDS, Analyst
 from agent.look.stage import Looked
+from agent.percentile import percentile
 from agent.see.capture import Camera
 from agent.see.gate import Gate
 
@@ -170,7 +169,7 @@ class Minutes:
         """Return the 95th percentile of the frames' ages since the last call, None without a frame."""
         ages = self._ages
         self._ages = []
-        return float(np.percentile(ages, 95)) * 1000 if ages else None
+        return percentile(ages, 95) * 1000 if ages else None
 
     @property
     def is_behind(self) -> bool:
@@ -197,7 +196,7 @@ class Minutes:
         counted = self._counted()
         came = counted.since(self._before)
         watched, blind = self.ledger.take()
-        p50, p95 = np.percentile(minute.ages or [0.0], [50, 95]) * 1000
+        ages = minute.ages or [0.0]
         self._before = counted
         self._minute = Minute(self._start())
         return analyst.tally(
@@ -207,8 +206,8 @@ class Minutes:
             captured=came.captured,
             inferred=minute.inferred,
             dropped=came.dropped + minute.dropped,
-            p50=round(p50),
-            p95=round(p95),
+            p50=round(percentile(ages, 50) * 1000),
+            p95=round(percentile(ages, 95) * 1000),
             skipped=came.skipped,
             level=minute.level,
             held=came.held,

@@ -120,7 +120,7 @@ class Vote:
         _, share = self._best(fresh)
         settled = (objects.frames[fresh] >= SETTLE_FRAMES) & (share >= SETTLE_SHARE) & (held[fresh] >= 0)
         settled |= now - objects.first[fresh] + step > SETTLE_SECONDS
-        return np.setdiff1d(rows, fresh[~settled])
+        return rows[~np.isin(rows, fresh[~settled])]
 
     def is_open(self, row: int) -> bool:
         """Say whether an object's label is not told yet, is unknown, or hardly leads."""

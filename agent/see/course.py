@@ -51,6 +51,7 @@ class Course:
         stopping = self.intake.slot.stopping
         self.intake.begin(source)
         while not stopping.is_set():
+            self.intake.slot.spare(source.spare(self.intake.calm))
             picture = source.read(self._wants)
             self.intake.slot.pass_over(source.broken - self.broken)
             self.broken = source.broken

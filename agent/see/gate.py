@@ -34,7 +34,9 @@ FASTEST = 0.08  # seconds between two looks: nobody is counted better by more th
 INSPECT = 0.3  # seconds between two pictures that are compared while nothing happens
 PARKED = 2.0  # shorter than the gap that the counting takes for not watched
 IDLE = 5.0
-EARLY = 0.3  # of an interval by which a picture may come too early and still count for it
+EARLY = (
+    0.3  # of an interval, of a second at most, by which a picture may come too early and still count for it
+)
 GROWN = 0.3  # of its size by which a box is grown to hold all that moves with it
 WAIT = 0.5  # seconds of a wait for an answer, before it is asked whether to go on
 
@@ -78,11 +80,16 @@ class Gate:
         self._last = -math.inf  # the last look
         self._next = -math.inf  # when a picture is compared again
 
+    @property
+    def still(self) -> bool:
+        """True while nobody watches, the last look is answered, and nothing moves that is followed."""
+        return not self.open and not self._asked and math.isinf(self._attention.interval)
+
     def due(self, seconds: float) -> bool:
         """Tell whether the picture at `seconds` is to be compared at all."""
         if seconds >= self._next or seconds < self._last:
             return True
-        wanted = self._last + (1 - EARLY) * FASTEST
+        wanted = self._last + _at_least(FASTEST)
         self.held += self.pace > FASTEST >= self._attention.interval and seconds >= wanted
         return False
 
@@ -94,9 +101,9 @@ class Gate:
             self._asked.append(_Look(self.looks, change))
             self._motion.looked()
             self._last = seconds
-            self._next = seconds + (1 - EARLY) * self.pace
+            self._next = seconds + _at_least(self.pace)
             return True
-        self._next = seconds + (1 - EARLY) * min(INSPECT, self._attention.interval)
+        self._next = seconds + _at_least(min(INSPECT, self._attention.interval))
         return False
 
     def renew(self) -> None:
@@ -108,7 +115,7 @@ class Gate:
         """Tell whether what is followed, or the time that has passed, calls for a look."""
         rest = IDLE if self._attention.empty else PARKED
         interval = min(self._attention.interval, rest)
-        return not self._last <= seconds < self._last + (1 - EARLY) * interval
+        return not self._last <= seconds < self._last + _at_least(interval)
 
     def _moved(self, change: Change) -> bool:
         """Tell whether anything has changed that is not explained by what is followed."""
@@ -145,6 +152,11 @@ class Gate:
             look = self._asked.popleft()
             if look.number == number and look.change is not None:
                 self._motion.learn(look.change, covered(attention.boxes, look.change.where.shape))
+
+
+def _at_least(interval: float) -> float:
+    """Return the seconds after which a picture counts for an interval."""
+    return interval - EARLY * min(interval, 1.0)
 
 
 def covered(boxes: FloatBoxes, shape: tuple[int, ...]) -> Bool:

@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from agent.percentile import percentile
 from agent.see.feed.picture import Image
 from agent.see.overlay import without_text
 
@@ -264,7 +265,7 @@ def _relief(grey: Float) -> Float:
 
 
 def _spread(relief: Float) -> float:
-    return float(np.percentile(np.abs(relief), 98))
+    return percentile(np.abs(relief), 98)
 
 
 def _nothing_in_common(a: Float, b: Float) -> bool:
@@ -276,4 +277,4 @@ def _nothing_in_common(a: Float, b: Float) -> bool:
     first = _relief(a)
     second = _relief(b)
     common = np.where(first * second > 0, np.minimum(np.abs(first), np.abs(second)), 0)
-    return float(np.percentile(common, 98)) < LEAST_SHAPE and float(common.max()) < LEAST_SPOT
+    return percentile(common, 98) < LEAST_SHAPE and float(common.max()) < LEAST_SPOT

@@ -54,6 +54,11 @@ class Intake:
                 self._gate.renew()
         self._status.become(state, reason)
 
+    @property
+    def calm(self) -> bool:
+        """True while nothing happens that a picture more or less could change."""
+        return self._gate is not None and self._status.state == "ok" and self._gate.still
+
     def wants(self, seconds: float) -> bool:
         """Tell whether a picture at `seconds` of the camera is to be decoded at all."""
         if self._gate is None or self._status.state != "ok":

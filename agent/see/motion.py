@@ -6,8 +6,8 @@ Invariants:
   adds up.
 * Light that changes everywhere alike (a cloud, the camera's own exposure) is no change; light that changes
   somewhere is.
-* A camera that sways by less than two cells moves nothing: a cell may look like any that near to it. One
-  cell alone is no change: what is so small is too small for the model too.
+* A camera that sways by less than two cells moves nothing: a cell may look like any that near to it. Cells
+  without a changed neighbour are no change: what is so small is too small for the model too.
 * A place that keeps changing although nobody finds anything there (a tree, water, rain, a flag) becomes
   harder to wake, never deaf: what its usual changes hide is bounded.
 
@@ -30,7 +30,7 @@ Bool = NDArray[np.bool_]
 AROUND = np.ones((5, 5), np.uint8)
 CELLS = 120  # across the picture: a person of a fiftieth of its width covers two
 LEAST_CHANGE = 4.0  # grey levels
-FEWEST = 2  # cells
+FEWEST = 2  # cells side by side
 BEYOND_USUAL = 3.0  # times the usual change of a place
 MOST_USUAL = 8.0  # grey levels: more than that is never taken for usual
 LEARN = 0.25  # of a change in vain
@@ -72,6 +72,14 @@ def beyond(cells: Float, seen: Float) -> Float:
     return np.asarray(np.maximum(np.maximum(cells - high, low - cells), 0), np.float32)
 
 
+def together(where: Bool) -> Bool:
+    """Return which of the cells (h,w) have others beside them."""
+    if not where.any():
+        return where
+    near = cv2.boxFilter(where.view(np.uint8), -1, (3, 3), normalize=False, borderType=cv2.BORDER_CONSTANT)
+    return np.asarray(where & (near >= FEWEST), np.bool_)
+
+
 class Motion:
     """Compare pictures with the one that was looked at last."""
 
@@ -91,7 +99,7 @@ class Motion:
             return None
         levels = beyond(cells, self._seen * np.float32(light))
         where = levels > np.maximum(BEYOND_USUAL * self._usual, LEAST_CHANGE)
-        return Change(levels, where & (np.count_nonzero(where) >= FEWEST))
+        return Change(levels, together(where))
 
     def looked(self) -> None:
         """The picture that was compared last is looked at: the next are compared with it."""

@@ -19,6 +19,7 @@ import numpy as np
 from msgspec import Struct
 
 from agent.boxes import Uint8
+from agent.percentile import medians
 from agent.see.backdrop import Float, Places, compare, directions
 
 EVERY_SECONDS = 5.0
@@ -159,6 +160,6 @@ class Moved:
         if self._since is None:
             self._since = begun_ms
         if self._in_row >= CHECKS or self.told:
-            across, down = np.median(places.shifts, axis=0).tolist()
+            across, down = medians(places.shifts).tolist()
             self.told = True
             self.move = Move(self._since, (across, down), places)

@@ -109,6 +109,11 @@ class Slot:
         self.captured += count
         self.dropped += count
 
+    def spare(self, count: int) -> None:
+        """Count pictures that came and were not decoded; their time is told with the next one."""
+        self.captured += count
+        self.skipped += count
+
     def skip(self, seconds: float) -> None:
         """Count a picture that is not worth a look; its time was watched, if the camera was well."""
         with self._changed:

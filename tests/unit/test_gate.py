@@ -17,7 +17,7 @@ from agent.count.attention import FAR, NEAREST, UNDECIDED, Borders, interval
 from agent.minute import Ledger
 from agent.see.capture import Camera
 from agent.see.gate import FASTEST, IDLE, INSPECT, PARKED, Attention, Gate
-from agent.see.motion import cells_of
+from agent.see.motion import cells_of, together
 from agent.track.tracker import Motions
 
 SIZE = (320, 180)
@@ -78,6 +78,15 @@ def test_what_appears_is_looked_at_at_once(side: int, shade: int) -> None:
     """Something that comes out of a door 8 s after the start is looked at within a fifth of a second."""
     moments = looks(lambda n: patch(n, 150, side, shade if n / FPS >= 8 else 0), 10)
     assert min(at for at in moments if at >= 8) <= 8 + INSPECT + 1 / FPS
+
+
+def test_specks_far_apart_are_no_change_and_two_cells_side_by_side_are() -> None:
+    """What a film's compression leaves here and there calls for no look; a thing of two cells does."""
+    cells = np.zeros((60, 100), np.bool_)
+    cells[10, 10] = cells[40, 70] = cells[59, 99] = True
+    assert not together(cells).any()
+    cells[11, 11] = True
+    assert [tuple(cell) for cell in np.argwhere(together(cells))] == [(10, 10), (11, 11)]
 
 
 def test_a_parked_car_that_creeps_away_is_seen() -> None:

@@ -8,7 +8,6 @@ import cv2
 import numpy as np
 import pytest
 
-from agent.see import optics
 from agent.see.ailments import Ailments
 from tests.unit.test_moved import SETTINGS, START_MS, day, noisy, street, watch
 
@@ -77,13 +76,3 @@ def test_a_camera_out_of_focus_is_told_after_a_restart_too() -> None:
     after = Ailments("cam0", SETTINGS, before.keep())
     watch(after, blurred, 0, 200)
     assert [ailment.kind for ailment in after.told] == ["unfocused"]
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (2, 3), (68, 80), (17, 10)])
-def test_the_quick_percentile_is_numpys(shape: tuple[int, int]) -> None:
-    """On tiles of any size and both kinds of numbers it is `numpy.percentile`, to the last digits."""
-    values = np.random.default_rng(3).uniform(0, 255, shape)
-    for kind in (np.uint8, np.float32):
-        for percent in (0, 5, 25, 95, 98, 100):
-            expected = np.percentile(values.astype(kind), percent)
-            assert optics._percentile(values.astype(kind), percent) == pytest.approx(expected, rel=1e-5)

@@ -23,7 +23,7 @@ LARGER: dict[str, str] = {}
 
 # What a room of the agent may import of the agent, beside its own modules.
 ROOMS = {
-    "see": {"agent.atomic_file", "agent.boxes", "agent.street", "agent.wire"},
+    "see": {"agent.atomic_file", "agent.boxes", "agent.percentile", "agent.street", "agent.wire"},
     "look": {"agent.boxes", "agent.see"},
     "track": {"agent.boxes"},
     "count": {"agent.track", "agent.wire"},

@@ -89,6 +89,12 @@ class Source(Protocol):
     def skip(self) -> bool:
         """Pass over one picture as cheaply as can be; False if there was none to pass over."""
 
+    def spare(self, allowed: bool) -> int:
+        """Say whether pictures that no other one needs may be left out from now on.
+
+        Return how many came and were left out, before they were decoded, since this was said last.
+        """
+
     def close(self) -> None:
         """Give back what the source holds."""
 
@@ -118,6 +124,10 @@ class Feed:
     def skip(self) -> bool:
         """Pass over nothing: what was not read in time is gone anyway."""
         return False
+
+    def spare(self, allowed: bool) -> int:
+        """Leave out nothing: each picture is needed, or nothing tells which are."""
+        return 0
 
     def close(self) -> None:
         """Hold nothing."""

@@ -19,7 +19,8 @@ from agent.see.feed.address import CONNECT_SECONDS, reachable, redact, why
 from agent.see.feed.clock import FileClock, StreamClock
 from agent.see.feed.picture import NO_IMAGE, USUAL_FPS, Feed, Picture, SourceError, Wants, always
 
-if TYPE_CHECKING:  # megabytes that only a film on a web server needs
+if TYPE_CHECKING:  # megabytes that only some sources need
+    from agent.see.feed.decoder import Decoder
     from agent.see.feed.web import Web
     from agent.see.feed.web_file import WebFile
 
@@ -32,6 +33,15 @@ PACE = 0.7  # of the stream's own time must a picture be waited for: then nothin
 PACE_SECONDS = 0.25  # over which that is judged
 UNCLOCKED = 5  # pictures whose time does not grow: there is no clock
 MISSING = 2.0  # seconds by which a film may end before the length that it says
+
+
+def decoder_of(name: str) -> Decoder | None:
+    """Return FFmpeg's own decoder of a file; None without PyAV, and where it cannot read the file."""
+    try:
+        from agent.see.feed.decoder import Decoder
+    except ImportError:
+        return None
+    return Decoder.open(name)
 
 
 def rate(capture: Any) -> float:
@@ -57,8 +67,11 @@ def position(capture: Any) -> float:
 class FilmSource(Feed):
     """Read a recording with its own clock, from a file or a web server."""
 
-    def __init__(self, capture: Any, name: str, file: WebFile | None = None) -> None:
+    def __init__(
+        self, capture: Any, name: str, file: WebFile | None = None, decoder: Decoder | None = None
+    ) -> None:
         self._capture = capture
+        self._decoder = decoder
         self._file = file
         self.name = name
         self.fps = rate(capture)
@@ -70,6 +83,9 @@ class FilmSource(Feed):
     @classmethod
     def file(cls, path: Path) -> FilmSource:
         """Open a video file."""
+        decoder = decoder_of(str(path))
+        if decoder is not None:
+            return cls(decoder, str(path), decoder=decoder)
         capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
         if not capture.isOpened():
             capture.release()
@@ -101,6 +117,10 @@ class FilmSource(Feed):
         if file is None:
             film._length = max(float(capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0.0) / film.fps
         return film
+
+    def spare(self, allowed: bool) -> int:
+        """Say whether pictures that no other one needs may be left out from now on; return how many were."""
+        return self._decoder.spare(allowed) if self._decoder is not None else 0
 
     def read(self, wants: Wants = always) -> Picture | None:
         """Return the next picture; None at the end."""
