@@ -152,6 +152,24 @@ def test_a_film_that_lies_on_its_side_is_turned(film: Path, tmp_path: Path) -> N
     assert shapes == {(320, 180, 3), (180, 320, 3)}
 
 
+def test_a_film_that_changes_its_size_keeps_its_first_one(tmp_path: Path) -> None:
+    """Pictures of another size are brought to that of the first, as OpenCV does it."""
+    path = tmp_path / "both.ts"
+    for size in ("320x180", "640x480"):
+        source = f"-f lavfi -i testsrc=size={size}:rate=12:duration=1"
+        subprocess.run(f"ffmpeg -v error {source} -c:v libx264 -f mpegts - >> {path}", shell=True, check=True)
+    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+    decoder = opened(path)
+    for _ in range(24):
+        assert decoder.grab()
+        image = decoder.retrieve()[1]
+        assert image is not None
+        assert image.shape == (180, 320, 3)
+        assert np.array_equal(image, capture.read()[1])
+    decoder.release()
+    capture.release()
+
+
 def test_without_pyav_opencv_decodes_everything(film: Path) -> None:
     """Where PyAV is not installed a film is read as well; nothing is left out."""
     script = f"""

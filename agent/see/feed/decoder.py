@@ -12,6 +12,7 @@ decoded. It came, and is counted.
 from __future__ import annotations
 
 from collections.abc import Generator
+from io import BufferedIOBase
 from typing import Any
 
 import av
@@ -39,12 +40,24 @@ class Decoder:
         self._left_out: list[int] = []  # times of what was given to the decoder while sparing
         self._frames = self._decoded()
         self._frame: Any = None
+        self._size: tuple[int, int] | None = None  # width, height of the first picture
 
     @classmethod
-    def open(cls, name: str) -> Decoder | None:
-        """Open a file; None where these libraries cannot."""
+    def open(
+        cls,
+        name: str | BufferedIOBase,
+        options: dict[str, str] | None = None,
+        timeouts: tuple[float, float] | None = None,
+    ) -> Decoder | None:
+        """Open a file or an address; None where these libraries cannot.
+
+        Args:
+            name: a path, an address, or a file that can be read and jumped in.
+            options: of FFmpeg's protocol.
+            timeouts: seconds to wait while it is opened, and for each piece that is read; None: for ever.
+        """
         try:
-            container = av.open(name)
+            container = av.open(name, options=options, timeout=timeouts)
         except (av.FFmpegError, OSError):
             return None
         if not container.streams.video or container.streams.video[0].codec_context is None:
@@ -73,7 +86,9 @@ class Decoder:
         """Return whether there is a picture, and the picture (H,W,3), turned as it says of itself."""
         if self._frame is None:
             return False, None
-        image = self._frame.to_ndarray(format="bgr24", interpolation="BICUBIC")
+        self._size = self._size or (self._frame.width, self._frame.height)
+        width, height = self._size  # where a stream changes its size, its pictures keep that of the first
+        image = self._frame.to_ndarray(format="bgr24", width=width, height=height, interpolation="BICUBIC")
         way = WAY_ROUND.get(self._frame.rotation)
         return True, image if way is None else cv2.rotate(image, way)
 

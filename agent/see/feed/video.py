@@ -26,7 +26,8 @@ if TYPE_CHECKING:  # megabytes that only some sources need
 
 log = logging.getLogger(__name__)
 
-READ_TIMEOUT_MS = 1500  # OpenCV waits twice for so long: a stall is noticed after three seconds
+READ_TIMEOUT_MS = 1500  # FFmpeg waits twice for so long: a stall is noticed after three seconds
+STREAM_OPTIONS = {"rtsp_transport": "tcp"}
 FILM_TIMEOUT_MS = 10_000  # a web server with a film may be slow
 BACKLOG_SECONDS = 5.0  # for so long the pictures are passed over that waited while a stream was opened
 PACE = 0.7  # of the stream's own time must a picture be waited for: then nothing waits any more
@@ -35,13 +36,13 @@ UNCLOCKED = 5  # pictures whose time does not grow: there is no clock
 MISSING = 2.0  # seconds by which a film may end before the length that it says
 
 
-def decoder_of(name: str) -> Decoder | None:
-    """Return FFmpeg's own decoder of a file; None without PyAV, and where it cannot read the file."""
+def ffmpeg() -> type[Decoder] | None:
+    """Return what decodes by FFmpeg's own libraries; None where PyAV is not installed."""
     try:
         from agent.see.feed.decoder import Decoder
     except ImportError:
         return None
-    return Decoder.open(name)
+    return Decoder
 
 
 def rate(capture: Any) -> float:
@@ -64,17 +65,28 @@ def position(capture: Any) -> float:
     return float(capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000
 
 
-class FilmSource(Feed):
+class VideoFeed(Feed):
+    """Hold what decodes: FFmpeg's own libraries, or OpenCV's capture, which leaves nothing out."""
+
+    def __init__(self, capture: Any, decoder: Decoder | None = None) -> None:
+        self._capture = capture
+        self._decoder = decoder
+        self.fps = rate(capture)
+
+    def spare(self, allowed: bool) -> int:
+        """Say whether pictures that no other one needs may be left out from now on; return how many were."""
+        return self._decoder.spare(allowed) if self._decoder is not None else 0
+
+
+class FilmSource(VideoFeed):
     """Read a recording with its own clock, from a file or a web server."""
 
     def __init__(
         self, capture: Any, name: str, file: WebFile | None = None, decoder: Decoder | None = None
     ) -> None:
-        self._capture = capture
-        self._decoder = decoder
+        super().__init__(capture, decoder)
         self._file = file
         self.name = name
-        self.fps = rate(capture)
         self._clock = FileClock(self.fps)
         self._length = 0.0
         self._reached = 0.0
@@ -83,7 +95,8 @@ class FilmSource(Feed):
     @classmethod
     def file(cls, path: Path) -> FilmSource:
         """Open a video file."""
-        decoder = decoder_of(str(path))
+        decoder_of = ffmpeg()
+        decoder = decoder_of.open(str(path)) if decoder_of else None
         if decoder is not None:
             return cls(decoder, str(path), decoder=decoder)
         capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
@@ -117,10 +130,6 @@ class FilmSource(Feed):
         if file is None:
             film._length = max(float(capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0.0) / film.fps
         return film
-
-    def spare(self, allowed: bool) -> int:
-        """Say whether pictures that no other one needs may be left out from now on; return how many were."""
-        return self._decoder.spare(allowed) if self._decoder is not None else 0
 
     def read(self, wants: Wants = always) -> Picture | None:
         """Return the next picture; None at the end."""
@@ -180,30 +189,41 @@ class FilmSource(Feed):
             )
 
 
-class StreamSource(Feed):
+def _opencv(url: str, timeout: float) -> Any:
+    """Open a network stream by OpenCV; None where it cannot."""
+    settings = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, int(timeout * 1000)]
+    settings += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, READ_TIMEOUT_MS, cv2.CAP_PROP_N_THREADS, 1]
+    capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, settings)
+    if capture.isOpened():
+        return capture
+    capture.release()
+    return None
+
+
+class StreamSource(VideoFeed):
     """Read a live stream (RTSP, or MPEG-TS over HTTP): it has no end, and its own clock spaces its
     pictures.
     """
 
     live = True
 
-    def __init__(self, capture: Any, name: str) -> None:
-        self._capture = capture
+    def __init__(self, capture: Any, name: str, decoder: Decoder | None = None) -> None:
+        super().__init__(capture, decoder)
         self.name = name
-        self.fps = rate(capture)
         self._clock = StreamClock()
 
     @classmethod
     def open(cls, url: str, timeout: float) -> StreamSource:
         """Open a network stream."""
         reachable(url, min(timeout, CONNECT_SECONDS))
-        settings = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, int(timeout * 1000)]
-        settings += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, READ_TIMEOUT_MS, cv2.CAP_PROP_N_THREADS, 1]
-        capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, settings)
-        if not capture.isOpened():
-            capture.release()
+        decoder_of = ffmpeg()
+        decoder = (
+            decoder_of.open(url, STREAM_OPTIONS, (timeout, READ_TIMEOUT_MS / 1000)) if decoder_of else None
+        )
+        capture = decoder or (None if decoder_of else _opencv(url, timeout))
+        if capture is None:
             raise SourceError(why(url, min(timeout, 2.0)))
-        stream = cls(capture, redact(url))
+        stream = cls(capture, redact(url), decoder)
         stream._skip_backlog()
         return stream
 
