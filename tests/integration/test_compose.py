@@ -112,6 +112,33 @@ def test_the_images_use_known_bases_only() -> None:
     assert used - own == BASE_IMAGES
 
 
+@pytest.mark.parametrize(
+    ("named", "sites"),
+    [
+        ("fleet.example", ["fleet.example"]),
+        ("fleet.example,gates.example, 10.1.2.3", ["fleet.example", "gates.example", "10.1.2.3"]),
+        ("", ["localhost"]),
+    ],
+)
+def test_caddy_serves_every_name_of_the_centre(
+    services: dict[str, Any], tmp_path: Path, named: str, sites: list[str]
+) -> None:
+    """The real Caddy, by the command that stands in the file: each name of `GB_HOST` is a site of its own."""
+    if shutil.which("caddy") is None:
+        pytest.skip("there is no caddy on this machine")
+    shell, option, script = services["caddy"]["command"]
+    script = script.replace("$$", "$").replace("/tmp/", f"{tmp_path}/").replace("caddy run", "caddy adapt")
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "GB_HOST": named or "localhost"}
+    done = subprocess.run([shell, option, script], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    (server,) = json.loads(done.stdout)["apps"]["http"]["servers"].values()
+    (route,) = server["routes"]
+    assert route["match"] == [{"host": sites}]
+    (proxy,) = route["handle"][0]["routes"][0]["handle"]
+    assert proxy["upstreams"] == [{"dial": "aggregator:8080"}]
+    assert services["caddy"]["environment"] == {"GB_HOST": "localhost"}
+
+
 def test_no_log_grows_without_an_end(services: dict[str, Any]) -> None:
     """Each service's log is 30 MB at most: a removed box that knocks for ever fills no disk."""
     for name, service in services.items():
