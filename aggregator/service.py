@@ -8,6 +8,7 @@ import errno
 import signal
 import ssl
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
@@ -51,9 +52,15 @@ async def run(config: Config) -> None:
             await runner.setup()
             assert runner.server is not None
             most = room(config.http.max_connections)
-            connections = Connections(runner.server, most, config.http.proxies, _tls(config))
+            secured = _tls(config)
+            connections = Connections(runner.server, most, config.http.proxies, secured)
             try:
-                async with _listening(connections, config) as address, centre.running(), garbage.calm():
+                async with (
+                    _listening(connections, config) as address,
+                    tls.renewed(secured, *_certificate(config)),
+                    centre.running(),
+                    garbage.calm(),
+                ):
                     await centre.link.tried()
                     print(f"ready http{'s' if config.http.tls else ''}://{address}", flush=True)
                     await asyncio.Event().wait()
@@ -63,13 +70,17 @@ async def run(config: Config) -> None:
 
 def _tls(config: Config) -> ssl.SSLContext | None:
     """Return what TLS needs, None where the page is served without; raise ServeError."""
-    http = config.http
-    if not http.tls:
+    if not config.http.tls:
         return None
     try:
-        return tls.context(config.path(http.certificate_file), config.path(http.key_file))
+        return tls.context(*_certificate(config))
     except tls.TlsError as error:
         raise ServeError(str(error)) from None
+
+
+def _certificate(config: Config) -> tuple[Path, Path]:
+    """Return the files of the page's certificate and its key."""
+    return config.path(config.http.certificate_file), config.path(config.http.key_file)
 
 
 @contextlib.asynccontextmanager

@@ -2,22 +2,28 @@
 
 What always holds: a handshake counts as a connection of a stranger from its first byte on, with the same
 limits. Who comes by plain HTTP is sent to https at the same address; only this machine itself and the proxies
-that are trusted are served without.
+that are trusted are served without. A certificate that is renewed in its place is taken within a minute, for
+connections that begin then; until both of its files fit each other the one before goes on.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import ssl
 from asyncio.sslproto import SSLProtocol
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from aiohttp import web
 
 from aggregator.client import Network, is_ours
 
+_LOG = logging.getLogger(__name__)
 HANDSHAKE = 0x16  # the first byte of TLS (RFC 8446, 5.1); no method of HTTP begins with it
 _SECONDS = 10
+LOOK_SECONDS = 20.0
 
 
 class TlsError(Exception):
@@ -38,6 +44,49 @@ def context(certificate: Path, key: Path) -> ssl.SSLContext:
             "certificate_file and key_file"
         ) from None
     return made
+
+
+@contextlib.asynccontextmanager
+async def renewed(
+    made: ssl.SSLContext | None, certificate: Path, key: Path, seconds: float = LOOK_SECONDS
+) -> AsyncIterator[None]:
+    """Follow a certificate's files while this is open. `made`: what was read from them; None: no TLS."""
+    if made is None:
+        yield
+        return
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(_follow(made, certificate, key, seconds), name="certificate")
+        try:
+            yield
+        finally:
+            task.cancel()
+
+
+async def _follow(made: ssl.SSLContext, certificate: Path, key: Path, seconds: float) -> None:
+    seen = _stamps(certificate, key)
+    while True:
+        await asyncio.sleep(seconds)
+        found = _stamps(certificate, key)
+        if found == seen:
+            continue
+        seen = found
+        try:
+            context(certificate, key)  # one that cannot be used would spoil the other
+        except TlsError as error:
+            _LOG.warning("the certificate before goes on: %s", error)
+        else:
+            made.load_cert_chain(certificate, key)
+            _LOG.info("took a new certificate from %s", certificate)
+
+
+def _stamps(*files: Path) -> list[tuple[int, int, int]]:
+    """Return what changes when one of the files does; nothing of one that is not there."""
+    found = []
+    for file in files:
+        with contextlib.suppress(OSError):
+            one = file.stat()
+            found.append((one.st_mtime_ns, one.st_size, one.st_ino))
+    return found
 
 
 def wrap(inner: asyncio.Protocol, tls: ssl.SSLContext, transport: asyncio.Transport) -> SSLProtocol:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import ssl
 import subprocess
 import sys
@@ -15,7 +16,9 @@ import psutil
 import pytest
 from aiohttp import ClientConnectorCertificateError, ClientSession, TCPConnector
 
+from aggregator import tls
 from aggregator.setup import addresses
+from aggregator.setup.certificates import fingerprint, make_authority, make_server
 from aggregator.setup.layout import here
 from aggregator.setup.provision import prepare
 from deploy.stack import Stack, die_with_parent, free_port
@@ -115,6 +118,57 @@ async def test_a_large_body_and_broken_handshakes(served: Served) -> None:
             assert answer.status == 413
         async with client.get(f"{url}/app.js") as answer:
             assert answer.status in (200, 404)
+
+
+async def test_a_renewed_certificate_is_taken_without_a_restart(tmp_path: Path) -> None:
+    """Files that are replaced, the key first, go over to the next connections once they fit each other; one
+    that is open goes on, and rubbish changes nothing."""
+    ca_key, authority = make_authority()
+    pairs = [make_server(ca_key, authority, ["127.0.0.1"]) for _ in range(2)]
+    key = tmp_path / "page.key"
+    certificate = tmp_path / "page.crt"
+    _put(key, pairs[0][0])
+    _put(certificate, pairs[0][1])
+    trust = ssl.create_default_context(cadata=authority.decode())
+    made = tls.context(certificate, key)
+    server = await asyncio.start_server(_echo, "127.0.0.1", 0, ssl=made)
+    port = server.sockets[0].getsockname()[1]
+
+    async def shown() -> str:
+        _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trust)
+        found = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+        writer.close()
+        await writer.wait_closed()
+        return hashlib.sha256(found).hexdigest()
+
+    async with server, tls.renewed(made, certificate, key, 0.05):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trust)
+        assert await shown() == fingerprint(pairs[0][1])
+        for name, content in ((key, pairs[1][0]), (certificate, b"rubbish")):
+            _put(name, content)
+            await asyncio.sleep(0.3)
+            assert await shown() == fingerprint(pairs[0][1])
+        _put(certificate, pairs[1][1])
+        async with asyncio.timeout(20):
+            while await shown() != fingerprint(pairs[1][1]):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        writer.write(b"still here\n")
+        assert await reader.readline() == b"still here\n"
+        writer.close()
+        await writer.wait_closed()
+
+
+async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while line := await reader.readline():
+        writer.write(line)
+    writer.close()
+
+
+def _put(file: Path, content: bytes) -> None:
+    """Replace a file whole, as programs that renew certificates do."""
+    fresh = file.with_suffix(".new")
+    fresh.write_bytes(content)
+    fresh.replace(file)
 
 
 def test_a_certificate_that_cannot_be_used_is_one_line(served: Served, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Versions side by side: real agents and centres of 0.1.0 and 0.2.0, out of the project's own history.
+"""Versions side by side: real agents and centres of earlier versions, out of the project's own history.
 
 A fleet is upgraded box by box. Until the last one, each side has to do with the other's older version.
 """
@@ -27,7 +27,13 @@ from .test_agent import events_of, take, write_config
 
 HOUR = 3_600_000
 NODE = "mixed-1"
-OLDER = {"0.2.0": BEFORE, "0.1.0": "76a72e5"}  # the last commits of these versions
+OLDER = {  # the last commits of these versions
+    "0.6.0": "02978d7",
+    "0.5.0": "da21698",
+    "0.4.0": "84fd8b9",
+    "0.2.0": BEFORE,
+    "0.1.0": "76a72e5",
+}
 
 
 @pytest.fixture(scope="module", params=OLDER)
