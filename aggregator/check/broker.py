@@ -24,6 +24,8 @@ from aggregator.setup import enrol
 _SECONDS = 5.0
 _LARGE = 500_000  # bytes; a wanted document may become as large
 _MANY = 40
+_WAITING = 1500
+_AT_ONCE = 20  # that a busy client lets come
 _SENDS = ("ev", "state", "rsp", "live")
 _READS = ("ack", "want", "cmd")
 
@@ -32,7 +34,7 @@ async def trials(config: Config) -> list[Trial]:
     """Try everything; return how it came out."""
     centre = config.broker_settings()
     try:
-        async with connect(centre):
+        async with connect(_named(centre)):
             pass
     except BrokerError as error:
         return [Trial("a broker that speaks MQTT 5 and lets the centre in", str(error))]
@@ -43,6 +45,7 @@ async def trials(config: Config) -> list[Trial]:
             ("a retained state reaches who subscribes later", _retained),
             ("a last will when a connection breaks", _will),
             (f"messages of {_LARGE // 1000} kB", _large),
+            (f"{_WAITING:,} messages wait for who is busy, as the states of a fleet do", _waiting),
             ("a node may do what nodes do, and nothing else", _rights),
         ):
             found.append(Trial(needed, await _fault(trial(centre, node))))
@@ -76,6 +79,11 @@ async def _node(config: Config, centre: BrokerSettings) -> AsyncIterator[BrokerS
         await asyncio.to_thread(enrol.remove_node, config, name)
 
 
+def _named(centre: BrokerSettings) -> BrokerSettings:
+    """Return the centre's settings under a name of its own: not every broker makes one up."""
+    return msgspec.structs.replace(centre, client_id=f"check-{secrets.token_hex(4)}")
+
+
 async def _heard(client: Client, amount: int) -> list[Message]:
     """Return the next messages, fewer if no more come for a while."""
     found: list[Message] = []
@@ -90,9 +98,7 @@ async def _heard(client: Client, amount: int) -> list[Message]:
 
 async def _shared(centre: BrokerSettings, node: BrokerSettings) -> str:
     own = wire.topic(node.client_id, "ev")
-    one = msgspec.structs.replace(centre, client_id=f"check-{secrets.token_hex(4)}")
-    two = msgspec.structs.replace(centre, client_id=f"check-{secrets.token_hex(4)}")
-    async with connect(one) as first, connect(two) as second, connect(node) as sender:
+    async with connect(_named(centre)) as first, connect(_named(centre)) as second, connect(node) as sender:
         for client in (first, second):
             await client.subscribe(wire.SHARED_EVENTS)
         for _ in range(_MANY):
@@ -108,7 +114,7 @@ async def _retained(centre: BrokerSettings, node: BrokerSettings) -> str:
     own = wire.topic(node.client_id, "state")
     async with connect(node) as sender:
         await sender.publish(own, b"check", qos=1, retain=True)
-        async with connect(msgspec.structs.replace(centre, client_id="")) as client:
+        async with connect(_named(centre)) as client:
             await client.subscribe(wire.topic("+", "state"))
             found = any(
                 message.topic == own and message.retain for message in await _heard(client, 1_000_000)
@@ -119,7 +125,7 @@ async def _retained(centre: BrokerSettings, node: BrokerSettings) -> str:
 
 async def _will(centre: BrokerSettings, node: BrokerSettings) -> str:
     own = wire.topic(node.client_id, "rsp")
-    async with connect(msgspec.structs.replace(centre, client_id="")) as client:
+    async with connect(_named(centre)) as client:
         await client.subscribe(wire.topic("+", "rsp"))
         with contextlib.suppress(_BreakError):
             async with connect(node, Message(own, b"gone", 1, False)):
@@ -134,12 +140,26 @@ class _BreakError(Exception):
 
 async def _large(centre: BrokerSettings, node: BrokerSettings) -> str:
     own = wire.topic(node.client_id, "rsp")
-    async with connect(msgspec.structs.replace(centre, client_id="")) as client:
+    async with connect(_named(centre)) as client:
         await client.subscribe(wire.topic("+", "rsp"))
         async with connect(node) as sender:
             await sender.publish(own, bytes(_LARGE), qos=1)
         heard = [len(message.payload) for message in await _heard(client, 1)]
     return "" if _LARGE in heard else "it did not arrive: allow packets of 1 MB"
+
+
+async def _waiting(centre: BrokerSettings, node: BrokerSettings) -> str:
+    own = wire.topic(node.client_id, "rsp")
+    async with connect(_named(centre), receive_maximum=_AT_ONCE) as client:
+        await client.subscribe(wire.topic("+", "rsp"))
+        async with connect(node) as sender, asyncio.TaskGroup() as group:
+            for _ in range(_WAITING):
+                group.create_task(sender.publish(own, b"check", qos=1), name="check-waits")
+        heard = await _heard(client, _WAITING)
+    amount = sum(message.topic == own for message in heard)
+    if amount == _WAITING:
+        return ""
+    return f"{amount:,} of {_WAITING:,} came: let more be queued (mosquitto: max_queued_messages 100000)"
 
 
 async def _rights(centre: BrokerSettings, node: BrokerSettings) -> str:
