@@ -15,7 +15,7 @@ from agent import wire
 from agent.see.status import StateChange
 from agent.see.trouble import Trouble
 
-log = logging.getLogger("gb-agent")
+_LOG = logging.getLogger(__name__)
 
 MOST_CHANGES = 1000  # that wait for the loop; the oldest go first
 LONGEST_REASON = 200
@@ -48,7 +48,7 @@ class CameraStates:
         while self._changes and self._changes[0].captured <= until:
             change = self._changes.popleft()
             self.since_ms = round(change.wall * 1000)
-            log.info("%s: %s%s", self._name, change.state, f": {change.reason}" if change.reason else "")
+            _LOG.info("%s: %s%s", self._name, change.state, f": {change.reason}" if change.reason else "")
             events.append(self._event(*self.shown(change.state, change.reason)))
         return events
 
@@ -61,7 +61,7 @@ class CameraStates:
     def _model_changed(self, state: str, reason: str) -> None:
         """Tell what the model's failures make of the camera."""
         self.since_ms = round(self._wall() * 1000)
-        log.log(logging.WARNING if reason else logging.INFO, "%s: %s: %s", self._name, state, reason)
+        _LOG.log(logging.WARNING if reason else logging.INFO, "%s: %s: %s", self._name, state, reason)
         self._model_events.append(self._event("failed" if state == "failed" else "ok", reason))
 
     def _event(self, state: wire.CameraStatus, reason: str) -> wire.CameraState:

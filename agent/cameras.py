@@ -35,7 +35,7 @@ from agent.startup import totals_of
 from agent.tasks import lasting
 from agent.today import Today
 
-log = logging.getLogger("gb-agent")
+_LOG = logging.getLogger(__name__)
 
 Watch = Callable[[Pipeline], Coroutine[Any, Any, None]]
 
@@ -113,7 +113,7 @@ class Cameras:
         """Let every camera run in `group`. `watch`: runs one until it is asked to end."""
         for name in self.pipelines:
             self._start(name, group, watch)
-        log.info("watching %s", ", ".join(self.pipelines))
+        _LOG.info("watching %s", ", ".join(self.pipelines))
 
     def _start(self, name: str, group: asyncio.TaskGroup, watch: Watch) -> None:
         pipeline = self.pipelines[name]
@@ -169,10 +169,10 @@ class Cameras:
         await self._spool.remember("document", self._desired.remember())
         if change.camera is None:
             self.totals.pop(name, None)
-            log.info("%s is removed", name)
+            _LOG.info("%s is removed", name)
             return
         await self._make(name)
-        log.info("%s restarts", name)
+        _LOG.info("%s restarts", name)
 
 
 def ungated(cameras: dict[str, CameraConfig]) -> list[str]:

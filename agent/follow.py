@@ -36,7 +36,7 @@ from agent.see.sharpness import sharpness
 from agent.see.slot import Frame
 from agent.track.tracker import Tracks, make_tracker
 
-log = logging.getLogger("gb-agent")
+_LOG = logging.getLogger(__name__)
 
 
 class Follower:
@@ -150,7 +150,7 @@ class Follower:
         self._tell_gate(frame, Attention(FASTEST, empty=False))
         self._minutes.unjudged(frame.seconds)
         if trouble.failed(str(error), frame.seconds, self._monotonic()):
-            log.warning("%s: frame %d dropped: %s", self._name, frame.number, error)
+            _LOG.warning("%s: frame %d dropped: %s", self._name, frame.number, error)
         events = self._states.of_model()
         if trouble.since is not None and frame.seconds - trouble.since > FORGET_SECONDS and len(self.analyst):
             events += self.forget(round(frame.wall * 1000))

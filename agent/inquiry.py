@@ -22,7 +22,7 @@ from msgspec import Struct
 
 from agent import wire
 
-_log = logging.getLogger("gb-agent")
+_LOG = logging.getLogger(__name__)
 
 _PEER = struct.Struct("3i")  # pid, uid, gid
 _MOST = 65536
@@ -81,7 +81,7 @@ async def answering(state_dir: Path, tell: Callable[[], Answer]) -> AsyncIterato
     try:
         server = await asyncio.start_unix_server(answer, _name(state_dir))
     except OSError as error:
-        _log.warning("`gb-agent status` cannot ask this agent: %s", error.strerror)
+        _LOG.warning("`gb-agent status` cannot ask this agent: %s", error.strerror)
         yield
         return
     async with server:

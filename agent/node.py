@@ -42,7 +42,7 @@ from agent.taken import Taken
 from agent.tasks import lasting
 from agent.watchdog import Watchdog, notify
 
-log = logging.getLogger("gb-agent")
+_LOG = logging.getLogger(__name__)
 
 SAMPLE_SECONDS = 10.0
 
@@ -181,7 +181,7 @@ class Node:
                 await self._cameras.end()
                 raise _Stopped
         except* _Stopped:
-            log.info("the cameras are closed; sending what waits")
+            _LOG.info("the cameras are closed; sending what waits")
 
     async def _watch_one(self, delivery: Centre, pipeline: Pipeline) -> None:
         def show(live: wire.Live) -> None:
@@ -221,9 +221,9 @@ class Node:
         await asyncio.to_thread(self._models.prepare, payload)
         if self._desired.want(payload):
             await self._apply()
-            log.info("applied document %d", self._desired.document.version)
+            _LOG.info("applied document %d", self._desired.document.version)
         elif self._desired.error:
-            log.warning("refused a document: %s", self._desired.error)
+            _LOG.warning("refused a document: %s", self._desired.error)
         delivery.state_changed()
 
     async def _changed(self, delivery: Centre) -> None:

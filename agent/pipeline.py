@@ -40,7 +40,7 @@ from agent.show.showing import Showing
 from agent.track.tracker import Tracks
 from agent.turn import Step, Witness
 
-log = logging.getLogger("gb-agent")
+_LOG = logging.getLogger(__name__)
 
 TAKE_SECONDS = 0.5
 
@@ -141,7 +141,7 @@ class Pipeline:
             self._gate.pace = self.budget.interval
         self.minutes.held_back(self.budget.level)
         if changed:
-            log.warning("%s: %s", self.name, self.budget.warning or "nothing is held back any more")
+            _LOG.warning("%s: %s", self.name, self.budget.warning or "nothing is held back any more")
         return changed
 
     @property
@@ -249,7 +249,7 @@ class Pipeline:
         events = self._drained()
         events += self.follower.forget(round(self._wall() * 1000))
         model = self._next_detector.path.stem
-        log.info("%s: model %s replaces %s", self.name, model, self._model)
+        _LOG.info("%s: model %s replaces %s", self.name, model, self._model)
         self._model = model
         self._look_with(self._next_detector, self.follower.settings)
         self.showing.privacy.know(self.detector.names)

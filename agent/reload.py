@@ -21,7 +21,7 @@ from agent import startup
 from agent.config import ConfigError, load
 from agent.watchdog import notify
 
-log = logging.getLogger("gb-agent")
+_LOG = logging.getLogger(__name__)
 
 _PATIENCE = (
     90_000_000  # us that systemd waits for a sign of life meanwhile: an end and a start on a small box
@@ -58,12 +58,12 @@ class Reload:
     def _judge(self) -> None:
         why = refusal(self._path)
         if why:
-            log.error("the changed config is refused, the running one stays: %s", why)
+            _LOG.error("the changed config is refused, the running one stays: %s", why)
         else:
             self._loop.call_soon_threadsafe(self._begin)
 
     def _begin(self) -> None:
-        log.info("%s is valid; restarting with it", self._path)
+        _LOG.info("%s is valid; restarting with it", self._path)
         self.wanted = True
         now = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
         notify(f"RELOADING=1\nMONOTONIC_USEC={now}\nWATCHDOG_USEC={_PATIENCE}")

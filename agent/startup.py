@@ -20,7 +20,7 @@ from agent.mqtt.settings import BrokerError, BrokerSettings
 from agent.see.infer import Detector, ModelError
 from agent.see.model_checks import Known, meet
 
-log = logging.getLogger("gb-agent")
+_LOG = logging.getLogger(__name__)
 
 WEAK = 0.1  # the tracker goes on with boxes as weak as this; none begins with them
 
@@ -94,5 +94,5 @@ async def totals_of(spool: SpoolWorker, camera: str) -> Totals:
     try:
         return Totals.restore(await spool.recall(f"totals {camera}"))
     except msgspec.DecodeError as error:
-        log.warning("%s: its totals cannot be read and start again: %s", camera, error)
+        _LOG.warning("%s: its totals cannot be read and start again: %s", camera, error)
         return Totals()

@@ -16,7 +16,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-_log = logging.getLogger("gb.tasks")
+_LOG = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -61,7 +61,7 @@ async def lasting(
     if isinstance(fault, expected):
         raise fault
     how = "it was cancelled" if task.cancelled() else f"it raised {fault!r}" if fault else "it returned"
-    _log.critical("the task %r has ended: %s. The process ends, to be started again", name, how)
+    _LOG.critical("the task %r has ended: %s. The process ends, to be started again", name, how)
     raise fault or EndedError(f"the task {name!r} has ended: {how}")
 
 

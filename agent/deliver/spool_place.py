@@ -35,7 +35,7 @@ from agent.deliver.spool_db import (
 )
 from agent.deliver.spool_values import Now
 
-_log = logging.getLogger("gb.spool")
+_LOG = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -176,7 +176,7 @@ class Place:
         except FAILURES as error:
             if not is_damage(error) or self.return_at is not None:
                 raise
-            _log.warning("%s is damaged (%s); it is set aside", self.path, error)
+            _LOG.warning("%s is damaged (%s); it is set aside", self.path, error)
         try:
             self._replace(now)
         except (*FAILURES, OSError) as error:

@@ -32,7 +32,7 @@ from agent.deliver.spool_held import Held
 from agent.deliver.spool_place import Place
 from agent.deliver.spool_values import Now, Sealed, this_moment
 
-_log = logging.getLogger("gb.spool")
+_LOG = logging.getLogger(__name__)
 
 _RETRY_MS = 1000
 _PATIENCE_MS = 10_000  # a disk that has been stuck for so long is given up for a while
@@ -77,7 +77,7 @@ class Spool:
         """Close the file."""
         with contextlib.suppress(*FAILURES):
             if gone := self.in_memory:
-                _log.warning("%d event(s) that were in memory only are lost", gone)
+                _LOG.warning("%d event(s) that were in memory only are lost", gone)
         self.place.close()
 
     @property

@@ -12,7 +12,7 @@ from agent import wire
 from agent.deliver.spool_queue import Spool
 from agent.deliver.spool_values import Now, Sealed, this_moment
 
-_log = logging.getLogger("gb.spool")
+_LOG = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -117,7 +117,7 @@ class SpoolWorker:
             return
         self.problem = self._spool.place.problem
         if self.problem:
-            _log.warning("%s", self.problem)
+            _LOG.warning("%s", self.problem)
         else:
-            _log.info("the disk can be written again; what was in memory is on it")
+            _LOG.info("the disk can be written again; what was in memory is on it")
         self.on_problem()

@@ -32,7 +32,7 @@ from agent.page.pictures import OWNER, PageWay
 from agent.preview import picture
 from agent.show.showing import Showing
 
-log = logging.getLogger("gb-agent")
+_LOG = logging.getLogger(__name__)
 
 COOKIE = "gb-page"
 AGAIN_SECONDS = 30.0
@@ -211,10 +211,10 @@ async def keep_serving(box: Box, state_dir: Path, listen: str) -> None:
         try:
             async with serving(Page(box, token.ensure(state_dir)), listen) as port:
                 told = ""
-                log.info("the page listens at %s, port %d", listen, port)
+                _LOG.info("the page listens at %s, port %d", listen, port)
                 await asyncio.Event().wait()
         except OSError as error:
             if str(error) != told:
-                log.warning("the page cannot be served at %s: %s", listen, error.strerror or error)
+                _LOG.warning("the page cannot be served at %s: %s", listen, error.strerror or error)
             told = str(error)
         await asyncio.sleep(AGAIN_SECONDS)

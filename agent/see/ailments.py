@@ -17,7 +17,7 @@ from agent.boxes import Uint8
 from agent.see.moved import Move, Moved, Packed
 from agent.see.optics import Flaw, Look, Optics
 
-log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 LEAST_OFF = 0.01  # of the width: what a line may be displaced
 SIDES = (("left", "right"), ("up", "down"))
@@ -67,7 +67,7 @@ class Ailments:
             since = next((ailment.since for ailment in known.told if ailment.kind == "moved"), None)
             self._moved.restore(known.anchor, since)
         except (msgspec.DecodeError, ValueError) as error:
-            log.warning("%s: its stored view cannot be read and is learnt again: %s", self._name, error)
+            _LOG.warning("%s: its stored view cannot be read and is learnt again: %s", self._name, error)
             return
         self._drawn = known.drawn
         self._fresh = set(known.fresh)
@@ -137,9 +137,9 @@ class Ailments:
             return False
         self.unsaved = True
         for ailment in self.told:
-            log.warning("%s: %s", self._name, ailment.text)
+            _LOG.warning("%s: %s", self._name, ailment.text)
         if before and not self.told:
-            log.info("%s: its pictures are in order again", self._name)
+            _LOG.info("%s: its pictures are in order again", self._name)
         return True
 
     def _ailment(self, move: Move) -> wire.Ailment:

@@ -32,7 +32,7 @@ from agent.see.status import State, StateChange, Status
 
 __all__ = ["Camera", "Frame", "SourceError", "StateChange"]
 
-log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 FIRST_WAIT = 0.25  # seconds between attempts; with opening, a camera is back within 5
 LONGEST_WAIT = 2.5
@@ -89,7 +89,7 @@ class Camera:
         if self._thread.ident is not None and self._thread is not threading.current_thread():
             self._thread.join(STOP_SECONDS)
             if self._thread.is_alive():
-                log.warning("%s: %s does not close; its thread is abandoned", self.name, redact(self.url))
+                _LOG.warning("%s: %s does not close; its thread is abandoned", self.name, redact(self.url))
 
     def __enter__(self) -> Self:
         self.start()

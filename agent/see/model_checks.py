@@ -13,7 +13,7 @@ from agent import atomic_file
 from agent.see import self_test
 from agent.see.infer import Detector, InferenceError
 
-log = logging.getLogger("gb-agent")
+_LOG = logging.getLogger(__name__)
 
 _MOST = 200  # notes kept
 
@@ -39,7 +39,7 @@ class Known:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             atomic_file.write(self._path, json.dumps(self._notes, indent=1), 0o644)
         except OSError as error:
-            log.warning("%s: not written (%s); the models are checked again", self._path, error.strerror)
+            _LOG.warning("%s: not written (%s); the models are checked again", self._path, error.strerror)
 
 
 def meet(detector: Detector, known: Known) -> None:
@@ -48,18 +48,18 @@ def meet(detector: Detector, known: Known) -> None:
     An answer that is no answer at all is told, and left to the camera that asks for it: others go on.
     """
     if detector.warning:
-        log.warning("model %s: %s", detector.path.name, detector.warning)
+        _LOG.warning("model %s: %s", detector.path.name, detector.warning)
     checked = f"answer {detector.sha256} {self_test.machine()}"
     if checked not in known:
         try:
             self_test.check(detector)
             known.add(checked)
         except InferenceError as error:
-            log.error("%s", error)
+            _LOG.error("%s", error)
     told = f"licence {detector.sha256}"
     if told not in known:
         licence = (
             detector.metadata.get("licence") or detector.metadata.get("license") or "its file tells none"
         )
-        log.info("model %s, licence: %s", detector.path.name, " ".join(licence.split())[:500])
+        _LOG.info("model %s, licence: %s", detector.path.name, " ".join(licence.split())[:500])
         known.add(told)

@@ -18,7 +18,7 @@ import msgspec
 
 from agent import wire
 
-log = logging.getLogger("gb-agent")
+_LOG = logging.getLogger(__name__)
 
 MOST = 500
 TOLD = 30  # entries that travel in the state
@@ -90,7 +90,7 @@ class Departures:
             self._failed = False
         except OSError as error:
             if not self._failed:
-                log.warning("the log of pictures is in memory only: %s: %s", self._path, error.strerror)
+                _LOG.warning("the log of pictures is in memory only: %s: %s", self._path, error.strerror)
             self._failed = True
 
 
@@ -102,5 +102,5 @@ def _read(path: Path | None) -> list[wire.Departure]:
     except FileNotFoundError:
         return []
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-        log.warning("the log of pictures starts again: %s: %s", path, error)
+        _LOG.warning("the log of pictures starts again: %s: %s", path, error)
         return []

@@ -26,7 +26,7 @@ from agent.boxes import Uint8
 from agent.see.feed.address import redact
 from agent.show.showing import Shown
 
-log = logging.getLogger("gb-agent")
+_LOG = logging.getLogger(__name__)
 
 FPS = 5
 LONGEST_WAIT = 60.0
@@ -164,7 +164,7 @@ class RtspOut:
         """Keep the problem for whoever asks; log it when its kind is news."""
         if bool(problem) != bool(self.problem):
             level = logging.WARNING if problem else logging.INFO
-            log.log(level, "%s: rtsp out: %s", self._camera, problem or "pushed")
+            _LOG.log(level, "%s: rtsp out: %s", self._camera, problem or "pushed")
         self.problem = problem
 
 

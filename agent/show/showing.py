@@ -23,7 +23,7 @@ from agent.show.departures import Departures
 from agent.show.privacy import Privacy
 from agent.track.tracker import Tracks
 
-log = logging.getLogger("gb-agent")
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -137,5 +137,5 @@ class Showing:
 
     def _say(self, problem: str) -> None:
         if problem and problem != self._told:
-            log.warning("%s: %s", self._camera, problem)
+            _LOG.warning("%s: %s", self._camera, problem)
         self._told = problem

@@ -93,6 +93,19 @@ def test_a_function_is_seen_at_once() -> None:
     assert not found
 
 
+def test_a_logger_has_the_name_of_its_module() -> None:
+    """Each module that logs has one logger, `_LOG`, under the module's own name."""
+    found = {
+        f"{path.relative_to(ROOT)}: {ast.unparse(node)}"
+        for package in PACKAGES
+        for path in modules(package)
+        for node in assignments(path)
+        if node.value is not None and "getLogger" in ast.unparse(node.value)
+    }
+    assert {line for line in found if not line.endswith(": _LOG = logging.getLogger(__name__)")} == set()
+    assert len(found) > 20
+
+
 def functions(nodes: Iterable[ast.AST]) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
     return (node for node in nodes if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)))
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # megabytes that only some sources need
     from agent.see.feed.web import Web
     from agent.see.feed.web_file import WebFile
 
-log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 READ_TIMEOUT_MS = 1500  # FFmpeg waits twice for so long: a stall is noticed after three seconds
 STREAM_OPTIONS = {"rtsp_transport": "tcp"}
@@ -168,7 +168,7 @@ class FilmSource(VideoFeed):
                 f"it holds no times and is taken for {self.fps:.0f} pictures a second; if that is wrong, "
                 "give it its rate with `ffmpeg -r RATE -i FILE -c copy FILE.mp4`"
             )
-            log.warning("%s: %s", self.name, self.note)
+            _LOG.warning("%s: %s", self.name, self.note)
         return seconds
 
     def close(self) -> None:
