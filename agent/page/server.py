@@ -1,7 +1,8 @@
 """Serves the box's own page: the live picture, today's figures, states, what waits for the centre, a line to
 draw.
 
-What always holds: nothing is told to who has not shown the token, but the page itself, which holds nothing. A
+What always holds: nothing is told to who has not shown the token, but the page itself, which holds nothing;
+how many such there may be, and for how long, is `door`'s. A
 GET changes nothing; a change needs the header that only our own page sends. A picture has gone through
 `agent.show.privacy` and is in the log. The page is off unless the box's owner turns it on.
 
@@ -27,6 +28,7 @@ from aiohttp import web
 from agent import wire
 from agent.command import Refused
 from agent.page import token
+from agent.page.door import Door
 from agent.page.listen import address
 from agent.page.pictures import OWNER, PageWay
 from agent.preview import picture
@@ -70,6 +72,7 @@ class Page:
     def __init__(self, box: Box, token: str) -> None:
         self._box = box
         self._token = token
+        self.on_known: Callable[[web.Request], None] = lambda request: None  # of who has shown the token
 
     def application(self) -> web.Application:
         """Return the application."""
@@ -94,6 +97,8 @@ class Page:
         try:
             if request.path.startswith("/api/") and request.path != "/api/login" and not self._is_in(request):
                 raise web.HTTPUnauthorized(reason="give the token that `gb-agent status` prints")
+            if self._is_in(request):
+                self.on_known(request)
             if request.method != "GET" and request.headers.get("X-GB-Page") != "1":
                 raise web.HTTPForbidden(reason="the header X-GB-Page: 1 is missing")
             response = await handler(request)
@@ -196,12 +201,18 @@ async def serving(page: Page, listen: str) -> AsyncIterator[int]:
     host, port = address(listen)
     runner = web.AppRunner(page.application(), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
+    assert runner.server is not None
+    door = Door(runner.server)
+    page.on_known = door.know
     try:
-        site = web.TCPSite(runner, host, port)
-        await site.start()
-        yield runner.addresses[0][1]
+        server = await asyncio.get_running_loop().create_server(door, host, port)
+        try:
+            yield server.sockets[0].getsockname()[1]
+        finally:
+            server.close()
     finally:
         await runner.cleanup()
+        door.close()
 
 
 async def keep_serving(box: Box, state_dir: Path, listen: str) -> None:

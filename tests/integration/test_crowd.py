@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -20,6 +21,8 @@ from aiohttp import ClientSession, web
 from agent import wire
 from agent.deliver.publish import Delivery
 from agent.mqtt.client import BrokerSettings
+from agent.page import door
+from agent.page.server import Page, serving
 from aggregator import connections
 from aggregator.api import PREFIX
 from aggregator.centre import Centre
@@ -209,6 +212,37 @@ def test_an_address_is_what_our_proxies_say() -> None:
     assert group_of("2001:db8:1:2:3:4:5:6") == group_of("2001:db8:1:2::9") != group_of("2001:db8:1:3::9")
     assert group_of("::ffff:1.2.3.4") == "1.2.3.4"
     assert group_of("") == ""
+
+
+async def test_strangers_at_a_boxs_page_are_few_and_leave_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """400 half-open requests hold 32 handles at most, and none for ever; who has the token stays."""
+    monkeypatch.setattr(door, "STRANGER_SECONDS", 3.0)
+    head = {"Authorization": "Bearer right"}
+
+    class Nothing:
+        showings = MappingProxyType[str, Any]({})
+        ways = MappingProxyType[str, Any]({})
+
+        async def told(self) -> dict[str, Any]:
+            return {"node": "gate-07"}
+
+    async with (
+        serving(Page(Nothing(), "right"), "127.0.0.1:0") as port,
+        ClientSession(headers=head) as client,
+    ):  # type: ignore[arg-type]
+        url = f"http://127.0.0.1:{port}/api/box"
+        async with client.get(url) as response:
+            assert response.status == 200
+        handles = len(os.listdir("/proc/self/fd"))
+        held = await half_open(port, 400)
+        await until(lambda: len(os.listdir("/proc/self/fd")) - handles <= 400 + door.STRANGERS)
+        async with client.get(url) as response:
+            assert await response.json() == {"node": "gate-07"}
+        assert all(await asyncio.gather(*(_closed(reader, 20) for reader, _ in held)))
+        for _, writer in held:
+            writer.close()
+        async with client.get(url) as response:
+            assert response.status == 200
 
 
 # ── copies of a box ───────────────────────────────────────────────────────────────────────────────

@@ -58,6 +58,16 @@ def watch(camera: Camera, seconds: float) -> list[Frame]:
     return frames
 
 
+def some(camera: Camera, amount: int, seconds: float = 30.0) -> list[Frame]:
+    """Take as many frames, or fail."""
+    frames: list[Frame] = []
+    until = time.monotonic() + seconds
+    while len(frames) < amount:
+        assert time.monotonic() < until, camera.reason
+        frames += watch(camera, 0.2)
+    return frames
+
+
 # ── MJPEG ─────────────────────────────────────────────────────────────────────────────────────────
 
 MIXED = "multipart/x-mixed-replace"
@@ -88,11 +98,10 @@ def test_mjpeg_is_read_as_tolerantly_as_by_a_browser(
     """Whatever the heads of the parts and the boundary say: each picture comes, and the camera is ok."""
     server.answers["/video"] = lambda handler: handler.stream(kind, parts(head, boundary=boundary), 0.05)
     with Camera("cam0", server.url("/video")) as camera:
-        frames = watch(camera, 1.5)
+        frames = some(camera, 10)
         assert (camera.state, camera.reason) == ("ok", "")
-    assert len(frames) >= 10
     assert frames[0].image.shape == (240, 320, 3)
-    assert camera.captured == frames[-1].number + 1
+    assert camera.captured > frames[-1].number
 
 
 def test_mjpeg_without_its_first_boundary_is_read(server: WebServer) -> None:
@@ -111,17 +120,61 @@ def test_jpegs_without_an_end_are_a_stream_and_several_in_a_file_are_one_picture
     server.answers["/live"] = lambda handler: handler.stream("image/jpeg", endless, 0.1)
     changes: list[StateChange] = []
     with Camera("cam0", server.url("/live"), on_state=changes.append) as camera:
-        frames = watch(camera, 4.0)
+        some(camera, 8)
     assert [change.state for change in changes] == ["ok"]
-    assert len(frames) >= 8
     assert server.asked["/live"] == 1
     numbers = count()
     server.answers["/stereo"] = lambda handler: handler.stream(
         "image/jpeg", iter([jpeg(next(numbers)) + jpeg(200)]), 0.0
     )
     with Camera("cam0", server.url("/stereo")) as camera:
-        assert len(watch(camera, 3.0)) >= 3
+        some(camera, 3)
         assert camera.state == "ok"
+
+
+def number_of(frame: Frame, most: int) -> int:
+    """Return which of the pictures of `jpeg` a frame shows."""
+    cells = frame.image[20::40, 20::40].astype(int)
+    gaps = [
+        np.abs(np.random.default_rng(n).integers(0, 255, (6, 8, 3), np.uint8) - cells) for n in range(most)
+    ]
+    return int(np.argmin([gap.mean() for gap in gaps]))
+
+
+def test_mjpeg_that_was_held_on_its_way_is_not_taken_for_now(server: WebServer) -> None:
+    """What waited for whoever opens the stream, and what comes at once after the network stood still, is old.
+
+    It is passed over and counted, and the camera stays ok.
+    """
+
+    def body() -> Iterator[bytes]:
+        numbers = count()
+
+        def several(amount: int) -> bytes:
+            return b"".join(next(made) for _ in range(amount))
+
+        made = (b"--next\r\nContent-Type: image/jpeg\r\n\r\n" + jpeg(number) + b"\r\n" for number in numbers)
+        yield several(30)
+        for _ in range(20):
+            yield several(1)
+        time.sleep(2.0)
+        yield several(21)
+        while True:
+            yield several(1)
+
+    server.answers["/live"] = lambda handler: handler.stream(MIXED + ";boundary=next", body(), 0.1)
+    changes: list[StateChange] = []
+    with Camera("cam0", server.url("/live"), on_state=changes.append) as camera:
+        frames = []
+        until = time.monotonic() + 30
+        while time.monotonic() < until and (not frames or number_of(frames[-1], 120) < 85):
+            frames += watch(camera, 0.5)
+    shown = {number_of(frame, 120) for frame in frames}
+    assert [change.state for change in changes] == ["ok"]
+    assert len(shown & set(range(1, 30))) == 0
+    assert len(shown & set(range(50, 71))) <= 1
+    assert len(shown & {*range(30, 50), *range(71, 85)}) >= 17
+    assert camera.dropped >= 45
 
 
 def test_torn_pictures_are_counted_and_not_shown(server: WebServer) -> None:
@@ -205,8 +258,9 @@ def test_the_rate_may_be_asked_for(server: WebServer, url: str, wish: Wish) -> N
     numbers = count()
     server.answers["/snap"] = lambda handler: handler.give(jpeg(next(numbers)), "image/jpeg")
     with Camera("cam0", server.url(url), wish=wish) as camera:
-        frames = watch(camera, 3.0)
-    assert len(frames) == pytest.approx(30, abs=4)
+        frames = some(camera, 25)
+    steps = np.diff([frame.seconds for frame in frames])
+    assert np.quantile(steps, 0.3) == pytest.approx(0.1, abs=0.03)
 
 
 def test_the_same_picture_again_is_no_new_frame(server: WebServer) -> None:

@@ -4,6 +4,9 @@ Cameras get the parts' heads wrong in every way: `image/jpg`, a wrong Content-Le
 sent. So neither is read. A JPEG says itself where it begins and ends (ITU-T T.81, annex B): its marker
 segments carry their lengths, and in the coded data between them no marker but a restart can stand.
 
+Pictures have no clock but their arrival. So what was held on its way (by the network, a proxy, or because we
+were slow) and then comes at once is passed over: it is not what the camera sees now, its times are wrong.
+
     ... FFD8 │ FFxx len ... │ FFDA len ... coded data, FF00, FFD0-7 ... │ FFD9 ...
         begin  segments       scan (one or more)                          end
 """
@@ -14,6 +17,7 @@ import re
 import time
 from collections import deque
 from collections.abc import Iterator
+from statistics import median
 
 from agent.see.feed.picture import NO_IMAGE, USUAL_FPS, Feed, Picture, SourceError, Wants, always
 from agent.see.feed.stills import decode
@@ -21,6 +25,12 @@ from agent.see.feed.web import Answer, Web, chunks
 
 LARGEST = 32 << 20  # bytes of a picture; more is none
 SLOWEST = 8.0  # seconds for one picture, though bytes arrive
+RECENT = 9  # pictures that tell how long one is waited for
+AT_ONCE = 0.003  # seconds; who needs no longer to come has waited for us
+HURRIED = 0.3  # of the usual wait: less, and it has waited too
+HELD = 5.0  # times the usual wait: more, and it was held on its way
+LEAST_HELD = 0.5  # seconds
+PATIENT = 0.5  # seconds in which all may be passed over: then a camera is faster than we can read
 _BEGIN = b"\xff\xd8\xff"
 _MARKER = re.compile(rb"\xff+[^\xff\x00\xd0-\xd7]")  # what ends coded data
 _START = 0xD8
@@ -92,6 +102,26 @@ class Jpegs:
         self._coded = False
 
 
+class Freshness:
+    """Tell pictures that are new from those that were held, by how long each had to be waited for."""
+
+    def __init__(self) -> None:
+        self._waits: deque[float] = deque(maxlen=RECENT)
+        self._fresh = 0.0  # when the last new one came
+
+    def is_new(self, waited: float, now: float) -> bool:
+        """Take a picture that had to be waited for so many seconds."""
+        usual = median(self._waits) if self._waits else 0.0
+        held = len(self._waits) == RECENT and waited > max(HELD * usual, LEAST_HELD)
+        hurried = bool(self._fresh) and waited < max(HURRIED * usual, AT_ONCE)
+        if held or not hurried:
+            self._waits.append(waited)
+        if (held or hurried) and now - self._fresh < max(PATIENT, 2 * waited):
+            return False
+        self._fresh = now
+        return True
+
+
 class MjpegSource(Feed):
     """Give the pictures of an MJPEG stream as they arrive."""
 
@@ -105,6 +135,8 @@ class MjpegSource(Feed):
         self._jpegs = Jpegs()
         self._ready: deque[bytes] = deque(self._jpegs.feed(answer.head))
         self._first = answer.head[:200]
+        self._freshness = Freshness()
+        self._waited = 0.0  # for the bytes of the picture that comes
 
     def read(self, wants: Wants = always) -> Picture:
         """Return the next picture; raise SourceError if there is none."""
@@ -112,6 +144,11 @@ class MjpegSource(Feed):
         while True:
             while self._ready:
                 jpeg = self._ready.popleft()
+                waited = self._waited
+                self._waited = 0.0
+                if not self._freshness.is_new(waited, time.monotonic()):
+                    self.broken += 1
+                    continue
                 if not wants(time.monotonic()):
                     return Picture(NO_IMAGE, None)
                 image = decode(jpeg)
@@ -125,7 +162,9 @@ class MjpegSource(Feed):
     def _fill(self, until: float) -> None:
         """Read until a picture is complete."""
         while not self._ready:
+            begun = time.monotonic()
             data = next(self._chunks, None)
+            self._waited += time.monotonic() - begun
             if data is None:
                 raise SourceError(
                     f"{self._web.shown} has closed the connection; check that it has power and network"
