@@ -234,7 +234,7 @@ async def test_sigterm_loses_nothing(tmp_path: Path, stack: Stack) -> None:
     async with connect(BrokerSettings.parse(stack.mqtt_url)) as client:
         await client.subscribe(wire.topic(node, "ev"))
         with running(path) as agent:
-            got = await take(client, 12)
+            got = await take(client, 90, lambda kind, payload: wire.Track in map(type, events_of(payload)))
             agent.send_signal(signal.SIGTERM)
             got += await take(client, 6)
             assert agent.wait(10) == 0
