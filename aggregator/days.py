@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from zoneinfo import ZoneInfo
 
 from aggregator import site_time
 from aggregator.node_view import NodeView
+from aggregator.slices import slices
 from aggregator.store.errors import StoreError
 from aggregator.store.history import History
 from aggregator.store.running_totals import REACH
@@ -24,6 +25,7 @@ from aggregator.today import Day
 _AT_ONCE = 250  # nodes of one question
 
 NamedDay = tuple[str, Day]  # a node's name, and its day: what is forgotten while it is read is another one
+Read = Callable[[Sequence[NamedDay], int, int, int], Awaitable[None]]
 
 
 class Days:
@@ -58,10 +60,7 @@ class Days:
         self._store.archive.forget_first(view.name)
 
     async def _read(self, views: Sequence[NodeView], settled: int) -> None:
-        parts = [self._refresh(part, views, settled) for part in ("counts", "watch")]
-        for error in await asyncio.gather(*parts, return_exceptions=True):
-            if error is not None:
-                raise error
+        await _all(self._refresh(part, views, settled) for part in ("counts", "watch"))
 
     async def _refresh(self, part: str, views: Sequence[NodeView], settled: int) -> None:
         """Read what is old of some nodes, those together whose reading begins at the same moment."""
@@ -72,9 +71,10 @@ class Days:
             groups[day.start, day.begin(part, moment)].append((name, day))
         read = self._read_counts if part == "counts" else self._read_watch
         try:
-            for (start, since), group in groups.items():
-                for place in range(0, len(group), _AT_ONCE):
-                    await read(group[place : place + _AT_ONCE], start, since, max(settled, since))
+            await _all(
+                _in_parts(read, group, start, since, max(settled, since))
+                for (start, since), group in groups.items()
+            )
         except StoreError:
             for _, day in old:
                 day.fresh.discard(part)
@@ -107,6 +107,18 @@ class Days:
             view.known_first.add(name)  # asked once: a tally that comes later says so itself
             first = None if view.is_newborn else await self._store.archive.first_seen(view.name, name)
             view.first[name] = min(view.first.get(name, now), first or now)
+
+
+async def _in_parts(read: Read, days: Sequence[NamedDay], start: int, since: int, settled: int) -> None:
+    for some in slices(days, _AT_ONCE):
+        await read(some, start, since, settled)
+
+
+async def _all(work: Iterable[Awaitable[None]]) -> None:
+    """Do all of it at once; when all has ended, raise what went wrong first."""
+    for error in await asyncio.gather(*work, return_exceptions=True):
+        if error is not None:
+            raise error
 
 
 def _is_new(view: NodeView) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -32,13 +33,13 @@ async def fleet(request: web.Request) -> web.Response:
     amount = limit_of(request, 1) if "limit" in request.query else len(names)
     page = names[first : first + amount]
     end = first + len(page)
-    nodes = await centre.fleet.entries(page)
+    nodes, waiting = await asyncio.gather(centre.fleet.entries(page), _waiting(request))
     return answer(
         schemas.Fleet(
             at,
             nodes,
             centre.config.site.join,
-            await _waiting(request),
+            waiting,
             summary,
             first,
             page[-1] if page and end < len(names) else "",

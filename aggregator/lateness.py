@@ -6,7 +6,8 @@ side. It did where one of these signs shows:
 * many messages wait here, so that the broker holds back more of them until these are dealt with;
 * the event loop, or the whole process, was held up;
 * most of many states that come at once look late: so many clocks are not wrong at one moment, but a broker
-  that was held up has so many senders.
+  that was held up has so many senders;
+* a crowd comes: each of thousands then waits somewhere for the others.
 
 What always holds: a sign covers what came for some seconds after it, since what was held up comes then. Times
 are monotonic seconds.
@@ -24,6 +25,8 @@ _LOOK_SECONDS = 0.1
 _AFTER_SECONDS = 1.5  # what was held up here has come by then
 _MANY = 20  # states of which most look late
 _AT_ONCE_SECONDS = 5.0
+_CROWD = 200  # states
+_CROWD_SECONDS = 2.0
 _SPANS = 50
 
 
@@ -33,6 +36,7 @@ class Lateness:
     def __init__(self) -> None:
         self._spans: deque[tuple[float, float]] = deque(maxlen=_SPANS)
         self._states: deque[tuple[float, bool]] = deque(maxlen=_MANY)
+        self._crowd: deque[float] = deque(maxlen=_CROWD)
 
     def took(self, came: float, waiting: int) -> None:
         """Take that a message is dealt with now, and how many with QoS 1 wait behind it."""
@@ -46,6 +50,9 @@ class Lateness:
         at_once = len(self._states) == _MANY and came - since < _AT_ONCE_SECONDS
         if at_once and 2 * sum(one for _, one in self._states) > _MANY:
             self._sign(since, came + _AT_ONCE_SECONDS)
+        self._crowd.append(came)
+        if len(self._crowd) == _CROWD and came - self._crowd[0] < _CROWD_SECONDS:
+            self._sign(self._crowd[0], came + _AT_ONCE_SECONDS)
 
     def covers(self, came: float) -> bool:
         """True if what came then may have come late because of us."""

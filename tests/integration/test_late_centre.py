@@ -150,9 +150,16 @@ def test_signs_cover_what_comes_for_some_seconds() -> None:
     assert backlog.covers(now + 1)
     assert not backlog.covers(now - 1)
     assert not backlog.covers(now + 30)
-    crowd = Lateness()
+    late = Lateness()
     for number in range(20):
-        crowd.state(now + number / 100, number % 3 > 0)
+        late.state(now + number / 100, number % 3 > 0)
+    assert late.covers(now)
+    assert late.covers(now + 5)
+    crowd = Lateness()
+    for number in range(199):
+        crowd.state(now + number / 200, number % 10 == 0)
+    assert not crowd.covers(now)
+    crowd.state(now + 1, False)
     assert crowd.covers(now)
     assert crowd.covers(now + 5)
 
