@@ -27,7 +27,7 @@ from agent.see.feed.wish import NOTHING
 from agent.see.gate import Gate
 from agent.see.intake import Intake
 from agent.see.slot import Frame, Slot
-from agent.see.sources import SourceError, Wish, open_source, redact
+from agent.see.sources import SourceError, Wish, open_source, prepare, redact
 from agent.see.status import State, StateChange, Status
 
 __all__ = ["Camera", "Frame", "SourceError", "StateChange"]
@@ -72,6 +72,7 @@ class Camera:
         self.pace = pace
         self.loop = loop
         self._wish = wish
+        prepare(url)
         self._slot = Slot(waits=pace == "fast")
         self.status = Status(f"{redact(url)} is being opened", lambda: self._slot.captured, on_state)
         self._intake = Intake(self._slot, self.status, gate, frozen_seconds)

@@ -135,6 +135,8 @@ class Gate:
 
         `wait`: for the answer to all of them; where much happens, to all but the last.
         """
+        if not self._asked:
+            return
         fit = self.looks
         if wait and self._attention.interval <= FASTEST:
             fit -= 1

@@ -42,7 +42,7 @@ def cells_of(image: Image) -> Float:
     """Return the mean green (h,w) of the cells of a picture (H,W,3)."""
     height, width = image.shape[:2]
     step = max(width // (4 * CELLS), 1)
-    green = np.ascontiguousarray(image[::step, ::step, 1])
+    green = cv2.extractChannel(image, 1) if step == 1 else np.ascontiguousarray(image[::step, ::step, 1])
     size = (min(CELLS, green.shape[1]), min(max(round(CELLS * height / width), 1), green.shape[0]))
     half = (green.shape[1] // 2, green.shape[0] // 2)
     if half[0] >= size[0] and half[1] >= size[1]:  # in two steps: means of 2 x 2 cost a third of others
@@ -65,11 +65,25 @@ class Change:
     where: Bool
 
 
-def beyond(cells: Float, seen: Float) -> Float:
-    """Return by how much cells (h,w) lie outside of what was `seen` (h,w) in them and around them."""
-    low = cv2.erode(seen, AROUND)
-    high = cv2.dilate(seen, AROUND)
-    return np.asarray(np.maximum(np.maximum(cells - high, low - cells), 0), np.float32)
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """What a look saw: the least and the most (h,w) of each cell and those around it, and the light."""
+
+    low: Float
+    high: Float
+    light: int
+
+    @classmethod
+    def of(cls, cells: Float) -> Seen:
+        """Return what is to be remembered of cells (h,w)."""
+        low = cv2.erode(cells, AROUND)
+        high = cv2.dilate(cells, AROUND)
+        return cls(np.asarray(low, np.float32), np.asarray(high, np.float32), _median(cells))
+
+    def beyond(self, cells: Float, light: np.float32) -> Float:
+        """Return by how much cells (h,w) lie outside of what was seen, `light` times as bright."""
+        outside = np.maximum(cells - self.high * light, self.low * light - cells)
+        return np.asarray(np.maximum(outside, 0), np.float32)
 
 
 def together(where: Bool) -> Bool:
@@ -84,7 +98,7 @@ class Motion:
     """Compare pictures with the one that was looked at last."""
 
     def __init__(self) -> None:
-        self._seen: Float | None = None  # as of the last look
+        self._seen: Seen | None = None  # by the last look
         self._now: Float | None = None
         self._usual: Float | None = None
 
@@ -92,12 +106,12 @@ class Motion:
         """Return how a picture (H,W,3) differs from the last look; None where it cannot be compared."""
         cells = cells_of(image)
         self._now = cells
-        if self._seen is None or self._usual is None or self._seen.shape != cells.shape:
+        if self._seen is None or self._usual is None or self._seen.low.shape != cells.shape:
             return None
-        light = (_median(cells) + 1) / (_median(self._seen) + 1)
+        light = (_median(cells) + 1) / (self._seen.light + 1)
         if not LIGHT[0] < light < LIGHT[1]:
             return None
-        levels = beyond(cells, self._seen * np.float32(light))
+        levels = self._seen.beyond(cells, np.float32(light))
         where = levels > np.maximum(BEYOND_USUAL * self._usual, LEAST_CHANGE)
         return Change(levels, together(where))
 
@@ -105,7 +119,7 @@ class Motion:
         """The picture that was compared last is looked at: the next are compared with it."""
         if self._now is not None and (self._usual is None or self._usual.shape != self._now.shape):
             self._usual = np.zeros_like(self._now)
-        self._seen = self._now
+        self._seen = None if self._now is None else Seen.of(self._now)
 
     def forget(self) -> None:
         """Compare with nothing that was seen before."""

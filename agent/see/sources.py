@@ -8,16 +8,17 @@ to do. A password or token in an address never appears in such a line. Each kind
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from urllib.parse import unquote
 
-from agent.see.feed.address import PORTS, redact, scheme
+from agent.see.feed.address import redact, scheme
 from agent.see.feed.device import DeviceSource
 from agent.see.feed.names import is_camera, local_path
 from agent.see.feed.options import numbers
 from agent.see.feed.picture import Image, Picture, Source, SourceError
 from agent.see.feed.stills import LOOKS, FolderSource
-from agent.see.feed.video import FilmSource, StreamSource
+from agent.see.feed.video import FilmSource, StreamSource, ffmpeg
 from agent.see.feed.wish import NOTHING, Wish
 
 __all__ = [
@@ -28,11 +29,20 @@ __all__ = [
     "SourceError",
     "Wish",
     "open_source",
+    "prepare",
     "redact",
 ]
 
 OPEN_SECONDS = 6.0
+STREAMS = ("rtsp", "rtsps")
 NO_WISH = "size, fps and format can be asked of a USB camera only; take them out for this source"
+
+
+def prepare(url: str) -> None:
+    """Load the code that decodes this kind of source, so that its thread begins with a picture."""
+    path = local_path(url)
+    if scheme(url) in STREAMS or (path is not None and os.path.isfile(path)):
+        ffmpeg()
 
 
 def open_source(url: str, timeout: float = OPEN_SECONDS, wish: Wish = NOTHING) -> Source:
@@ -50,7 +60,7 @@ def open_source(url: str, timeout: float = OPEN_SECONDS, wish: Wish = NOTHING) -
         from agent.see.feed.street import SceneSource  # the drawing of it, too
 
         return SceneSource(url)
-    if scheme(url) in PORTS:
+    if scheme(url) in STREAMS:
         return StreamSource.open(url, timeout)
     if path is None:
         raise SourceError(f"{redact(url)}: no such kind of source; use rtsp://, http://, a path, 0 or scene:")

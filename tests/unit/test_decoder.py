@@ -13,9 +13,11 @@ import pytest
 
 from agent.minute import Ledger
 from agent.see.capture import Camera
-from agent.see.feed.decoder import Decoder
 from agent.see.feed.video import FilmSource
 from agent.see.gate import FASTEST, Attention, Gate
+
+pytest.importorskip("av", reason="PyAV is not installed: OpenCV decodes everything")
+from agent.see.feed.decoder import Decoder
 
 FRAMES = 60
 CODECS = {

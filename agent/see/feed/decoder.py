@@ -33,10 +33,13 @@ class Decoder:
 
     def __init__(self, container: Any) -> None:
         self._sparing = False
+        self._chosen = False  # what the decoder was told
         self._spared = 0  # since that was told
         self._container = container
         self._stream = container.streams.video[0]
         self._stream.thread_type = "NONE"
+        self._tick = float(self._stream.time_base or 0) * 1000  # milliseconds
+        self._begin = self._stream.start_time or 0
         self._left_out: list[int] = []  # times of what was given to the decoder while sparing
         self._frames = self._decoded()
         self._frame: Any = None
@@ -110,15 +113,13 @@ class Decoder:
         """Return the time of the picture at hand; 0 where it has none."""
         if self._frame is None or self._frame.pts is None:
             return 0.0
-        begin = self._stream.start_time or 0
-        return float((self._frame.pts - begin) * self._stream.time_base * 1000)
+        return float((self._frame.pts - self._begin) * self._tick)
 
     def _decoded(self) -> Generator[Any, None, None]:
         """Yield the pictures; what cannot be decoded is passed over."""
         for packet in self._container.demux(self._stream):
-            spare = self._sparing and packet.pts is not None
-            self._stream.codec_context.skip_frame = "NONREF" if spare else "DEFAULT"
-            if spare:
+            self._choose(self._sparing and packet.pts is not None)
+            if self._chosen:
                 self._left_out.append(packet.pts)
             try:
                 frames = packet.decode()
@@ -127,6 +128,12 @@ class Decoder:
             for frame in frames:
                 self._count_spared(frame.pts)
                 yield frame
+
+    def _choose(self, spare: bool) -> None:
+        """Let the decoder leave out what no other picture needs, or nothing."""
+        if spare != self._chosen:
+            self._stream.codec_context.skip_frame = "NONREF" if spare else "DEFAULT"
+            self._chosen = spare
 
     def _count_spared(self, reached: int | None) -> None:
         """Count what will not come any more: pictures come in the order of their times."""
