@@ -48,6 +48,24 @@ def test_after_a_jump_the_recordings_own_differences_hold() -> None:
     assert cuts == [150, 300, 450]
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        [n // 2 * 2 / 10 for n in range(80)],
+        [float(n // 10) for n in range(80)],
+        [n / 10 - 0.15 * (n % 7 == 3) for n in range(80)],
+    ],
+    ids=["each time twice", "whole seconds", "a little back"],
+)
+def test_times_that_do_not_grow_make_a_recording_no_longer(said: list[float]) -> None:
+    """Eight seconds at 10 fps stay eight, whatever the rounding of their times; no cut, and times grow."""
+    moments, cuts = times(said)
+    assert cuts == []
+    assert moments[-1] - moments[0] == pytest.approx(7.9, abs=0.2)
+    assert np.diff(moments).min() > 0
+    assert np.abs(np.array(moments) - np.arange(80) / 10).max() <= 0.2
+
+
 def test_uneven_pictures_keep_their_distances_over_many_jumps() -> None:
     """At a varying rate the container's own differences are kept, forwards and backwards jumps between
     them.
@@ -65,8 +83,8 @@ def test_uneven_pictures_keep_their_distances_over_many_jumps() -> None:
 @pytest.mark.parametrize(
     ("said", "steps", "cuts"),
     [
-        ([0.0, 0.1, 0.1, 0.2], [0.1, 0.1, 0.1], []),  # the same moment twice
-        ([0.0, 0.1, 0.05, 0.2], [0.1, 0.1, 0.15], []),  # a rounding
+        ([0.0, 0.1, 0.1, 0.2, 0.3, 0.4], [0.1, 0.1, 0.05, 0.05, 0.1], []),  # the same moment twice
+        ([0.0, 0.1, 0.05, 0.2, 0.3, 0.4, 0.5], [0.1, 0.1, 0.05, 0.05, 0.1, 0.1], []),  # a rounding
         ([0.0, 0.1, 9.1, 9.2], [0.1, 9.0, 0.1], []),  # a gap that is one
         ([0.0, 0.1, 10.2, 10.3], [0.1, 0.1, 0.1], [2]),
         ([5.0, 5.1, 0.0, 0.1], [0.1, 0.1, 0.1], [2]),
@@ -75,7 +93,7 @@ def test_uneven_pictures_keep_their_distances_over_many_jumps() -> None:
     ],
 )
 def test_each_odd_step_has_its_meaning(said: list[float], steps: list[float], cuts: list[int]) -> None:
-    """A jump is a cut; a rounding, a repeated time and no time are one step; a short gap is a gap."""
+    """A jump is a cut; a rounding, a repeated time and no time are one step, and half ones make up for it."""
     moments, seen = times(said)
     assert np.allclose(np.diff(moments), steps)
     assert seen == cuts

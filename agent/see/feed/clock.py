@@ -10,6 +10,7 @@ from collections import deque
 from statistics import median
 
 LARGEST_GAP = 10.0  # seconds between pictures of a recording; more is a cut
+LEAST_STEP = 0.5  # of a usual step, where the clock is ahead of what a recording says
 RECENT = 9  # pictures that tell how long one takes
 DRIFT = 0.002  # by how much a camera's clock may run differently, seconds a second
 SLEW = 0.1  # of the time between two pictures by which it may be shortened when a lesser delay is seen
@@ -22,6 +23,8 @@ class FileClock:
     A recording may be made of pieces, each begun by a motion: their times jump, forwards or back. A jump is a
     cut and takes the time of one picture; between two jumps the recording's own differences hold. How long a
     picture takes is also learned from these: the rate that a container says may be its mean over all jumps.
+    Where a time does not grow (two pictures with one time, whole seconds only) the clock goes a step ahead,
+    and what it is ahead is taken off the next steps: the recording gets no longer by that.
     """
 
     def __init__(self, fps: float) -> None:
@@ -29,6 +32,7 @@ class FileClock:
         self._steps = deque([self._usual], RECENT)
         self._said: float | None = None
         self._now = 0.0
+        self._ahead = 0.0  # of what the container says, since the last cut
         self._cut = False
         self.known = False  # the container has said two times that differ
 
@@ -42,14 +46,20 @@ class FileClock:
         if 0 < gap <= LARGEST_GAP:
             self.known = True
             self._steps.append(gap)
-            self._now += gap
+            step = max(gap - self._ahead, min(LEAST_STEP * self._usual_step(), gap))
+            self._ahead += step - gap
         else:
-            step = min(self._usual, median(self._steps))
-            self._now += step
-            self._cut |= gap > LARGEST_GAP or gap < -2 * step  # a smaller one is a rounding
+            step = self._usual_step()
+            jumps = gap > LARGEST_GAP or gap < -2 * step  # a smaller one is a rounding
+            self._ahead = 0.0 if jumps or not math.isfinite(gap) else self._ahead + step - gap
+            self._cut |= jumps
+        self._now += step
         if math.isfinite(said):
             self._said = said
         return self._now
+
+    def _usual_step(self) -> float:
+        return min(self._usual, median(self._steps))
 
     def take_cut(self) -> bool:
         """Return whether there was a cut since this was last asked."""
