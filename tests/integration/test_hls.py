@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from agent.see.capture import Camera
+from agent.see.feed import hls
 from agent.see.probe import inspect, probe
 from agent.see.slot import Frame
 from agent.see.sources import SourceError
@@ -253,6 +254,30 @@ def test_a_live_list_that_stands_still_is_a_stall(server: WebServer) -> None:
             numbers += [number_of(frame)] if frame else []
         assert camera.state == "ok"
     assert numbers == sorted(set(numbers))
+
+
+def test_what_a_list_gathered_while_it_stood_still_is_not_taken_for_now(
+    server: WebServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list that keeps all its pieces grows by nine at once: the last three are new, the others a gap."""
+    monkeypatch.setattr(hls, "MOST_BEHIND", 1.0)  # the other bound is six pieces
+    shown = [range(3)]
+    server.answers["/live.m3u8"] = lambda handler: handler.give(a_list(shown[0]), LIST)
+    with Camera("cam0", server.url("/live.m3u8")) as camera:
+        frames: list[Frame] = []
+        until = time.monotonic() + 40
+        while not frames or number_of(frames[-1]) < FPS * PIECES - 1:
+            assert time.monotonic() < until
+            frame = camera.take(0.1)
+            frames += [frame] if frame else []
+            if camera.state == "stalled":
+                shown[0] = range(PIECES)
+    numbers = [number_of(frame) for frame in frames]
+    assert numbers == sorted(set(numbers))
+    assert not set(numbers) & set(range(3 * FPS, 9 * FPS))
+    after = next(place for place, number in enumerate(numbers) if number >= 9 * FPS)
+    assert frames[after].seconds - frames[after - 1].seconds >= 5.9
+    assert frames[after].pass_ == 1
 
 
 def test_an_older_list_of_a_cache_gives_nothing_again(server: WebServer) -> None:

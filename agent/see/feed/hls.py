@@ -7,6 +7,8 @@ Invariants:
 * Time is the stream's own: a piece begins where the one before it ended, and its pictures keep their
   distances.
 * Pieces arrive in bursts; that is no stall. A stall is a live list that has no new piece when one is overdue.
+* What a live list has gathered while it, or we, stood still is not taken for now: more than half a minute of
+  it is passed over, as missing time.
 * `#EXT-X-ENDLIST` ends it, after the last piece. A list that has it from the start is a film.
 * Pieces are in memory, never on disk.
 
@@ -31,6 +33,7 @@ from agent.see.feed.video import position, rate
 from agent.see.feed.web import Answer, Web
 
 BEHIND = 3  # pieces from the end at which a live list is begun (RFC 8216, 6.3.3)
+MOST_BEHIND = 30.0  # seconds, or twice BEHIND in pieces: a live list with more to give is begun anew
 OVERDUE = 1.5  # of the longest piece's length, and five seconds at least
 LEAST_OVERDUE = 5.0
 ROUNDING = 1.0  # seconds by which a list may be wrong about a piece's length
@@ -56,6 +59,7 @@ class HlsSource(Feed):
         self._cut = False
         self._undecoded = 0
         self._stale = False
+        self._lost = 0.0  # seconds of pieces that the server does not have, or that were passed over
 
     def read(self, wants: Wants = always) -> Picture | None:
         """Return the next picture, or None at the end; raise SourceError while nothing comes."""
@@ -127,7 +131,6 @@ class HlsSource(Feed):
 
     def _fetch(self) -> tuple[Piece, bytes] | None:
         """Wait for the next piece and fetch it; None at the end of the list."""
-        lost = 0.0  # seconds of pieces that the server does not have
         while not self._closing.is_set():
             piece = None if self._stale else self._list.take(self._next)
             if piece is not None:
@@ -136,8 +139,10 @@ class HlsSource(Feed):
                 self._stale = False
                 self._next = piece.number + 1
                 if data:
+                    lost = self._lost
+                    self._lost = 0.0
                     return replace(piece, cut=piece.cut or lost > 0, missing=piece.missing + lost), data
-                lost += piece.missing + piece.seconds
+                self._lost += piece.missing + piece.seconds
                 continue
             if self._list.ended and not self._stale:
                 return None
@@ -150,7 +155,16 @@ class HlsSource(Feed):
         if not self._closing.is_set():
             self._list.reload()
             self._stale = False
-            self._next = self._list.begun_anew(self._next)
+            self._next = self._caught_up(self._list.begun_anew(self._next))
+
+    def _caught_up(self, number: int) -> int:
+        """Return the number of the piece that comes next: a later one if a live list is too far ahead."""
+        most = max(MOST_BEHIND, 2 * BEHIND * self._list.longest)
+        if self._list.ended or self._list.seconds_from(number) <= most:
+            return number
+        first = self._list.first(BEHIND)
+        self._lost += self._list.seconds_from(number) - self._list.seconds_from(first)
+        return first
 
 
 class _OpenPiece:

@@ -71,6 +71,10 @@ class Playlist:
         """Return the number of the piece with which a live list is begun."""
         return self.pieces[-behind:][0].number if self.pieces else 0
 
+    def seconds_from(self, number: int) -> float:
+        """Return how much there is from the piece of that number on."""
+        return sum(piece.seconds for piece in self.pieces if piece.number >= number)
+
     def take(self, number: int) -> Piece | None:
         """Return the piece of that number, or the first after it; None if there is none yet."""
         for piece in self.pieces:
