@@ -2,26 +2,18 @@
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { type ApiError, request, ROOT } from "./api";
 import { useCell } from "./cell";
+import { CountsBars, type CountRow } from "./counts-bars";
 import { dayAfter, fitting } from "./days";
-import { Clock, count, NONE } from "./format";
+import { Clock, count, NONE, span } from "./format";
 import { useClock } from "./history";
 import { nodes, watch } from "./session";
 import type { Bucket } from "./page-types";
+import type { NodeEntry } from "./types";
 
 const SHOWN = 500;
 const BUCKETS: Bucket[] = ["hour", "day", "week", "month", "year", "all"];
 
-interface Row {
-  start: number;
-  node: string;
-  camera: string;
-  line: string;
-  version: number;
-  direction: string;
-  label: string;
-  count: number;
-  watched_seconds: number;
-}
+const labelsOf = ({ cameras }: NodeEntry): string[] => cameras.flatMap((camera) => camera.labels ?? []);
 
 function today(): string {
   return new Date().toISOString().slice(0, 10);
@@ -37,7 +29,7 @@ export function CountsPage() {
   const [chosen, setChosen] = useState<Bucket | "">("");
   const [node, setNode] = useState("");
   const [apart, setApart] = useState(false);
-  const [rows, setRows] = useState<Row[] | null>(null);
+  const [rows, setRows] = useState<CountRow[] | null>(null);
   const [problem, setProblem] = useState("");
   const bucket = chosen || fitting(from, to);
   const valid = Boolean(from && to) && from <= to;
@@ -52,7 +44,7 @@ export function CountsPage() {
     if (!valid) return setProblem("The first day is after the last one.");
     let gone = false;
     setProblem("");
-    request<{ rows: Row[]; timezone: string }>("GET", path).then(
+    request<{ rows: CountRow[]; timezone: string }>("GET", path).then(
       (found) => {
         if (gone) return;
         setRows(found.rows);
@@ -64,6 +56,7 @@ export function CountsPage() {
   }, [path, valid]);
   const start = (at: number): string =>
     bucket === "hour" ? `${clock.date(at)} ${clock.minute(at)}` : `${clock.date(at)} ${clock.year(at)}`;
+  const labels = [...new Set([...(known?.values() ?? [])].flatMap(labelsOf))];
   const sum = (rows ?? []).reduce((all, row) => all + row.count, 0);
   return (
     <main class="page" data-testid="counts-page">
@@ -117,36 +110,37 @@ export function CountsPage() {
             {count(sum)} crossings in {count(rows.length)} rows
             {rows.length > SHOWN && `; the first ${SHOWN} are shown, the CSV has all`}
           </p>
-          <table class="manage-table">
-            <thead>
-              <tr>
-                <th>Start</th>
-                {apart && <th>Node</th>}
-                <th>Line</th>
-                <th>Direction</th>
-                <th>Label</th>
-                <th class="number">Count</th>
-                <th class="number">Camera hours watched</th>
-              </tr>
-            </thead>
-            <tbody>
-              {rows.slice(0, SHOWN).map((row) => (
-                <tr
-                  key={`${row.start} ${row.node} ${row.camera} ${row.line} ${row.version} ${row.direction} ${row.label}`}
-                >
-                  <td>{start(row.start)}</td>
-                  {apart && <td>{row.node}</td>}
-                  <td>{row.line}</td>
-                  <td>{row.direction}</td>
-                  <td>{row.label}</td>
-                  <td class="number">{count(row.count)}</td>
-                  <td class="number">
-                    {row.watched_seconds ? (row.watched_seconds / 3600).toFixed(1) : NONE}
-                  </td>
+          <CountsBars rows={rows} bucket={bucket} from={from} to={to} clock={clock} known={labels} />
+          <section class="panel counts-table">
+            <table class="manage-table">
+              <thead>
+                <tr>
+                  <th>Start</th>
+                  {apart && <th>Node</th>}
+                  <th>Line</th>
+                  <th>Direction</th>
+                  <th>Label</th>
+                  <th class="number">Count</th>
+                  <th class="number">Watched, all cameras</th>
                 </tr>
-              ))}
-            </tbody>
-          </table>
+              </thead>
+              <tbody>
+                {rows.slice(0, SHOWN).map((row) => (
+                  <tr
+                    key={`${row.start} ${row.node} ${row.camera} ${row.line} ${row.version} ${row.direction} ${row.label}`}
+                  >
+                    <td>{start(row.start)}</td>
+                    {apart && <td>{row.node}</td>}
+                    <td>{row.line}</td>
+                    <td>{row.direction}</td>
+                    <td>{row.label}</td>
+                    <td class="number">{count(row.count)}</td>
+                    <td class="number">{row.watched_seconds ? span(row.watched_seconds * 1000) : NONE}</td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          </section>
         </>
       )}
     </main>
