@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import yaml
 from agent import config as agent_config
 from aggregator.setup.layout import CONTAINERS
 from aggregator.setup.provision import DEMO_NODE
+from export.command_line import parser
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy" / "kubernetes"
@@ -82,9 +84,47 @@ def test_users_images_and_folders_are_those_of_compose() -> None:
         assert pod["securityContext"]["runAsUser"] == owners[folder]
         container = pod["containers"][0]
         assert compose[name]["image"].split(":0.")[0] == container["image"]
-        mounts = {mount.get("subPath"): mount["mountPath"] for mount in container["volumeMounts"]}
+        mounts = {mount.get("subPath"): mount["mountPath"] for mount in container.get("volumeMounts", [])}
         targets = {text.split(":")[1] for text in compose[name]["volumes"]}
         assert mounts[folder] in targets
+
+
+def test_the_training_is_one_that_the_command_takes() -> None:
+    """The Job's words are `gb-export`'s own: it learns from the volume, and keeps there what it learnt."""
+    container = PODS["train.yaml-Job-train"]["containers"][0]
+    words = parser(defaultdict(lambda: print), "").parse_args(container["args"])
+    (place,) = (one["mountPath"] for one in container["volumeMounts"] if one["name"] == "training")
+    assert words.recipe is None
+    assert all(str(folder).startswith(f"{place}/") for folder in (words.data, words.folder))
+
+
+def test_what_manifests_name_is_there() -> None:
+    """Claims, generated settings, ports and labels that one names are another's, or the same one's."""
+    claims = {one["metadata"]["name"] for one in MANIFESTS.values() if one["kind"].endswith("VolumeClaim")}
+    for name, pod in PODS.items():
+        volumes = {volume["name"]: volume for volume in pod.get("volumes", [])}
+        claimed = {
+            one["persistentVolumeClaim"]["claimName"]
+            for one in volumes.values()
+            if "emptyDir" not in one and "configMap" not in one
+        }
+        assert claimed <= claims, name
+        own = {row["metadata"]["name"] for row in MANIFESTS[name]["spec"].get("volumeClaimTemplates", [])}
+        for container in pod["containers"]:
+            assert {mount["name"] for mount in container.get("volumeMounts", [])} <= set(volumes) | own, name
+    pods = {name: MANIFESTS[name]["spec"]["template"]["metadata"]["labels"] for name in PODS}
+    ports = {
+        (labels["app"], key)
+        for name, labels in pods.items()
+        for port in PODS[name]["containers"][0].get("ports", [])
+        for key in (port["name"], port["containerPort"])
+    }
+    for one in MANIFESTS.values():
+        if one["kind"] == "Service":
+            for port in one["spec"]["ports"]:
+                assert (one["spec"]["selector"]["app"], port.get("targetPort", port["port"])) in ports
+        elif one["kind"] in ("Deployment", "StatefulSet"):
+            assert one["spec"]["selector"]["matchLabels"] == one["spec"]["template"]["metadata"]["labels"]
 
 
 def test_the_agents_config_is_one_that_the_agent_takes(tmp_path: Path) -> None:
