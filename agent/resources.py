@@ -1,4 +1,4 @@
-"""Samples of what the box spends: CPU, memory, disk, heat, network.
+"""Samples of what the box spends: CPU, GPU, memory, disk, heat, network.
 
 A box that cannot tell (no sensor, no permission) says None, never a made-up zero.
 """
@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 
 from agent import wire
+from agent.gpu import Gpu
 
 _SENSORS = ("cpu_thermal", "coretemp", "k10temp", "soc_thermal", "acpitz")
 
@@ -19,6 +20,7 @@ class Sampler:
 
     def __init__(self, disk: Path) -> None:
         self._disk = disk
+        self._gpu = Gpu()
         self._process = psutil.Process()
         self._process.cpu_percent(None)
         psutil.cpu_percent(None)
@@ -46,6 +48,7 @@ class Sampler:
             throttled=throttled,
             fps_tenths={camera: round(rate * 10) for camera, rate in fps.items()},
             level=level,
+            gpu_percent=self._gpu.percent(),
         )
         self._sent = sent
         self._received = received

@@ -286,6 +286,8 @@ WORDS: dict[str, str] = {
     "tally_days": "days for which minutes are kept",
     "tell_closed": "whether its end is notified too",
     "temperature": "degrees Celsius; null: unknown",
+    "gpu_percent": "use of the GPUs of the nodes online that tell it, percent, their mean; null: none does",
+    "gpu_percent_most": "use of the busiest GPU of a node online, percent; null: none tells it",
     "temperature_most": "the highest temperature of a node online, degrees Celsius; null: unknown",
     "text": "a sentence, or some, for people",
     "timezone": "IANA time zone; empty: the centre's",

@@ -32,6 +32,8 @@ _SYSTEM = {
         "memory_bytes": "Memory of all agents online",
         "temperature_most": "Degrees Celsius of the hottest node",
         "frames_per_second": "Frames that all nodes look at",
+        "gpu_percent": "Use of the GPUs of the nodes online that tell it, their mean",
+        "gpu_percent_most": "Use of the busiest GPU of a node",
     },
 }
 _PREFIX = {"aggregators": "gb_aggregator"}

@@ -157,6 +157,7 @@ class Resources(Event, tag=6, frozen=True):
     throttled: bool
     fps_tenths: dict[CameraName, Count]  # camera -> inferred frames a second, times ten
     level: Count = 0  # of the compute budget, 0 = nothing held back
+    gpu_percent: Percent | None = None  # of the busiest GPU; None: there is none that tells
 
 
 class CameraState(Event, tag=7, frozen=True):

@@ -40,7 +40,7 @@ _LATER: dict[type, dict[str, Any]] = {
 _ROWS: dict[type, dict[str, Any]] = {
     wire.Tally: {"o": wire.LineTotal, "z": wire.ZoneTotal, "y": wire.ZoneMinute, "j": wire.TripTotal}
 }  # lists of rows: an array each
-_SAMPLE = ("at", "cpu", "own", "mem", "memp", "disk", "temp", "sent", "recv", "thr", "fps", "lvl")
+_SAMPLE = ("at", "cpu", "own", "mem", "memp", "disk", "temp", "sent", "recv", "thr", "fps", "lvl", "gpu")
 
 NAMED: dict[str, type] = {name: kind for kind, name in wire.EVENT_NAMES.items()}
 
@@ -125,6 +125,8 @@ def encode_samples(
     rows = [(at, *rest) for at, _camera, *rest in (msgspec.structs.astuple(sample) for _, sample in samples)]
     document: dict[str, Any] = {"_id": id_, "n": node, "a": rows[0][0], "i": [i for i, _ in samples]}
     document.update((key, [row[place] for row in rows]) for place, key in enumerate(_SAMPLE))
+    if not any(one is not None for one in document["gpu"]):
+        del document["gpu"]
     document["stored_at"] = stored_at
     if told is not None:
         document["was"] = told
@@ -133,7 +135,8 @@ def encode_samples(
 
 def decode_samples(document: dict[str, Any]) -> list[tuple[str, wire.Resources]]:
     """Return the ids and samples of one batch."""
-    columns = [_plain(document[key]) for key in _SAMPLE]
+    unknown = [None] * len(document["at"])
+    columns = [_plain(document.get(key, unknown) if key == "gpu" else document[key]) for key in _SAMPLE]
     samples = [wire.Resources(at, "", *rest) for at, *rest in zip(*columns, strict=True)]
     return [(f"{document['_id']}:{i}", sample) for i, sample in zip(document["i"], samples, strict=True)]
 

@@ -122,4 +122,7 @@ class Sampler:
             heats = [one.temperature for one in samples if one.temperature is not None]
             use.temperature_most = max(heats, default=None)
             use.frames_per_second = sum(sum(one.fps_tenths.values()) for one in samples) / 10
+        if busy := [one.gpu_percent for one in samples if one.gpu_percent is not None]:
+            use.gpu_percent = round(sum(busy) / len(busy), 1)
+            use.gpu_percent_most = max(busy)
         return use

@@ -50,6 +50,8 @@ class NodesUse(Struct):
     memory_bytes: int | None = None
     temperature_most: int | None = None
     frames_per_second: float | None = None
+    gpu_percent: float | None = None  # of those that have a GPU
+    gpu_percent_most: int | None = None
 
 
 class SystemRow(Struct):

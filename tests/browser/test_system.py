@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 
-from playwright.sync_api import Page, expect
+import msgspec
+from playwright.sync_api import Page, Route, expect
 
 from agent import wire
 from tests.browser.conftest import Centre
@@ -40,6 +41,35 @@ def test_the_system_page_shows_every_part(page: Page, centre: Centre, node: Scri
     page.set_viewport_size({"width": 390, "height": 844})
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     shot(page, "phone")
+
+
+def test_gpus_have_a_chart_where_a_node_tells_of_one(page: Page, centre: Centre, node: ScriptedNode) -> None:
+    """A fleet without GPUs has no empty chart of them; with one there is its use, on its node's page too."""
+    node.camera()
+    used = wire.Resources(now_ms(), "", 12, 40, 5_000_000, 30, 20, 51, 0, 0, False, {"cam0": 98})
+    node.send(used)
+    page.goto(f"{centre.url}/nodes/{node.name}")
+    machine = page.get_by_test_id("resources")
+    expect(machine.get_by_role("heading", name="CPU", exact=True)).to_be_visible()
+    expect(machine.get_by_role("heading", name="GPU", exact=True)).to_have_count(0)
+    node.send(msgspec.structs.replace(used, at=now_ms(), gpu_percent=83))
+    chart = machine.locator("section", has=page.get_by_role("heading", name="GPU", exact=True))
+    expect(chart).to_contain_text("83 %")
+    shot(page, "gpu-node")
+
+    def with_gpus(route: Route) -> None:
+        answer = route.fetch().json()
+        for row in answer["rows"]:
+            row["nodes"] = {**(row["nodes"] or {}), "gpu_percent": 40.5, "gpu_percent_most": 83}
+        route.fulfill(json=answer)
+
+    page.route("**/api/v1/system?*", with_gpus)
+    page.get_by_role("link", name="System").click()
+    found = page.get_by_test_id("system-page")
+    expect(found.get_by_test_id("system-chart")).to_have_count(15)
+    expect(found.get_by_role("img", name=re.compile("^Nodes, GPU, now mean .* busiest 83"))).to_be_visible()
+    shot(page, "gpu-system")
+    page.unroute_all(behavior="wait")
 
 
 def test_a_hole_in_what_a_node_sent_is_shown_until_it_is_filled(

@@ -105,6 +105,9 @@ EVENTS_5: list[wire.AnyEvent] = [
         {"car": 52}, 900, 880, 20, 31, 55, looked=440, oldest=2900,
     ),
 ]  # fmt: skip
+EVENTS_8: list[wire.AnyEvent] = [
+    wire.Resources(BASE, "", 37, 61, 310_000_000, 44, 12, 58, 1200, 300, False, {"cam0": 149}, 1, 83)
+]
 LIVE = wire.Live(BASE, "cam0", wire.pack_rows([(70_000, 0.0, 0.25, 0.5, 1.0, 2, 88)]))
 
 
@@ -119,6 +122,8 @@ def events_of(payload: bytes) -> list[wire.AnyEvent]:
 
 ENCODED = {
     "v5-batch.msgpack": lambda: batch(EVENTS_5),
+    "v8-batch.msgpack": lambda: batch(EVENTS_8),
+    "v8-batch.json": lambda: wire.to_json(batch(EVENTS_8)),
     "v5-batch.json": lambda: wire.to_json(batch(EVENTS_5)),
     "v2-want.json": lambda: msgspec.json.encode(DOCUMENT_2),
     "v3-batch.msgpack": lambda: batch(EVENTS_3),

@@ -37,6 +37,8 @@ export interface ResourceRow {
   memory_percent: number;
   disk_percent: number;
   temperature: number | null;
+  /** Of the busiest one; null: there is none that tells. */
+  gpu_percent?: number | null;
   throttled?: boolean;
   fps: Record<string, number>;
 }

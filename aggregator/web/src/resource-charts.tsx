@@ -1,4 +1,4 @@
-// How the node's machine is doing: four small charts of the last hour.
+// How the node's machine is doing: small charts of the last hour.
 import { useEffect, useMemo, useState } from "preact/hooks";
 import uPlot from "uplot";
 import { api } from "./api";
@@ -23,12 +23,20 @@ interface Chart {
   range: uPlot.Range.MinMax | ((low: number, high: number) => uPlot.Range.MinMax);
 }
 
-function charts(cameras: string[]): Chart[] {
+const GPU: Chart = {
+  title: "GPU",
+  read: [(row) => row.gpu_percent ?? null],
+  show: percent,
+  range: [0, 102],
+};
+
+function charts(cameras: string[], hasGpu: boolean): Chart[] {
   const upward =
     (least: number) =>
     (_low: number, high: number): uPlot.Range.MinMax => [0, Math.max(least, high * 1.15)];
   return [
     { title: "CPU", read: [(row) => row.cpu_percent], show: percent, range: [0, 102] },
+    ...(hasGpu ? [GPU] : []),
     { title: "Agent’s memory", read: [(row) => row.memory_bytes], show: bytes, range: upward(1e8) },
     {
       title: "Temperature",
@@ -153,7 +161,8 @@ export function ResourceCharts({ node, cameras }: { node: string; cameras: strin
   const rows = useResources(node);
   const clock = useClock();
   const key = cameras.join("\n");
-  const all = useMemo(() => charts(cameras), [key]);
+  const hasGpu = rows?.some((row) => row.gpu_percent != null) ?? false;
+  const all = useMemo(() => charts(cameras, hasGpu), [key, hasGpu]);
   return (
     <section class="panel" data-testid="resources" data-samples={rows?.length}>
       <header class="row">

@@ -53,6 +53,8 @@ interface Figure {
   /** The fields of its lines, and what each is called where there are several. */
   lines: Record<string, string>;
   show: Show;
+  /** Not shown where no machine tells it. */
+  rare?: boolean;
 }
 
 const HOUR = 3_600_000;
@@ -109,9 +111,21 @@ const FIGURES: Figure[] = [
     lines: { cpu_percent: "mean", cpu_percent_most: "busiest" },
     show: percent,
   },
+  {
+    part: "nodes",
+    title: "GPU",
+    lines: { gpu_percent: "mean", gpu_percent_most: "busiest" },
+    show: percent,
+    rare: true,
+  },
   { part: "nodes", title: "Hottest", lines: { temperature_most: "" }, show: degrees },
   { part: "nodes", title: "Frames a second, all", lines: { frames_per_second: "" }, show: rate },
 ];
+
+function isTold(figure: Figure, rows: Row[]): boolean {
+  const fields = Object.keys(figure.lines);
+  return !figure.rare || rows.some((row) => fields.some((field) => row[figure.part]?.[field] != null));
+}
 
 /** Times and one list of values a line, with nulls where rows are missing. */
 function dataOf(figure: Figure, rows: Row[], step: number): uPlot.AlignedData {
@@ -329,9 +343,11 @@ export function SystemPage() {
           <section key={part} class="panel system-part">
             <h2>{PARTS[part]}</h2>
             <div class="small-charts">
-              {FIGURES.filter((figure) => figure.part === part).map((figure) => (
-                <FigureChart key={figure.title} figure={figure} found={found} hours={hours} clock={clock} />
-              ))}
+              {FIGURES.filter((figure) => figure.part === part && isTold(figure, found.rows)).map(
+                (figure) => (
+                  <FigureChart key={figure.title} figure={figure} found={found} hours={hours} clock={clock} />
+                ),
+              )}
             </div>
           </section>
         ))}

@@ -963,6 +963,10 @@ export interface NodesUse {
   temperature_most: number | null;
   /** frames judged a second by all nodes online */
   frames_per_second: number | null;
+  /** use of the GPUs of the nodes online that tell it, percent, their mean; null: none does */
+  gpu_percent: number | null;
+  /** use of the busiest GPU of a node online, percent; null: none tells it */
+  gpu_percent_most: number | null;
 }
 
 /** An empty answer. */
