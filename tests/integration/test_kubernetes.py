@@ -95,7 +95,8 @@ def test_the_training_is_one_that_the_command_takes() -> None:
     words = parser(defaultdict(lambda: print), "").parse_args(container["args"])
     (place,) = (one["mountPath"] for one in container["volumeMounts"] if one["name"] == "training")
     assert words.recipe is None
-    assert all(str(folder).startswith(f"{place}/") for folder in (words.data, words.folder))
+    assert container["workingDir"] == place
+    assert not any(Path(folder).is_absolute() for folder in (words.data, words.folder))
 
 
 def test_what_manifests_name_is_there() -> None:
