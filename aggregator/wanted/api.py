@@ -143,7 +143,19 @@ def aimed(request: web.Request, aim: schemas.Aim) -> list[str]:
     unknown = sorted(set(aim.nodes) - set(chosen(request, Choice())))
     if unknown:
         raise Refused(404, "no_node", f"no node {unknown[0][:40]!r} was ever heard")
-    return [name for name in names if not aim.nodes or name in aim.nodes]
+    found = [name for name in names if not aim.nodes or name in aim.nodes]
+    if not found and not aim.everywhere:
+        raise Refused(404, "no_node", f"no node fits {_words(aim)}")
+    return found
+
+
+def _words(aim: schemas.Aim) -> str:
+    """Return what a body aims at, as a sentence names it."""
+    site = [f"site {aim.site[:40]!r}"] if aim.site else []
+    group = [f"group {aim.group[:40]!r}"] if aim.group else []
+    labels = [f"label {label[:40]!r}" for label in aim.labels[:3]]
+    nodes = ["these names"] if aim.nodes else []
+    return " and ".join(site + group + labels + nodes)
 
 
 async def put_many(request: web.Request) -> web.Response:

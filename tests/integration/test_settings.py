@@ -165,6 +165,9 @@ async def test_a_group_gives_defaults_and_settings_go_to_many(stack: Stack) -> N
             404,
             "no_node",
         )
+        typo = {"site": "nroth", "group": "bus", "settings": {"confidence": 0.5}}
+        status, body = await call(client, "POST", "/settings", typo)
+        assert (status, body["error"]["message"]) == (404, "no node fits site 'nroth' and group 'bus'")
         assert (await call(client, "PUT", "/groups/bus", {"settings": {"confidence": 0.45}}))[0] == 200
         rows = (await get(client, "/drift", group="bus", q="many-0"))["rows"]
         assert rows[0]["defaults"] == ["cam0.confidence"]

@@ -1,6 +1,6 @@
 // What the managing pages have in common: reading a list, doing something about it, and saying what went wrong.
 import type { ComponentChildren } from "preact";
-import { useCallback, useEffect, useState } from "preact/hooks";
+import { useCallback, useEffect, useId, useState } from "preact/hooks";
 import type { ApiError } from "./api";
 
 /** A list that is read when the page opens, and again with the second value; the third is what went wrong. */
@@ -83,6 +83,7 @@ export function Field({
   required = false,
   value = "",
   hint = "",
+  known = [],
 }: {
   label: string;
   name: string;
@@ -90,12 +91,23 @@ export function Field({
   required?: boolean;
   value?: string;
   hint?: string;
+  /** What is offered while somebody types. */
+  known?: readonly string[];
 }) {
+  const list = useId();
   return (
     <label>
       {label}
+      {known.length > 0 && (
+        <datalist id={list}>
+          {known.map((one) => (
+            <option key={one} value={one} />
+          ))}
+        </datalist>
+      )}
       <input
         name={name}
+        list={known.length > 0 ? list : undefined}
         {...({ type } as { type: "text" })}
         required={required}
         defaultValue={value}

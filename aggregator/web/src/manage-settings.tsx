@@ -6,7 +6,7 @@ import { ago } from "./format";
 import { manage, type Aim } from "./manage-api";
 import { Field, Form, Part, Problem, Sure, useDo, useRead, words } from "./manage-parts";
 import { nodeHref } from "./router";
-import { now } from "./session";
+import { nodes, now } from "./session";
 import type { Point } from "./page-types";
 import type { CameraSettings, ProfileRow, Sent } from "./types";
 
@@ -16,11 +16,14 @@ function aimOf(text: (name: string) => string): Aim {
 }
 
 function AimFields() {
+  const [sites] = useRead(manage.sites);
+  const [groups] = useRead(manage.groups);
+  const known = useCell(nodes);
   return (
     <>
-      <Field label="Site" name="site" hint="all" />
-      <Field label="Group" name="group" hint="all" />
-      <Field label="Nodes" name="nodes" hint="all" />
+      <Field label="Site" name="site" hint="all" known={sites?.map(({ site }) => site) ?? []} />
+      <Field label="Group" name="group" hint="all" known={groups?.map(({ group }) => group) ?? []} />
+      <Field label="Nodes" name="nodes" hint="all" known={[...(known?.keys() ?? [])].sort()} />
     </>
   );
 }
