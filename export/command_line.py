@@ -17,31 +17,35 @@ Command = Callable[[str, Run, str], argparse.ArgumentParser]
 GUIDE = """\
 Your own labelled pictures, from any tool, to a model and a page that shows how good it is:
 
-  gb-export train --data FOLDER              learn what its labels name; stops at Ctrl-C, goes on when called
-                                             again; ends with a report, and says how to write the model
+  gb-export train --data FOLDER              train a detector of the classes in its labels; Ctrl-C stops it,
+                                             the same command goes on; ends with a report and with the
+                                             command that writes the model's file
 
   gb-export train --data FOLDER --weights traffic
-                                             the same, begun with what a model that comes along knows: better
-                                             with few pictures; its licence then holds for yours too
+                                             the same, from the weights of a packaged model: better with few
+                                             pictures; its licence then holds for yours too
 
-FOLDER holds labels of YOLO (with data.yaml or classes.txt), COCO, Pascal VOC or Labelme; which, is found out.
-What lies in folders called train and val stays so; else pictures that look alike stay on one side.
+FOLDER holds labels of YOLO (with data.yaml or classes.txt), COCO, Pascal VOC or Labelme; the format is
+detected. Folders called train and val are used for training and validation as they are; without them the
+pictures are split, and pictures that look alike stay on one side.
 
 No labels yet? On the box of a camera, by its owner; nothing leaves the machine:
 
   gb-export collect SOURCE --out FOLDER      pick frames worth labelling
   gb-export propose FOLDER --teachers traffic,other.onnx --classes person,car --to labelme
-                                             let models draw drafts, for a person to correct in Labelme, CVAT
-                                             (coco) or Label Studio; then train --data
+                                             draft labels with existing models, for a person to correct in
+                                             Labelme, CVAT (coco) or Label Studio; then train --data
 
-The models of this project:
+The models of this project. A recipe is a TOML file that says on which pictures a model is trained, for which
+classes, and how:
 
-  gb-export train traffic --data DATA        learn a recipe: export/recipes/*.toml, or one of your own
+  gb-export train traffic --data DATA        train by a recipe: export/recipes/*.toml, or one of your own
   gb-export onnx traffic --out my.onnx       write the newest checkpoint as one file
   gb-export evaluate my.onnx                 average precision by class, source and size, with intervals
   gb-export evaluate my.onnx --report page   the same as a page with curves and the worst mistakes
   gb-export quantize my.onnx traffic         an int8 copy, faster on CPUs with VNNI
-  gb-export judge mask --out judge.onnx      the judge of enlarged faces, for the second look
+  gb-export judge mask --out judge.onnx      train the judge: a model that says whether an enlarged face wears
+                                             a mask (docs/look.md)
 
 DATA holds the folders that a recipe names; it may come from the environment variable GB_DATA.
 """
@@ -76,22 +80,30 @@ def _add_data(sub: argparse.ArgumentParser) -> None:
 
 
 def _add_train(command: Command, run: Run) -> None:
-    train = command("train", run, "learn a recipe; resumable, checkpoints lie in the user's cache folder")
-    train.add_argument(
-        "recipe", nargs="?", help="traffic, mask, a path; without one, what the labels in --data name"
+    train = command(
+        "train", run, "train a model; Ctrl-C stops, the same command goes on from the last checkpoint"
     )
-    train.add_argument("--format", choices=READERS, help="form of your labels (default: found out)")
-    train.add_argument("--images", type=int, help="how many pictures to look at (default: the recipe's)")
-    train.add_argument("--minutes", type=float, help="how long to learn, instead of --images")
+    train.add_argument(
+        "recipe",
+        nargs="?",
+        help="traffic, mask, or the path of a recipe; without one, the classes of the labels in --data",
+    )
+    train.add_argument("--format", choices=READERS, help="format of your labels (default: detected)")
+    train.add_argument(
+        "--images", type=int, help="how many pictures to train on, repeats included (default: the recipe's)"
+    )
+    train.add_argument("--minutes", type=float, help="how long to train, instead of --images")
     train.add_argument("--learning-rate", type=float, help="peak learning rate (default: the recipe's)")
     train.add_argument(
         "--weights",
         metavar="NAME",
-        help="begin with what these know: traffic, mask, a float .onnx of `gb-export onnx`, or a checkpoint; "
-        "classes go by their names",
+        help="start from these weights: traffic, mask, a float .onnx of `gb-export onnx`, or a checkpoint; "
+        "classes are matched by name",
     )
-    train.add_argument("--fresh", action="store_true", help="forget the last checkpoint")
-    train.add_argument("--folder", type=Path, help="where checkpoints lie (default: in the user's cache)")
+    train.add_argument("--fresh", action="store_true", help="start anew: delete the last checkpoint")
+    train.add_argument(
+        "--folder", type=Path, help="where checkpoints are kept (default: in the user's cache)"
+    )
     train.add_argument(
         "--threads", type=int, default=os.cpu_count() or 1, help="threads (default: all cores)"
     )
@@ -100,48 +112,76 @@ def _add_train(command: Command, run: Run) -> None:
 
 def _add_onnx(command: Command, run: Run) -> None:
     onnx = command("onnx", run, "write a checkpoint as one .onnx file, compared with PyTorch")
-    onnx.add_argument("recipe", help="the recipe that was trained")
+    onnx.add_argument("recipe", help="the recipe of the training")
     onnx.add_argument("--checkpoint", type=Path, help="default: the newest in the user's cache folder")
     onnx.add_argument("--size", type=_size, help="input as HEIGHTxWIDTH (default: the recipe's)")
     onnx.add_argument("--out", type=Path, help="default: NAME.onnx here")
 
 
 def _add_evaluate(command: Command, run: Run) -> None:
-    evaluate = command("evaluate", run, "how good a model is, run as the agent runs it, with intervals")
+    evaluate = command(
+        "evaluate", run, "average precision of a model, run as the agent runs it, with confidence intervals"
+    )
     evaluate.add_argument("model", type=Path, help="an .onnx file, or a checkpoint (.pt)")
     evaluate.add_argument(
-        "recipe", nargs="?", help="says which pictures and classes (default: the model's own)"
+        "recipe",
+        nargs="?",
+        help="whose pictures and classes (default: the recipe that the model was trained by)",
     )
-    evaluate.add_argument("--split", choices=("val", "train"), default="val", help="default: val")
+    evaluate.add_argument(
+        "--split",
+        choices=("val", "train"),
+        default="val",
+        help="validation or training pictures (default: val)",
+    )
     evaluate.add_argument("--limit", type=_count, metavar="N", help="at most N pictures, evenly over all")
     evaluate.add_argument(
-        "--sources", type=words_of, default=[], metavar="A,B", help="judge by pictures of these sources alone"
+        "--sources", type=words_of, default=[], metavar="A,B", help="only pictures of these sources"
     )
     evaluate.add_argument(
-        "--roll", type=_degrees, default=[], metavar="0,30,60", help="masks: turn the pictures by degrees too"
+        "--roll",
+        type=_degrees,
+        default=[],
+        metavar="0,30,60",
+        help="for models of masks: also with the pictures turned by so many degrees",
     )
-    evaluate.add_argument("--look", action="store_true", help="with the second look, its time not limited")
-    evaluate.add_argument("--judge", type=Path, metavar="FILE", help="and with this judge of enlarged faces")
-    evaluate.add_argument("--report", type=Path, metavar="FOLDER", help="write a page with pictures there")
-    evaluate.add_argument("--json", action="store_true", help="figures for machines")
+    evaluate.add_argument(
+        "--look", action="store_true", help="with the second look (docs/look.md), its time not limited"
+    )
+    evaluate.add_argument(
+        "--judge", type=Path, metavar="FILE", help="with the second look and this judge of enlarged faces"
+    )
+    evaluate.add_argument(
+        "--report",
+        type=Path,
+        metavar="FOLDER",
+        help="write an HTML report with curves and the worst mistakes into this folder",
+    )
+    evaluate.add_argument("--json", action="store_true", help="print JSON")
     _add_data(evaluate)
 
 
 def _add_judge(command: Command, run: Run) -> None:
-    words = "learn the judge of enlarged faces (mask, no mask), in minutes, and write its .onnx file"
+    words = "train the judge of enlarged faces (mask, no mask), in minutes, and write its .onnx file"
     judge = command("judge", run, words)
-    judge.add_argument("recipe", nargs="?", default="mask", help="whose pictures (default: mask)")
-    judge.add_argument("--steps", type=_count, default=1000, help="how long to learn (default: 1000)")
-    judge.add_argument("--seed", type=int, default=7, help="default: 7")
+    judge.add_argument(
+        "recipe", nargs="?", default="mask", help="the recipe whose pictures are used (default: mask)"
+    )
+    judge.add_argument("--steps", type=_count, default=1000, help="training steps (default: 1000)")
+    judge.add_argument("--seed", type=int, default=7, help="of the random numbers (default: 7)")
     judge.add_argument("--out", type=Path, default=Path("judge.onnx"), help="default: judge.onnx here")
     _add_data(judge)
 
 
 def _add_quantize(command: Command, run: Run) -> None:
-    quantize = command("quantize", run, "write an int8 copy of a model (U8S8, float stem)")
+    quantize = command(
+        "quantize",
+        run,
+        "write an int8 copy of a model (8-bit activations and weights; its first layer stays float)",
+    )
     quantize.add_argument("model", type=Path, help="an .onnx file")
-    quantize.add_argument("recipe", help="says which pictures to calibrate on")
-    quantize.add_argument("--pictures", type=int, default=300, help="how many (default 300)")
+    quantize.add_argument("recipe", help="the recipe whose pictures set the value ranges")
+    quantize.add_argument("--pictures", type=int, default=300, help="how many of them (default: 300)")
     quantize.add_argument("--out", type=Path, help="default: MODEL.int8.onnx")
     quantize.add_argument(
         "--reduce-range", action="store_true", help="7-bit weights, for CPUs with AVX2 or AVX-512 but no VNNI"
@@ -150,9 +190,9 @@ def _add_quantize(command: Command, run: Run) -> None:
 
 
 def _add_calibrate(command: Command, run: Run) -> None:
-    words = "make scores mean something: of boxes told at 0.5 half are right, on pictures held back"
+    words = "calibrate scores on held-back pictures, so that half of the boxes with score 0.5 are right"
     calibrate = command("calibrate", run, words)
-    calibrate.add_argument("recipe", help="the recipe that was trained, with `held_back`")
+    calibrate.add_argument("recipe", help="the recipe of the training; it must have set `held_back`")
     calibrate.add_argument("--checkpoint", type=Path, help="default: the newest in the user's cache folder")
     calibrate.add_argument("--out", type=Path, help="default: calibrated.pt beside it")
     _add_data(calibrate)

@@ -37,13 +37,13 @@ def _propose(arguments: argparse.Namespace) -> None:
     teachers = [open_teacher(name, names) for name in words_of(arguments.teachers)]
     classes = words_of(arguments.classes)
     if not (teachers and classes):
-        raise UsageError("--teachers and --classes name at least one each")
+        raise UsageError("give at least one model by --teachers and one class by --classes")
     drafted = draft(arguments.folder, teachers, classes)
     if arguments.out:
         agreed, doubted = write_table(drafted, classes, arguments.out)
-        print(f"{arguments.out}: {agreed} boxes on which teachers agree, {doubted} to leave out")
+        print(f"{arguments.out}: {agreed} boxes on which models agree, {doubted} left out of the training")
         if len(teachers) == 1:
-            print("one teacher alone agrees with nobody: all it sees is left out of the training")
+            print("a single model agrees with no other, so all its boxes are left out; name a second one")
         return
     WRITERS[arguments.to](drafted, classes, arguments.folder)
     print(f"{arguments.folder}: drafts for {arguments.to}; correct them, then gb-export train --data FOLDER")
@@ -53,20 +53,28 @@ def add_commands(command: Command) -> None:
     """Add `collect` and `propose` to the parser of the whole command."""
     words = "pick frames worth labelling from a camera or video of this box; nothing leaves the machine"
     one = command("collect", _collect, words)
-    one.add_argument("source", help="as in agent.toml: a number, a file, an address")
+    one.add_argument("source", help="as in agent.toml: the number of a camera, a file, an address")
     one.add_argument("--out", type=Path, required=True, help="a new folder; only its owner can read it")
-    one.add_argument("--model", default="traffic", help="of which it finds the doubts (default: traffic)")
-    one.add_argument("--count", type=int, default=200, help="at most so many frames (default 200)")
-    one.add_argument("--every", type=float, default=1.0, help="seconds between two that are looked at")
-    one.add_argument("--minutes", type=float, default=60.0, help="how long to watch a camera (default 60)")
+    one.add_argument(
+        "--model", default="traffic", help="frames of which it is unsure are preferred (default: traffic)"
+    )
+    one.add_argument("--count", type=int, default=200, help="at most so many frames (default: 200)")
+    one.add_argument(
+        "--every", type=float, default=1.0, help="seconds between two frames that are considered (default: 1)"
+    )
+    one.add_argument("--minutes", type=float, default=60.0, help="how long to read a camera (default: 60)")
 
-    words = "let models that exist propose boxes, to train with or for a person to correct"
+    words = "draft labels with existing models, to train with or for a person to correct"
     two = command("propose", _propose, words)
-    two.add_argument("folder", type=Path, help="of pictures")
-    two.add_argument("--teachers", required=True, metavar="A,B", help="packaged models, or .onnx files")
-    two.add_argument("--names", default="", metavar="A,B", help="classes of an .onnx that does not tell them")
-    two.add_argument("--classes", required=True, metavar="A,B", help="what to propose, in the labels' order")
+    two.add_argument("folder", type=Path, help="the folder of pictures")
+    two.add_argument(
+        "--teachers", required=True, metavar="A,B", help="the models: names of packaged ones, or .onnx files"
+    )
+    two.add_argument("--names", default="", metavar="A,B", help="class names, for an .onnx file without them")
+    two.add_argument(
+        "--classes", required=True, metavar="A,B", help="classes to propose, in the labels' order"
+    )
     two.add_argument(
         "--out", type=Path, help=f"a table to train with; what scores under {LEAST} is background"
     )
-    two.add_argument("--to", choices=WRITERS, help="drafts for a tool: coco is for CVAT")
+    two.add_argument("--to", choices=WRITERS, help="draft labels for this tool; coco is for CVAT")

@@ -159,7 +159,7 @@ def _proposed_elsewhere(
     if table.exists():
         return _proposed(source, names, table, pictures)
     print(
-        f"{table}: no such file, so what it would propose stays unlabelled; see gb-export propose",
+        f"{table}: no such file, so its classes stay unlabelled here; `gb-export propose` writes it",
         file=sys.stderr,
     )
     return pictures

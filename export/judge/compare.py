@@ -82,7 +82,7 @@ def finish_own(recipe: dict[str, Any], data: Path, checkpoint: Path, weights: Pa
     print(text(assessment))
     other = rival(assessment.names, weights)
     if other is None:
-        print("\nno model that comes along knows one of these classes, so there is none to compare with")
+        print("\nno packaged model has one of these classes, so there is none to compare with")
     else:
         compared = beside(assessment, other, pictures)
         print(f"\n{compared}")

@@ -37,7 +37,7 @@ def check_weights(path: Path) -> None:
     """Raise `TrainError` for weights that no training can begin with."""
     if not path.exists():
         raise TrainError(
-            f"{path}: no such file to begin with; --weights takes the name of a model that comes along "
+            f"{path}: no such file to start from; --weights takes the name of a packaged model "
             "(traffic, mask, mask-free), a float .onnx of `gb-export onnx`, or a checkpoint"
         )
     if path.suffix == ".onnx":

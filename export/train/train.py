@@ -272,7 +272,7 @@ def train(recipe: dict[str, Any], data: Path, plan: Plan, folder: Path | None = 
     run = Run(recipe, plan, folder or cache_folder(recipe))
     resumed = run.resume()
     if recipe.get("frozen") and not plan.weights and not resumed:
-        raise TrainError("frozen: those parts know nothing yet; begin with what a model knows, by --weights")
+        raise TrainError("frozen: these parts have no trained weights yet; start from a model by --weights")
     if plan.weights and not resumed:
         check_weights(plan.weights)  # at once: to read the pictures may take minutes
     pictures = read_recipe(recipe, data, "train")

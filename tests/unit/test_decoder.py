@@ -19,6 +19,10 @@ from agent.see.gate import FASTEST, Attention, Gate
 pytest.importorskip("av", reason="PyAV is not installed: OpenCV decodes everything")
 from agent.see.feed.decoder import Decoder
 
+pytestmark = pytest.mark.skipif(
+    shutil.which("ffmpeg") is None, reason="there is no ffmpeg to make a film with"
+)
+
 FRAMES = 60
 CODECS = {
     "h264": "-c:v libx264 -bf 3",
@@ -30,8 +34,6 @@ CODECS = {
 @pytest.fixture(scope="module", params=CODECS)
 def film(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two still seconds and three in which a clock runs, 12 pictures a second, with B-frames."""
-    if shutil.which("ffmpeg") is None:
-        pytest.skip("there is no ffmpeg to make a film with")
     path = tmp_path_factory.mktemp("film") / f"{request.param}.mp4"
     source = "-f lavfi -i testsrc=size=320x180:rate=12:duration=5"
     command = f"ffmpeg -v error {source} {CODECS[request.param]} -pix_fmt yuv420p {path}"

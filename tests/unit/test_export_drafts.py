@@ -162,7 +162,7 @@ def test_the_command_drafts_with_a_model_that_comes_along(
     assert main([*words, "--to", "labelme"]) == 0
     assert "car" in {mark.label for record in read_labelled(tmp_path).records for mark in record.marks}
     assert main([*words, "--out", str(tmp_path / "pseudo.csv")]) == 0
-    assert "one teacher alone agrees with nobody" in capsys.readouterr().out
+    assert "a single model agrees with no other" in capsys.readouterr().out
     for wrong, reason in (
         ([], "either --out"),
         (["--to", "coco", "--classes", "tram"], "class 'tram': no teacher knows it; they know bicycle"),

@@ -63,7 +63,7 @@ def test_frozen_parts_do_not_change_and_the_others_do(tmp_path: Path) -> None:
 def test_frozen_needs_something_to_keep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From nothing it is refused in one line; from a checkpoint it trains, and goes on without being told."""
     monkeypatch.setattr(loop, "read_recipe", lambda *_: [a_picture()])
-    with pytest.raises(TrainError, match=r"frozen: those parts know nothing yet; .* by --weights"):
+    with pytest.raises(TrainError, match=r"frozen: these parts have no trained weights yet; .* by --weights"):
         loop.train(RECIPE, tmp_path, loop.Plan(threads=1), tmp_path / "nothing")
     whole = RECIPE | {"frozen": []}
     first = loop.train(whole, tmp_path, loop.Plan(threads=1), tmp_path / "first")

@@ -151,8 +151,8 @@ def test_wrong_weights_are_said_before_the_pictures_are_read(
     """Nobody waits for minutes to hear that a name was mistyped."""
     monkeypatch.setattr(loop, "read_recipe", lambda *_: pytest.fail("read"))
     for path, reason in (
-        (Path("none.onnx"), "no such file to begin with; --weights takes the name"),
-        (Path("none.pt"), "no such file to begin with; --weights takes the name"),
+        (Path("none.onnx"), "no such file to start from; --weights takes the name"),
+        (Path("none.pt"), "no such file to start from; --weights takes the name"),
         (packaged("mask-int8"), "not a float file of this `gb-export onnx`"),
     ):
         with pytest.raises(TrainError, match=reason):

@@ -23,6 +23,10 @@ from agent.see.flaps import Flaps
 from agent.see.probe import inspect
 from agent.see.slot import Frame
 
+needs_ffmpeg = pytest.mark.skipif(
+    shutil.which("ffmpeg") is None, reason="there is no ffmpeg to make a film with"
+)
+
 # ── the clock of a recording ──────────────────────────────────────────────────────────────────────
 
 
@@ -109,6 +113,7 @@ def test_a_cut_takes_one_of_the_recordings_own_steps(fps: float) -> None:
     assert cuts == [3, 6]
 
 
+@needs_ffmpeg
 def test_an_mp4_of_motion_alone_is_as_long_as_its_pictures(tmp_path: Path) -> None:
     """Its mean rate is 0.28 pictures a second; between two pictures is a tenth of a second all the same."""
     path = tmp_path / "motion.mp4"
@@ -123,6 +128,7 @@ def test_an_mp4_of_motion_alone_is_as_long_as_its_pictures(tmp_path: Path) -> No
     assert [frame.pass_ for frame in frames if frame is not None] == [n // 15 for n in range(60)]
 
 
+@needs_ffmpeg
 def test_a_recording_without_times_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A bare H.264 stream, as a Raspberry Pi's tools write it, knows no rate: what it is taken for is told,
     and how to give it one.
@@ -140,8 +146,6 @@ def test_a_recording_without_times_says_so(tmp_path: Path, caplog: pytest.LogCap
 @pytest.fixture(scope="module")
 def jumping(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Sixty pictures at ten a second, with a jump of 300 s after each fifteen."""
-    if shutil.which("ffmpeg") is None:
-        pytest.skip("there is no ffmpeg to make a recording with")
     path = tmp_path_factory.mktemp("jumps") / "motion.mkv"
     source = "-f lavfi -i testsrc=size=128x96:rate=10:duration=6 -vf setpts='(N/10+floor(N/15)*300)/TB'"
     command = f"ffmpeg -v error {source} -fps_mode vfr -c:v libx264 -g 15 {path}"
@@ -149,6 +153,7 @@ def jumping(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@needs_ffmpeg
 @pytest.mark.parametrize("pace", ["fast", "real"])
 def test_a_motion_only_recording_is_as_long_as_its_pictures(jumping: Path, pace: Any) -> None:
     """Six seconds of pictures span six seconds, with a cut at each jump, at both paces."""
