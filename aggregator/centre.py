@@ -289,4 +289,5 @@ def _proxy_sign_in(config: Config) -> ProxySignIn | None:
 async def open_centre(config: Config, patience: float = 0.0) -> AsyncIterator[Centre]:
     """Open the database and join the parts; raise StoreError or ConfigError."""
     async with open_store(config, patience) as store:
+        await store.dump.check_whole()
         yield Centre(config, store)

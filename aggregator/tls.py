@@ -35,7 +35,7 @@ def context(certificate: Path, key: Path) -> ssl.SSLContext:
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     made.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        made.load_cert_chain(certificate, key)
+        made.load_cert_chain(certificate, key, _no_password)
     except ssl.SSLError as error:
         raise TlsError(f"{certificate}, {key}: no certificate with its key ({error.reason})") from None
     except OSError as error:
@@ -44,6 +44,14 @@ def context(certificate: Path, key: Path) -> ssl.SSLContext:
             "certificate_file and key_file"
         ) from None
     return made
+
+
+def _no_password() -> str:
+    """Be asked for the password of an encrypted key, which nobody can type; raise TlsError."""
+    raise TlsError(
+        "the key of the page's certificate is encrypted: store it without a passphrase, for this user's eyes "
+        "only (`openssl pkey -in KEY -out PLAIN`)"
+    )
 
 
 @contextlib.asynccontextmanager
@@ -75,7 +83,7 @@ async def _follow(made: ssl.SSLContext, certificate: Path, key: Path, seconds: f
         except TlsError as error:
             _LOG.warning("the certificate before goes on: %s", error)
         else:
-            made.load_cert_chain(certificate, key)
+            made.load_cert_chain(certificate, key, _no_password)
             _LOG.info("took a new certificate from %s", certificate)
 
 

@@ -64,6 +64,16 @@ class Dump:
                     )
         return ""
 
+    async def check_whole(self) -> None:
+        """Raise StoreError where a restore into this database has not come to its end."""
+        with translated(self._where):
+            begun = await self._database.meta.find_one({"_id": _RESTORED})
+        if begun is not None and "at" not in begun:
+            raise StoreError(
+                f"a restore into the database {self._database.name!r} at {self._where} has not come to its "
+                "end: run `gb-aggregator restore` with the same file again, it goes on where it was"
+            )
+
     async def begin(self, backup: str, taken: int) -> None:
         """Note that a backup, made at `taken` (Unix ms), is being loaded."""
         row = {"backup": backup, "taken": taken}

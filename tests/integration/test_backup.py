@@ -22,11 +22,14 @@ import pytest
 from agent.mqtt.client import BrokerSettings
 from aggregator.backup.errors import BackupError
 from aggregator.backup.sealed import CHUNK, Opener, Sealer
+from aggregator.centre import open_centre
 from aggregator.config import load
+from aggregator.opening import open_store
 from aggregator.setup.provision import DEMO_NODE
+from aggregator.store.errors import StoreError
 from aggregator.store.store import SCHEMA
-from deploy.stack import Service, find_mosquitto
-from tests.integration.box import singly
+from deploy.stack import Service, Stack, find_mosquitto
+from tests.integration.box import settings, singly
 from tests.integration.counting_box import CountingBox, running
 from tests.integration.test_enrol import Centre, database, make_database_users
 
@@ -202,6 +205,21 @@ def test_what_is_there_is_never_overwritten(machine: Machine, tmp_path: Path) ->
             client["gb_fleet"]["aggregators"].delete_many({})
             client["gb_fleet"]["users"].replace_one({"_id": "anna"}, {"role": "viewer"}, upsert=True)
     assert before == {path: path.read_bytes() for path in (machine.folder / "centre").iterdir()}
+
+
+async def test_no_aggregator_starts_on_half_a_restore(stack: Stack) -> None:
+    """A restore that was cut off is told at the start, in a line that says what to do; whole, it starts."""
+    config = settings(stack.mqtt_url, stack.mongodb_uri, "half_restored")
+    async with open_store(config) as store:
+        await store.dump.begin("0123456789abcdef", 1_790_000_000_000)
+    with pytest.raises(StoreError, match=r"has not come to its end: run `gb-aggregator restore`"):
+        async with open_centre(config):
+            pass
+    async with open_store(config) as store:
+        assert await store.dump.refusal("0123456789abcdef") == ""
+        await store.dump.done(1_790_000_001_000)
+    async with open_centre(config):
+        pass
 
 
 def test_a_prepared_place_keeps_its_own_settings(machine: Machine, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 import pytest
 from aiohttp import ClientConnectorCertificateError, ClientSession, TCPConnector
+from cryptography.hazmat.primitives import serialization
 
 from aggregator import tls
 from aggregator.setup import addresses
@@ -169,6 +170,20 @@ def _put(file: Path, content: bytes) -> None:
     fresh = file.with_suffix(".new")
     fresh.write_bytes(content)
     fresh.replace(file)
+
+
+def test_an_encrypted_key_is_refused_and_not_asked_for(tmp_path: Path) -> None:
+    """A key under a passphrase would have the start wait for somebody to type it; it says what to do."""
+    ca_key, authority = make_authority()
+    plain, chain = make_server(ca_key, authority, ["127.0.0.1"])
+    _put(tmp_path / "page.crt", chain)
+    key = tmp_path / "page.key"
+    loaded = serialization.load_pem_private_key(plain, None)
+    how = serialization.BestAvailableEncryption(b"secret")
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8)
+    _put(key, loaded.private_bytes(*form, how))
+    with pytest.raises(tls.TlsError, match=r"encrypted: store it without a passphrase"):
+        tls.context(tmp_path / "page.crt", key)
 
 
 def test_a_certificate_that_cannot_be_used_is_one_line(served: Served, tmp_path: Path) -> None:
