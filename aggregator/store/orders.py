@@ -1,15 +1,13 @@
-"""Orders to nodes and their answers, as they are kept: 30 days, and of each node the newest."""
+"""Orders to nodes and their answers, as they are kept. How long is for `retention`."""
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 from aggregator.site_time import now
 from aggregator.store.errors import translated
 
 Document = dict[str, Any]
-KEPT = timedelta(days=30)
 _WITHOUT_PICTURE = {"jpeg": 0}
 
 
@@ -21,13 +19,13 @@ class OrderStore:
         self._where = where
 
     async def prepare(self) -> None:
-        """Make the index; raise pymongo's errors."""
+        """Make the indexes; raise pymongo's errors."""
         await self._orders.create_index([("node", 1), ("at", -1)])
+        await self._orders.create_index("at")
 
     async def add(self, id_: str, fields: Document) -> None:
-        """Keep an order that is about to be sent; old ones of its node go."""
+        """Keep an order that is about to be sent."""
         with translated(self._where):
-            await self._orders.delete_many({"node": fields["node"], "at": {"$lt": now() - KEPT}})
             await self._orders.insert_one({"_id": id_, "at": now(), "state": "sent", **fields})
 
     async def answer(self, node: str, id_: str, fields: Document) -> bool:

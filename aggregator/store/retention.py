@@ -109,6 +109,8 @@ class Retention:
             await self._delete_some("days", {"d": {"$lt": oldest - oldest % DAY}})
             heard = moment - timedelta(days=keep.pictures_days)
             await self._delete_some("departures", {"heard": {"$lt": heard}})
+            ordered = {"at": {"$lt": moment - timedelta(days=keep.detail_days)}}
+            await self._delete_some("orders", ordered)  # their answers are words and pictures of boxes
             await self._delete_some("sessions", {"expires": {"$lt": moment}})
         return deleted
 

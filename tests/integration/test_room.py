@@ -43,8 +43,9 @@ def config_file(folder: Path, stack: Stack, database: str, *, site: str = "", mo
 async def aged(store: Store, days: int) -> None:
     """Let everything that is stored be some days older."""
     by = -days * 86_400_000
-    for name in (*retention.Keep().collections(), "departures"):
-        field = "heard" if name == "departures" else "stored_at"
+    others = {"departures": "heard", "orders": "at"}
+    for name in (*retention.Keep().collections(), *others):
+        field = others.get(name, "stored_at")
         await store._database[name].update_many({}, [{"$set": {field: {"$add": [f"${field}", by]}}}])
 
 
@@ -199,9 +200,12 @@ async def test_what_is_kept_and_for_how_long_changes_while_the_centre_runs(
         await until(lambda: node.acked)
         left = wire.Departure(1, 2, "cam0", "preview", "anna", "admin", 3, "blurred")
         await running.store.departures.keep("keep-live", [left])
+        await running.store.orders.add("order-1", {"node": "keep-live", "verb": "snapshot"})
+        await running.store.orders.answer("keep-live", "order-1", {"state": "done", "jpeg": b"a picture"})
         await aged(running.store, 5)
         await running.clock.expire()
         assert len(await event_rows(running)) == 1
+        assert await running.store.orders.get("keep-live", "order-1", picture=True)
         for wrong in ("detail_days = 0", "detail_dais = 3", "low_free_mb = 1\nfull_free_mb = 2"):
             caplog.clear()
             config_file(tmp_path, stack, "keep_live", more=wrong)
@@ -212,6 +216,7 @@ async def test_what_is_kept_and_for_how_long_changes_while_the_centre_runs(
         assert "applied after a restart: mongodb.database" in caplog.text
         await running.clock.expire()
         assert await event_rows(running) == []
+        assert await running.store.orders.get("keep-live", "order-1", picture=True) is None
         assert await running.store._database.departures.count_documents({}) == 0
         assert await running.store._database.batches.count_documents({}) == 1
         keeping = (await get(client, "/system"))["keeping"]
