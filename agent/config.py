@@ -86,6 +86,7 @@ class CameraConfig(Struct, frozen=True, forbid_unknown_fields=True):
     pace: Literal["real", "fast"] = "real"
     loop: bool = False
     gate: bool = True  # look only where something moves, and as often as it can change a count
+    region: bool = False  # what moves far from all lines and zones calls for no look
     preview: Literal["off", "blurred", "unblurred"] = "blurred"
     rtsp_out: Annotated[str, Meta(pattern=r"^(rtsps?://[^\s]{3,990})?$")] = ""
     look_budget: Literal["auto", "half"] | Annotated[float, Meta(ge=0.0, le=100_000.0)] = (

@@ -80,7 +80,7 @@ class Follower:
         self._minutes = minutes
         self._states = states
         self._monotonic = monotonic
-        self._borders = Borders(settings)
+        self._draw(settings)
         self._tracker = make_tracker(
             settings.confidence, detector.names, about_state=self.analyst.wants_sharpness
         )
@@ -89,7 +89,7 @@ class Follower:
     def apply(self, settings: wire.CameraSettings) -> None:
         """Take new lines and thresholds from the next frame on; nothing is zeroed."""
         self.settings = settings
-        self._borders = Borders(settings)
+        self._draw(settings)
         self._tracker.confident = settings.confidence
         self._second.allow(self._camera.look_of(settings, faces=self._faces))
         self.analyst.apply(settings)
@@ -114,6 +114,12 @@ class Follower:
         self._tell_gate(frame, self._attention(found))
         self._minutes.judged(frame.wall)
         return tracks, events
+
+    def _draw(self, settings: wire.CameraSettings) -> None:
+        """Take lines and zones: where a look can change a count."""
+        self._borders = Borders(settings)
+        if self._gate is not None and self._camera.region:
+            self._gate.region = self._borders.region
 
     def take_looked(self) -> Looked:
         """Return what the second look did since the last call."""

@@ -16,9 +16,10 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from agent import wire
-from agent.count.geometry import distance
+from agent.count.geometry import distance, inside
 from agent.count.object_table import Float
 from agent.track.tracker import Motions
 
@@ -33,6 +34,7 @@ STEP = 0.4  # sizes that an object may move between two looks, to be recognised
 STANDS = 1.0  # seconds without a noticeable move
 YOUNG = 1.0  # seconds: what was not confirmed until then, and stands, is imagined
 HIDDEN = 1.0  # seconds for which what was lost is looked for
+REGION = 0.35  # frame heights: what is farther from every border and zone can wait until it is nearer
 SLOW = 0.02  # frame heights a second: what is slower arrives nowhere soon
 
 
@@ -44,6 +46,7 @@ class Borders:
         drawn += [[*zone.points, zone.points[0]] for zone in settings.zones.values()]
         pieces = [piece for points in drawn for piece in pairwise(points)]
         self._pieces = np.array(pieces, np.float64).reshape(-1, 2, 2)
+        self._zones = [list(zone.points) for zone in settings.zones.values()]
 
     def away(self, spots: Float, aspect: float) -> Float:
         """Return how far (N,) spots (N,2), fractions, are from the nearest border, frame heights."""
@@ -54,6 +57,18 @@ class Borders:
         return np.asarray(
             distance(spots[:, None] * stretch, pieces[:, 0], pieces[:, 1]).min(axis=1), np.float64
         )
+
+    def region(self, shape: tuple[int, ...], aspect: float) -> NDArray[np.bool_] | None:
+        """Return which cells (h,w) lie in a zone or near a border; None where nothing is drawn."""
+        if not len(self._pieces):
+            return None
+        height, width = shape
+        down, right = np.mgrid[:height, :width]
+        middles = np.stack([(right.ravel() + 0.5) / width, (down.ravel() + 0.5) / height], axis=1)
+        found = self.away(middles, aspect) < REGION
+        for zone in self._zones:
+            found |= inside(middles, zone)
+        return np.asarray(found.reshape(height, width), np.bool_)
 
     def away_from_boxes(self, boxes: Float, size: tuple[int, int]) -> Float:
         """Return how far (N,) the anchors of boxes (N,4), pixels, are from the nearest border, heights."""

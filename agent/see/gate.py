@@ -22,6 +22,7 @@ from __future__ import annotations
 import math
 import threading
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -41,6 +42,7 @@ GROWN = 0.3  # of its size by which a box is grown to hold all that moves with i
 WAIT = 0.5  # seconds of a wait for an answer, before it is asked whether to go on
 
 FloatBoxes = NDArray[np.float32]
+Region = Callable[[tuple[int, ...], float], Bool | None]  # shape (h,w), width over height -> cells (h,w)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,13 +66,15 @@ class _Look:
 
 
 class Gate:
-    """Decide for one camera. All but `tell`, `open` and `pace` belong to the camera's thread."""
+    """Decide for one camera. All but `tell`, `open`, `pace` and `region` belong to the camera's thread."""
 
     def __init__(self) -> None:
         self.open = False  # somebody watches: every picture that is due is looked at
         self.looks = 0  # called for
         self.pace = FASTEST  # seconds between two looks at least; the budget's
         self.held = 0  # pictures that were due but for the budget
+        self.region: Region | None = None  # outside of it nothing that moves calls for a look
+        self._cells: tuple[Region | None, Bool | None] = (None, None)  # that region, as cells
         self._motion = Motion()
         self._attention = Attention()
         self._asked: deque[_Look] = deque()  # not answered yet
@@ -95,7 +99,7 @@ class Gate:
 
     def wants(self, image: Image, seconds: float) -> bool:
         """Tell whether a picture (H,W,3) is to be looked at; if so, the look's number is `looks`."""
-        change = self._motion.compare(image)
+        change = self._in_region(self._motion.compare(image), image)
         if change is None or self.open or self._time_for_one(seconds) or self._moved(change):
             self.looks += 1
             self._asked.append(_Look(self.looks, change))
@@ -110,6 +114,20 @@ class Gate:
         """The next picture has nothing to do with those before: look at it."""
         self._motion.forget()
         self._next = -math.inf
+
+    def _in_region(self, change: Change | None, image: Image) -> Change | None:
+        """Return a picture's change without what lies outside of the region."""
+        region = self.region
+        if change is None or region is None:
+            return change
+        if (
+            self._cells[0] is not region
+            or self._cells[1] is None
+            or self._cells[1].shape != change.where.shape
+        ):
+            self._cells = (region, region(change.where.shape, image.shape[1] / image.shape[0]))
+        cells = self._cells[1]
+        return change if cells is None else Change(change.levels, change.where & cells)
 
     def _time_for_one(self, seconds: float) -> bool:
         """Tell whether what is followed, or the time that has passed, calls for a look."""

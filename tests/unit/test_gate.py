@@ -89,6 +89,39 @@ def test_specks_far_apart_are_no_change_and_two_cells_side_by_side_are() -> None
     assert [tuple(cell) for cell in np.argwhere(together(cells))] == [(10, 10), (11, 11)]
 
 
+def test_a_region_is_what_lies_in_a_zone_or_near_a_border() -> None:
+    """Of 36 x 64 cells: 0.35 of the height to both sides of a line, all of a zone, and round it."""
+    line = wire.CameraSettings(lines={"main": wire.Line([(0.0, 0.9), (1.0, 0.9)])})
+    near = Borders(line).region((36, 64), 16 / 9)
+    assert near is not None
+    assert np.array_equal(near.any(axis=1), near.all(axis=1))
+    assert np.flatnonzero(near[:, 0]).tolist() == list(range(20, 36))
+    zone = wire.CameraSettings(zones={"yard": wire.Zone([(0.0, 0.0), (0.9, 0.0), (0.9, 1.0), (0.0, 1.0)])})
+    assert Borders(zone).region((36, 64), 16 / 9).all()  # type: ignore[union-attr]
+    assert Borders(wire.CameraSettings()).region((36, 64), 16 / 9) is None
+
+
+@pytest.mark.parametrize(
+    ("row", "calls"), [(20, False), (130, True)], ids=["far from the line", "at the line"]
+)
+def test_only_what_moves_within_the_region_calls_for_a_look(row: int, calls: bool) -> None:
+    """With a region, somebody who appears far from every line waits for the look that comes anyway."""
+    borders = Borders(wire.CameraSettings(lines={"main": wire.Line([(0.0, 0.8), (1.0, 0.8)])}))
+    gate = Gate()
+    gate.region = borders.region
+    moments = []
+    for number in range(round(7.5 * FPS)):
+        now = number / FPS
+        image = street(number)
+        if now >= 6.0:
+            image[row : row + 30, 150:170] = 250
+        gate.listen(False, threading.Event())
+        if gate.due(now) and gate.wants(image, now):
+            moments.append(now)
+            gate.tell(gate.looks, Attention())
+    assert any(6.0 <= at <= 6.0 + INSPECT + 1 / FPS for at in moments) == calls
+
+
 def test_a_parked_car_that_creeps_away_is_seen() -> None:
     """At two pixels a second no two pictures differ noticeably; against the last look it adds up."""
     moments = looks(lambda n: patch(n, 50 + max(n / FPS - 10, 0) * 2, 30, 50), 20, Attention(empty=False))
