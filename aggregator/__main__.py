@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import contextlib
 import getpass
+import itertools
 import logging
 import os
 import re
@@ -230,6 +231,9 @@ async def _shard(config: Config, texts: list[str]) -> None:
     zones = dict(text.split("=", 1) for text in texts if "=" in text.strip("="))
     if len(zones) != len(texts):
         raise ConfigError("--zone: write the beginning of nodes' names and a shard, as north-=shard0001")
+    for one, other in itertools.pairwise(sorted(zones)):
+        if other.startswith(one):
+            raise ConfigError(f"--zone: names with {other} begin with {one} too; a node has one zone")
     async with open_store(config) as store:
         print("\n".join(await store.sharding.spread(zones)))
 

@@ -92,6 +92,10 @@ def test_a_database_without_shards_says_so(stack: Stack, tmp_path: Path) -> None
     assert done.returncode == 1
     assert "has no shards: name a mongos in [mongodb] uri" in done.stderr
     assert gb_aggregator("shard", "--zone", "north", "--config", config).returncode == 2
+    words = ("--zone", "north-=a", "--zone", "north-1=b", "--zone", "south-=a")
+    both = gb_aggregator("shard", *words, "--config", config)
+    assert both.returncode == 2
+    assert "names with north-1 begin with north- too; a node has one zone" in both.stderr
 
 
 def test_the_orders_cover_all_that_is_large_and_a_zone_all_of_its_nodes() -> None:
