@@ -9,6 +9,7 @@ import hashlib
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from agent.see.probe import probe
 from agent.see.slot import Frame
 from agent.see.sources import SourceError
 from agent.see.status import StateChange
-from tests.web_server import Handler, WebServer, web_server
+from tests.web_server import Answer, Handler, WebServer, web_server
 
 
 @pytest.fixture
@@ -315,6 +316,55 @@ def test_a_frozen_single_picture_is_frozen(server: WebServer) -> None:
             frames = watch(camera, 4.5)
             assert camera.state == state
         assert len(frames) == 1
+
+
+DRIPS = {
+    "status": (b"", b"HTTP/1.1 200 OK\r\nX: "),
+    "head": (b"HTTP/1.1 200 OK\r\n", b"Content-Type: image/jpeg\r\nX: "),
+    "mjpeg": (
+        b"HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace\r\n\r\n",
+        b"--x\r\n\r\n\xff\xd8\xff",
+    ),
+    "picture": (
+        b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nContent-Length: 9999\r\n\r\n",
+        b"\xff\xd8\xff",
+    ),
+    "list": (b"HTTP/1.1 200 OK\r\nContent-Type: application/x-mpegurl\r\n\r\n", b"#EXTM3U\n"),
+    "film": (
+        b"HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\nContent-Length: 9999\r\n\r\n",
+        b"\0\0\0\x18ftyp",
+    ),
+}
+
+
+def dripping(begin: bytes, rest: bytes) -> Answer:
+    """Return an answer that begins at once and goes on with a byte a second."""
+
+    def answer(handler: Handler) -> None:
+        handler.close_connection = True
+        handler.wfile.write(begin)
+        for byte in rest + b"a" * 1000:
+            handler.wfile.write(bytes([byte]))
+            if handler.server.closing.wait(1.0):
+                return
+
+    return answer
+
+
+def test_a_server_that_sends_a_byte_a_second_is_told_and_left(server: WebServer) -> None:
+    """Wherever in its answer it does: the camera says so in some five seconds, and its thread ends."""
+    with ExitStack() as undo:
+        cameras = {}
+        for name, drips in DRIPS.items():
+            server.answers[f"/{name}"] = dripping(*drips)
+            cameras[name] = undo.enter_context(Camera(name, server.url(f"/{name}")))
+        threads = {camera: camera._thread for camera in cameras.values()}
+        begun = time.monotonic()
+        while any("next to nothing" not in camera.reason for camera in cameras.values()):
+            assert time.monotonic() - begun < 15, {name: one.reason for name, one in cameras.items()}
+            time.sleep(0.1)
+        assert not any(camera.captured for camera in cameras.values())
+    assert not any(thread.is_alive() for thread in threads.values())
 
 
 # ── what is there ─────────────────────────────────────────────────────────────────────────────────

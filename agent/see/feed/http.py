@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
+from agent.see.feed.body import chunks
 from agent.see.feed.hls import HlsSource
 from agent.see.feed.mjpeg import SLOWEST, Jpegs, MjpegSource
 from agent.see.feed.picture import Source, SourceError
 from agent.see.feed.snapshots import SnapshotSource
 from agent.see.feed.video import FilmSource, StreamSource
-from agent.see.feed.web import Answer, Kind, Web, ask, chunks
+from agent.see.feed.web import Answer, Kind, Web, ask
 from agent.see.feed.wish import Wish
 
 ANSWER_SECONDS = 4.0  # a web server that says nothing for so long says nothing

@@ -19,9 +19,10 @@ from collections import deque
 from collections.abc import Iterator
 from statistics import median
 
+from agent.see.feed.body import chunks
 from agent.see.feed.picture import NO_IMAGE, USUAL_FPS, Feed, Picture, SourceError, Wants, always
 from agent.see.feed.stills import decode
-from agent.see.feed.web import Answer, Web, chunks
+from agent.see.feed.web import Answer, Web
 
 LARGEST = 32 << 20  # bytes of a picture; more is none
 SLOWEST = 8.0  # seconds for one picture, though bytes arrive

@@ -8,8 +8,9 @@ from typing import Any
 
 import m3u8
 
+from agent.see.feed.body import whole
 from agent.see.feed.picture import SourceError
-from agent.see.feed.web import Answer, Kind, Refused, Web, ask, whole
+from agent.see.feed.web import Answer, Kind, Refused, Web, ask
 
 LIST_BYTES = 4 << 20
 PIECE_BYTES = 256 << 20

@@ -16,8 +16,6 @@ on to whoever reads this kind of source, since many cameras serve one viewer at 
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -26,11 +24,12 @@ import urllib3
 from requests.auth import AuthBase, HTTPBasicAuth, HTTPDigestAuth
 
 from agent.see.feed.address import CONNECT_SECONDS, credentials, reachable, redact, refusal
+from agent.see.feed.body import chunks, length, whole
+from agent.see.feed.deadline import DeadlineAdapter
 from agent.see.feed.picture import PATIENCE, SourceError
 
 AGENT = "Mozilla/5.0 (compatible; gb-agent)"
 SNIFFED = 512  # bytes that tell a kind
-CHUNK = 65536
 MP4_BEGINS = (b"ftyp", b"moov", b"styp", b"wide", b"mdat", b"free", b"skip", b"pnot")  # QuickTime's too
 
 
@@ -68,7 +67,7 @@ class Answer:
     @property
     def length(self) -> int | None:
         """Return how many bytes the body has, as it says itself."""
-        return _length(self.response)
+        return length(self.response)
 
     def body(self, largest: int, seconds: float) -> bytes:
         """Return the whole body; raise SourceError if it is larger or takes longer."""
@@ -87,6 +86,9 @@ class Web:
         self.url, self._secret = credentials(url)
         self._timeout = (min(timeout, CONNECT_SECONDS), timeout)
         self._session = requests.Session()
+        self._adapter = DeadlineAdapter()
+        self._session.mount("http://", self._adapter)
+        self._session.mount("https://", self._adapter)
         self._session.trust_env = False
         self._session.verify = False
         self._session.headers.update({"User-Agent": AGENT, "Accept": "*/*", "Accept-Encoding": "identity"})
@@ -107,20 +109,30 @@ class Web:
 
     def _get(self, url: str, headers: dict[str, str] | None) -> requests.Response:
         try:
-            return self._session.get(
-                url, headers=headers, stream=True, timeout=self._timeout, auth=self._auth or _no_auth
-            )
-        except requests.Timeout:
-            reachable(self._full, CONNECT_SECONDS)
-            text = f"{self.shown} accepts connections and sends nothing; restart the camera"
-            raise SourceError(text) from None
-        except requests.TooManyRedirects:
-            raise SourceError(f"{self.shown} sends us round in circles; check the address") from None
-        except (requests.ConnectionError, requests.exceptions.InvalidURL) as error:
-            reachable(self._full, CONNECT_SECONDS)
-            raise SourceError(f"{self.shown}: {_broken(error)}") from None
+            with self._adapter.within(self._timeout[1] + 1.0):
+                response = self._session.get(
+                    url, headers=headers, stream=True, timeout=self._timeout, auth=self._auth or _no_auth
+                )
         except requests.RequestException as error:
-            raise SourceError(f"{self.shown} does not speak HTTP as it should ({_name(error)})") from None
+            raise self._trouble(error) from None
+        if self._adapter.is_over:  # cut off in its head, it looks like a short one
+            response.close()
+            raise self._trouble(requests.ConnectionError())
+        return response
+
+    def _trouble(self, error: requests.RequestException) -> SourceError:
+        """Say why there is no answer; raise SourceError if the server cannot be reached at all."""
+        if self._adapter.is_over and not isinstance(error, requests.Timeout):
+            return SourceError(f"{self.shown} sends next to nothing; restart the camera")
+        if isinstance(error, requests.Timeout):
+            reachable(self._full, CONNECT_SECONDS)
+            return SourceError(f"{self.shown} accepts connections and sends nothing; restart the camera")
+        if isinstance(error, requests.TooManyRedirects):
+            return SourceError(f"{self.shown} sends us round in circles; check the address")
+        if isinstance(error, requests.ConnectionError | requests.exceptions.InvalidURL):
+            reachable(self._full, CONNECT_SECONDS)
+            return SourceError(f"{self.shown}: {_broken(error)}")
+        return SourceError(f"{self.shown} does not speak HTTP as it should ({_name(error)})")
 
     def close(self) -> None:
         """Close all connections."""
@@ -149,19 +161,13 @@ def ask(web: Web, url: str = "") -> Answer:
     if kind.startswith("multipart/"):
         return Answer(Kind.MJPEG, response, b"")
     head = _head(web.shown, response)
-    found = _by_bytes(head, _length(response)) or _by_type(kind, _length(response))
+    found = _by_bytes(head, length(response)) or _by_type(kind, length(response))
     if found is None:
         response.close()
         raise SourceError(
             f"{web.shown} {_what(kind, head)}; give the address of the picture or the stream itself"
         )
     return Answer(found, response, head)
-
-
-def _length(response: requests.Response) -> int | None:
-    text = response.headers.get("Content-Length", "")
-    packed = response.headers.get("Content-Encoding", "identity") != "identity"  # its length is another one
-    return int(text) if text.isdecimal() and not packed else None
 
 
 def _head(shown: str, response: requests.Response) -> bytes:
@@ -227,49 +233,3 @@ def _what(kind: str, head: bytes) -> str:
     if not head:
         return f"gives an empty answer ({kind or 'of no type'})"
     return f"is {kind or 'of no type'}, not a picture or a video"
-
-
-def chunks(shown: str, response: requests.Response) -> Iterator[bytes]:
-    """Yield a body as it arrives; raise SourceError where the connection breaks or stands still."""
-    while True:
-        try:
-            data = response.raw.read1(CHUNK, decode_content=True)
-        except (urllib3.exceptions.ReadTimeoutError, TimeoutError):
-            text = f"{shown} sends no picture any more; check the camera and the network"
-            raise SourceError(text, "stalled") from None
-        except (urllib3.exceptions.HTTPError, OSError):
-            text = f"{shown} has closed the connection; check that it has power and network"
-            raise SourceError(text) from None
-        if not data:
-            return
-        yield data
-
-
-def whole(response: requests.Response, head: bytes, largest: int, seconds: float) -> bytes:
-    """Return a whole body of which `head` was read.
-
-    Args:
-        response: the open answer; it is closed.
-        head: what was read of it already.
-        largest: bytes that are accepted.
-        seconds: how long it may take.
-
-    Raises:
-        SourceError: it is larger, slower, or breaks off.
-    """
-    shown = redact(response.url)
-    until = time.monotonic() + seconds
-    parts = [head]
-    size = len(head)
-    with response:
-        for data in chunks(shown, response):
-            parts.append(data)
-            size += len(data)
-            if size > largest:
-                raise SourceError(f"{shown} is larger than {largest >> 20} MB; check the address")
-            if time.monotonic() > until:
-                raise SourceError(f"{shown} is too slow; check the network", "stalled")
-    length = _length(response)
-    if length is not None and size < length:
-        raise SourceError(f"{shown} broke off in the middle; check the network")
-    return b"".join(parts)

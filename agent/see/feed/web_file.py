@@ -15,8 +15,9 @@ import re
 import time
 from collections import OrderedDict
 
+from agent.see.feed.body import chunks
 from agent.see.feed.picture import SourceError
-from agent.see.feed.web import Web, chunks
+from agent.see.feed.web import Web
 
 PIECE = 256 * 1024  # bytes asked for at once
 _KEPT = 8  # pieces in memory
