@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import NamedTuple
@@ -28,6 +28,7 @@ _AHEAD_MS = 60_000
 
 _REMEMBERED = 20_000  # epochs
 _TOGETHER = 200  # states that are learnt from in one question
+_SETTLE_SECONDS = 0.5  # what looks late is judged when a sign that we are late has shown itself
 
 
 class _Moment(NamedTuple):
@@ -174,14 +175,16 @@ class Timing:
             self._wake.clear()
             try:
                 await self._work()
+                if self._states:
+                    await asyncio.sleep(_SETTLE_SECONDS)
+                    self._wake.set()
             except StoreError as error:
                 _LOG.debug("times are put right later: %s", error)
                 self._wake.set()
                 await asyncio.sleep(_RETRY_SECONDS)
 
     async def _work(self) -> None:
-        while self._states:
-            moments = dict(islice(self._states.items(), _TOGETHER))
+        while moments := dict(islice(self._ripe(), _TOGETHER)):
             await self._know(moments)
             news = [
                 epoch
@@ -200,6 +203,11 @@ class Timing:
             except StoreError:
                 self._due.add(epoch)
                 raise
+
+    def _ripe(self) -> Iterator[tuple[Epoch, _Moment]]:
+        """Iterate over the states that can be judged now."""
+        until = time.monotonic() - _SETTLE_SECONDS
+        return ((epoch, one) for epoch, one in self._states.items() if not one.looks_late or one.came < until)
 
     def _is_fresh(self, moment: _Moment) -> bool:
         """True if a state came as soon as it was sent; False if it looks late, and we may have made it so."""

@@ -83,11 +83,11 @@ async def test_states_that_waited_here_say_nothing_against_right_clocks(stack: S
             await asyncio.sleep(4)
         assert {await clock_of(running, name) for name in names} == {0}
         assert abs(await clock_of(running, node.name) + HOUR) < 20_000
-        await node.send(sealed(1, -HOUR, 0, [crossing(1, now_ms() - HOUR)], started))
-        await until(lambda: node.acked)
-        at = now_ms()
+        sent = now_ms()
+        await node.send(sealed(1, -HOUR, 0, [crossing(1, sent - HOUR)], started))
+        await until(lambda: node.acked, 60)
         (row,) = await events(running, node.name)
-        assert abs(row["a"] - at) < 1000
+        assert sent - 1000 < row["a"] < now_ms() + 1000
 
 
 async def test_a_loop_that_was_held_up_says_nothing_against_a_right_clock(stack: Stack) -> None:
@@ -124,13 +124,18 @@ async def test_a_broker_that_was_held_up_says_nothing_against_right_clocks(stack
 
 @pytest.mark.parametrize("off", [-5_000, -HOUR, 4_000, HOUR])
 async def test_a_wrong_clock_is_found_by_its_first_state(stack: Stack, off: int) -> None:
-    """Where the centre is not late, one state tells a wrong clock to a second, at once."""
+    """Where the centre is not late, one state tells a wrong clock to a second, within a second."""
     config = settings(stack.mqtt_url, stack.mongodb_uri, "late_never")
     started = now_ms() - 1_000_000
     async with centre(config) as running, box(stack.mqtt_url, f"wrong-{abs(off)}-{int(off > 0)}") as node:
-        await until(lambda: not running.lateness.covers(time.monotonic()))
-        await say(node, state(node.name, off, 0, started))
-        assert abs(await clock_of(running, node.name) - off) < 1000
+        for _ in range(20):  # a busy machine holds us up, and what comes then says nothing
+            await until(lambda: not running.lateness.covers(time.monotonic()), 60)
+            await say(node, state(node.name, off, 0, started))
+            await asyncio.sleep(0.6)
+            found = await clock_of(running, node.name)
+            if not running.lateness.covers(time.monotonic()):
+                break
+        assert abs(found - off) < 1000
 
 
 def test_signs_cover_what_comes_for_some_seconds() -> None:
@@ -170,7 +175,7 @@ async def test_a_loop_that_stood_still_is_a_sign() -> None:
     task = asyncio.create_task(found.watch_loop(), name="watch")
     await asyncio.sleep(0.25)
     began = time.monotonic()
-    assert not found.covers(began - 0.3)
+    assert not found.covers(began - 10)
     time.sleep(1.5)  # noqa: ASYNC251
     await asyncio.sleep(0.15)
     assert found.covers(time.monotonic())
