@@ -171,12 +171,14 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
 def load(path: Path) -> Config:
     """Read and check a config file; raise ConfigError."""
     try:
-        tree = tomllib.loads(path.read_text())
+        tree = tomllib.loads(path.read_text("utf-8-sig"))  # some editors begin a file with a mark
     except PermissionError:
         raise ConfigError(f"{path}: may not be read by this user. Use sudo") from None
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}. Name the file with --config FILE") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: is no UTF-8 text. Save it as UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: {error}") from None
     try:
         config = _config(tree)

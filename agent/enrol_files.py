@@ -25,7 +25,7 @@ def with_centre(path: Path, url: str, node: str) -> str:
     """Return the config with this centre in it, checked; the packaged sample where there is none."""
     files = {"password_file": str(path.parent / "secret"), "ca_file": str(path.parent / "ca.crt")}
     try:
-        text = (path if path.exists() else configuration.SAMPLE).read_text()
+        text = (path if path.exists() else configuration.SAMPLE).read_text("utf-8-sig")
         text = set_keys(text, "", {"node": node})
         text = set_keys(text, "broker", {"url": url, "username": "", **files})
     except (UnicodeDecodeError, TOMLKitError) as error:

@@ -33,8 +33,10 @@ def change(path: Path, key: str, text: str) -> str:
     """Set one setting in the file; return it as it is written now. Raise ConfigError."""
     section, _, name = _known(key).partition(".")
     try:
-        tree = tomlkit.parse(path.read_text())
+        tree = tomlkit.parse(path.read_text("utf-8-sig"))
         tree.setdefault(section, tomlkit.table())[name] = _read(key, text)
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: is no UTF-8 text. Save it as UTF-8") from None
     except (OSError, TOMLKitError) as error:
         raise ConfigError(f"{path}: {error}") from None
     _replace(path, tomlkit.dumps(tree), _loads(path))

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from aggregator.config import SAMPLE, Config, ConfigError, load
+from aggregator.setup import settings
 
 
 def write(folder: Path, text: str) -> Path:
@@ -53,6 +54,18 @@ def test_says_what_is_wrong(tmp_path: Path, text: str, reason: str) -> None:
         load(write(tmp_path, text))
     assert reason in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_file_of_any_editor_is_read_and_changed(tmp_path: Path) -> None:
+    """One that begins with a mark is read and set; one in UTF-16 is refused with what to do."""
+    path = tmp_path / "aggregator.toml"
+    path.write_bytes('[site]\r\ntimezone = "UTC"\r\n'.encode("utf-8-sig"))
+    assert settings.change(path, "site.timezone", "Europe/Berlin") == 'site.timezone = "Europe/Berlin"'
+    assert load(path).site.timezone == "Europe/Berlin"
+    path.write_bytes("[site]\n".encode("utf-16"))
+    for read in (load, lambda path: settings.change(path, "site.timezone", "UTC")):
+        with pytest.raises(ConfigError, match=r"is no UTF-8 text\. Save it as UTF-8"):
+            read(path)
 
 
 def test_missing_file_names_the_option(tmp_path: Path) -> None:

@@ -42,6 +42,23 @@ def test_bad_config_names_its_place(tmp_path: Path, text: str, message: str) -> 
         config.load(write(tmp_path, text))
 
 
+@pytest.mark.parametrize("form", ["utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_file_of_any_editor_is_read(tmp_path: Path, form: str, end: str) -> None:
+    """With the mark that some editors put at its begin, and with either end of a line."""
+    path = tmp_path / "agent.toml"
+    path.write_bytes(CAMERA.replace('"0"', '"/srv/straße.mp4"').replace("\n", end).encode(form))
+    assert config.load(path).camera["cam0"].source == "/srv/straße.mp4"
+
+
+def test_a_file_in_another_encoding_says_how_to_save_it(tmp_path: Path) -> None:
+    """UTF-16, which some editors call Unicode, is no TOML."""
+    path = tmp_path / "agent.toml"
+    path.write_bytes(CAMERA.encode("utf-16"))
+    with pytest.raises(config.ConfigError, match=r"agent\.toml: is no UTF-8 text\. Save it as UTF-8$"):
+        config.load(path)
+
+
 def test_missing_file_says_what_to_do(tmp_path: Path) -> None:
     """A file that is not there is named, with the option that names another."""
     with pytest.raises(config.ConfigError, match="--config FILE"):
