@@ -39,7 +39,6 @@ __all__ = ["FORGET_SECONDS", "GAP_SECONDS", "Analyst", "Totals"]
 COUNT_SECONDS = 5.0  # after which a living object is counted among the objects
 PART_SECONDS = 60.0  # a long life is told in parts
 FORGET_SECONDS = 10.0  # for a tracker that does not say what ended
-JUDGE_TIMES = 3.0  # what the word of a judge of enlarged faces weighs beside a detection's
 SLOW_SECONDS = 0.5  # between two looks at those three
 
 
@@ -110,7 +109,7 @@ class Analyst:
         events = self._end(self._gone(ended, slow))
         events += self._see(tracks, frame_size, wall_ms, sharpness)
         if judged is not None:
-            self._heed(judged, sharpness, tracks)
+            self._vote.heed(self._objects, judged, tracks, sharpness)
         for row in self._vote.due(self._objects, seconds, self._step).tolist():
             events += self._teller.detection(row)
         if slow:
@@ -233,19 +232,6 @@ class Analyst:
         crossings = self._lines.see(objects, moves)
         moved = self._zones.see(objects, moves)
         return events + self._teller.moved(crossings, moved)
-
-    def _heed(self, judged: Judged, sharpness: Float | None, tracks: Tracks) -> None:
-        """Let what was judged join the votes."""
-        number = {track: place for place, track in enumerate(tracks.track_id.tolist())}
-        row = self._objects.row
-        known = [place for place, track in enumerate(judged.track_id.tolist()) if track in row]
-        numbers = judged.track_id[known].tolist()
-        rows = np.array([row[track] for track in numbers], np.int64)
-        sharp = None if sharpness is None else sharpness[[number[track] for track in numbers]]
-        said = judged.probability[known]
-        self._vote.cast(
-            self._objects, rows, judged.class_id[known], said, sharp, self._objects.now, JUDGE_TIMES
-        )
 
     def _late(self) -> list[wire.AnyEvent]:
         """Count who has been here long enough; tell a part of each life that is a minute longer."""

@@ -14,6 +14,7 @@ import numpy as np
 from agent import wire
 from agent.count.object_table import Columns, Float, Float32, Int, ObjectTable
 from agent.count.paths import START
+from agent.track.tracks import Tracks
 
 NOT_TOLD = -2
 SETTLE_SECONDS = 1.0  # an object is told at most so long after its first sight
@@ -23,6 +24,7 @@ CHANGE_SHARE = 0.6  # of the votes for another label to take over
 MASK_SHARE = 0.65  # of the votes to say whether a mask is worn
 MASK_DOUBT = 0.55  # below this share the state is unknown again
 FADE_SECONDS = 20.0
+JUDGE_TIMES = 3.0  # what the word of a judge of enlarged faces weighs beside a detection's
 LEAST_SIZE = 0.01  # frame heights: however small, a vote still
 LEAST_SHARPNESS = 0.05  # however blurred
 _ERA = 20 * FADE_SECONDS  # after so long all weights are written anew, before they grow too large
@@ -88,6 +90,16 @@ class Vote:
         odd = rows[kinds != self._rows.held[rows]]  # a vote for the label that holds changes nothing
         if len(odd):
             self._hold(odd)
+
+    def heed(self, objects: ObjectTable, judged: Judged, tracks: Tracks, sharpness: Float | None) -> None:
+        """Add the votes of a closer look at some of a frame's tracks, of which `sharpness` (N,) is known."""
+        place = {number: i for i, number in enumerate(tracks.track_id.tolist())}
+        known = [i for i, number in enumerate(judged.track_id.tolist()) if number in objects.row]
+        numbers = judged.track_id[known].tolist()
+        rows = np.array([objects.row[number] for number in numbers], np.int64)
+        sharp = None if sharpness is None else sharpness[[place[number] for number in numbers]]
+        said = judged.probability[known]
+        self.cast(objects, rows, judged.class_id[known], said, sharp, objects.now, JUDGE_TIMES)
 
     def _gain(self, now: float) -> float:
         """Return what a vote weighs now against one of `_since`."""

@@ -253,7 +253,7 @@ function Notice({
           ? `The camera is ${camera.state}${camera.reason ? `: ${camera.reason}` : "."}`
           : live
             ? ""
-            : "Waiting for the first boxes…";
+            : "Waiting for the first detections…";
   if (!text) return pictures ? null : <p class="notice corner">This camera sends no pictures</p>;
   return (
     <p class="notice" role="status">

@@ -144,7 +144,7 @@ function SmallChart({ chart, rows, clock }: { chart: Chart; rows: ResourceRow[];
         <b class="figure">{nothing ? "" : latest}</b>
       </header>
       {nothing ? (
-        <p class="nothing">This node has no sensor for this.</p>
+        <p class="nothing">This box has no sensor for this.</p>
       ) : (
         <Plot
           options={options}
@@ -170,7 +170,7 @@ export function ResourceCharts({ node, cameras }: { node: string; cameras: strin
         <span class="faint">last hour</span>
       </header>
       {rows?.length === 0 ? (
-        <p class="nothing">No data from the node in this period.</p>
+        <p class="nothing">No data from the box in this period.</p>
       ) : (
         <div class="small-charts">
           {all.map((chart) => (
