@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from urllib.parse import unquote
 
 from agent.see.feed.address import redact, scheme
 from agent.see.feed.device import DeviceSource
-from agent.see.feed.names import is_camera, local_path
+from agent.see.feed.names import is_camera, local_path, of_file_url
 from agent.see.feed.options import numbers
 from agent.see.feed.picture import Image, Picture, Source, SourceError
 from agent.see.feed.stills import LOOKS, FolderSource
@@ -64,7 +63,7 @@ def open_source(url: str, timeout: float = OPEN_SECONDS, wish: Wish = NOTHING) -
         return StreamSource.open(url, timeout)
     if path is None:
         raise SourceError(f"{redact(url)}: no such kind of source; use rtsp://, http://, a path, 0 or scene:")
-    return _open_path(unquote(url.removeprefix("file://")) if url.startswith("file://") else url)
+    return _open_path(of_file_url(url) if url.startswith("file://") else url)
 
 
 def _open_path(text: str) -> Source:

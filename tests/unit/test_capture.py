@@ -206,6 +206,7 @@ def test_what_is_absent_at_start_is_awaited(tmp_path: Path, video: Path) -> None
         ("{tmp}/text.mp4", "cannot be read as a video"),
         ("{tmp}/empty.mp4", "cannot be read as a video"),
         ("file://{tmp}/text.mp4", "cannot be read as a video"),
+        ("file://localhost{tmp}/text.mp4", "cannot be read as a video"),
         ("{tmp}/bare", "holds no picture"),
         ("{tmp}/broken", "holds no picture that can be decoded"),
         ("{tmp}/bare?minutes=2", "unknown option 'minutes'"),

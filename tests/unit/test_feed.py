@@ -226,6 +226,7 @@ def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("{box}/door", True),
         ("{box}/gone", True),
         ("file://{box}/door", True),
+        ("file://localhost{box}/door", True),
         ("/dev/null", True),
         ("{box}/dev/shm/clip.mp4", False),
         ("{box}/clip.mp4", False),

@@ -19,10 +19,15 @@ def local_path(source: str) -> Path | None:
     if source.isdigit():
         return DEVICES / f"video{source}"
     if source.startswith("file://"):
-        return Path(unquote(source.removeprefix("file://")))
+        return Path(of_file_url(source))
     if "://" in source or source.startswith("scene:"):
         return None
     return Path(os.path.expanduser(source))
+
+
+def of_file_url(url: str) -> str:
+    """Return the path that a `file:` address names; its host is this one (RFC 8089), named or not."""
+    return unquote(url.removeprefix("file://").removeprefix("localhost"))
 
 
 def is_camera(path: Path) -> bool:
