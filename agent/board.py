@@ -69,16 +69,16 @@ class Board:
 
 def read(root: Path = ROOT) -> Board:
     """Return what the files below `root` say."""
-    bits = _number(root / _FIRMWARE, 16) or 0
-    supply = [*_all(root, "sys/class/hwmon/hwmon*/in*_lcrit_alarm")]
+    bits = number(root / _FIRMWARE, 16) or 0
+    supply = [*each(root, "sys/class/hwmon/hwmon*/in*_lcrit_alarm")]
     current = [
-        *_all(root, "sys/class/hwmon/hwmon*/curr*_crit_alarm"),
-        *_all(root, "sys/class/hwmon/hwmon*/curr*_max_alarm"),
+        *each(root, "sys/class/hwmon/hwmon*/curr*_crit_alarm"),
+        *each(root, "sys/class/hwmon/hwmon*/curr*_max_alarm"),
     ]
     return Board(
         throttled=bool(bits & _HELD_DOWN) or _is_held_down(root),
-        under_voltage=bool(bits & _UNDER_VOLTAGE) or 1 in map(_number, supply),
-        over_current=1 in map(_number, current),
+        under_voltage=bool(bits & _UNDER_VOLTAGE) or 1 in map(number, supply),
+        over_current=1 in map(number, current),
         was_under_voltage=bool(bits & _UNDER_VOLTAGE_BEFORE),
         hot=tuple(_hot_zones(root)),
     )
@@ -86,34 +86,35 @@ def read(root: Path = ROOT) -> Board:
 
 def _is_held_down(root: Path) -> bool:
     """Tell whether the kernel holds a processor down to cool it."""
-    for device in _all(root, "sys/class/thermal/cooling_device*"):
-        kind = _text(device / "type").lower()
-        if kind.startswith(_PROCESSORS) and (_number(device / "cur_state") or 0) > 0:
+    for device in each(root, "sys/class/thermal/cooling_device*"):
+        kind = text(device / "type").lower()
+        if kind.startswith(_PROCESSORS) and (number(device / "cur_state") or 0) > 0:
             return True
     return False
 
 
 def _hot_zones(root: Path) -> Iterator[tuple[str, int]]:
     """Iterate over the zones that have reached their `hot` or `critical` point."""
-    for zone in _all(root, "sys/class/thermal/thermal_zone*"):
-        temperature = _number(zone / "temp")
+    for zone in each(root, "sys/class/thermal/thermal_zone*"):
+        temperature = number(zone / "temp")
         if temperature is None:
             continue
-        for kind in _all(zone, "trip_point_*_type"):
-            limit = _number(kind.with_name(kind.name.replace("_type", "_temp")))
-            if _text(kind) in ("hot", "critical") and limit is not None and 0 < limit <= temperature:
-                yield _text(zone / "type") or zone.name, round(temperature / 1000)
+        for kind in each(zone, "trip_point_*_type"):
+            limit = number(kind.with_name(kind.name.replace("_type", "_temp")))
+            if text(kind) in ("hot", "critical") and limit is not None and 0 < limit <= temperature:
+                yield text(zone / "type") or zone.name, round(temperature / 1000)
                 break
 
 
-def _all(root: Path, pattern: str) -> list[Path]:
+def each(root: Path, pattern: str) -> list[Path]:
+    """Return the paths below a root that fit a pattern, in order; none where they may not be seen."""
     try:
         return sorted(root.glob(pattern))
     except OSError:
         return []
 
 
-def _text(path: Path) -> str:
+def text(path: Path) -> str:
     """Return a file's text; empty where it cannot be read."""
     try:
         return path.read_text().strip()[:64]
@@ -121,8 +122,9 @@ def _text(path: Path) -> str:
         return ""
 
 
-def _number(path: Path, base: int = 10) -> int | None:
+def number(path: Path, base: int = 10) -> int | None:
+    """Return the whole number that a file says; None where it says none."""
     try:
-        return int(_text(path), base)
+        return int(text(path), base)
     except ValueError:
         return None

@@ -32,6 +32,7 @@ from agent.node_report import NodeReport
 from agent.orders import Orders
 from agent.page.wishes import Wishes
 from agent.pipeline import Pipeline
+from agent.power import Power
 from agent.resources import Sampler, temperature
 from agent.see.infer import Detector
 from agent.show.departures import Departures
@@ -92,6 +93,7 @@ class Node:
         self._studies = Studies(cameras, models)
         self._starts = starts
         self._taken = taken
+        self._power = Power()
 
     @classmethod
     async def restore(
@@ -199,6 +201,7 @@ class Node:
             if self._report.read_board():
                 delivery.state_changed()
             throttled = self._report.board.throttled
+            self._power.sample(time.monotonic())
             await self._starts.keep(self._spool)
             await self._spool.append([sampler.sample(round(time.time() * 1000), fps, level, throttled)])
             self._watchdog.progress("spool")
@@ -252,6 +255,7 @@ class Node:
             self._departures,
             self._spool,
             delivery,
+            self._power,
             self._apply,
         )
         await keep_serving(box, Path(self._config.state_dir), self._config.page.listen)

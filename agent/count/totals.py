@@ -43,6 +43,7 @@ class Totals:
     objects: dict[str, int] = field(default_factory=dict)
     zones: dict[tuple[str, int, str], list[int]] = field(default_factory=dict)
     trips: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    passed: int = 0  # crossings since the start
     _changed: set[tuple[str, int]] = field(default_factory=set)
     _stirred: set[tuple[str, int]] = field(default_factory=set)
     _travelled: set[tuple[str, str, str]] = field(default_factory=set)
@@ -51,6 +52,7 @@ class Totals:
         """Count one crossing; return the new total of its row."""
         key = (line, version, direction, label)
         self.rows[key] = self.rows.get(key, 0) + 1
+        self.passed += 1
         self._changed.add((line, version))
         return self.rows[key]
 

@@ -20,6 +20,7 @@ from agent.deliver.alone import Centre
 from agent.deliver.spool import SpoolWorker
 from agent.page.pictures import PageWay
 from agent.page.wishes import Wishes
+from agent.power import Power
 from agent.show.departures import Departures
 from agent.show.showing import Showing
 
@@ -37,6 +38,7 @@ class LocalBox:
         departures: Departures,
         spool: SpoolWorker,
         centre: Centre,
+        power: Power,
         apply: Callable[[], Awaitable[None]],
     ) -> None:
         self._node = cameras.config.node
@@ -46,6 +48,7 @@ class LocalBox:
         self._departures = departures
         self._spool = spool
         self._centre = centre
+        self._power = power
         self._apply = apply
         self._marks = cameras.marks
         self._today = cameras.today
@@ -77,12 +80,14 @@ class LocalBox:
         waiting = (await self._spool.status())["pending"]
         figures = self._today.figures(time.time())
         shown = self.showings
+        passed = sum(pipeline.running_totals.passed for pipeline in self._pipelines.values())
         return {
             "node": self._node,
             "at": round(time.time() * 1000),
             "centre": "connected to the centre" if standing.connected else standing.problem,
             "connected": standing.connected,
             "waiting": waiting,
+            "power": self._power.told(passed),
             "wishes": self._wishes.open(self._desired.document),
             "cameras": [
                 {

@@ -10,7 +10,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from deploy.stack import free_port
 from tests.integration.test_agent import gb_agent, running
@@ -48,6 +48,13 @@ def until_it_listens(url: str) -> None:
         except (urllib.error.URLError, ConnectionError):
             time.sleep(0.3)
     pytest.fail("the page does not listen")
+
+
+def with_power(route: Route) -> None:
+    """Answer as a box does whose board has a sensor of its power."""
+    answer = route.fetch()
+    power = {"watts": 4.32, "of": "board", "joules_per_count": 31.5}
+    route.fulfill(response=answer, json=answer.json() | {"power": power})
 
 
 def test_a_box_without_a_centre_shows_itself_and_lets_a_line_be_drawn(
@@ -93,6 +100,10 @@ def test_a_box_without_a_centre_shows_itself_and_lets_a_line_be_drawn(
         assert [drawn[0][0], drawn[1][0]] == pytest.approx([0.1, 0.9], abs=0.02)
         expect(page.locator("polyline")).to_have_count(2, timeout=PATIENCE)
         assert ask(f"{url}api/cameras/cam0/empty", token)[0] in (200, 409)
+        page.route("**/api/box", with_power)
+        said_power = "The board takes 4.3 W, 31.5 J a count since the start"
+        expect(page.get_by_test_id("power")).to_have_text(said_power, timeout=PATIENCE)
+        page.unroute_all(behavior="wait")
     page.close()
     assert told == []
     with running(path):

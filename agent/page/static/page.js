@@ -90,10 +90,16 @@ function showCamera(camera) {
   view.querySelector(".drawing").replaceChildren(...lines);
 }
 
+function power(told) {
+  const each = told.joules_per_count === null ? "" : `, ${told.joules_per_count} J a count since the start`;
+  return `The ${told.of} takes ${told.watts.toFixed(1)} W${each}`;
+}
+
 function show(box) {
   byId("node").textContent = box.node;
   document.title = box.node;
   byId("centre").textContent = box.centre + (box.waiting ? `; ${box.waiting} event(s) wait` : "");
+  byId("power").textContent = box.power ? power(box.power) : "";
   box.cameras.forEach(showCamera);
   byId("departures").replaceChildren(...box.departures.map((one) =>
     row([new Date(one.start).toLocaleString(), one.camera, one.way, one.who || one.role, one.pictures, one.manner])));
