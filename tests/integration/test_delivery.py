@@ -252,7 +252,7 @@ async def test_acks_lost_doubled_reordered_and_foreign_change_nothing(
     async with attended(centre), running(tmp_path, gate(lone), resend_seconds=0.2) as box:
         for _ in range(60):
             await box.count(100)
-        await box.drained(30)
+        await box.drained(90)
         assert centre.received > len(centre.batches)
         assert sorted(centre.totals) == list(range(1, box.total + 1))
 
