@@ -124,6 +124,10 @@ function Nodes() {
   return (
     <Part title="Nodes" id="nodes">
       <Problem text={problem} />
+      <p class="faint">
+        A node is what the centre keeps of a box under one name: counts, settings, place. A box can be
+        replaced; its node stays.
+      </p>
       {line[1] && <Line text={line[1]} what={`Shown once. Run it on the box that becomes ${line[0]}:`} />}
       <Form
         button="Join one box"
