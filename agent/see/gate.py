@@ -35,9 +35,7 @@ FASTEST = 0.08  # seconds between two looks: nobody is counted better by more th
 INSPECT = 0.3  # seconds between two pictures that are compared while nothing happens
 PARKED = 2.0  # shorter than the gap that the counting takes for not watched
 IDLE = 5.0
-EARLY = (
-    0.3  # of an interval, of a second at most, by which a picture may come too early and still count for it
-)
+EARLY = 0.3  # of an interval (of a second, if longer) by which a picture may come too early and still count
 GROWN = 0.3  # of its size by which a box is grown to hold all that moves with it
 WAIT = 0.5  # seconds of a wait for an answer, before it is asked whether to go on
 

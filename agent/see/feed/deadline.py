@@ -59,25 +59,24 @@ class DeadlineAdapter(HTTPAdapter):
     def init_poolmanager(self, *arguments: Any, **named: Any) -> None:
         """Have connections made that can be cut, and remember them."""
         super().init_poolmanager(*arguments, **named)
+        self.poolmanager.pool_classes_by_scheme = {
+            "http": self._pool(HTTPConnectionPool, _Cuttable),
+            "https": self._pool(HTTPSConnectionPool, _CuttableTls),
+        }
+
+    def _pool(self, kind: type[HTTPConnectionPool], connection: type[_Cuttable]) -> type[HTTPConnectionPool]:
+        """Return a kind of pool whose connections can be cut, and are remembered."""
         made = self._made
 
-        class Plain(HTTPConnectionPool):
-            ConnectionCls = _Cuttable
+        class Pool(kind):  # type: ignore[misc, valid-type]
+            ConnectionCls = connection
 
             def _new_conn(self) -> Any:
                 one = super()._new_conn()
-                made.add(one)  # type: ignore[arg-type]
+                made.add(one)
                 return one
 
-        class Tls(HTTPSConnectionPool):
-            ConnectionCls = _CuttableTls
-
-            def _new_conn(self) -> Any:
-                one = super()._new_conn()
-                made.add(one)  # type: ignore[arg-type]
-                return one
-
-        self.poolmanager.pool_classes_by_scheme = {"http": Plain, "https": Tls}
+        return Pool
 
     @contextlib.contextmanager
     def within(self, seconds: float) -> Iterator[None]:

@@ -6,8 +6,10 @@ import { unseenSeries } from "./chart-panel";
 import { count, type Clock } from "./format";
 import type { Bucket } from "./page-types";
 import { axis, Plot } from "./plot";
+import type { FleetCountRow } from "./types";
 
 const HOUR_MS = 3_600_000;
+/** As wide as the shortest of its kind: a day may have 23 hours. */
 const WIDTH_MS: Partial<Record<Bucket, number>> = {
   hour: HOUR_MS,
   day: 23 * HOUR_MS,
@@ -17,20 +19,8 @@ const WIDTH_MS: Partial<Record<Bucket, number>> = {
 };
 const HEADROOM = 1.08;
 
-export interface CountRow {
-  start: number;
-  node: string;
-  camera: string;
-  line: string;
-  version: number;
-  direction: string;
-  label: string;
-  count: number;
-  watched_seconds: number;
-}
-
 /** Under each start, how many of each label. */
-function byStart(rows: CountRow[]): Map<number, Map<string, number>> {
+function byStart(rows: FleetCountRow[]): Map<number, Map<string, number>> {
   const sums = new Map<number, Map<string, number>>();
   for (const row of rows) {
     const mine = sums.get(row.start) ?? new Map<string, number>();
@@ -41,7 +31,7 @@ function byStart(rows: CountRow[]): Map<number, Map<string, number>> {
 }
 
 interface BarsProps {
-  rows: CountRow[];
+  rows: FleetCountRow[];
   bucket: Bucket;
   /** The first and the last day that were asked for, as YYYY-MM-DD. */
   from: string;

@@ -2,13 +2,13 @@
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { type ApiError, request, ROOT } from "./api";
 import { useCell } from "./cell";
-import { CountsBars, type CountRow } from "./counts-bars";
+import { CountsBars } from "./counts-bars";
 import { dayAfter, fitting } from "./days";
 import { Clock, count, NONE, span } from "./format";
 import { useClock } from "./history";
 import { nodes, watch } from "./session";
 import type { Bucket } from "./page-types";
-import type { NodeEntry } from "./types";
+import type { FleetCountRow, FleetCounts, NodeEntry } from "./types";
 
 const SHOWN = 500;
 const BUCKETS: Bucket[] = ["hour", "day", "week", "month", "year", "all"];
@@ -29,7 +29,7 @@ export function CountsPage() {
   const [chosen, setChosen] = useState<Bucket | "">("");
   const [node, setNode] = useState("");
   const [apart, setApart] = useState(false);
-  const [rows, setRows] = useState<CountRow[] | null>(null);
+  const [rows, setRows] = useState<FleetCountRow[] | null>(null);
   const [problem, setProblem] = useState("");
   const bucket = chosen || fitting(from, to);
   const valid = Boolean(from && to) && from <= to;
@@ -44,7 +44,7 @@ export function CountsPage() {
     if (!valid) return setProblem("The first day is after the last one.");
     let gone = false;
     setProblem("");
-    request<{ rows: CountRow[]; timezone: string }>("GET", path).then(
+    request<FleetCounts>("GET", path).then(
       (found) => {
         if (gone) return;
         setRows(found.rows);
