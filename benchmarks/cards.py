@@ -13,6 +13,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from export.data.sample import JUDGED, Picture
 from export.judge.assess import Assessment, assess
 from export.judge.evaluate import Score, detector_for
 from export.judge.metrics import SIZES
+from export.judge.reliability import EDGES
 from export.onnx.release import FILES, MODELS
 
 PAGE = MODELS / "README.md"
@@ -52,6 +54,13 @@ def rows(scores: Iterable[Score]) -> Iterator[tuple[str, ...]]:
         yield s.source, s.label.replace("|", " or "), str(s.truths), ap50, ap, *found
 
 
+def worth(assessment: Assessment) -> Iterator[tuple[str, ...]]:
+    """Yield a row for each class: of the boxes told at a score, the share right and how many."""
+    for name, told in assessment.reliability.items():
+        cells = {one.low: f"{one.right.value:.2f} of {one.boxes}" for one in told}
+        yield name, *(cells.get(low, "-") for low in EDGES[:-1])
+
+
 def mean(assessment: Assessment) -> float:
     """Return the mean AP50 over the sources and classes that have a row."""
     return float(np.mean([score.ap50 for score in assessment.scores if score.truths >= LEAST]))
@@ -59,6 +68,7 @@ def mean(assessment: Assessment) -> float:
 
 def cards(measured: dict[str, Assessment]) -> str:
     """Write the cards of all files."""
+    scores = ("told at", *(f"{low:.1f}-{high:.1f}" for low, high in pairwise(EDGES)))
     heads = ("source", "class", "boxes", "AP50 (95 %)", "AP50-95 (95 %)", *(f"{n} px" for n, _, _ in SIZES))
     parts = []
     for file in FILES:
@@ -70,6 +80,7 @@ def cards(measured: dict[str, Assessment]) -> str:
             whole = measured[file._replace(suffix="", int8=False).name]
             words += f" ({100 * (mean(one) - mean(whole)):+.2f} points against float)"
         parts.append(f"### `{file.name}`\n\n{words}.\n\n{markdown(heads, rows(one.scores))}")
+        parts.append(f"Right of the boxes told, by score:\n\n{markdown(scores, worth(one))}")
     return "\n".join(parts)
 
 

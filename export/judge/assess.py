@@ -1,8 +1,7 @@
 """Everything that is asked of one model, in one object: for the terminal, for machines and for the report.
 
 What always holds: every figure comes from the same run of `agent.see.infer.Detector` over the same pictures;
-a
-checkpoint is first written as the file that would be deployed, and that file is judged.
+a checkpoint is first written as the file that would be deployed, and that file is judged.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ import dataclasses
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from export.errors import DataError
 from export.judge.evaluate import Score, Seen, Sized, confusion, judge, look, table
 from export.judge.mask_metrics import BARE, MASK, by_size, find, gather, roc_points, tell, turn
 from export.judge.metrics import Interval
+from export.judge.reliability import EDGES, Told, reliability
 
 INCORRECT = 2  # the file class of a mask that is worn incorrectly
 
@@ -54,6 +55,7 @@ class Assessment:
     pictures: int
     scores: list[Score]
     confusion: dict[str, list[int]]
+    reliability: dict[str, list[Told]]
     masks: Masks | None
     seen: list[Seen] = field(repr=False)
 
@@ -75,6 +77,7 @@ def assess(detector: Detector, pictures: Sequence[Picture], rolls: Sequence[floa
         len(seen),
         judge(seen, names),
         confusion(seen, names),
+        reliability(seen, names),
         masks,
         seen,
     )
@@ -137,9 +140,21 @@ def _told(name: str, told: dict[str, Any]) -> str:
     return f"{name:18}{faces['masked']:7}{faces['bare']:6}{cells}"
 
 
+def worth(table: dict[str, list[Told]]) -> str:
+    """Write what the scores of each class are worth: the share right of the boxes told, and how many."""
+    lines = [
+        f"{'right of boxes told at':22}"
+        + "".join(f"{low:>12.1f}-{high:.1f}" for low, high in pairwise(EDGES))
+    ]
+    for name, told in table.items():
+        cells = {one.low: f"{one.right.value:.2f} of {one.boxes}" for one in told}
+        lines.append(f"{name:22}" + "".join(f"{cells.get(low, '-'):>16}" for low in EDGES[:-1]))
+    return "\n".join(lines)
+
+
 def text(assessment: Assessment) -> str:
     """Write the figures as tables for people."""
-    lines = [table(assessment.scores)]
+    lines = [table(assessment.scores), "", worth(assessment.reliability)]
     if masks := assessment.masks:
         heads = ("found", "mask", "none", "TPR", "FPR", "prec", "recall", "AUC")
         lines += ["", f"{'faces':18}{'masked':>7}{'bare':>6}" + "".join(f"{head:>7}" for head in heads)]

@@ -149,6 +149,21 @@ def _summary(scores: Sequence[Score]) -> str:
     return _table(["source", "class", "boxes", "AP50", "AP50-95", "precision", "recall"], rows)
 
 
+def _worth(assessment: Assessment) -> str:
+    """Draw the share right by score, beside the diagonal on which it is as told."""
+    lines: list[tuple[str, Sequence[float], Sequence[float]]] = [("as told", (0.0, 1.0), (0.0, 1.0))]
+    rows = []
+    for name, told in assessment.reliability.items():
+        lines.append((name, [one.mean for one in told], [one.right.value for one in told]))
+        for one in told:
+            scores = f"{one.low:.1f}-{one.high:.1f}"
+            rows.append([escape(name), scores, str(one.boxes), _cell(one.right)])
+    drawing = chart(lines, "score", "share right")
+    caption = "<figcaption>The share that is right, by score</figcaption>"
+    table = _table(["class", "score", "boxes", "right"], rows)
+    return f'<div class="row"><figure>{drawing}{caption}</figure>{table}</div>'
+
+
 def _told(parts: dict[str, dict[str, Any]]) -> str:
     rows = []
     for name, told in parts.items():
@@ -251,6 +266,9 @@ def page(assessment: Assessment) -> str:
         f"<h1>{escape(assessment.model)}</h1><p>{words}</p>"
         f"<h2>By source and class</h2>{_summary(assessment.scores)}"
         f"<h2>Precision and recall</h2>{_curves(assessment.scores)}"
+        "<h2>What a score is worth</h2><p>Of the boxes told at a score, the share that is an object of its "
+        "class, whatever the source. Above the diagonal more of them are right than the score says.</p>"
+        f"{_worth(assessment)}"
         f"<h2>Confusion</h2>{_confusion(assessment)}"
         f"<h2>By size</h2><p>The side of a square as large as the box, in the pixels of its picture.</p>"
         f"{_sizes(assessment.scores)}"

@@ -17,6 +17,7 @@ from export.data.user_dataset import own_recipe, read_labelled, read_own, to_tom
 from export.judge.assess import Assessment, Masks, assess, text, to_json
 from export.judge.evaluate import Seen, confusion, judge
 from export.judge.mask_metrics import by_size, find, gather, roc_points, tell
+from export.judge.reliability import reliability
 from export.judge.report import page, write_report
 
 MODEL = Path("agent/models/gb-yolo-n-mask.onnx").resolve()
@@ -37,7 +38,9 @@ def assessment() -> Assessment:
     found, at_90 = find(seen, NAMES)
     masks = Masks(told, {"<s>": told}, by_size(faces), {"0": told}, {}, None, found, at_90, roc_points(faces))
     scores = judge(seen, NAMES)
-    return Assessment("m<1>.onnx", "0" * 64, (96, 96), NAMES, 1, scores, confusion(seen, NAMES), masks, seen)
+    worth = reliability(seen, NAMES)
+    confused = confusion(seen, NAMES)
+    return Assessment("m<1>.onnx", "0" * 64, (96, 96), NAMES, 1, scores, confused, worth, masks, seen)
 
 
 class Checker(HTMLParser):
@@ -91,6 +94,25 @@ def test_the_figures_are_machine_readable() -> None:
     assert "seen" not in said
     assert "NaN" not in to_json(assessment())
     assert "recall of faces at precision 0.9" in text(assessment())
+    assert said["reliability"]["without_mask"][0]["right"][0] == 0.0
+
+
+def test_what_a_score_is_worth() -> None:
+    """Of boxes told at a score, those are right that lie on an object of their class, each object once."""
+    boxes = np.asarray([[0, 0, 40, 40], [100, 0, 140, 40]], np.float32)
+    either = np.asarray([[True, True], [True, False]])
+    image = np.zeros((60, 300, 3), np.uint8)
+    labelled = Picture(image, boxes, either, np.zeros(2, bool), "s", "a.png")
+    second = Picture(image, boxes[:1], either[1:], np.asarray([False, True]), "s", "b.png")
+    places = np.asarray([boxes[0], boxes[0], boxes[1], [200, 0, 240, 40]], np.float32)
+    told = Detections(places, np.asarray([0.95, 0.75, 0.35, 0.05]), np.asarray([1, 0, 0, 0]))
+    seen = [Seen(labelled, told), Seen(second, told[:1])]
+    worth = reliability(seen, ["car", "bus"])
+    cars = [(one.low, one.boxes, one.right.value) for one in worth["car"]]
+    assert cars == [(0.3, 1, 1.0), (0.7, 1, 0.0)]  # a second box of one object; under 0.1 none is judged
+    assert [(one.low, one.boxes, one.right.value) for one in worth["bus"]] == [(0.8, 1, 1.0)]
+    assert worth["car"][0].mean == pytest.approx(0.35)
+    assert reliability([Seen(labelled, told[3:])], ["car", "bus"]) == {"car": [], "bus": []}
 
 
 def faces_of_noise(root: Path) -> Path:
