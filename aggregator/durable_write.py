@@ -2,12 +2,14 @@
 
 What always holds: a batch's number is claimed, its events are written, the counts raised, and only then is it
 marked as stored; done again after a fault in between, it comes to the same. Of two contents under one number
-only the first is stored, the other is kept as a conflict. Between its slices others have their turn.
+only the first is stored; the other is kept as a conflict, unless it is what is left of the first. Between its
+slices others have their turn.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
@@ -17,6 +19,8 @@ from aggregator.slices import SLICE, each_in_turn, slices
 from aggregator.store.parcel import Parcel, Poison, addressing
 from aggregator.store.running_totals import WITH_TOTALS, Marks
 from aggregator.store.store import Store
+
+_LOG = logging.getLogger(__name__)
 
 GiveWay = Callable[[], Awaitable[None]]
 
@@ -48,13 +52,26 @@ class DurableWrite:
         verdicts = await self._store.claim([parcel.claim() for parcel in first], stored_at)
         verdict = {id(parcel): word for parcel, word in zip(first, verdicts, strict=True)}
         conflicts = [parcel for parcel in unique if verdict.get(id(parcel), "conflict") == "conflict"]
-        if conflicts:
-            await self._store.kept.conflicts(conflicts)
-            self._on_conflicts(conflicts)
         fresh = [parcel for parcel in unique if verdict.get(id(parcel)) in ("new", "known")]
         if fresh:
             await self._write_claimed(fresh, stored_at, give_way)
+        if conflicts:
+            await self._set_aside(conflicts)
         return fresh
+
+    async def _set_aside(self, conflicts: Sequence[Parcel]) -> None:
+        """Keep what came under a number with another content, unless it is what is left of the same."""
+        seen = Counter(parcel.id for parcel in conflicts)
+        told = {one.id: one.as_told() for one in conflicts if not one.bad and seen[one.id] == 1}
+        shorter = await self._store.archive.longer(told)
+        for id_ in shorter:
+            _LOG.info(
+                "%s came again with less in it: the end of its box's spool was lost after it was sent", id_
+            )
+        others = [parcel for parcel in conflicts if parcel.id not in shorter]
+        if others:
+            await self._store.kept.conflicts(others)
+            self._on_conflicts(others)
 
     async def _write_claimed(self, fresh: Sequence[Parcel], stored_at: datetime, give_way: GiveWay) -> None:
         marks = await _marks(fresh)

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from pymongo import ASCENDING, DESCENDING
 
 from agent import wire
-from aggregator.store import codec
+from aggregator.store import codec, resent
 from aggregator.store.codec import BATCHES, EVENTS, LOSSES, RESOURCES, TALLIES
 from aggregator.store.detail import SPAN, Stored, events_of, samples_of
 from aggregator.store.errors import translated
@@ -233,6 +233,11 @@ class Archive:
             "quarantined": sum(int(row["bad"]) for row in epochs) + sum(whole),
         }
         return found | {"lost_unknown": True} if any(row.get("u") for row in lost) else found
+
+    async def longer(self, batches: Mapping[str, resent.Events]) -> set[str]:
+        """Return which batches are stored with all these events and more, see `resent`."""
+        with translated(self._where):
+            return await resent.longer(self._database, batches)
 
     async def losses(self) -> dict[str, int]:
         """Return node -> how many events it says it has lost."""

@@ -126,6 +126,13 @@ class Parcel:
         clocks = (self.batch.base, self.batch.mono) if has_clocks(self.batch) else (0, 0)
         return Claim(self.id, self.sum, len(self.good), self.bad, *clocks, self.detail)
 
+    def as_told(self) -> dict[int, wire.AnyEvent]:
+        """Return place -> its good events, with the times that the box told."""
+        return {
+            place: msgspec.structs.replace(event, at=self.told[place]) if place in self.told else event
+            for place, event in self.good
+        }
+
     def facts(self, every: bool = True) -> list[Fact]:
         """Return its good events with their ids; without `every` not those that only watchers look at."""
         id_ = self.id
