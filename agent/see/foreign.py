@@ -2,11 +2,10 @@
 
 What always holds: names, task and layout come from the file's metadata or from the owner, and what fits none
 or several layouts of `agent.see.layouts` is refused in one line that says what to write. Boxes come back in
-the
-canvas's pixels; suppression is done here over all classes together: one object is one box, whatever it is
-called.
+the canvas's pixels; suppression is done here over all classes together: one object is one box, whatever it
+is called.
 
-    input   float32 (1,3,h,w); where h and w are open, the metadata's `imgsz`, else 640
+    input   a picture, see `picture_port`
             beside it orig_target_sizes (1,2), scale_factor (1,2) or im_shape (1,2)
     names   the metadata's `names`, a Python or JSON list or dict; or the caller's
 """
@@ -25,9 +24,9 @@ from numpy.typing import NDArray
 from agent.boxes import Uint8, nms
 from agent.see import model_file
 from agent.see.layouts import LAYOUTS, Array, Asked, Found, Layout, LayoutError, choose
+from agent.see.picture_port import KINDS, PicturePort, PortError, find_port
 from agent.see.preprocess import Fit, Input, Preprocess
 
-USUAL_SIZE = 640
 CANDIDATES = 1000  # the best boxes, before suppression
 TINY = 2.0  # boxes whose coordinates are all below this many pixels are fractions of the picture
 DETECTS = ("", "detect", "detection", "object-detection")
@@ -61,20 +60,6 @@ def read_names(metadata: Mapping[str, str], given: Sequence[str]) -> dict[int, s
     if not all(isinstance(name, str) and 0 < len(name) <= 48 for name in said.values()):
         raise LayoutError("a class name in its metadata has not 1 to 48 characters")
     return {number: said[number] for number in range(len(said))}
-
-
-def _size(shape: Sequence[Any], metadata: Mapping[str, str]) -> tuple[int, int]:
-    """Return the input's height and width; raise LayoutError."""
-    said = _said(metadata.get("imgsz", ""))
-    if isinstance(said, int):
-        said = [said, said]
-    wanted = said if isinstance(said, list | tuple) and len(said) == 2 else [USUAL_SIZE, USUAL_SIZE]
-    size = [
-        fixed if isinstance(fixed, int) else open_ for fixed, open_ in zip(shape[2:], wanted, strict=True)
-    ]
-    if not all(isinstance(side, int) and 0 < side <= 8192 for side in size):
-        raise LayoutError(f"its input size {size} makes no sense")
-    return size[0], size[1]
 
 
 def _true(value: Any) -> bool:
@@ -151,19 +136,23 @@ class ForeignModel:
         self._session = session
         self._ports = f"inputs {_list(session.get_inputs())}, outputs {_list(session.get_outputs())}"
         _check_task(metadata)
-        self._input = self._picture_port()
+        self._port = self._picture_port(metadata)
+        self.size = self._port.size
+        self._extra = self._feeds()
         self.names = read_names(metadata, names)
-        self.size = _size(self._input.shape, metadata)
         self._asked = Asked(
             len(self.names),
             self.size,
             tuple(port.name for port in session.get_inputs()),
             tuple(port.name for port in session.get_outputs()),
         )
-        self._extra = self._feeds()
-        seen = [self._raw(Input().blob(canvas)) for canvas in _probes(self.size)]
+        seen = [self._raw(Input(), canvas) for canvas in _probes(self.size)]
         self.layout = self._choose(seen, layout, metadata)
         said = preprocess or Preprocess()
+        if self._port.is_whole and (said.mean or said.std):
+            raise LayoutError(
+                "its input takes values 0..255 as they are: take `mean` and `std` out of the config"
+            )
         self.input = _told_fit(self.layout.input, metadata).but(said)
         self._fractions = self._in_fractions(seen, said)
 
@@ -172,7 +161,7 @@ class ForeignModel:
 
         Raises LayoutError if the answer has another shape than at first.
         """
-        arrays = self._raw(self.input.blob(canvas))
+        arrays = self._raw(self.input, canvas)
         if not self.layout.shaped(arrays, self._asked):
             raise LayoutError(f"its output has another shape now: {_shapes(arrays)}")
         xyxy, scores, classes = self.layout.read(arrays, self._asked, confidence)
@@ -186,20 +175,12 @@ class ForeignModel:
         kept = nms(xyxy, scores, np.zeros(len(scores), np.int64))
         return xyxy[kept], scores[kept], classes[kept]
 
-    def _picture_port(self) -> Any:
+    def _picture_port(self, metadata: Mapping[str, str]) -> PicturePort:
         """Return the input that takes the picture; raise LayoutError."""
-        pictures = [
-            port
-            for port in self._session.get_inputs()
-            if port.type == "tensor(float)"
-            and len(port.shape) == 4
-            and (port.shape[1] == 3 or isinstance(port.shape[1], str))
-        ]
-        if len(pictures) != 1 or (isinstance(pictures[0].shape[0], int) and pictures[0].shape[0] != 1):
-            raise LayoutError(
-                f"a foreign model whose input is not float (1, 3, height, width): {self._ports}"
-            )
-        return pictures[0]
+        try:
+            return find_port(self._session.get_inputs(), _said(metadata.get("imgsz", "")))
+        except PortError as error:
+            raise LayoutError(f"{error}: {self._ports}") from None
 
     def _feeds(self) -> dict[str, NDArray[Any]]:
         """Return what goes in beside the picture: its size, where a file asks for it; raise LayoutError."""
@@ -209,18 +190,21 @@ class ForeignModel:
             "im_shape": [height, width],
             "scale_factor": [1, 1],
         }
-        kinds = {"tensor(float)": np.float32, "tensor(int64)": np.int64, "tensor(int32)": np.int32}
+        kinds = KINDS | {"tensor(int64)": np.int64, "tensor(int32)": np.int32}
         feeds = {}
         for port in self._session.get_inputs():
-            if port.name == self._input.name:
+            if port.name == self._port.name:
                 continue
             if port.name not in known or port.type not in kinds:
                 raise LayoutError(f"a foreign model with an input that is not known: {self._ports}")
             feeds[port.name] = np.asarray([known[port.name]], kinds[port.type])
         return feeds
 
-    def _raw(self, blob: Any) -> list[Array]:
-        return [np.asarray(out) for out in self._session.run(None, {self._input.name: blob} | self._extra)]
+    def _raw(self, wanted: Input, canvas: Uint8) -> list[Array]:
+        """Return the network's outputs of a canvas; numbers of half precision as usual ones."""
+        feed = {self._port.name: self._port.blob(wanted, canvas)} | self._extra
+        found = [np.asarray(out) for out in self._session.run(None, feed)]
+        return [out.astype(np.float32) if out.dtype == np.float16 else out for out in found]
 
     def _choose(self, seen: list[list[Array]], layout: str, metadata: Mapping[str, str]) -> Layout:
         """Return the layout that was declared, if these answers have its shape, or the one that fits."""

@@ -60,10 +60,15 @@ class Input:
             said.fit or self.fit,
         )
 
+    def coloured(self, canvas: Uint8) -> Uint8:
+        """Return a canvas (h,w,3) BGR in the network's order of colours."""
+        return canvas[:, :, ::-1] if self.order == "rgb" else canvas
+
     def blob(self, canvas: Uint8) -> Float32:
         """Return a canvas (h,w,3) BGR as the network's input (1,3,h,w)."""
-        coloured = canvas[:, :, ::-1] if self.order == "rgb" else canvas
-        scaled = (coloured - np.asarray(self.mean, np.float32)) / np.asarray(self.std, np.float32)
+        scaled = (self.coloured(canvas) - np.asarray(self.mean, np.float32)) / np.asarray(
+            self.std, np.float32
+        )
         return np.ascontiguousarray(scaled.transpose(2, 0, 1)[None], np.float32)
 
 

@@ -16,10 +16,15 @@ SHAPE = (1, 3, 64, 96)
 
 @dataclass(frozen=True)
 class Answer:
-    """Say what a file's ports are called: inputs ("picture", or a shape) and outputs."""
+    """Say what a file's ports are called: inputs ("picture", or a shape) and outputs; what the picture is.
+
+    `picture`, `shape`: the type of its values, and its shape.
+    """
 
     inputs: tuple[tuple[str, Any], ...] = (("images", "picture"),)
     outputs: tuple[str, ...] = ()
+    picture: int = TensorProto.FLOAT
+    shape: tuple[int | str, ...] = SHAPE
 
 
 def write(
@@ -34,7 +39,8 @@ def write(
     ports = ports or Answer()
     picture = ports.inputs[0][0]
     nodes = [
-        helper.make_node("ReduceMin", [picture], ["least"], keepdims=0),
+        helper.make_node("Cast", [picture], ["as float"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMin", ["as float"], ["least"], keepdims=0),
         helper.make_node("Mul", ["least", "zero"], ["nothing"]),
     ]
     constants = [numpy_helper.from_array(np.asarray(0, np.float32), "zero")]
@@ -47,7 +53,9 @@ def write(
         nodes.append(helper.make_node("Add", [f"answer{number}", f"nothing{number}"], [name]))
         outputs.append(helper.make_tensor_value_info(name, kind, None))
     inputs = [
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, SHAPE if shape == "picture" else shape)
+        helper.make_tensor_value_info(name, ports.picture, ports.shape)
+        if shape == "picture"
+        else helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
         for name, shape in ports.inputs
     ]
     graph = helper.make_graph(nodes, "foreign", inputs, outputs, constants)

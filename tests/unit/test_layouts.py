@@ -127,13 +127,12 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
         Detector(write(tmp_path / "m.onnx", ANSWERS["anchor-free"], masks))
     with pytest.raises(ModelError, match=r"unknown layout: its output is \(1, 32, 16, 24\)"):
         Detector(write(tmp_path / "m.onnx", masks))
-    with pytest.raises(ModelError, match=r"input is not float .*images tensor\(float\) \[1, 64, 96, 3\]"):
-        Detector(write(tmp_path / "m.onnx", masks, shape=(1, 64, 96, 3)))
+    with pytest.raises(ModelError, match=r"not one picture.*images tensor\(float\) \[1, 64, 96, 4\]"):
+        Detector(write(tmp_path / "m.onnx", masks, shape=(1, 64, 96, 4)))
     with pytest.raises(ModelError, match=r"input size .* makes no sense"):
         Detector(write(tmp_path / "m.onnx", masks, shape=(1, 3, "h", "w"), imgsz="[-1, 64]"))
-    half = ANSWERS["anchor-free"].astype(np.float16)
-    with pytest.raises(ModelError, match=r"not float .*float16"):
-        Detector(write(tmp_path / "m.onnx", half, kind=TensorProto.FLOAT16))
+    with pytest.raises(ModelError, match=r"not one picture, float or uint8 .*int32"):
+        Detector(write(tmp_path / "m.onnx", ANSWERS["anchor-free"].astype(np.int32), kind=TensorProto.INT32))
 
 
 def test_foreign_nonsense_is_an_error_of_that_frame(tmp_path: Path) -> None:
