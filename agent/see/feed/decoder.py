@@ -17,6 +17,7 @@ from typing import Any
 
 import av
 import cv2
+from av.video.reformatter import VideoReformatter
 
 from agent.see.feed.picture import Image
 
@@ -43,6 +44,7 @@ class Decoder:
         self._left_out: list[int] = []  # times of what was given to the decoder while sparing
         self._frames = self._decoded()
         self._frame: Any = None
+        self._converter: Any = VideoReformatter()  # one for all: to make one takes as long as to use it
         self._size: tuple[int, int] | None = None  # width, height of the first picture
 
     @classmethod
@@ -91,7 +93,9 @@ class Decoder:
             return False, None
         self._size = self._size or (self._frame.width, self._frame.height)
         width, height = self._size  # where a stream changes its size, its pictures keep that of the first
-        image = self._frame.to_ndarray(format="bgr24", width=width, height=height, interpolation="BICUBIC")
+        image = self._converter.reformat(
+            self._frame, width, height, "bgr24", interpolation="BICUBIC", threads=1
+        ).to_ndarray()
         way = WAY_ROUND.get(self._frame.rotation)
         return True, image if way is None else cv2.rotate(image, way)
 
