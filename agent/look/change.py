@@ -58,13 +58,16 @@ class Seen:
     cells: Cells
     corner: tuple[int, int]
 
-    def standing(self, now: Cells) -> Finds:
-        """Return the finds whose pixels are as they were."""
+    def changed(self, now: Cells) -> Uint8:
+        """Return which of its cells (h,w) are not as they were: 1, else 0."""
         row, column = self.corner
         height, width = self.cells.shape
-        changed = differs(now[row : row + height, column : column + width], self.cells)
-        if not cv2.hasNonZero(changed):
-            return self.finds
+        return differs(now[row : row + height, column : column + width], self.cells)
+
+    def standing(self, changed: Uint8) -> Finds:
+        """Return the finds whose pixels are as they were, where some cells (h,w) have changed."""
+        row, column = self.corner
+        height, width = self.cells.shape
         total = cv2.integral(changed)
         edges = self.finds.found.xyxy / CELL - np.asarray([column, row] * 2)
         left, top = np.floor(edges[:, :2]).astype(int).clip(0, (width - 1, height - 1)).T
@@ -75,15 +78,21 @@ class Seen:
 
 
 class Memory:
-    """What the last look at each place showed, for as long as it stands."""
+    """What the last look at each place showed, for as long as it stands.
+
+    `same`: the numbers of the places that another look would show as the last one did, for no pixel has
+    changed there.
+    """
 
     def __init__(self) -> None:
+        self.same: set[int] = set()
         self._seen: dict[int, tuple[Region, Seen]] = {}
         self._told: list[tuple[Region, Finds]] = []
 
     def clear(self) -> None:
         """Forget everything."""
         self._seen.clear()
+        self.same.clear()
         self._told = []
 
     def keep(self, places: Mapping[int, tuple[Region, Finds]], now: Cells) -> None:
@@ -101,14 +110,17 @@ class Memory:
         It is the very same list as long as nothing has changed.
         """
         told = []
+        self.same.clear()
         for number, (region, seen) in list(self._seen.items()):
-            left = seen.standing(now)
-            if not len(left):
-                del self._seen[number]
-                continue
-            if left is not seen.finds:
+            left = seen.finds
+            changed = seen.changed(now)
+            if cv2.countNonZero(changed) < LEAST_CELLS:
+                self.same.add(number)
+            else:
+                left = seen.standing(changed)
                 self._seen[number] = (region, Seen(left, seen.cells, seen.corner))
-            told.append((region, left))
+            if len(left):
+                told.append((region, left))
         if [id(left) for _, left in told] != [id(left) for _, left in self._told]:
             self._told = told
         return self._told

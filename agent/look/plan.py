@@ -5,9 +5,9 @@ levels go on until the picture's own pixels are shown, or what is worth showing 
 tile of each level, neighbours share OVERLAP of a tile; the same finds give the same plan.
 
     first look           level 1, 2x           level 2, 4x
-    ┌──────────┐         ┌─────┬┬─────┐        ┌──┬──┬──┬──┐    needed(tile) = small finds
-    │   . .    │         │  . .││     │        ├──┼──┼──┼──┤                 + unsure finds
-    │          │   ─▶    ├─────┼┼─────┤   ─▶   ├──┼──┼──┼──┤                 + hints (heads, motion)
+    ┌──────────┐         ┌─────┬┬─────┐        ┌──┬──┬──┬──┐    needed(tile) = what it would show sharper
+    │   . .    │         │  . .││     │        ├──┼──┼──┼──┤       of what is known, the unsure twice,
+    │          │   ─▶    ├─────┼┼─────┤   ─▶   ├──┼──┼──┼──┤       and of hints (heads, motion)
     │     ▢    │         │     ││ ▢   │        ├──┼──┼──┼──┤
     └──────────┘         └─────┴┴─────┘        └──┴──┴──┴──┘
 """
@@ -20,7 +20,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.boxes import Detections, Float32, area
+from agent.boxes import Float32, area
+from agent.look.merge import ENOUGH, Finds
 from agent.look.region import Region, Size, tiles
 
 Float = NDArray[np.float64]
@@ -28,8 +29,8 @@ Float = NDArray[np.float64]
 OVERLAP = 0.15  # of a tile, shared with its neighbour: what is smaller is whole in one of them
 MOST_ZOOM = 2.0  # input pixels a picture's pixel: there is nothing more to see beyond
 GAIN = 1.3  # a tile that shows its part hardly larger is not worth a look
-SMALL = 32.0  # input pixels: what was seen smaller may be told better
 UNSURE = (0.1, 0.5)  # scores of which a closer look may make something
+LEANING = 0.5  # worth of what is unsure to a turned region: it shows nothing sharper
 ROLL = 60.0  # degrees: an upright network finds what leans by half of it
 
 
@@ -67,24 +68,32 @@ def _levels(picture: Size, canvas: Size) -> list[tuple[float, float]]:
     return sizes
 
 
-def need(places_: Sequence[Place], found: Detections, zoom: float, hints: Float32 | None = None) -> Float:
+def need(places_: Sequence[Place], known: Finds, canvas: Size, hints: Float32 | None = None) -> Float:
     """Return how much each of P places is worth looking at (P,), 0 where nothing speaks for it.
+
+    Of a find that is sharp enough, or that a place would show no sharper, a look tells nothing new.
 
     Args:
         places_: the tiles.
-        found: what the first look saw, in the picture's pixels.
-        zoom: input pixels a pixel of the picture in the first look.
-        hints: boxes (N,4) where something must be: heads, motion.
+        known: what was seen up to now, in the picture's pixels, as sharp as it was seen.
+        canvas: width and height of the network's input.
+        hints: boxes (N,4) where something must be that was not seen: heads, motion.
     """
+    if not places_:
+        return np.zeros(0)
     low, high = UNSURE
-    sharp = np.sqrt(area(found.xyxy)) * zoom
-    small = np.clip(1 - sharp / SMALL, 0, 1) * (found.confidence >= low)
-    unsure = (found.confidence >= low) & (found.confidence < high)
-    worth = small + 0.5 * unsure  # (N,)
-    points = (found.xyxy[:, :2] + found.xyxy[:, 2:]) / 2
-    if hints is not None and len(hints):
-        points = np.concatenate((points, (hints[:, :2] + hints[:, 2:]) / 2))
-        worth = np.concatenate((worth, np.ones(len(hints))))
-    boxes = np.concatenate([place.region.box for place in places_]) if places_ else np.zeros((0, 4))
-    inside = (points[None] >= boxes[:, None, :2]) & (points[None] < boxes[:, None, 2:])  # (P,N,2)
-    return np.asarray((inside.all(2) * worth[None]).sum(1), np.float64)
+    sure = known.found.confidence
+    unsure = (sure >= low) & (sure < high)
+    unseen = np.zeros((0, 4), np.float32) if hints is None else hints
+    boxes = np.concatenate((known.found.xyxy, unseen))
+    before = np.concatenate((known.sharp, np.zeros(len(unseen))))
+    weight = np.concatenate(((sure >= low) * 1.0 + unsure, np.ones(len(unseen))))  # (N,)
+    zooms = np.asarray([place.region.zoom(canvas) for place in places_])
+    then = np.minimum(np.sqrt(area(boxes)) * zooms[:, None], ENOUGH)  # (P,N)
+    worth = np.maximum(then - before, 0.0) / ENOUGH * weight
+    leans = np.asarray([bool(place.region.roll) for place in places_])
+    worth[leans] = LEANING * np.concatenate((unsure, np.ones(len(unseen))))
+    middles = (boxes[:, :2] + boxes[:, 2:]) / 2
+    tile = np.concatenate([place.region.box for place in places_])
+    inside = (middles >= tile[:, None, :2]) & (middles < tile[:, None, 2:])  # (P,N,2)
+    return np.asarray((inside.all(2) * worth).sum(1), np.float64)

@@ -9,9 +9,10 @@ What always holds:
 * What a region showed stands for as long as its pixels do (`agent.look.change`); then it is the first look's
   alone again.
 * Every place of the coarsest level comes in turn, however little speaks for it, where the picture has pixels
-  that the first look did not show.
+  that the first look did not show. A place whose pixels have not changed since comes after those that were
+  not seen yet, or not as they are now: it would only say again what is known.
 
-        frame ─▶ first look ─┐        urgency = seconds unseen x (its turn + need)
+        frame ─▶ first look ─┐        urgency = seconds unseen x (its turn + need) x (AGAIN: nothing changed)
                              ▼
        memory ─▶ finds ─▶ merge ─▶ tracker ─▶ tracks ─▶ hints of the next frame
           ▲                  ▲
@@ -30,7 +31,7 @@ from numpy.typing import NDArray
 
 from agent.boxes import Detections, Float32, Int64, Uint8, iou
 from agent.look.change import Cells, Memory, cells_of, moving
-from agent.look.merge import Finds, distinct, finds, mend, united
+from agent.look.merge import Finds, distinct, finds, joined, mend, same, united
 from agent.look.plan import Place, need, places
 from agent.look.region import Region, Size
 from agent.look.still import Finder, Purse, canvas_of, kinds_of, leans, look_at
@@ -44,6 +45,7 @@ FINDS = 0.0004  # and each find that is compared; measured on walls of faces at 
 CROP = 0.05  # of the same: a face that is judged
 TURN = 1.0  # how much speaks for a place that shows new pixels, whatever is in it
 FINER = 0.3  # the same of each finer level
+AGAIN = 0.1  # the same of a place that has not changed since it was looked at
 TURNED = 0.05  # the same of a turned region
 NEVER = 30.0  # seconds that count for a place that was not looked at yet
 LONGEST_STEP = 1.0  # seconds between frames that give a budget; in a longer gap nothing was to be seen
@@ -190,11 +192,20 @@ class LookStage:
         moved = moving(self._cells, now, found.xyxy)
         hints = np.concatenate((_unseen(hints, found.xyxy), moved))
         age = np.minimum(self._now - self._seen, NEVER)
+        age[list(self._memory.same)] *= AGAIN
         turned = np.asarray([bool(place.region.roll) for place in self._plan])
-        wanted = need(self._plan, found, self._zoom, hints) * np.where(turned, TURNED, 1.0)
+        wanted = need(self._plan, self._known(found), self._canvas, hints) * np.where(turned, TURNED, 1.0)
         urgency = age * (self._turn + wanted)
         order = np.argsort(-urgency, kind="stable")
         return np.asarray(order[urgency[order] > 0], np.int64)
+
+    def _known(self, found: Detections) -> Finds:
+        """Return what the first look shows now, and regions up to now: each as sharp as any look showed it."""
+        first = finds(found, self._zoom)
+        second = self._second
+        alike = same(found, second.found, self._kinds)  # (N,M)
+        sharpest = np.where(alike, second.sharp, 0.0).max(1, initial=0.0)
+        return joined([Finds(found, np.maximum(first.sharp, sharpest).astype(np.float32)), second])
 
     def _income(self, step: float) -> float:
         """Return what a frame gives, `step` seconds after the last one: seconds of CPU, or first looks."""

@@ -140,7 +140,7 @@ class SecondLook:
         picture = (image_bgr.shape[1], image_bgr.shape[0])
         zoom = min(self._canvas[0] / picture[0], self._canvas[1] / picture[1])
         plan = places(picture, self._canvas, turned=self._turned)
-        wanted = need(plan, first, zoom)
+        wanted = need(plan, finds(first, zoom), self._canvas)
         order = np.argsort(-wanted, kind="stable")
         looked = self._look(image_bgr, (plan[row].region for row in order.tolist()))
         both = merge(finds(first, zoom), mend(looked, picture), self._kinds, zoom)

@@ -9,6 +9,7 @@ import pytest
 from agent.boxes import Detections, iou, letterbox
 from agent.infer import ModelError
 from agent.look import SecondLook
+from agent.look.merge import finds
 from agent.look.plan import need, places
 from agent.look.region import Region, around, tiles
 
@@ -168,7 +169,7 @@ def test_tiles_that_cannot_share_so_much_are_refused() -> None:
 def test_hints_make_a_place_needed() -> None:
     """A head that must be there counts as much as a tiny find."""
     plan = places((1280, 960), CANVAS)
-    wanted = need(plan, Detections.empty(), 0.25, np.asarray([(10, 10, 30, 30)], np.float32))
+    wanted = need(plan, finds(Detections.empty(), 0.25), CANVAS, np.asarray([(10, 10, 30, 30)], np.float32))
     assert (wanted > 0).any()
     assert all(place.region.left == 0 for place, worth in zip(plan, wanted, strict=True) if worth)
 
