@@ -5,8 +5,8 @@
 The parts: `looks` is the first look alone, with the finds of regions beside it, with both merged by the
 rules, with scores that all looks agree on, and with the judge of enlarged faces, upright and with the
 pictures turned; small detectors of others look at the same pictures. `judge` learns the judge: by steps, in
-six folds, and texture beside it (`benchmarks.crops`). Where all parts are measured, docs/papers.md is
-rewritten.
+six folds, and texture beside it (`benchmarks.crops`). docs/papers.md gets what was measured, each table in
+the place of the one before.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from agent.see.infer import Detector
 from benchmarks.crops import learnt
 from benchmarks.face_rivals import Aizoo, CenterFace, Rfb, Yunet
 from benchmarks.look import MASKS, PAGE, held_out
-from benchmarks.page import markdown, rewrite
+from benchmarks.page import markdown, renew
 from benchmarks.rivals import Rival
 from export.data.sample import Picture
 from export.judge.evaluate import LEAST, Seen
@@ -140,13 +140,12 @@ def main(words: list[str]) -> int:
         print(wrong, file=sys.stderr)
         return 2
     cv2.setNumThreads(1)
-    texts = [f"Command: `python -m benchmarks.ladder --every {arguments.every} --steps {arguments.steps}`.\n"]
+    said = {"looks": f"--every {arguments.every}", "judge": f"--steps {arguments.steps}"}
     for name in arguments.parts or PARTS:
         for text in PARTS[name](data, arguments.every, arguments.steps):
-            print(text, flush=True)
-            texts.append(text)
-    if not arguments.parts:
-        rewrite(PAGE, "\n".join(texts), BEGIN, END)
+            section = f"{text}\nCommand: `python -m benchmarks.ladder {said[name]} {name}`.\n"
+            print(section, flush=True)
+            renew(PAGE, section, BEGIN, END)
     return 0
 
 

@@ -6,7 +6,7 @@ The parts: `masks` and `traffic` are held-out pictures, each looked at whole and
 are held-out pictures of faces side by side, as a camera that does not move sees them: with `look_budget =
 "half"`, until as many parts were looked at as there are. Detectors of others that lie in the folder GB_PEERS
 look at traffic too. With `--every` only each so many-th picture is
-looked at. Where all parts are measured, docs/papers.md is rewritten.
+looked at. docs/papers.md gets what was measured, each table in the place of the one before.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from agent.progress import watched
 from agent.see.infer import Detector
 from agent.startup import WEAK
 from benchmarks.look_traffic import TOP, beside
-from benchmarks.page import markdown, rewrite
+from benchmarks.page import markdown, renew
 from export.data.recipe import load_recipe, read_recipe
 from export.data.sample import JUDGED, Picture
 from export.judge.evaluate import LEAST, Seen, matches, sized
@@ -269,13 +269,12 @@ def main(words: list[str]) -> int:
         print(wrong, file=sys.stderr)
         return 2
     cv2.setNumThreads(1)  # what other threads compute would not be counted
-    texts = [f"Command: `python -m benchmarks.look --every {arguments.every}`.\n"]
+    some = f" --every {arguments.every}" if arguments.every > 1 else ""
     for name in arguments.parts or PARTS:
         for text in PARTS[name](data, arguments.every):
-            print(text, flush=True)
-            texts.append(text)
-    if not arguments.parts:
-        rewrite(PAGE, "\n".join(texts), BEGIN, END)
+            section = f"{text}\nCommand: `python -m benchmarks.look{some} {name}`.\n"
+            print(section, flush=True)
+            renew(PAGE, section, BEGIN, END)
     return 0
 
 

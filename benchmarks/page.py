@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -24,3 +25,15 @@ def insert(page: str, text: str, begin: str, end: str) -> str:
 def rewrite(path: Path, text: str, begin: str, end: str) -> None:
     """Put a text between the two markers of a file."""
     path.write_text(insert(path.read_text(encoding="utf-8"), text, begin, end), encoding="utf-8")
+
+
+def renew(path: Path, section: str, begin: str, end: str) -> None:
+    """Put a section between the two markers of a file, instead of the one under the same heading, or last."""
+    page = path.read_text(encoding="utf-8")
+    told = page.partition(begin)[2].partition(end)[0]
+    heading = section.partition("\n")[0]
+    parts = [part.strip() for part in re.split(r"^(?=### )", told, flags=re.MULTILINE)]
+    rows = [row for row, part in enumerate(parts) if part.partition("\n")[0] == heading]
+    row = rows[0] if rows else len(parts)
+    parts[row : row + 1] = [section.strip()]
+    path.write_text(insert(page, "\n\n".join(filter(None, parts)) + "\n", begin, end), encoding="utf-8")

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.boxes import Detections, Float32, Int64, Uint8, area
+from agent.look.heads import Heads
 from agent.look.judge import UNTOLD, Judge
 from agent.look.stage import Looked, LookStage
 from agent.look.still import Finder
@@ -39,6 +40,11 @@ class Followed(Protocol):
     @property
     def track_id(self) -> Int64:
         """Numbers (N,)."""
+        ...
+
+    @property
+    def class_id(self) -> Int64:
+        """Classes (N,)."""
         ...
 
     @property
@@ -73,6 +79,8 @@ class CameraLook:
         self._judge = judge
         self._stage = self._stage_for(budget)
         self._asked: dict[int, float] = {}  # track -> how good the best view was that was judged
+        self._heads = Heads(detector.names)
+        self._found = Detections.empty()  # in the last frame, by both looks
         self._hints = np.zeros((0, 4), np.float32)
 
     def _stage_for(self, budget: float | None) -> LookStage:
@@ -87,9 +95,10 @@ class CameraLook:
     def refine(self, image: Uint8, found: Detections, seconds: float) -> Detections | InferenceError:
         """Return what both looks see in a frame at its time, or why that cannot be said."""
         try:
-            return self._stage.refine(image, found, seconds, self._hints)
+            self._found = self._stage.refine(image, found, seconds, self._hints)
         except InferenceError as error:
             return error
+        return self._found
 
     def judge(
         self,
@@ -106,8 +115,11 @@ class CameraLook:
             sharpness: (N,) 0..1, or None where nobody knows.
             is_open: says of tracks' numbers (N,) whether their vote is open (N,).
         """
-        self._hints = tracks.xyxy
-        if self._judge is None or not self._stage.works:
+        if not self._stage.works:
+            return None
+        heads = self._heads.unseen(tracks.xyxy, tracks.class_id, self._found)
+        self._hints = np.concatenate((tracks.xyxy, heads))
+        if self._judge is None:
             return None
         for number in tracks.ended.tolist():
             self._asked.pop(number, None)
@@ -130,6 +142,7 @@ class CameraLook:
         """Forget what was seen: the picture is another one."""
         self._stage.clear()
         self._asked.clear()
+        self._found = Detections.empty()
         self._hints = np.zeros((0, 4), np.float32)
 
     def take(self) -> Looked:

@@ -83,7 +83,7 @@ def need(places_: Sequence[Place], known: Finds, canvas: Size, hints: Float32 | 
         return np.zeros(0)
     low, high = UNSURE
     sure = known.found.confidence
-    unsure = (sure >= low) & (sure < high)
+    unsure = ((sure >= low) & (sure < high)).astype(np.float64)
     unseen = np.zeros((0, 4), np.float32) if hints is None else hints
     boxes = np.concatenate((known.found.xyxy, unseen))
     before = np.concatenate((known.sharp, np.zeros(len(unseen))))
@@ -92,7 +92,7 @@ def need(places_: Sequence[Place], known: Finds, canvas: Size, hints: Float32 | 
     then = np.minimum(np.sqrt(area(boxes)) * zooms[:, None], ENOUGH)  # (P,N)
     worth = np.maximum(then - before, 0.0) / ENOUGH * weight
     leans = np.asarray([bool(place.region.roll) for place in places_])
-    worth[leans] = LEANING * np.concatenate((unsure, np.ones(len(unseen))))
+    worth[leans] = np.concatenate((unsure, np.ones(len(unseen)))) * LEANING
     middles = (boxes[:, :2] + boxes[:, 2:]) / 2
     tile = np.concatenate([place.region.box for place in places_])
     inside = (middles >= tile[:, None, :2]) & (middles < tile[:, None, 2:])  # (P,N,2)

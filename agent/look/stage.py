@@ -200,7 +200,7 @@ class LookStage:
         return np.asarray(order[urgency[order] > 0], np.int64)
 
     def _known(self, found: Detections) -> Finds:
-        """Return what the first look shows now, and regions up to now: each as sharp as any look showed it."""
+        """Return the finds of this frame and of regions up to now, as sharp as any look showed them."""
         first = finds(found, self._zoom)
         second = self._second
         alike = same(found, second.found, self._kinds)  # (N,M)

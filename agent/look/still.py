@@ -16,6 +16,7 @@ import numpy as np
 
 from agent.boxes import Detections, Int64, Uint8, area
 from agent.look.agree import agreed
+from agent.look.heads import is_face
 from agent.look.judge import UNTOLD, Judge
 from agent.look.merge import BELIEVED, BELIEVED_TURNED, Finds, finds, mend, merge
 from agent.look.plan import need, places
@@ -56,7 +57,7 @@ def kinds_of(names: Mapping[int, str]) -> Int64:
 
 def leans(names: Mapping[int, str]) -> bool:
     """Say whether the classes are of faces, which may lean; what stands on a road does not."""
-    return any("mask" in name or "face" in name for name in names.values())
+    return any(map(is_face, names.values()))
 
 
 class Purse:

@@ -186,3 +186,26 @@ def test_a_judge_that_is_none_is_refused_in_one_line(tmp_path) -> None:
     for path in (tmp_path / "absent.onnx", tmp_path / "judge.onnx"):
         with pytest.raises(ModelError, match="gb-export judge"):
             SecondLook(Sees(), judge=path)
+
+
+@pytest.mark.parametrize(
+    ("sharp", "confidence", "worth"),
+    [
+        (3.0, 0.8, [3 / 24, 9 / 24, 21 / 24]),  # shown with 6, 12 and 24 pixels
+        (3.0, 0.3, [6 / 24, 18 / 24, 42 / 24]),  # the same, unsure
+        (12.0, 0.8, [0.5, 0.5, 0.5]),  # sharp enough from the first level on
+        (24.0, 0.3, [0.0, 0.0, 0.0]),  # sharp enough already
+        (3.0, 0.05, [0.0, 0.0, 0.0]),  # hardly anything was seen at all
+    ],
+)
+def test_a_tile_is_needed_for_what_it_shows_sharper(
+    sharp: float, confidence: float, worth: list[float]
+) -> None:
+    """A find is worth the sharpness that a tile would add to what is known of it, none from ENOUGH on."""
+    plan = places((1280, 960), CANVAS)
+    side = sharp / 0.25
+    box = np.asarray([(600, 500, 600 + side, 500 + side)], np.float32)
+    found = Detections(box, np.asarray([confidence], np.float32), np.zeros(1, np.int64))
+    wanted = need(plan, finds(found, 0.25), CANVAS)
+    levels = np.asarray([place.level for place in plan])
+    assert [wanted[levels == level].max() for level in (1, 2, 3)] == pytest.approx(worth)

@@ -172,3 +172,41 @@ def test_a_piece_at_a_border_stays_dropped() -> None:
     memory.keep({1: (right, finds(pieces[1], 1.0))}, cells)
     whole = mend(memory.standing(cells), (1280, 960))
     assert whole.found.xyxy.tolist() == [[600, 300, 650, 340]]
+
+
+FAR = [(900, 100, 910, 110), (1200, 420, 1210, 430), (1000, 900, 1010, 910)]
+
+
+def crowd() -> np.ndarray:
+    """Return a picture of 60 small objects at the left, and three smaller ones far from them."""
+    corners = [(20 + 40 * column, 20 + 40 * row) for row in range(10) for column in range(6)]
+    return picture(*((x, y, x + 16, y + 16) for x, y in corners), *FAR)
+
+
+def test_a_crowd_that_stands_still_does_not_keep_the_looks_to_itself() -> None:
+    """What was looked at and has not changed waits: the looks go on to what is far from the crowd."""
+    detector = Sees(least=4)
+    stage = LookStage(detector, None)
+    image = crowd()
+    first = Sees(least=4).detect(image)
+    told = [stage.refine(image, first, number / 10, NOTHING) for number in range(100)]
+    assert stage.take().regions < 45
+    assert holds(first, FAR) == 0
+    assert holds(told[-1], FAR) == 3
+
+
+def test_a_place_is_the_same_until_its_pixels_change() -> None:
+    """The memory names the places that another look would show as the last one did."""
+    image = picture(*SMALL)
+    places = {n: (Region(640 * n, 0, 640 * n + 640, 480), finds(Detections.empty(), 1.0)) for n in (0, 1)}
+    memory = Memory()
+    memory.keep(places, cells_of(image))
+    assert memory.same == set()
+    memory.standing(cells_of(image))
+    assert memory.same == {0, 1}
+    memory.standing(cells_of(picture(*SMALL, (700, 300, 740, 340))))
+    assert memory.same == {0}
+    memory.standing(cells_of(image))
+    assert memory.same == {0, 1}, "the picture is again as it was seen"
+    memory.clear()
+    assert memory.same == set()

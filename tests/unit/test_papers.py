@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("torch", reason="PyTorch is only in the `export` extra")
 
 from benchmarks import cards, equal, free
-from benchmarks.page import insert, markdown
+from benchmarks.page import insert, markdown, renew
 from benchmarks.papers import (
     BEGIN,
     END,
@@ -69,6 +69,20 @@ def test_from_a_size_on_smaller_faces_count_for_nothing() -> None:
     assert [len(one.picture.boxes) for one in large] == [len(one.picture.boxes) for one in whole.seen]
     assert all((side(one.found.xyxy) >= NEAR * least).all() for one in large)
     assert [len(one.found) for one in from_size(whole.seen, 0)] == [len(one.found) for one in whole.seen]
+
+
+def test_a_section_takes_the_place_of_the_one_under_its_heading(tmp_path: Path) -> None:
+    """The others stay as they are; one of a new heading comes last, and what is outside is not touched."""
+    path = tmp_path / "page.md"
+    path.write_text("### out\n<begin>\n\n### a\n\n1\n\n### b\n\n2\n\n<end>\n### a\n")
+    renew(path, "### a\n\n3\n", "<begin>", "<end>")
+    renew(path, "### c\n\n4\n", "<begin>", "<end>")
+    assert path.read_text() == (
+        "### out\n<begin>\n\n### a\n\n3\n\n### b\n\n2\n\n### c\n\n4\n\n<end>\n### a\n"
+    )
+    once = path.read_text()
+    renew(path, "### c\n\n4\n", "<begin>", "<end>")
+    assert path.read_text() == once
 
 
 def test_the_page_keeps_its_words() -> None:
