@@ -150,7 +150,7 @@ def measure_model(camera: CameraConfig, ladder: list[int], pictures: list[Image]
     row: dict[str, Any] = {
         "model": name,
         "task": detector.metadata.get("task", name),
-        "input": "{}x{}".format(*detector.input_size),
+        "input": detector.inputs,
         "precision": detector.metadata.get("precision", "float").partition(" ")[0],
         "right": is_right(detector),
         **stages(detector, camera, pictures),

@@ -93,6 +93,8 @@ def check_model(name: str, camera: CameraConfig) -> bool:
         return _say(False, f"{name} model {error}")
     outcome = trial.try_model(detector)
     text = f"{name} model {camera.model_path.name}: {outcome.told}"
+    if detector.second_size:
+        text += f", each picture in two sizes, {detector.inputs}"
     if not outcome.good:
         return _say(False, text)
     print(f"{'ok   ' if outcome.sure else 'warn '} {text}; knows {', '.join(detector.names.values())}")

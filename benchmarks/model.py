@@ -31,8 +31,9 @@ from export.data.sample import Picture
 from export.model.baseline import PANet, yolov5
 from export.model.network import Head, Network, ghost_stages
 from export.model.zoo import FAMILY, cost
+from export.onnx.parity import noise
 from export.onnx.quantize import Calibration, feeds, quantize
-from export.onnx.to_onnx import describe, folded_copy, noise, write
+from export.onnx.to_onnx import describe, folded_copy, write
 from export.onnx.writer import PARTS, PLAIN
 
 MODELS = Path(__file__).parent.parent / "agent" / "models"

@@ -90,18 +90,16 @@ def _calibrate(arguments: argparse.Namespace) -> None:
 
 def _onnx(arguments: argparse.Namespace) -> None:
     _need_torch()
-    from export.model.zoo import make_model
-    from export.onnx.to_onnx import describe, export
+    from export.onnx.to_onnx import export_average, sizes_of
     from export.train.checkpoint import cache_folder, load_checkpoint
 
     recipe = load_recipe(arguments.recipe)
-    size = arguments.size or tuple(recipe["input"])
+    sizes = (arguments.size, None) if arguments.size else sizes_of(recipe)
+    if arguments.second_size:
+        sizes = sizes[0], arguments.second_size
     state = load_checkpoint(arguments.checkpoint or cache_folder(recipe) / "last.pt")
-    model = make_model(state["recipe"])
-    model.load_state_dict(state["average"])
     out = arguments.out or Path(f"{recipe['name']}.onnx")
-    metadata = describe(state["recipe"], size, state["done"] * state["recipe"]["batch"], VERSION)
-    pixels, score = export(model, out, size, metadata)
+    pixels, score = export_average(state, out, VERSION, sizes)
     print(
         f"{out}: {out.stat().st_size:,} bytes; differs from PyTorch by {pixels:.1g} pixels, {score:.1g} score"
     )

@@ -115,6 +115,13 @@ def _add_onnx(command: Command, run: Run) -> None:
     onnx.add_argument("recipe", help="the recipe of the training")
     onnx.add_argument("--checkpoint", type=Path, help="default: the newest in the user's cache folder")
     onnx.add_argument("--size", type=_size, help="input as HEIGHTxWIDTH (default: the recipe's)")
+    onnx.add_argument(
+        "--second-size",
+        type=_size,
+        metavar="SIZE",
+        help="multi-scale inference: look at each picture in this smaller size too, HEIGHTxWIDTH, and pair "
+        "what both see (default: the recipe's; none where --size is given)",
+    )
     onnx.add_argument("--out", type=Path, help="default: NAME.onnx here")
 
 

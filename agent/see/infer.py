@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -38,6 +39,7 @@ from agent.see.layouts import LayoutError
 from agent.see.preprocess import Preprocess, fit_picture
 
 FORMAT = "gb-yolo 1"
+SECOND = "second_input"  # the metadata's key of the size in which the graph looks at a picture as well
 ADVICE = "give a model made by `gb-export onnx`, or `traffic` or `mask`"
 _UNREADABLE = (Fail, InvalidArgument, InvalidGraph, InvalidProtobuf, NotImplemented, RuntimeException)
 RUNTIME_ERRORS = _UNREADABLE  # what a graph may raise while it runs, too
@@ -212,6 +214,18 @@ class Detector:
         outputs = [port.name for port in self._session.get_outputs()]
         if inputs != ["picture", "confidence"] or outputs != ["boxes", "scores", "classes"]:
             raise ModelError(f"{self.path}: its inputs are {inputs}, its outputs {outputs}; {ADVICE}")
+
+    @property
+    def second_size(self) -> tuple[int, int] | None:
+        """The size (height, width) in which the graph looks at a picture as well, where there is one."""
+        said = re.fullmatch(r"(\d+)x(\d+)", self.metadata.get(SECOND, ""))
+        return (int(said[1]), int(said[2])) if said and self._foreign is None else None
+
+    @property
+    def inputs(self) -> str:
+        """All sizes in which a picture is looked at, in words."""
+        sizes = [self.input_size, *([self.second_size] if self.second_size else [])]
+        return " and ".join("{}x{}".format(*size) for size in sizes)
 
     @property
     def layout(self) -> str:

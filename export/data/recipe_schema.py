@@ -128,6 +128,7 @@ class Recipe(Struct, forbid_unknown_fields=True):
     weight_decay: Annotated[float, Meta(ge=0)] = 0.0
     images: Positive = 1
     input: Size = []
+    second_input: Size = []
     finish: Finish = Finish()
     model: str | Model = "n"
     roll: Annotated[float, Meta(ge=0, le=180)] = 0.0

@@ -174,15 +174,11 @@ def text(assessment: Assessment) -> str:
 
 def checkpoint_file(path: Path, folder: Path, version: str) -> tuple[Path, dict[str, Any]]:
     """Write a checkpoint as the .onnx file that would be deployed; return it and its recipe."""
-    from export.model.zoo import make_model
-    from export.onnx.to_onnx import describe, export
+    from export.onnx.to_onnx import export_average
     from export.train.checkpoint import load_checkpoint
 
     state = load_checkpoint(path)
     recipe = state["recipe"]
-    size = tuple(state["recipe"]["input"])
-    model = make_model(recipe)
-    model.load_state_dict(state["average"])
     target = folder / f"{recipe['name']}.onnx"
-    export(model, target, size, describe(recipe, size, state["done"] * recipe["batch"], version))
+    export_average(state, target, version)
     return target, recipe

@@ -1,11 +1,10 @@
 """Make an int8 copy of a finished model: faster where the CPU has VNNI, at the same accuracy within a hair.
 
 The file is read back, its channels' ranges are made alike (`export.onnx.equalize`), and it is written again
-in the
-form that int8 wants, then quantized statically: QDQ,
-activations unsigned, weights signed and per channel (U8S8, what the CPU's dot product takes). What always
-holds: the stem and the first stage stay in float, which is faster there, and so does all after the last
-products, because one step of 1/255 there moves a box.
+in the form that int8 wants, for both sizes where it has two, then quantized statically: QDQ, activations
+unsigned, weights signed and per channel (U8S8, what the CPU's dot product takes). What always holds: the stem
+and the first stage stay in float, which is faster there, and so does all after the last products, because
+one step of 1/255 there moves a box.
 """
 
 from __future__ import annotations
@@ -56,8 +55,8 @@ class Calibration(CalibrationDataReader):  # type: ignore[misc]
         return next(self._inputs, None)
 
 
-def int8_nodes(proto: onnx.ModelProto, first: int) -> list[str]:
-    """Name what is quantized: from node `first` on all that the last products come from."""
+def int8_nodes(proto: onnx.ModelProto, in_float: set[str]) -> list[str]:
+    """Name what is quantized: all that the last products come from, but what stays in float."""
     nodes = list(proto.graph.node)
     makers = {name: node for node in nodes for name in node.output}
     ahead = [makers[node.input[0]] for node in nodes if node.name.startswith("out_")]
@@ -67,7 +66,8 @@ def int8_nodes(proto: onnx.ModelProto, first: int) -> list[str]:
         if node.name not in wanted:
             wanted.add(node.name)
             ahead.extend(makers[name] for name in node.input if name in makers)
-    return [node.name for node in nodes[first:] if node.name in wanted and node.op_type in KINDS]
+    wanted -= in_float
+    return [node.name for node in nodes if node.name in wanted and node.op_type in KINDS]
 
 
 def keep_products(proto: onnx.ModelProto) -> None:
@@ -92,8 +92,8 @@ def quantize(source: Path, target: Path, pictures: Sequence[Picture], *, reduce_
     """
     detector = Detector(source)
     size = detector.input_size
-    proto, first = _rewrite(source, detector, pictures[::RANGED])
-    names = int8_nodes(proto, first)
+    proto, in_float = _rewrite(source, detector, pictures[::RANGED])
+    names = int8_nodes(proto, in_float)
     logging.disable(logging.WARNING)  # it advises a step that these graphs do not need
     with tempfile.TemporaryDirectory() as folder:
         whole = Path(folder) / "float.onnx"
@@ -121,8 +121,10 @@ def quantize(source: Path, target: Path, pictures: Sequence[Picture], *, reduce_
     store_answer(target)
 
 
-def _rewrite(source: Path, detector: Detector, pictures: Sequence[Picture]) -> tuple[onnx.ModelProto, int]:
-    """Write a file again in the form for int8; return it and its first node that is quantized."""
+def _rewrite(
+    source: Path, detector: Detector, pictures: Sequence[Picture]
+) -> tuple[onnx.ModelProto, set[str]]:
+    """Write a file again in the form for int8; return it and the nodes that stay in float."""
     from export.model.zoo import make_model
     from export.onnx.equalize import equalize
     from export.onnx.to_onnx import folded_copy, write
@@ -137,4 +139,4 @@ def _rewrite(source: Path, detector: Detector, pictures: Sequence[Picture]) -> t
         ) from None
     size = detector.input_size
     equalize(folded, (letterbox(picture.image, size)[0] for picture in pictures))
-    return write(folded, size, detector.metadata, INT8)
+    return write(folded, size, detector.metadata, INT8, detector.second_size)

@@ -34,11 +34,12 @@ STREETS = 8  # drawing streets takes longest, and their pictures are much alike
 
 
 class File(NamedTuple):
-    """Hold what is special of one packaged file; without a size it takes the recipe's."""
+    """Hold what is special of one packaged file; without sizes it takes the recipe's, or the float file's."""
 
     task: str
     suffix: str = ""
     size: tuple[int, int] | None = None
+    second: tuple[int, int] | None = None
     int8: bool = False
 
     @property
@@ -48,8 +49,8 @@ class File(NamedTuple):
 
 
 FILES = (
-    File("traffic"),
-    File("traffic", "-square", (640, 640)),
+    File("traffic", "", (384, 640), (256, 416)),
+    File("traffic", "-square", (640, 640), (416, 416)),
     File("traffic", "-int8", int8=True),
     File("mask"),
     File("mask", "-int8", int8=True),
@@ -75,20 +76,14 @@ def fewer_streets(recipe: dict[str, Any]) -> dict[str, Any]:
     return recipe | {"source": [fewer(source) for source in recipe["source"]]}
 
 
-def write_float(checkpoint: Path, target: Path, size: tuple[int, int] | None) -> None:
-    """Write a checkpoint's average weights for one input size; raises `TrainError`."""
-    from export.model.zoo import make_model
-    from export.onnx.to_onnx import describe, export
+def write_float(checkpoint: Path, target: Path, file: File) -> None:
+    """Write a checkpoint's average weights for a file's sizes; raises `TrainError`."""
+    from export.onnx.to_onnx import export_average
     from export.train.checkpoint import load_checkpoint
 
-    state = load_checkpoint(checkpoint)
-    recipe = state["recipe"]
-    model = make_model(recipe)
-    model.load_state_dict(state["average"])
-    size = size or tuple(recipe["input"])
-    seen = state["done"] * recipe["batch"]
+    sizes = (file.size, file.second) if file.size else None
     made = checkpoint.stat().st_mtime
-    export(model, target, size, describe(recipe, size, seen, version("gb-fleet"), made))
+    export_average(load_checkpoint(checkpoint), target, version("gb-fleet"), sizes, made)
 
 
 def made_of(checkpoints: dict[str, Path]) -> list[File]:
@@ -109,7 +104,7 @@ def write(folder: Path, checkpoints: dict[str, Path], data: Path) -> Iterator[Pa
             # 7 bits, so that sums do not saturate and every CPU gives the same answers
             quantize(folder / File(file.task).name, target, chosen, reduce_range=True)
         else:
-            write_float(checkpoints[file.task], target, file.size)
+            write_float(checkpoints[file.task], target, file)
         yield target
 
 

@@ -16,85 +16,26 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
-import onnxruntime
-import torch
-from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from agent.atomic_file import replacing
-from agent.boxes import nms
-from agent.see.infer import FORMAT
+from agent.see.infer import FORMAT, SECOND
 from export.errors import TrainError
-from export.model.baseline import AnchorNetwork, anchor_grid
-from export.model.network import STRIDES, Network, cells
+from export.model.baseline import AnchorNetwork
+from export.model.network import STRIDES, Network
+from export.model.zoo import make_model
+from export.onnx.decode import IOU, Cells, decode, decode_anchors, suppress
 from export.onnx.fold import fold
+from export.onnx.graph import Graph
+from export.onnx.pairing import SMALL, least_score, pair, shrink, strongest
+from export.onnx.parity import check_parity
 from export.onnx.self_test import store_answer
-from export.onnx.writer import INT8, PARTS, Graph, Part, Writer
+from export.onnx.writer import PARTS, PICTURE, Writer
 
 OPSET = 17
 IR_VERSION = 8
-IOU = 0.6
-LIMIT = 300
-
-
-def decode(graph: Graph, levels: Any, size: tuple[int, int], form: str) -> tuple[str, str, str]:
-    """Add the decoding of our heads; return boxes (1,A,4), best scores (1,1,A) and all logits.
-
-    int8 brings rows (h*w,C) and works on (1,A,C); float brings maps (1,C,h,w) and works on (1,C,A).
-    """
-    axis, along = (2, 1) if form == INT8 else (1, 2)  # of channels, of cells
-
-    def flat(part: Part) -> str:
-        return graph.reshape(part.name, *((1, -1, part.channels) if form == INT8 else (1, part.channels, -1)))
-
-    logits, sides = (
-        graph.node("Concat", *(flat(level[which][0]) for level in levels), axis=along) for which in (0, 1)
-    )
-    centres, strides = (t.numpy()[None] for t in cells(*size))  # (1,A,2), (1,A)
-    reach = graph.node("Mul", graph.softplus(sides), graph.constant(np.expand_dims(strides, axis)))
-    halves = graph.split("Split", reach, graph.constant((2, 2), np.int64), results=["low", "high"], axis=axis)
-    centre = graph.constant(np.moveaxis(centres, 2, axis))
-    corners = [graph.node(kind, centre, half) for kind, half in zip(("Sub", "Add"), halves, strict=True)]
-    boxes = graph.node("Concat", *corners, axis=axis)
-    boxes = graph.node("Transpose", boxes, perm=[0, along, axis], result="all_boxes")
-    best = graph.node("Sigmoid", graph.node("ReduceMax", logits, axes=[axis], keepdims=0))
-    return boxes, graph.reshape(best, 1, 1, -1, result="all_scores"), logits
-
-
-def decode_anchors(graph: Graph, levels: Any, size: tuple[int, int], classes: int) -> tuple[str, str, str]:
-    """Add the decoding of the published head, three boxes a cell; return as `decode` does."""
-    maps = [graph.reshape(level[0].name, 1, 3, 5 + classes, -1) for level in levels]
-    said = graph.node("Sigmoid", graph.node("Concat", *maps, axis=3))  # (1,3,5+C,A)
-    parts = graph.constant((2, 2, 1, classes), np.int64)
-    xy, wh, sure, kinds = graph.split("Split", said, parts, results=["xy", "wh", "sure", "kinds"], axis=2)
-    corner, strides, anchors = (t.numpy() for t in anchor_grid(*size))
-    centre = graph.node("Add", graph.node("Mul", xy, graph.constant(2 * strides)), graph.constant(corner))
-    half = graph.node("Mul", graph.node("Mul", wh, wh), graph.constant(2 * anchors[None]))  # (1,3,2,A)
-    both = [graph.node(kind, centre, half) for kind in ("Sub", "Add")]
-    boxes = graph.node("Transpose", graph.node("Concat", *both, axis=2), perm=[0, 1, 3, 2])
-    boxes = graph.reshape(boxes, 1, -1, 4, result="all_boxes")
-    scores = graph.node("Mul", sure, graph.node("ReduceMax", kinds, axes=[2], keepdims=1))
-    kinds = graph.node("Transpose", kinds, perm=[0, 2, 1, 3])  # (1,C,3,A)
-    scores = graph.reshape(scores, 1, 1, -1, result="all_scores")
-    return boxes, scores, graph.reshape(kinds, 1, classes, -1)
-
-
-def suppress(graph: Graph, boxes: str, scores: str, logits: str, axis: int) -> None:
-    """Add suppression over all classes together: one object is one box, whatever it is called.
-
-    `axis` of the logits counts the classes; only boxes that are kept are asked for theirs.
-    """
-    limit = graph.constant([LIMIT], np.int64)
-    overlap = graph.constant([IOU])
-    kept = graph.node("NonMaxSuppression", boxes, scores, limit, overlap, "confidence")  # (N,3)
-    rows = graph.node("Gather", kept, graph.constant(2, np.int64), axis=1)  # (N,)
-    graph.node("Gather", graph.reshape(boxes, -1, 4), rows, axis=0, result="boxes")
-    graph.node("Gather", graph.reshape(scores, -1), rows, axis=0, result="scores")
-    kept_logits = graph.node("Gather", logits, rows, axis=3 - axis)  # (1,C,N) or (1,N,C)
-    classes = graph.node("ArgMax", kept_logits, axis=axis, keepdims=0)
-    graph.reshape(classes, -1, result="classes")
+Size = tuple[int, int]  # height, width
 
 
 def fold_input(model: Network) -> Network:
@@ -110,28 +51,58 @@ def folded_copy(model: Network, *, fusions: bool = True) -> Network:
 
 
 def write(
-    folded: Network, size: tuple[int, int], metadata: dict[str, str], form: str = PARTS
-) -> tuple[onnx.ModelProto, int]:
-    """Write the graph of a folded network for one input size; return it and its first node for int8."""
+    folded: Network, size: Size, metadata: dict[str, str], form: str = PARTS, second: Size | None = None
+) -> tuple[onnx.ModelProto, set[str]]:
+    """Write the graph of a folded network; return it and the nodes that stay in float in int8.
+
+    With a `second` size the picture is looked at in that size too, with the same weights
+    (`export.onnx.pairing`).
+    """
     graph = Graph()
-    writer = Writer(graph, size, form)
-    levels = writer.network(folded)
-    if isinstance(folded, AnchorNetwork):
-        found = decode_anchors(graph, levels, size, folded.classes)
-    else:
-        found = decode(graph, levels, size, form)
-    suppress(graph, *found, axis=2 if form == INT8 and not isinstance(folded, AnchorNetwork) else 1)
+    cells, in_float = look(graph, folded, size, form)
+    if second:
+        check_second(folded, size, second)
+        least = least_score(graph)
+        large = strongest(graph, cells, least, (1, 1), folded.classes)
+        cells, more = look(graph, folded, second, form, shrink(graph, second), SMALL)
+        scale = size[1] / second[1], size[0] / second[0]
+        small = strongest(graph, cells, least, scale, folded.classes, SMALL)
+        cells = pair(graph, large, small, folded.classes)
+        in_float |= more
+    suppress(graph, cells)
     if form == PARTS:
         graph.regroup()
-    return pack(graph, size, metadata), writer.first_int8
+    return pack(graph, size, metadata), in_float
 
 
-def build(model: Network, size: tuple[int, int], metadata: dict[str, str]) -> onnx.ModelProto:
-    """Write the graph of a network for one input size (height, width)."""
-    return write(folded_copy(model), size, metadata)[0]
+def look(
+    graph: Graph, folded: Network, size: Size, form: str, picture: str = PICTURE, mark: str = ""
+) -> tuple[Cells, set[str]]:
+    """Add a network and its decoding for a picture of one size; return as `write` does."""
+    writer = Writer(graph, size, form, picture)
+    levels = writer.network(folded)
+    if isinstance(folded, AnchorNetwork):
+        return decode_anchors(graph, levels, size, folded.classes), writer.in_float
+    return decode(graph, levels, size, form, mark), writer.in_float
 
 
-def pack(graph: Graph, size: tuple[int, int], metadata: dict[str, str]) -> onnx.ModelProto:
+def check_second(folded: Network, size: Size, second: Size) -> None:
+    """Raise `TrainError` for a second size that a network cannot have."""
+    if isinstance(folded, AnchorNetwork):
+        raise TrainError("a network with anchors looks at one size only; leave the second size out")
+    if not (second[0] < size[0] and second[1] < size[1]):
+        first = "x".join(map(str, size))
+        raise TrainError(f"second size {'x'.join(map(str, second))}: must be smaller than {first} both ways")
+
+
+def build(
+    model: Network, size: Size, metadata: dict[str, str], second: Size | None = None
+) -> onnx.ModelProto:
+    """Write the graph of a network for one input size (height, width), or two."""
+    return write(folded_copy(model), size, metadata, second=second)[0]
+
+
+def pack(graph: Graph, size: Size, metadata: dict[str, str]) -> onnx.ModelProto:
     """Give a graph its ports, version and metadata."""
     ports = [
         helper.make_tensor_value_info("picture", TensorProto.UINT8, [1, *size, 3]),
@@ -151,11 +122,25 @@ def pack(graph: Graph, size: tuple[int, int], metadata: dict[str, str]) -> onnx.
 
 
 def describe(
-    recipe: dict[str, Any], size: tuple[int, int], pictures: int, version: str, made: float | None = None
+    recipe: dict[str, Any],
+    size: Size,
+    pictures: int,
+    version: str,
+    made: float | None = None,
+    second: Size | None = None,
 ) -> dict[str, str]:
-    """Return the metadata that goes into the file; `made` is when, in seconds since 1970, else now."""
+    """Return the metadata that goes into the file.
+
+    Args:
+        recipe: what it was trained by.
+        size: of the input.
+        pictures: how many its training has seen.
+        version: of this package.
+        made: when, in seconds since 1970; now if it is not said.
+        second: the size in which a picture is looked at as well.
+    """
     date = datetime.now(UTC) if made is None else datetime.fromtimestamp(made, UTC)
-    return {
+    said = {
         "format": FORMAT,
         "name": recipe["name"],
         "version": version,
@@ -169,75 +154,46 @@ def describe(
         "pictures_seen": str(pictures),
         "made": date.strftime("%Y-%m-%d %H:%M UTC"),
     }
+    return said | ({SECOND: "{}x{}".format(*second)} if second else {})
 
 
-def reference(model: Network, picture: NDArray[np.uint8]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Ask PyTorch about all cells of a picture (h,w,3) BGR: boxes (A,4), best scores (A,), classes (A,)."""
-    rgb = torch.from_numpy(np.ascontiguousarray(picture[None, :, :, ::-1].transpose(0, 3, 1, 2)))
-    with torch.no_grad():
-        raw = model.eval()(rgb.float() / 255)
-    best = raw.logits[0].sigmoid().max(1)
-    return raw.xyxy[0].numpy(), best.values.numpy(), best.indices.numpy()
+def sizes_of(recipe: dict[str, Any]) -> tuple[Size, Size | None]:
+    """Return the input's size that a recipe names, and the second one if it names one."""
+    second = recipe.get("second_input")
+    return (recipe["input"][0], recipe["input"][1]), (second[0], second[1]) if second else None
 
 
-def noise(size: tuple[int, int], seed: int) -> NDArray[np.uint8]:
-    """Return a picture (h,w,3) of coarse patches under fine noise."""
-    rng = np.random.default_rng(seed)
-    coarse = rng.integers(0, 128, (size[0] // 16, size[1] // 16, 3), np.uint8)
-    fine = rng.integers(0, 128, (*size, 3), np.uint8)
-    return np.asarray(coarse.repeat(16, 0).repeat(16, 1) + fine, np.uint8)
+def export_average(
+    state: dict[str, Any],
+    path: Path,
+    version: str,
+    sizes: tuple[Size, Size | None] | None = None,
+    made: float | None = None,
+) -> tuple[float, float]:
+    """Write a checkpoint's average weights; return their differences from PyTorch.
 
-
-def run_whole(path: Path, picture: NDArray[np.uint8], confidence: float) -> dict[str, NDArray[Any]]:
-    """Run a file on a picture (h,w,3) and return what it says before and after suppression."""
-    proto = onnx.load(path)
-    for name, kind, shape in (
-        ("all_boxes", TensorProto.FLOAT, [1, "cells", 4]),
-        ("all_scores", TensorProto.FLOAT, [1, 1, "cells"]),
-    ):
-        proto.graph.output.append(helper.make_tensor_value_info(name, kind, shape))
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(
-        proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
-    least = np.asarray([confidence], np.float32)
-    names = [port.name for port in session.get_outputs()]
-    return dict(zip(names, session.run(None, {"picture": picture[None], "confidence": least}), strict=True))
-
-
-def check_parity(model: Network, path: Path, size: tuple[int, int], seed: int = 1) -> tuple[float, float]:
-    """Compare file and network on a picture; return the largest differences (pixels, score).
-
-    All cells are compared with PyTorch, and the suppression with ours on the file's own cells.
+    Args:
+        state: the checkpoint.
+        path: of the file.
+        version: of this package.
+        sizes: of the input, and the second or None; those of its recipe if they are not said.
+        made: when, in seconds since 1970; now if it is not said.
     """
-    picture = noise(size, seed)
-    true_boxes, true_scores, true_classes = reference(model, picture)
-    said = run_whole(path, picture, 0.001)
-    boxes = said["all_boxes"][0]
-    scores = said["all_scores"][0, 0]
-    by_pixels = float(np.abs(boxes - true_boxes).max())
-    by_score = float(np.abs(scores - true_scores).max())
-    if by_pixels > 0.05 or by_score > 1e-3:
-        raise TrainError(
-            f"{path}: differs from PyTorch by {by_pixels:.3g} pixels, {by_score:.3g} score; do not use it"
-        )
-    above = np.flatnonzero(scores > 0.001)
-    rows = above[nms(boxes[above], scores[above], np.zeros(len(above), np.int64), IOU, LIMIT)]
-    if not np.array_equal(np.sort(scores[rows]), np.sort(said["scores"])):
-        raise TrainError(f"{path}: its suppression keeps other boxes than `agent.boxes.nms`; do not use it")
-    if not np.array_equal(np.sort(true_classes[rows]), np.sort(said["classes"])):
-        raise TrainError(f"{path}: calls some boxes by other names than PyTorch; do not use it")
-    return by_pixels, by_score
+    recipe = state["recipe"]
+    model = make_model(recipe)
+    model.load_state_dict(state["average"])
+    size, second = sizes or sizes_of(recipe)
+    metadata = describe(recipe, size, state["done"] * recipe["batch"], version, made, second)
+    return export(model, path, size, metadata, second)
 
 
 def export(
-    model: Network, path: Path, size: tuple[int, int], metadata: dict[str, str]
+    model: Network, path: Path, size: Size, metadata: dict[str, str], second: Size | None = None
 ) -> tuple[float, float]:
     """Write a network, return its differences from PyTorch; an old file stays until the new one is right."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as fresh:
-        onnx.save(build(model, size, metadata), fresh)
-        difference = check_parity(model, fresh, size)
+        onnx.save(build(model, size, metadata, second), fresh)
+        difference = check_parity(model, fresh, size, second=second)
         store_answer(fresh)
     return difference

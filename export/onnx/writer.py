@@ -13,17 +13,17 @@ modules, whose thin depthwise layers at stride 4 are twice as fast in float, and
 from __future__ import annotations
 
 import operator
-from collections import Counter
 from typing import Any, NamedTuple
 
-import numpy as np
 import onnx
 import torch
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, numpy_helper
 from torch import Tensor, fx, nn
 
 from export.model.network import Ghost, Network
+from export.onnx.graph import Graph
 
+PICTURE = "picture"  # the port of a file: bytes (1,h,w,3) BGR
 PARTS = "parts"  # how a graph is written
 INT8 = "int8"
 PLAIN = "plain"
@@ -41,72 +41,23 @@ class Part(NamedTuple):
 Maps = list[Part]
 
 
-class Graph:
-    """Collect nodes and constants; every method returns the name of its result."""
-
-    def __init__(self) -> None:
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: list[onnx.TensorProto] = []
-
-    def constant(self, value: Any, kind: type[np.generic] = np.float32, name: str = "") -> str:
-        """Keep an array."""
-        name = name or f"constant{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.array(value, kind, order="C"), name))
-        return name
-
-    def weight(self, value: Tensor, name: str) -> str:
-        """Keep a learned array."""
-        return self.constant(value.detach().numpy(), name=name)
-
-    def node(self, kind: str, *inputs: str, result: str = "", **attributes: Any) -> str:
-        """Add one operator with one result."""
-        name = result or f"{kind.lower()}{len(self.nodes)}"
-        return self.split(kind, *inputs, results=[name], **attributes)[0]
-
-    def split(self, kind: str, *inputs: str, results: list[str], **attributes: Any) -> list[str]:
-        """Add one operator with several results."""
-        self.nodes.append(helper.make_node(kind, list(inputs), results, name=results[0], **attributes))
-        return results
-
-    def softplus(self, x: str) -> str:
-        """Add log(1 + exp(x)) for x up to 80, where exp is still finite: four times as fast as Softplus."""
-        grown = self.node("Exp", self.node("Min", x, self.constant(80)))
-        return self.node("Log", self.node("Add", grown, self.constant(1)))
-
-    def reshape(self, x: str, *shape: int, result: str = "") -> str:
-        """Give an array another shape."""
-        return self.node("Reshape", x, self.constant(shape, np.int64), result=result)
-
-    def regroup(self) -> None:
-        """Turn (convolution + convolution) + map into convolution + (convolution + map).
-
-        The runtime takes a sum into the convolution before it, one each.
-        """
-        makers = {node.output[0]: node for node in self.nodes}
-        uses = Counter(name for node in self.nodes for name in node.input)
-        for outer in [node for node in self.nodes if node.op_type == "Add"]:
-            inner = makers.get(outer.input[0])
-            if inner is None or inner.op_type != "Add" or uses[inner.output[0]] > 1:
-                continue
-            if all(name in makers and makers[name].op_type == "Conv" for name in inner.input):
-                first = inner.input[0]
-                other = outer.input[1]
-                self.nodes.remove(inner)
-                self.nodes.insert(self.nodes.index(outer), inner)
-                inner.input[:] = [inner.input[1], other]
-                outer.input[:] = [first, inner.output[0]]
-
-
 class Writer:
-    """Write one network into a graph, for pictures of one size (height, width)."""
+    """Write one network into a graph, for pictures of one size (height, width).
 
-    def __init__(self, graph: Graph, size: tuple[int, int], form: str = PARTS) -> None:
+    `picture` is the array (1,h,w,3) that it looks at, BGR from 0 to 255.
+    """
+
+    def __init__(
+        self, graph: Graph, size: tuple[int, int], form: str = PARTS, picture: str = PICTURE
+    ) -> None:
         self.graph = graph
         self.size = size
         self.form = form
+        self.picture = picture
         self.whole = form == PLAIN  # are concatenations written out?
-        self.start = ""  # the module, and the node, before which int8 stays in float
-        self.first_int8 = 0
+        self.begun = len(graph.nodes)
+        self.start = ""  # the module before which int8 stays in float,
+        self.in_float: set[str] = set()  # and the nodes
 
     def network(self, model: Network) -> Any:
         """Add a whole folded network; return the parts of what `Network.levels` returns."""
@@ -117,7 +68,7 @@ class Writer:
         for step in _Tracer().trace(model).nodes:
             arguments = fx.map_arg(step.args, known.__getitem__)
             if step.op == "placeholder":
-                known[step] = [Part("picture", 3, *self.size)]
+                known[step] = [Part(self.picture, 3, *self.size)]
             elif step.op == "call_module":
                 known[step] = self.layer(modules[step.target], str(step.target), *arguments)
             elif step.op == "call_function":
@@ -131,12 +82,12 @@ class Writer:
     def layer(self, layer: nn.Module, name: str, maps: Maps) -> Maps:
         """Add one layer of PyTorch's own."""
         if self.form == INT8 and not self.whole and name.startswith(self.start):
-            self.first_int8 = len(self.graph.nodes)
+            self.in_float = {node.name for node in self.graph.nodes[self.begun :]}
             self.whole = True
         if self.whole and len(maps) > 1:
             maps = [self.join(maps)]
         match layer:
-            case nn.Conv2d() if maps[0].name == "picture":
+            case nn.Conv2d() if maps[0].name == self.picture:
                 return self.stem(layer, name)
             case nn.Conv2d() if self.form == INT8 and name.endswith("_out"):
                 return [self.rows(maps[0], layer, name)]
@@ -195,13 +146,13 @@ class Writer:
         return shape, height, width
 
     def stem(self, layer: nn.Conv2d, name: str) -> Maps:
-        """Add the first convolution on the port `picture`, bytes (1,h,w,3).
+        """Add the first convolution on the picture (1,h,w,3).
 
         Read as one channel of h x 3w numbers, a kernel of k x 3k and strides s x 3s need no transposition.
         """
         graph = self.graph
         (shape, height, width) = self.window(Part("", 3, *self.size), layer)
-        x = graph.node("Cast", "picture", to=TensorProto.FLOAT)
+        x = graph.node("Cast", self.picture, to=TensorProto.FLOAT)
         weight = layer.weight
         if self.form == PLAIN:
             x = graph.node("Transpose", x, perm=[0, 3, 1, 2])

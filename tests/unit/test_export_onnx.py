@@ -20,8 +20,9 @@ from export.model.baseline import AnchorHead  # noqa: E402
 from export.model.network import Fusion, Network  # noqa: E402
 from export.model.zoo import FAMILY, make_model  # noqa: E402
 from export.onnx.equalize import equalize, pairs, ranges  # noqa: E402
+from export.onnx.parity import check_parity, noise, run_whole  # noqa: E402
 from export.onnx.quantize import quantize  # noqa: E402
-from export.onnx.to_onnx import check_parity, describe, export, folded_copy, noise, run_whole, write  # noqa: E402
+from export.onnx.to_onnx import describe, export, folded_copy, write  # noqa: E402
 from export.onnx.writer import INT8, PARTS, PLAIN, read_back  # noqa: E402
 
 SIZE = (96, 128)

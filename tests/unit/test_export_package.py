@@ -16,8 +16,8 @@ from benchmarks import cards  # noqa: E402
 from export.data.sample import Picture  # noqa: E402
 from export.errors import TrainError  # noqa: E402
 from export.onnx import release  # noqa: E402
+from export.onnx.parity import noise  # noqa: E402
 from export.onnx.release import FILES, MODELS, main, prove  # noqa: E402
-from export.onnx.to_onnx import noise  # noqa: E402
 from tests.unit.test_export_onnx import network  # noqa: E402
 
 
@@ -82,11 +82,11 @@ def checkpoints(folder: Path) -> list[str]:
 def test_the_same_checkpoints_make_the_same_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """All files come from three checkpoints in one go, and the second go gives the same bytes."""
+    """All files, of one size and of two, come from three checkpoints in one go; the second gives the same."""
     monkeypatch.setenv("GB_DATA", str(tmp_path / "data"))
-    monkeypatch.setattr(
-        release, "FILES", [file for file in FILES if file.size is None]
-    )  # a large one is slow
+    wide, _, *rest = FILES
+    little = wide._replace(size=(96, 128), second=(64, 96))  # a large one is slow
+    monkeypatch.setattr(release, "FILES", [little, *rest])
     words = checkpoints(tmp_path)
     for target in ("one", "two"):
         assert main([*words, str(tmp_path / target)]) == 0
@@ -95,6 +95,9 @@ def test_the_same_checkpoints_make_the_same_files(
     for name in names:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
     assert Detector(tmp_path / "one" / names[0]).metadata["pictures_seen"] == "20"
+    inputs = {name: Detector(tmp_path / "one" / name).inputs for name in names}
+    twice = {name for name, said in inputs.items() if said == "96x128 and 64x96"}
+    assert twice == {"gb-yolo-n-traffic.onnx", "gb-yolo-n-traffic-int8.onnx"}
     assert capsys.readouterr().out.count("bytes") == 2 * len(names)
     assert main(["", words[1], "", str(tmp_path / "masks")]) == 0
     assert {path.name for path in (tmp_path / "masks").iterdir()} == {n for n in names if "-mask" in n} - {

@@ -1,0 +1,93 @@
+"""From a network's maps to boxes, inside the graph: decoding of the heads, and suppression.
+
+levels ─ decode ─▶ cells: boxes (1,A,4), best scores (1,1,A), logits of all classes ─ suppress ─▶ the answer
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from export.model import network
+from export.model.baseline import anchor_grid
+from export.onnx.graph import Graph
+from export.onnx.writer import INT8, Part
+
+IOU = 0.6
+LIMIT = 300
+
+
+class Cells(NamedTuple):
+    """Name what is told of all cells: boxes (1,A,4), best scores (1,1,A), and how sure of each class.
+
+    `axis` counts the classes there: 1 of (1,C,A), 2 of (1,A,C).
+    """
+
+    boxes: str
+    scores: str
+    classes: str
+    axis: int
+
+
+def decode(graph: Graph, levels: Any, size: tuple[int, int], form: str, mark: str = "") -> Cells:
+    """Add the decoding of our heads; classes are logits. `mark` is the end of names that a file has once.
+
+    int8 brings rows (h*w,C) and works on (1,A,C); float brings maps (1,C,h,w) and works on (1,C,A).
+    """
+    axis, along = (2, 1) if form == INT8 else (1, 2)  # of channels, of cells
+
+    def flat(part: Part) -> str:
+        return graph.reshape(part.name, *((1, -1, part.channels) if form == INT8 else (1, part.channels, -1)))
+
+    logits, sides = (
+        graph.node("Concat", *(flat(level[which][0]) for level in levels), axis=along) for which in (0, 1)
+    )
+    centres, strides = (t.numpy()[None] for t in network.cells(*size))  # (1,A,2), (1,A)
+    reach = graph.node("Mul", graph.softplus(sides), graph.constant(np.expand_dims(strides, axis)))
+    halves = graph.split(reach, (2, 2), axis)
+    centre = graph.constant(np.moveaxis(centres, 2, axis))
+    corners = [graph.node(kind, centre, half) for kind, half in zip(("Sub", "Add"), halves, strict=True)]
+    boxes = graph.node("Concat", *corners, axis=axis)
+    boxes = graph.node("Transpose", boxes, perm=[0, along, axis], result=f"all_boxes{mark}")
+    best = graph.node("Sigmoid", graph.node("ReduceMax", logits, axes=[axis], keepdims=0))
+    return Cells(boxes, graph.reshape(best, 1, 1, -1, result=f"all_scores{mark}"), logits, axis)
+
+
+def decode_anchors(graph: Graph, levels: Any, size: tuple[int, int], classes: int) -> Cells:
+    """Add the decoding of the published head, three boxes a cell; classes are probabilities."""
+    maps = [graph.reshape(level[0].name, 1, 3, 5 + classes, -1) for level in levels]
+    said = graph.node("Sigmoid", graph.node("Concat", *maps, axis=3))  # (1,3,5+C,A)
+    xy, wh, sure, kinds = graph.split(said, (2, 2, 1, classes), axis=2)
+    corner, strides, anchors = (t.numpy() for t in anchor_grid(*size))
+    centre = graph.node("Add", graph.node("Mul", xy, graph.constant(2 * strides)), graph.constant(corner))
+    half = graph.node("Mul", graph.node("Mul", wh, wh), graph.constant(2 * anchors[None]))  # (1,3,2,A)
+    both = [graph.node(kind, centre, half) for kind in ("Sub", "Add")]
+    boxes = graph.node("Transpose", graph.node("Concat", *both, axis=2), perm=[0, 1, 3, 2])
+    boxes = graph.reshape(boxes, 1, -1, 4, result="all_boxes")
+    scores = graph.node("Mul", sure, graph.node("ReduceMax", kinds, axes=[2], keepdims=1))
+    kinds = graph.node("Transpose", kinds, perm=[0, 2, 1, 3])  # (1,C,3,A)
+    scores = graph.reshape(scores, 1, 1, -1, result="all_scores")
+    return Cells(boxes, scores, graph.reshape(kinds, 1, classes, -1), 1)
+
+
+def keep(graph: Graph, cells: Cells, least: str) -> str:
+    """Add suppression over all classes together of what is surer than `least` (1,); return the rows (N,)."""
+    limit = graph.constant([LIMIT], np.int64)
+    overlap = graph.constant([IOU])
+    kept = graph.node("NonMaxSuppression", cells.boxes, cells.scores, limit, overlap, least)  # (N,3)
+    return graph.node("Gather", kept, graph.constant(2, np.int64), axis=1)
+
+
+def classes_of(graph: Graph, cells: Cells, rows: str) -> str:
+    """Add the choice of some rows' classes: (1,C,N) or (1,N,C), as all have them."""
+    return graph.node("Gather", cells.classes, rows, axis=3 - cells.axis)
+
+
+def suppress(graph: Graph, cells: Cells) -> None:
+    """Add the last step: one object is one box, whatever it is called; only what is kept is asked for it."""
+    rows = keep(graph, cells, "confidence")
+    graph.node("Gather", graph.reshape(cells.boxes, -1, 4), rows, axis=0, result="boxes")
+    graph.node("Gather", graph.reshape(cells.scores, -1), rows, axis=0, result="scores")
+    best = graph.node("ArgMax", classes_of(graph, cells, rows), axis=cells.axis, keepdims=0)
+    graph.reshape(best, -1, result="classes")
