@@ -212,6 +212,13 @@ class Analyst:
         passed = self._lines.finish(self._objects, row, blind)
         return [event for each in passed for event in self._teller.crossing(each)]
 
+    def _break(self, row: int) -> list[wire.AnyEvent]:
+        """Tell what an object crossed, and its way so far, where it was out of sight for longer than a gap.
+
+        Its path goes on in a part of its own: who counts afterwards does not join what nobody saw.
+        """
+        return self._finish(row, blind=True) + self._teller.track(row, ended=False)
+
     # ── one frame ─────────────────────────────────────────────────────────────────────────────────
 
     def _see(
@@ -224,10 +231,11 @@ class Analyst:
             sharpness = None if sharpness is None else sharpness[known]
         objects = self._objects
         rows = objects.find(tracks, size, wall_ms)
-        events = [
-            event for row in rows[objects.lost(rows)].tolist() for event in self._finish(row, blind=True)
-        ]
+        lost = rows[objects.lost(rows)].tolist()
+        events = [event for row in lost for event in self._break(row)]
         moves = objects.see(rows, tracks.xyxy, tracks.steady, size, tracks.still, tracks.confidence, wall_ms)
+        for row in lost:
+            objects.cut(row, objects.now)
         self._vote.cast(objects, rows, tracks.class_id, tracks.confidence, sharpness, objects.now)
         crossings = self._lines.see(objects, moves)
         moved = self._zones.see(objects, moves)
