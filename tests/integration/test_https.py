@@ -8,7 +8,7 @@ import hashlib
 import ssl
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ OUTSIDE = addresses.own()[0]  # an address of this machine that is not the loopb
 class Served:
     """A centre's page with a certificate of its own authority."""
 
-    def __init__(self, folder: Path, stack: Stack) -> None:
+    def __init__(self, folder: Path, stack: Stack, limited: Callable[[], None] = die_with_parent) -> None:
         prepare(folder, [OUTSIDE], here(folder))
         self.port = free_port()
         self.config = folder / "centre" / "https.toml"
@@ -46,7 +46,7 @@ class Served:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "aggregator", "run", "--config", str(self.config)],
             cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-            preexec_fn=die_with_parent,
+            preexec_fn=limited,
         )  # fmt: skip
         assert self.process.stdout
         self.said = self.process.stdout.readline()
