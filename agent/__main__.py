@@ -162,11 +162,12 @@ def show_status(options: argparse.Namespace) -> int:
 
 def show_logs(options: argparse.Namespace) -> int:
     """Print the last lines of the agent's log."""
-    from agent import logs, support
+    from agent import logs
+    from agent.redact import redactor_of
 
     config = configuration.load(options.config)
     try:
-        text = logs.read(Path(config.state_dir), options.lines, support.redactor_of(config))
+        text = logs.read(Path(config.state_dir), options.lines, redactor_of(config))
     except OSError as error:
         print(f"gb-agent: the log cannot be read: {error.strerror}. Use sudo", file=sys.stderr)
         return 1

@@ -17,13 +17,12 @@ import psutil
 from agent import logs, set_cameras, wire
 from agent.cameras import Cameras
 from agent.command import Refused
-from agent.enrol import EnrolError, become
 from agent.preview import picture
+from agent.redact import redactor_of
 from agent.resources import temperature
 from agent.see import self_test
 from agent.see.infer import InferenceError, ModelError
 from agent.show.showing import Shown
-from agent.support import redactor_of
 
 MOST = 8
 SECONDS = 30.0
@@ -160,6 +159,8 @@ class Orders:
         """Join under another name with the code that came along, and begin anew with it."""
         if self._restart is None:
             raise Refused("this agent cannot restart by itself")
+        from agent.enrol import EnrolError, become  # a megabyte with TOML Kit, for once in a box's life
+
         name = command.what.get("name", "")
         code = command.what.get("code", "")
         try:

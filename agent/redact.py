@@ -92,3 +92,8 @@ def _without_value(match: re.Match[str]) -> str:
     if match["name"] in _KEPT:
         return match[0]
     return f"{match['name']}{match['is']}{GONE}"
+
+
+def redactor_of(config: Config) -> Redactor:
+    """Return what strikes out the secrets of a box, the token of its page among them."""
+    return Redactor(config, [Path(config.state_dir) / "page-token"])

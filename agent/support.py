@@ -25,7 +25,7 @@ import psutil
 
 from agent import board, logs
 from agent.config import Config
-from agent.redact import Redactor
+from agent.redact import redactor_of
 from agent.resources import temperature
 
 LINES = 5000
@@ -61,11 +61,6 @@ def write(path: Path, config: Config, config_file: Path, status: dict[str, Any],
         for name, text in texts.items():
             _add(archive, name, redactor.clean(text).encode())
     return list(texts)
-
-
-def redactor_of(config: Config) -> Redactor:
-    """Return what strikes out the secrets of a box, the token of its page among them."""
-    return Redactor(config, [Path(config.state_dir) / "page-token"])
 
 
 def box(state: Path) -> dict[str, Any]:

@@ -67,6 +67,7 @@ class Course:
                 self.intake.take(source, picture, taken)
             else:
                 self._take_in_time(picture, picture.seconds)
+            del picture  # while the next one is waited for, this one is the slot's alone
 
     def _wants(self, seconds: float) -> bool:
         """Tell whether a picture at `seconds` of the source is to be decoded; the first one is."""

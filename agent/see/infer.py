@@ -85,10 +85,12 @@ def session_options(threads: int) -> onnxruntime.SessionOptions:
 def _session(content: bytes, path: Path, threads: int) -> onnxruntime.InferenceSession:
     options = session_options(threads)
     try:
-        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except _UNREADABLE as error:
         plain = f"not a model that can be run ({_reason(error)}); {ADVICE}"
         raise ModelError(f"{path}: {_too_new(content) or _elsewhere(content) or plain}") from None
+    session._model_bytes = None  # kept for a change of provider, and as large as the file; there is but one
+    return session
 
 
 def _reason(error: Exception) -> str:

@@ -2,7 +2,8 @@
 
 What always holds: one at a time; what comes meanwhile is refused and told until when. They only look on: the
 counts of the camera are the same with and without. A camera that begins anew meanwhile, or is given another
-model, ends the order with that reason.
+model, ends the order with that reason. What studies is loaded when it is ordered: that is rare, and takes
+memory.
 """
 
 from __future__ import annotations
@@ -16,9 +17,6 @@ from agent.cameras import Cameras
 from agent.command import Refused, check_labels
 from agent.named_models import NamedModels
 from agent.pipeline import Pipeline
-from agent.study.aside import Aside
-from agent.study.beside import Beside
-from agent.study.calibrate import Calibration
 from agent.turn import Witness
 
 SECONDS = 60.0  # where an order does not say for how long
@@ -64,6 +62,8 @@ class Studies:
             await answer(response)
 
     async def _calibrate(self, command: wire.Command) -> list[str]:
+        from agent.study.calibrate import Calibration
+
         pipeline = self._pipeline(command)
         settings = pipeline.follower.settings
         calibration = Calibration(pipeline.detector.names, settings.confidence, settings.labels)
@@ -74,6 +74,9 @@ class Studies:
         return [head, *calibration.report()]
 
     async def _run_model(self, command: wire.Command) -> list[str]:
+        from agent.study.aside import Aside
+        from agent.study.beside import Beside
+
         pipeline = self._pipeline(command)
         name = command.what.get("model", "")
         if not name:

@@ -128,6 +128,37 @@ def test_dnspython_is_not_loaded_with_paho_and_stays_importable() -> None:
     assert importable == float(importlib.util.find_spec("dns") is not None)
 
 
+def test_what_is_ordered_once_in_a_box_life_is_loaded_when_it_is_ordered() -> None:
+    """Studies, joining, TOML Kit and the support archive take two megabytes; who runs loads none of them."""
+    (loaded,) = run(
+        """
+        import sys
+        import agent.node
+        rare = {"agent.enrol", "tomlkit", "agent.study.beside", "agent.study.calibrate", "agent.support"}
+        print(len(rare & sys.modules.keys()))
+        """
+    )
+    assert loaded == 0
+
+
+def test_a_session_does_not_keep_the_bytes_of_its_file() -> None:
+    """A file of the model is in memory as weights, not a second time as it was read."""
+    (kept,) = run(
+        """
+        import gc
+        from agent.config import MODELS
+        from agent.see.infer import Detector
+        path = MODELS / "gb-yolo-n-traffic.onnx"
+        detector = Detector(path)
+        size = path.stat().st_size
+        near = gc.get_referents(detector._session)
+        seen = near + gc.get_referents(*near)
+        print(sum(isinstance(one, bytes) and len(one) == size for one in seen))
+        """
+    )
+    assert kept == 0
+
+
 async def test_memory_is_given_back_soon_after_the_start_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the start needed goes back at once, not after the first ten seconds; and it is done again."""
     done = asyncio.Event()

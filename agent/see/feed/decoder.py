@@ -72,6 +72,7 @@ class Decoder:
 
     def grab(self) -> bool:
         """Go to the next picture; False at the end, and where it breaks off."""
+        self._frame = None  # its memory is the next one's
         try:
             self._frame = next(self._frames, None)
         except (av.FFmpegError, OSError):
@@ -129,9 +130,10 @@ class Decoder:
                 frames = packet.decode()
             except av.error.InvalidDataError:
                 continue
-            for frame in frames:
-                self._count_spared(frame.pts)
-                yield frame
+            frames.reverse()
+            while frames:
+                self._count_spared(frames[-1].pts)
+                yield frames.pop()
 
     def _choose(self, spare: bool) -> None:
         """Let the decoder leave out what no other picture needs, or nothing."""
