@@ -90,16 +90,18 @@ def _calibrate(arguments: argparse.Namespace) -> None:
 
 def _onnx(arguments: argparse.Namespace) -> None:
     _need_torch()
-    from export.onnx.to_onnx import export_average, sizes_of
+    from export.onnx.to_onnx import export_average
     from export.train.checkpoint import cache_folder, load_checkpoint
 
     recipe = load_recipe(arguments.recipe)
-    sizes = (arguments.size, None) if arguments.size else sizes_of(recipe)
+    said: dict[str, Any] = {key: recipe[key] for key in ("input", "second_input", "kinds") if key in recipe}
+    if arguments.size:
+        said |= {"input": arguments.size, "second_input": []}
     if arguments.second_size:
-        sizes = sizes[0], arguments.second_size
+        said["second_input"] = arguments.second_size
     state = load_checkpoint(arguments.checkpoint or cache_folder(recipe) / "last.pt")
     out = arguments.out or Path(f"{recipe['name']}.onnx")
-    pixels, score = export_average(state, out, VERSION, sizes)
+    pixels, score = export_average(state, out, VERSION, said)
     print(
         f"{out}: {out.stat().st_size:,} bytes; differs from PyTorch by {pixels:.1g} pixels, {score:.1g} score"
     )

@@ -129,6 +129,7 @@ class Recipe(Struct, forbid_unknown_fields=True):
     images: Positive = 1
     input: Size = []
     second_input: Size = []
+    kinds: list[Names] = []
     finish: Finish = Finish()
     model: str | Model = "n"
     roll: Annotated[float, Meta(ge=0, le=180)] = 0.0

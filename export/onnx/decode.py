@@ -5,6 +5,7 @@ levels ─ decode ─▶ cells: boxes (1,A,4), best scores (1,1,A), logits of al
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,10 +17,11 @@ from export.onnx.writer import INT8, Part
 
 IOU = 0.6
 LIMIT = 300
+Kinds = tuple[tuple[int, ...], ...]  # the classes of each kind of object, by their numbers
 
 
 class Cells(NamedTuple):
-    """Name what is told of all cells: boxes (1,A,4), best scores (1,1,A), and how sure of each class.
+    """Name what is told of all cells: boxes (1,A,4), best scores by kind (1,G,A), how sure of each class.
 
     `axis` counts the classes there: 1 of (1,C,A), 2 of (1,A,C).
     """
@@ -30,7 +32,9 @@ class Cells(NamedTuple):
     axis: int
 
 
-def decode(graph: Graph, levels: Any, size: tuple[int, int], form: str, mark: str = "") -> Cells:
+def decode(
+    graph: Graph, levels: Any, size: tuple[int, int], form: str, kinds: Kinds, mark: str = ""
+) -> Cells:
     """Add the decoding of our heads; classes are logits. `mark` is the end of names that a file has once.
 
     int8 brings rows (h*w,C) and works on (1,A,C); float brings maps (1,C,h,w) and works on (1,C,A).
@@ -50,8 +54,14 @@ def decode(graph: Graph, levels: Any, size: tuple[int, int], form: str, mark: st
     corners = [graph.node(kind, centre, half) for kind, half in zip(("Sub", "Add"), halves, strict=True)]
     boxes = graph.node("Concat", *corners, axis=axis)
     boxes = graph.node("Transpose", boxes, perm=[0, along, axis], result=f"all_boxes{mark}")
-    best = graph.node("Sigmoid", graph.node("ReduceMax", logits, axes=[axis], keepdims=0))
-    return Cells(boxes, graph.reshape(best, 1, 1, -1, result=f"all_scores{mark}"), logits, axis)
+    best = []
+    for kind in kinds:
+        mine = logits
+        if len(kinds) > 1:
+            mine = graph.node("Gather", logits, graph.constant(kind, np.int64), axis=axis)
+        best.append(graph.reshape(graph.node("ReduceMax", mine, axes=[axis], keepdims=0), 1, 1, -1))
+    whole = graph.node("Concat", *best, axis=1) if len(best) > 1 else best[0]
+    return Cells(boxes, graph.node("Sigmoid", whole, result=f"all_scores{mark}"), logits, axis)
 
 
 def decode_anchors(graph: Graph, levels: Any, size: tuple[int, int], classes: int) -> Cells:
@@ -71,12 +81,13 @@ def decode_anchors(graph: Graph, levels: Any, size: tuple[int, int], classes: in
     return Cells(boxes, scores, graph.reshape(kinds, 1, classes, -1), 1)
 
 
-def keep(graph: Graph, cells: Cells, least: str) -> str:
-    """Add suppression over all classes together of what is surer than `least` (1,); return the rows (N,)."""
+def keep(graph: Graph, cells: Cells, least: str) -> tuple[str, str]:
+    """Add suppression within each kind of what is surer than `least` (1,); return rows and kinds (N,)."""
     limit = graph.constant([LIMIT], np.int64)
     overlap = graph.constant([IOU])
     kept = graph.node("NonMaxSuppression", cells.boxes, cells.scores, limit, overlap, least)  # (N,3)
-    return graph.node("Gather", kept, graph.constant(2, np.int64), axis=1)
+    kinds, rows = (graph.node("Gather", kept, graph.constant(at, np.int64), axis=1) for at in (1, 2))
+    return rows, kinds
 
 
 def classes_of(graph: Graph, cells: Cells, rows: str) -> str:
@@ -84,10 +95,18 @@ def classes_of(graph: Graph, cells: Cells, rows: str) -> str:
     return graph.node("Gather", cells.classes, rows, axis=3 - cells.axis)
 
 
-def suppress(graph: Graph, cells: Cells) -> None:
-    """Add the last step: one object is one box, whatever it is called; only what is kept is asked for it."""
-    rows = keep(graph, cells, "confidence")
-    graph.node("Gather", graph.reshape(cells.boxes, -1, 4), rows, axis=0, result="boxes")
+def suppress(graph: Graph, cells: Cells, moved: Sequence[float] = ()) -> None:
+    """Add the last step: one object is one box, whatever it is called; only what is kept is asked for it.
+
+    `moved` says by how much the boxes of each class were moved, which is taken back.
+    """
+    rows, _ = keep(graph, cells, "confidence")
     graph.node("Gather", graph.reshape(cells.scores, -1), rows, axis=0, result="scores")
     best = graph.node("ArgMax", classes_of(graph, cells, rows), axis=cells.axis, keepdims=0)
-    graph.reshape(best, -1, result="classes")
+    classes = graph.reshape(best, -1, result="classes")
+    flat = graph.reshape(cells.boxes, -1, 4)
+    if not any(moved):
+        graph.node("Gather", flat, rows, axis=0, result="boxes")
+        return
+    back = graph.node("Gather", graph.constant(np.reshape(moved, (-1, 1))), classes, axis=0)  # (N,1)
+    graph.node("Sub", graph.node("Gather", flat, rows, axis=0), back, result="boxes")

@@ -4,9 +4,12 @@
        └─ smaller (1,h',w',3) ▶ the same ─ cells ─ suppression ─ finds (m,4), (m,C) ─┴▶ (n+m,4), (n+m,C)
 
 A large object is better seen in the small picture, a small one in the large. Each find of the large picture
-is paired with the surest of the small one that overlaps it. A pair tells the weighted mean of both, by the
-object's size: how much the large picture counts for the classes is `SEEN`, for the place `PLACED`. What only
-one of them finds has `ALONE` of its score.
+is paired with the surest of the small one, of its kind, that overlaps it. A pair tells the weighted mean of
+both, by the object's size: how much the large picture counts for the classes is `SEEN`, for the place
+`PLACED`. What only one of them finds has `ALONE` of its score.
+
+Objects of different kinds are no pair and suppress nobody: a rider and his bicycle are two objects. For that
+each kind's boxes are moved to a place of their own (`apart`), and back at the end.
 
 What always holds: the rule is written twice, here for the graph and with numpy in `export.onnx.parity`, and
 a file is compared with it; from a confidence of `LOW` / `LOW_SHARE` on, whoever asks for a higher one gets a
@@ -18,9 +21,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from onnx import TensorProto
 
-from export.onnx.decode import Cells, classes_of, keep
+from export.onnx.decode import Cells, Kinds, classes_of, keep
 from export.onnx.graph import Graph
 from export.onnx.writer import PICTURE
 
@@ -36,6 +40,8 @@ SMALL = "_small"  # the end of the names of what the small picture gives
 
 class Finds(NamedTuple):
     """Name what one size finds: boxes (n,4) in the large picture's pixels, probabilities (n,C), best (n,).
+
+    Boxes of each kind are moved apart; probabilities of other kinds are 0.
 
     The last row is empty and sure of nothing, so that there is always one to compare with.
     """
@@ -59,17 +65,27 @@ def least_score(graph: Graph) -> str:
     return graph.node("Min", asked, graph.constant([LOW]))
 
 
+def apart(size: tuple[int, int], kinds: Kinds) -> NDArray[np.float64]:
+    """Return by how much each kind's boxes (G,) are moved, right and down, so that none touches another's."""
+    return np.arange(len(kinds), dtype=np.float64) * (4 * max(size))
+
+
 def strongest(
-    graph: Graph, cells: Cells, least: str, scale: tuple[float, float], classes: int, mark: str = ""
+    graph: Graph, cells: Cells, size: tuple[int, int], own: tuple[int, int], kinds: Kinds, mark: str = ""
 ) -> Finds:
-    """Add what one size finds, suppressed; `scale` (x, y) brings its boxes to the large picture."""
-    rows = keep(graph, cells, least)
+    """Add what a picture of the size `own` shows, suppressed and apart, in pixels of the large `size`."""
+    classes = sum(map(len, kinds))
+    rows, kind = keep(graph, cells, least_score(graph))
     boxes = graph.node("Gather", graph.reshape(cells.boxes, -1, 4), rows, axis=0)
-    boxes = graph.node("Mul", boxes, graph.constant(scale * 2))
+    boxes = graph.node("Mul", boxes, graph.constant((size[1] / own[1], size[0] / own[0]) * 2))
+    moved = graph.node("Gather", graph.constant(apart(size, kinds)[:, None]), kind, axis=0)
+    boxes = graph.node("Add", boxes, moved)
     logits = classes_of(graph, cells, rows)
     if cells.axis == 1:
         logits = graph.node("Transpose", logits, perm=[0, 2, 1])
     sure = graph.node("Sigmoid", graph.reshape(logits, -1, classes))
+    mine = [[float(name in one) for name in range(classes)] for one in kinds]  # (G,C)
+    sure = graph.node("Mul", sure, graph.node("Gather", graph.constant(mine), kind, axis=0))
     boxes, sure = (
         graph.node("Concat", x, graph.constant(np.zeros((1, width))), axis=0, result=f"{name}{mark}")
         for x, width, name in ((boxes, 4, "found_boxes"), (sure, classes, "found_classes"))
@@ -112,6 +128,12 @@ def mixed(graph: Graph, ours: str, theirs: str, weight: str) -> str:
     return graph.node("Add", theirs, graph.node("Mul", weight, graph.node("Sub", ours, theirs)))
 
 
+def alone(graph: Graph, finds: Finds) -> Cells:
+    """Return one size's finds as what is left to suppress; its classes are probabilities (1,n,C)."""
+    boxes, classes = (graph.node("Unsqueeze", x, graph.constant([0], np.int64)) for x in finds[:2])
+    return Cells(boxes, graph.reshape(finds.scores, 1, 1, -1), classes, 2)
+
+
 def pair(graph: Graph, large: Finds, small: Finds, classes: int) -> Cells:
     """Add the pairing of both sizes' finds; return all that is left, its classes as probabilities (1,N,C)."""
     shares, areas = overlap(graph, large, small)
@@ -122,12 +144,12 @@ def pair(graph: Graph, large: Finds, small: Finds, classes: int) -> Cells:
     has = graph.node("Greater", graph.node("ReduceMax", sure, axes=[1], keepdims=1), graph.constant(0))
     theirs = Finds(*(graph.node("Gather", x, partner, axis=0) for x in small))
     seen = mixed(graph, large.classes, theirs.classes, share(graph, areas, SEEN))
-    alone = graph.constant(ALONE)
-    seen = graph.node("Where", has, seen, graph.node("Mul", large.classes, alone))
+    single = graph.constant(ALONE)
+    seen = graph.node("Where", has, seen, graph.node("Mul", large.classes, single))
     placed = mixed(graph, large.boxes, theirs.boxes, _weight(graph, large, theirs, areas))
     placed = graph.node("Where", has, placed, large.boxes)
     free = graph.node("Sub", graph.constant(1), graph.node("ReduceMax", alike, axes=[0], keepdims=0))
-    rest = graph.node("Mul", small.classes, graph.reshape(graph.node("Mul", free, alone), -1, 1))
+    rest = graph.node("Mul", small.classes, graph.reshape(graph.node("Mul", free, single), -1, 1))
     boxes = graph.reshape(graph.node("Concat", placed, small.boxes, axis=0), 1, -1, 4, result="paired_boxes")
     told = graph.reshape(graph.node("Concat", seen, rest, axis=0), 1, -1, classes, result="paired_classes")
     best = graph.node("ReduceMax", told, axes=[2], keepdims=0)

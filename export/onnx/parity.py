@@ -20,30 +20,28 @@ from torch.nn import functional
 from agent.boxes import iou, nms
 from export.errors import TrainError
 from export.model.network import Network
-from export.onnx.decode import IOU, LIMIT
-from export.onnx.pairing import ALONE, LOW, LOW_SHARE, PAIR_IOU, PLACED, SEEN, SIDES, SMALL
+from export.onnx.decode import IOU, LIMIT, Kinds
+from export.onnx.pairing import ALONE, LOW, LOW_SHARE, PAIR_IOU, PLACED, SEEN, SIDES, SMALL, apart
 
 ASKED = 0.001  # confidence of the comparison
 INNER = ("all_boxes", "all_scores", "found_boxes", "found_classes")  # of each size; and of both:
 PAIRED = ("paired_boxes", "paired_classes")
 Array = NDArray[Any]
 Size = tuple[int, int]
+Cells = tuple[Array, Array]
 
 
-def reference(
-    model: Network, picture: NDArray[np.uint8], second: Size | None = None
-) -> tuple[Array, Array, Array]:
+def reference(model: Network, picture: NDArray[np.uint8], second: Size | None = None) -> Cells:
     """Ask PyTorch about all cells of a picture (h,w,3) BGR, made smaller first where `second` says a size.
 
-    Returns boxes (A,4), best scores (A,), classes (A,).
+    Returns boxes (A,4) and probabilities (A,C).
     """
     rgb = torch.from_numpy(np.ascontiguousarray(picture[None, :, :, ::-1].transpose(0, 3, 1, 2))).float()
     if second:
         rgb = functional.interpolate(rgb, second, mode="bilinear", align_corners=False)
     with torch.no_grad():
         raw = model.eval()(rgb / 255)
-    best = raw.logits[0].sigmoid().max(1)
-    return raw.xyxy[0].numpy(), best.values.numpy(), best.indices.numpy()
+    return raw.xyxy[0].numpy(), raw.logits[0].sigmoid().numpy()
 
 
 def noise(size: Size, seed: int) -> NDArray[np.uint8]:
@@ -94,38 +92,56 @@ def paired(large: tuple[Array, Array], small: tuple[Array, Array]) -> tuple[Arra
 
 
 def check_parity(
-    model: Network, path: Path, size: Size, seed: int = 1, second: Size | None = None
+    model: Network,
+    path: Path,
+    size: Size,
+    seed: int = 1,
+    second: Size | None = None,
+    kinds: Kinds | None = None,
 ) -> tuple[float, float]:
     """Compare file and network on a picture; return the largest differences (pixels, score).
 
-    All cells are compared with PyTorch, suppression and pairing with ours on the file's own cells. Raises
-    `TrainError` where the file says something else.
+    All cells are compared with PyTorch, suppression and pairing with ours on the file's own cells.
+
+    Args:
+        model: the network.
+        path: of the file.
+        size: of its input.
+        seed: of the picture.
+        second: size in which the file looks at a picture as well.
+        kinds: of objects, that are suppressed apart; all classes are one kind if it is not said.
+
+    Raises:
+        TrainError: the file says something else.
     """
+    kinds = kinds or (tuple(range(model.classes)),)
     picture = noise(size, seed)
     said = run_whole(path, picture, ASKED)
-    true = reference(model, picture)
-    differences = [_check_cells(path, said, true, "")]
-    if second is None:
-        _check_answer(path, said, said["all_boxes"][0], said["all_scores"][0, 0], true[2])
+    views = {"": (size, reference(model, picture))}
+    if second:
+        views[SMALL] = second, reference(model, picture, second)
+    differences = [_check_cells(path, said, true, kinds, mark) for mark, (_, true) in views.items()]
+    if second is None and len(kinds) == 1:
+        boxes, scores, classes = said["all_boxes"][0], said["all_scores"][0, 0], views[""][1][1].argmax(1)
     else:
-        true_small = reference(model, picture, second)
-        differences.append(_check_cells(path, said, true_small, SMALL))
-        _check_finds(path, said, true[2], "", (1, 1))
-        scale = size[1] / second[1], size[0] / second[0]
-        _check_finds(path, said, true_small[2], SMALL, scale)
-        _check_pairs(path, said)
-        boxes, classes = (said[name][0] for name in PAIRED)
-        _check_answer(path, said, boxes, classes.max(1), classes.argmax(1))
-    pixels, scores = zip(*differences, strict=True)
-    return max(pixels), max(scores)
+        for mark, (own, true) in views.items():
+            _check_finds(path, said, true[1], kinds, mark, (size, own))
+        boxes, told = _pairs(path, said) if second else (said["found_boxes"], said["found_classes"])
+        scores, classes = told.max(1), told.argmax(1)
+    _check_answer(path, said, boxes, scores, classes)
+    place = {name: by for kind, by in zip(kinds, apart(size, kinds), strict=True) for name in kind}
+    _check_back(path, said, boxes, place)
+    pixels, by_score = zip(*differences, strict=True)
+    return max(pixels), max(by_score)
 
 
 def _check_cells(
-    path: Path, said: dict[str, Array], true: tuple[Array, Array, Array], mark: str
+    path: Path, said: dict[str, Array], true: Cells, kinds: Kinds, mark: str
 ) -> tuple[float, float]:
     """Compare the cells of one size with PyTorch's; return the largest differences."""
+    best = np.stack([true[1][:, list(kind)].max(1) for kind in kinds])  # (G,A)
     by_pixels = float(np.abs(said[f"all_boxes{mark}"][0] - true[0]).max())
-    by_score = float(np.abs(said[f"all_scores{mark}"][0, 0] - true[1]).max())
+    by_score = float(np.abs(said[f"all_scores{mark}"][0] - best).max())
     if by_pixels > 0.05 or by_score > 1e-3:
         raise TrainError(
             f"{path}: differs from PyTorch by {by_pixels:.3g} pixels, {by_score:.3g} score; do not use it"
@@ -140,27 +156,40 @@ def _kept(boxes: Array, scores: Array, least: float) -> Array:
 
 
 def _check_finds(
-    path: Path, said: dict[str, Array], classes: Array, mark: str, scale: tuple[float, float]
+    path: Path,
+    said: dict[str, Array],
+    sure: Array,
+    kinds: Kinds,
+    mark: str,
+    sizes: tuple[Size, Size],
 ) -> None:
-    """Compare what one size finds with ours on its cells, and with PyTorch's classes (A,)."""
-    boxes = said[f"all_boxes{mark}"][0]
-    rows = _kept(boxes, said[f"all_scores{mark}"][0, 0], min(LOW, LOW_SHARE * ASKED))
-    found = said[f"found_boxes{mark}"]
-    names = said[f"found_classes{mark}"][:-1].argmax(1)
-    if len(found) != len(rows) + 1 or not np.allclose(
-        np.sort(found[:-1], 0), np.sort(boxes[rows] * (scale * 2), 0), atol=1e-2
-    ):
+    """Compare what one size finds with ours on its cells, and with PyTorch's probabilities (A,C).
+
+    `sizes` are the large picture's and this one's.
+    """
+    size, own = sizes
+    cells = said[f"all_boxes{mark}"][0]
+    ours, names = [], []
+    for kind, by, scores in zip(kinds, apart(size, kinds), said[f"all_scores{mark}"][0], strict=True):
+        rows = _kept(cells, scores, min(LOW, LOW_SHARE * ASKED))
+        ours.append(cells[rows] * ((size[1] / own[1], size[0] / own[0]) * 2) + by)
+        names.append(np.asarray(kind)[sure[rows][:, list(kind)].argmax(1)])
+    found = said[f"found_boxes{mark}"][:-1]
+    expected = np.concatenate(ours)
+    if found.shape != expected.shape or not np.allclose(np.sort(found, 0), np.sort(expected, 0), atol=1e-2):
         raise TrainError(f"{path}: its suppression keeps other boxes than `agent.boxes.nms`; do not use it")
-    if not np.array_equal(np.sort(classes[rows]), np.sort(names)):
+    told = said[f"found_classes{mark}"][:-1].argmax(1)
+    if not np.array_equal(np.sort(np.concatenate(names)), np.sort(told)):
         raise TrainError(f"{path}: calls some boxes by other names than PyTorch; do not use it")
 
 
-def _check_pairs(path: Path, said: dict[str, Array]) -> None:
-    """Compare the pairs of both sizes' finds with ours; the last row of each is the empty one."""
+def _pairs(path: Path, said: dict[str, Array]) -> Cells:
+    """Return boxes and probabilities of the pairs, compared with ours of both sizes' finds."""
     large, small = ((said[f"found_boxes{mark}"], said[f"found_classes{mark}"]) for mark in ("", SMALL))
     for name, ours, near in zip(PAIRED, paired(large, small), (0.05, 1e-4), strict=True):
         if not np.allclose(said[name][0], ours, atol=near):
             raise TrainError(f"{path}: pairs the two sizes in another way than it should; do not use it")
+    return said[PAIRED[0]][0], said[PAIRED[1]][0]
 
 
 def _check_answer(path: Path, said: dict[str, Array], boxes: Array, scores: Array, classes: Array) -> None:
@@ -170,3 +199,11 @@ def _check_answer(path: Path, said: dict[str, Array], boxes: Array, scores: Arra
         raise TrainError(f"{path}: its suppression keeps other boxes than `agent.boxes.nms`; do not use it")
     if not np.array_equal(np.sort(classes[rows]), np.sort(said["classes"])):
         raise TrainError(f"{path}: calls some boxes by other names than PyTorch; do not use it")
+
+
+def _check_back(path: Path, said: dict[str, Array], boxes: Array, place: dict[int, float]) -> None:
+    """Check that the answer's boxes are some of these (A,4), moved back by their class's place."""
+    by = np.asarray([place[name] for name in said["classes"].tolist()]).reshape(-1, 1)
+    away = np.abs((said["boxes"] + by)[:, None] - boxes[None]).max(2).min(1, initial=np.inf)
+    if (away > 0.01).any():
+        raise TrainError(f"{path}: its boxes lie elsewhere than those that it kept; do not use it")

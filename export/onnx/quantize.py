@@ -139,4 +139,4 @@ def _rewrite(
         ) from None
     size = detector.input_size
     equalize(folded, (letterbox(picture.image, size)[0] for picture in pictures))
-    return write(folded, size, detector.metadata, INT8, detector.second_size)
+    return write(folded, size, detector.metadata, INT8)

@@ -40,6 +40,7 @@ class File(NamedTuple):
     suffix: str = ""
     size: tuple[int, int] | None = None
     second: tuple[int, int] | None = None
+    kinds: tuple[tuple[str, ...], ...] = ()
     int8: bool = False
 
     @property
@@ -47,10 +48,16 @@ class File(NamedTuple):
         """Return the name of the file."""
         return f"gb-yolo-n-{self.task}{self.suffix}.onnx"
 
+    def said(self) -> dict[str, Any]:
+        """Return what the file says instead of its checkpoint's recipe."""
+        keys = {"input": self.size, "second_input": self.second, "kinds": self.kinds}
+        return {key: value for key, value in keys.items() if value}
 
+
+STREET = (("person",), ("bicycle", "motorcycle"), ("car", "bus", "truck"))
 FILES = (
-    File("traffic", "", (384, 640), (256, 416)),
-    File("traffic", "-square", (640, 640), (416, 416)),
+    File("traffic", "", (384, 640), (256, 416), STREET),
+    File("traffic", "-square", (640, 640), (416, 416), STREET),
     File("traffic", "-int8", int8=True),
     File("mask"),
     File("mask", "-int8", int8=True),
@@ -81,9 +88,9 @@ def write_float(checkpoint: Path, target: Path, file: File) -> None:
     from export.onnx.to_onnx import export_average
     from export.train.checkpoint import load_checkpoint
 
-    sizes = (file.size, file.second) if file.size else None
+    state = load_checkpoint(checkpoint)
     made = checkpoint.stat().st_mtime
-    export_average(load_checkpoint(checkpoint), target, version("gb-fleet"), sizes, made)
+    export_average(state, target, version("gb-fleet"), file.said(), made)
 
 
 def made_of(checkpoints: dict[str, Path]) -> list[File]:

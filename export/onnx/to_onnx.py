@@ -25,10 +25,10 @@ from export.errors import TrainError
 from export.model.baseline import AnchorNetwork
 from export.model.network import STRIDES, Network
 from export.model.zoo import make_model
-from export.onnx.decode import IOU, Cells, decode, decode_anchors, suppress
+from export.onnx.decode import IOU, Cells, Kinds, decode, decode_anchors, suppress
 from export.onnx.fold import fold
 from export.onnx.graph import Graph
-from export.onnx.pairing import SMALL, least_score, pair, shrink, strongest
+from export.onnx.pairing import SMALL, alone, apart, pair, shrink, strongest
 from export.onnx.parity import check_parity
 from export.onnx.self_test import store_answer
 from export.onnx.writer import PARTS, PICTURE, Writer
@@ -51,55 +51,56 @@ def folded_copy(model: Network, *, fusions: bool = True) -> Network:
 
 
 def write(
-    folded: Network, size: Size, metadata: dict[str, str], form: str = PARTS, second: Size | None = None
+    folded: Network, size: Size, metadata: dict[str, str], form: str = PARTS
 ) -> tuple[onnx.ModelProto, set[str]]:
     """Write the graph of a folded network; return it and the nodes that stay in float in int8.
 
-    With a `second` size the picture is looked at in that size too, with the same weights
-    (`export.onnx.pairing`).
+    Where the metadata names a second size, the picture is looked at in that size too, with the same weights;
+    where it names kinds of objects, these are suppressed apart (`export.onnx.pairing`).
     """
     graph = Graph()
-    cells, in_float = look(graph, folded, size, form)
+    second = second_of(metadata)
+    kinds = kinds_of(metadata)
+    check_can(folded, size, second, kinds)
+    cells, in_float = look(graph, folded, size, form, kinds)
+    if second or len(kinds) > 1:
+        large = strongest(graph, cells, size, size, kinds)
+        cells = alone(graph, large)
     if second:
-        check_second(folded, size, second)
-        least = least_score(graph)
-        large = strongest(graph, cells, least, (1, 1), folded.classes)
-        cells, more = look(graph, folded, second, form, shrink(graph, second), SMALL)
-        scale = size[1] / second[1], size[0] / second[0]
-        small = strongest(graph, cells, least, scale, folded.classes, SMALL)
-        cells = pair(graph, large, small, folded.classes)
+        others, more = look(graph, folded, second, form, kinds, shrink(graph, second), SMALL)
+        cells = pair(graph, large, strongest(graph, others, size, second, kinds, SMALL), folded.classes)
         in_float |= more
-    suppress(graph, cells)
+    suppress(graph, cells, moved(size, kinds))
     if form == PARTS:
         graph.regroup()
     return pack(graph, size, metadata), in_float
 
 
 def look(
-    graph: Graph, folded: Network, size: Size, form: str, picture: str = PICTURE, mark: str = ""
+    graph: Graph, folded: Network, size: Size, form: str, kinds: Kinds, picture: str = PICTURE, mark: str = ""
 ) -> tuple[Cells, set[str]]:
     """Add a network and its decoding for a picture of one size; return as `write` does."""
     writer = Writer(graph, size, form, picture)
     levels = writer.network(folded)
     if isinstance(folded, AnchorNetwork):
         return decode_anchors(graph, levels, size, folded.classes), writer.in_float
-    return decode(graph, levels, size, form, mark), writer.in_float
+    return decode(graph, levels, size, form, kinds, mark), writer.in_float
 
 
-def check_second(folded: Network, size: Size, second: Size) -> None:
-    """Raise `TrainError` for a second size that a network cannot have."""
-    if isinstance(folded, AnchorNetwork):
-        raise TrainError("a network with anchors looks at one size only; leave the second size out")
-    if not (second[0] < size[0] and second[1] < size[1]):
+def check_can(folded: Network, size: Size, second: Size | None, kinds: Kinds) -> None:
+    """Raise `TrainError` for a second size or kinds of objects that a network cannot have."""
+    if isinstance(folded, AnchorNetwork) and (second or len(kinds) > 1):
+        raise TrainError(
+            "a network with anchors looks at one size and knows one kind: leave second_input and kinds out"
+        )
+    if second and not (second[0] < size[0] and second[1] < size[1]):
         first = "x".join(map(str, size))
         raise TrainError(f"second size {'x'.join(map(str, second))}: must be smaller than {first} both ways")
 
 
-def build(
-    model: Network, size: Size, metadata: dict[str, str], second: Size | None = None
-) -> onnx.ModelProto:
-    """Write the graph of a network for one input size (height, width), or two."""
-    return write(folded_copy(model), size, metadata, second=second)[0]
+def build(model: Network, size: Size, metadata: dict[str, str]) -> onnx.ModelProto:
+    """Write the graph of a network for one input size (height, width), and what else the metadata say."""
+    return write(folded_copy(model), size, metadata)[0]
 
 
 def pack(graph: Graph, size: Size, metadata: dict[str, str]) -> onnx.ModelProto:
@@ -122,23 +123,9 @@ def pack(graph: Graph, size: Size, metadata: dict[str, str]) -> onnx.ModelProto:
 
 
 def describe(
-    recipe: dict[str, Any],
-    size: Size,
-    pictures: int,
-    version: str,
-    made: float | None = None,
-    second: Size | None = None,
+    recipe: dict[str, Any], size: Size, pictures: int, version: str, made: float | None = None
 ) -> dict[str, str]:
-    """Return the metadata that goes into the file.
-
-    Args:
-        recipe: what it was trained by.
-        size: of the input.
-        pictures: how many its training has seen.
-        version: of this package.
-        made: when, in seconds since 1970; now if it is not said.
-        second: the size in which a picture is looked at as well.
-    """
+    """Return the metadata that goes into the file; `made` is when, in seconds since 1970, else now."""
     date = datetime.now(UTC) if made is None else datetime.fromtimestamp(made, UTC)
     said = {
         "format": FORMAT,
@@ -154,20 +141,41 @@ def describe(
         "pictures_seen": str(pictures),
         "made": date.strftime("%Y-%m-%d %H:%M UTC"),
     }
-    return said | ({SECOND: "{}x{}".format(*second)} if second else {})
+    if second := recipe.get("second_input"):
+        said[SECOND] = "{}x{}".format(*second)
+    if kinds := recipe.get("kinds"):
+        said["kinds"] = json.dumps(kinds)
+    return said
 
 
-def sizes_of(recipe: dict[str, Any]) -> tuple[Size, Size | None]:
-    """Return the input's size that a recipe names, and the second one if it names one."""
-    second = recipe.get("second_input")
-    return (recipe["input"][0], recipe["input"][1]), (second[0], second[1]) if second else None
+def second_of(metadata: dict[str, str]) -> Size | None:
+    """Return the second size that a file's metadata name."""
+    if SECOND not in metadata:
+        return None
+    height, _, width = metadata[SECOND].partition("x")
+    return int(height), int(width)
+
+
+def kinds_of(metadata: dict[str, str]) -> Kinds:
+    """Return the kinds of objects that metadata name, else all classes as one; raises `TrainError`."""
+    names = json.loads(metadata["names"])
+    kinds = json.loads(metadata.get("kinds", "null")) or [names]
+    if sorted(name for kind in kinds for name in kind) != sorted(names):
+        raise TrainError(f"kinds: must name each of {', '.join(names)} once")
+    return tuple(tuple(names.index(name) for name in kind) for kind in kinds)
+
+
+def moved(size: Size, kinds: Kinds) -> list[float]:
+    """Return by how much the boxes of each class are moved while kinds are kept apart."""
+    place = {name: by for kind, by in zip(kinds, apart(size, kinds).tolist(), strict=True) for name in kind}
+    return [place[name] for name in sorted(place)]
 
 
 def export_average(
     state: dict[str, Any],
     path: Path,
     version: str,
-    sizes: tuple[Size, Size | None] | None = None,
+    said: dict[str, Any] | None = None,
     made: float | None = None,
 ) -> tuple[float, float]:
     """Write a checkpoint's average weights; return their differences from PyTorch.
@@ -176,24 +184,21 @@ def export_average(
         state: the checkpoint.
         path: of the file.
         version: of this package.
-        sizes: of the input, and the second or None; those of its recipe if they are not said.
+        said: `input`, `second_input` and `kinds` of the file, where they are not its recipe's.
         made: when, in seconds since 1970; now if it is not said.
     """
-    recipe = state["recipe"]
+    recipe = state["recipe"] | (said or {})
     model = make_model(recipe)
     model.load_state_dict(state["average"])
-    size, second = sizes or sizes_of(recipe)
-    metadata = describe(recipe, size, state["done"] * recipe["batch"], version, made, second)
-    return export(model, path, size, metadata, second)
+    size = (recipe["input"][0], recipe["input"][1])
+    return export(model, path, size, describe(recipe, size, state["done"] * recipe["batch"], version, made))
 
 
-def export(
-    model: Network, path: Path, size: Size, metadata: dict[str, str], second: Size | None = None
-) -> tuple[float, float]:
+def export(model: Network, path: Path, size: Size, metadata: dict[str, str]) -> tuple[float, float]:
     """Write a network, return its differences from PyTorch; an old file stays until the new one is right."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as fresh:
-        onnx.save(build(model, size, metadata, second), fresh)
-        difference = check_parity(model, fresh, size, second=second)
+        onnx.save(build(model, size, metadata), fresh)
+        difference = check_parity(model, fresh, size, second=second_of(metadata), kinds=kinds_of(metadata))
         store_answer(fresh)
     return difference

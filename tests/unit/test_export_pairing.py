@@ -25,11 +25,13 @@ from export.onnx.pairing import ALONE, PAIR_IOU, Finds, pair  # noqa: E402
 from export.onnx.parity import check_parity, noise, paired, run_whole  # noqa: E402
 from export.onnx.quantize import quantize  # noqa: E402
 from export.onnx.release import FILES  # noqa: E402
-from export.onnx.to_onnx import describe, export, folded_copy, sizes_of, write  # noqa: E402
+from export.onnx.to_onnx import describe, export, folded_copy, write  # noqa: E402
 from export.onnx.writer import read_back  # noqa: E402
 from tests.unit.test_export_onnx import RECIPE, SIZE, network  # noqa: E402
 
 SECOND = (64, 96)
+TWO = RECIPE | {"second_input": SECOND}
+APART = TWO | {"kinds": [["a"], ["b"]]}
 Rows = list[tuple[float, ...]]  # left, top, right, bottom, and how sure of each of two classes
 
 
@@ -194,14 +196,16 @@ def test_three_hundred_finds_of_each_size(pairing: onnxruntime.InferenceSession)
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a file that looks at pictures in two sizes."""
     path = tmp_path_factory.mktemp("model") / "two.onnx"
-    export(network(), path, SIZE, describe(RECIPE, SIZE, 5, "1", second=SECOND), SECOND)
+    export(network(), path, SIZE, describe(TWO, SIZE, 5, "1"))
     return path
 
 
 def test_a_file_of_two_sizes_says_what_pytorch_says(exported: Path) -> None:
     """Cells of both sizes, finds, pairs and the answer agree on pictures that it was not made with."""
-    for seed in (11, 12):
-        pixels, score = check_parity(network(), exported, SIZE, seed, SECOND)
+    apart = exported.with_name("apart.onnx")
+    export(network(), apart, SIZE, describe(APART, SIZE, 5, "1"))
+    for path, kinds, seed in ((exported, None, 11), (exported, None, 12), (apart, ((0,), (1,)), 13)):
+        pixels, score = check_parity(network(), path, SIZE, seed, SECOND, kinds)
         assert pixels < 1e-2
         assert score < 1e-4
     said = run_whole(exported, noise(SIZE, 11), 0.05)
@@ -221,9 +225,35 @@ def test_the_weights_are_there_once(exported: Path, tmp_path: Path) -> None:
     assert Detector(one).inputs == "96x128"
     recipe = RECIPE | {"model": "n"}
     again = read_back(onnx.load(exported), folded_copy(make_model(recipe)))
-    metadata = describe(RECIPE, SIZE, 5, "1", second=SECOND)
-    first = write(folded_copy(network()), SIZE, metadata, second=SECOND)[0]
-    assert write(again, SIZE, metadata, second=SECOND)[0].graph == first.graph
+    metadata = describe(TWO, SIZE, 5, "1")
+    first = write(folded_copy(network()), SIZE, metadata)[0]
+    assert write(again, SIZE, metadata)[0].graph == first.graph
+
+
+@pytest.mark.parametrize("recipe", [APART, RECIPE | {"kinds": [["b"], ["a"]]}], ids=["two sizes", "one"])
+def test_objects_of_two_kinds_may_lie_on_each_other(recipe: dict[str, object], tmp_path: Path) -> None:
+    """Boxes of one kind overlap by 0.6 at most, those of two kinds by more; each in its place, best first."""
+    path = tmp_path / "m.onnx"
+    export(network(), path, SIZE, describe(recipe, SIZE, 5, "1"))
+    found = Detector(path, 0.05).detect_uncut(noise(SIZE, 14))
+    assert (np.diff(found.confidence) <= 0).all()
+    together = iou(found.xyxy, found.xyxy)
+    np.fill_diagonal(together, 0)
+    same = found.class_id[:, None] == found.class_id[None, :]
+    assert together[same].max() <= 0.6 + 1e-4
+    assert together[~same].max() > 0.7
+    assert np.abs(found.xyxy).max() < 1000  # nobody was left where kinds are kept apart
+    plain = tmp_path / "plain.onnx"
+    export(network(), plain, SIZE, describe(recipe | {"kinds": []}, SIZE, 5, "1"))
+    assert len(Detector(plain, 0.05).detect_uncut(noise(SIZE, 14))) < len(found)
+
+
+def test_kinds_name_every_class_once(tmp_path: Path) -> None:
+    """A class that no kind has, or two have, is refused in one line, and nothing is written."""
+    for kinds in ([["a"]], [["a", "b"], ["b"]], [["a"], ["b"], ["c"]]):
+        with pytest.raises(TrainError, match="kinds: must name each of a, b once"):
+            export(network(), tmp_path / "m.onnx", SIZE, describe(RECIPE | {"kinds": kinds}, SIZE, 5, "1"))
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_higher_confidence_leaves_out_and_changes_nothing(exported: Path) -> None:
@@ -285,20 +315,24 @@ def test_the_command_writes_one_size_or_two(tmp_path: Path, capsys: pytest.Captu
     capsys.readouterr()
     before = out.read_bytes()
     assert main([*words, "--size", "96x128", "--second-size", "96x96"]) == 1
-    assert capsys.readouterr().err == "gb-export: second size 96x96: must be smaller than 96x128 both ways\n"
+    said = capsys.readouterr().err
+    assert said == "gb-export: second size 96x96: must be smaller than 96x128 both ways\n"
     assert out.read_bytes() == before
     with pytest.raises(SystemExit) as ended:
         main([*words, "--second-size", "100x100"])
     assert ended.value.code == 2
 
 
-def test_anchors_have_one_size(tmp_path: Path) -> None:
-    """A network with anchors is refused a second size, by a line that says what to do."""
+def test_anchors_have_one_size_and_one_kind() -> None:
+    """A network with anchors is refused a second size and kinds, by a line that says what to do."""
     model = network("yolov5n-published")
-    with pytest.raises(TrainError, match="leave the second size out"):
-        write(folded_copy(model), SIZE, describe(RECIPE, SIZE, 5, "1"), second=SECOND)
+    for more in ({"second_input": SECOND}, {"kinds": [["a"], ["b"]]}):
+        with pytest.raises(TrainError, match="leave second_input and kinds out"):
+            write(folded_copy(model), SIZE, describe(RECIPE | more, SIZE, 5, "1"))
 
 
 def test_the_recipe_and_the_packaged_file_have_the_same_sizes() -> None:
-    """What `gb-export onnx traffic` writes looks at the sizes of the file that comes along."""
-    assert sizes_of(load_recipe("traffic")) == (FILES[0].size, FILES[0].second)
+    """What `gb-export onnx traffic` writes looks as the file that comes along does."""
+    recipe = load_recipe("traffic")
+    told = {key: recipe[key] for key in ("input", "second_input", "kinds")}
+    assert json.loads(json.dumps(FILES[0].said())) == told
