@@ -40,7 +40,7 @@ class CameraStates:
         """Return the state and the reason of a camera that says these of itself."""
         if state == "ok" and self.trouble.reason:
             return "failed", self.trouble.reason
-        return state, reason
+        return state, reason or (self.trouble.note if state == "ok" else "")
 
     def of_camera(self, until: float = math.inf) -> list[wire.AnyEvent]:
         """Return what the camera said before it had captured more than `until` frames."""

@@ -26,6 +26,7 @@ from agent.config import CameraConfig, PrivacyConfig
 from agent.count.analyst import FORGET_SECONDS, Totals
 from agent.follow import Follower
 from agent.minute import Minutes
+from agent.model_choice import ModelChoice
 from agent.preview import Preview
 from agent.see.ailments import Ailments
 from agent.see.capture import Camera
@@ -98,7 +99,7 @@ class Pipeline:
         self.showing.add(self.preview)
         self._workers = camera.workers or workers
         self._pending: wire.CameraSettings | None = None
-        self._next_detector = detector
+        self._choice = ModelChoice(detector, self._states.trouble)
         self._model = detector.path.stem if settings.model else camera.model_path.stem
         self._look_with(detector, settings)
         self.witnesses: tuple[Witness, ...] = ()
@@ -125,7 +126,7 @@ class Pipeline:
 
     def apply(self, settings: wire.CameraSettings, detector: Detector | None = None) -> None:
         """Take new lines and thresholds from the next frame on, and another model; nothing is zeroed."""
-        self._next_detector = detector or self.detector
+        self._choice.want(detector)
         self._pending = settings
         self.budget.limits = narrowed(self._limits, settings.budget)
 
@@ -221,6 +222,7 @@ class Pipeline:
     ) -> tuple[Tracks | None, list[wire.AnyEvent]]:
         """Take one frame from its boxes to its events, and see what ails the camera."""
         tracks, events = self.follower.follow(frame, found)
+        self._choice.saw(self.detector, judged=tracks is not None)
         if tracks is not None and isinstance(found, Detections):
             for witness in self.witnesses:
                 witness.saw(frame, found, tracks)
@@ -244,14 +246,14 @@ class Pipeline:
 
         The camera stays open. What was in the picture ends, and is counted by what it was until then.
         """
-        if self._next_detector is self.detector:
+        if self._choice.next is self.detector:
             return []
         events = self._drained()
         events += self.follower.forget(round(self._wall() * 1000))
-        model = self._next_detector.path.stem
+        model = self._choice.next.path.stem
         _LOG.info("%s: model %s replaces %s", self.name, model, self._model)
         self._model = model
-        self._look_with(self._next_detector, self.follower.settings)
+        self._look_with(self._choice.next, self.follower.settings)
         self.showing.privacy.know(self.detector.names)
         self._ailing_changed = True  # the state tells of the model
         return events
@@ -266,7 +268,7 @@ class Pipeline:
         return events
 
     def _take_settings(self) -> None:
-        if self._next_detector is not self.detector:
+        if self._choice.next is not self.detector:
             return  # they are for the other model
         settings = self._pending
         self._pending = None

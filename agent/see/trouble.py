@@ -17,11 +17,12 @@ HOPELESS_AFTER = 50
 
 class Trouble:
     """Count a model's failures in a row, and say what they make of the camera: `reason` is empty while it
-    judges.
+    judges. `note`: what is to be told beside a camera that is ok.
     """
 
     def __init__(self, tell: Callable[[str, str], None]) -> None:
         self.reason = ""
+        self.note = ""
         self.since: float | None = None  # the camera's seconds of the first frame in this row
         self._row = 0
         self._flaps = Flaps(tell)
@@ -32,7 +33,12 @@ class Trouble:
         self._row = 0
         if self.reason:
             self.reason = ""
-            self._flaps.become("ok", "", now)
+            self._flaps.become("ok", self.note, now)
+
+    @property
+    def is_hopeless(self) -> bool:
+        """True while so many frames in a row were not judged that waiting helps no more."""
+        return self._row >= HOPELESS_AFTER
 
     def failed(self, error: str, seconds: float, now: float) -> bool:
         """A frame of the camera's `seconds` was not judged; return whether that is worth a line in the
