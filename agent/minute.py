@@ -37,7 +37,7 @@ class Ledger:
         """
         gap = 0.0 if self._last is None else seconds - self._last
         if gap > GAP_SECONDS:
-            self._book("stalled", gap)
+            self._book("stalled", min(gap, MINUTE_MS / 1000))  # of the minutes before nobody tells
         elif blind:
             self._book(blind, gap)
         else:

@@ -1,8 +1,8 @@
 """One open source, read to its end: live pictures as they come, recordings on their own clock.
 
-What always holds: the camera's seconds go on over reconnects and passes. With `pace="real"` a recording keeps
-its own clock, and pictures for which it is too late are passed over; with "fast" none is. A recording that
-was lost in its middle and is opened again goes on where it was.
+What always holds: the camera's seconds go on over reconnects and passes, and while the machine sleeps. With
+`pace="real"` a recording keeps its own clock, and pictures for which it is too late are passed over; with
+"fast" none is. A recording that was lost in its middle and is opened again goes on where it was.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ class Course:
         broken: what it had passed over when that was counted last.
         waited: what it had waited when that was taken into account last.
         count: pictures read.
+        slept: seconds for which the machine has slept; live pictures are so much later than their clock says.
     """
 
     source: Source
@@ -44,6 +45,7 @@ class Course:
     broken: int = 0
     waited: float = 0.0
     count: int = 0
+    slept: float = 0.0
 
     def read(self) -> None:
         """Read the source to its end, or until the slot stops; raise SourceError where it is lost."""
@@ -64,14 +66,17 @@ class Course:
             self.count += 1
             if picture.seconds is None:
                 taken = time.monotonic() if picture.taken is None else picture.taken
-                self.intake.take(source, picture, taken)
+                self.slept = self.intake.sleep.seconds()
+                self.intake.take(source, picture, taken + self.slept)
             else:
                 self._take_in_time(picture, picture.seconds)
             del picture  # while the next one is waited for, this one is the slot's alone
 
     def _wants(self, seconds: float) -> bool:
         """Tell whether a picture at `seconds` of the source is to be decoded; the first one is."""
-        return not self.count or self.intake.wants(seconds + (self.offset or 0.0))
+        return not self.count or self.intake.wants(
+            seconds + (self.slept if self.offset is None else self.offset)
+        )
 
     def _is_known(self, picture: Picture) -> bool:
         """Tell whether a recording that was lost in its middle has given this picture before."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import time
 
+from agent.see.asleep import Sleep
 from agent.see.feed.picture import Image, Picture, Source, SourceError
 from agent.see.gate import Gate
 from agent.see.health import Health, Verdict
@@ -28,6 +29,7 @@ class Intake:
 
     def __init__(self, slot: Slot, status: Status, gate: Gate | None, frozen_seconds: float) -> None:
         self.slot = slot
+        self.sleep = Sleep()
         self.moving = True  # pictures follow each other as a camera's do
         self._status = status
         self._gate = gate  # None where each picture is one of its own
