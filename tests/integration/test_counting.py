@@ -41,3 +41,10 @@ def test_a_slower_box_sees_the_newest_frame_of_each_tick() -> None:
     times = [frame.wall for frame in slower(frames, 10.0)]
     assert len(times) == 100
     assert max(b - a for a, b in pairwise(times)) <= 1 / 10 + 1 / 24
+
+
+def test_a_phase_is_a_part_of_a_tick_late() -> None:
+    """At 2.5 fps of 10, each of four phases sees every fourth frame, and together they see all."""
+    frames = [Frame(np.zeros((1, 1, 3), np.uint8), number, number / 10, number / 10) for number in range(40)]
+    seen = [[frame.number for frame in slower(frames, 2.5, phase / 4)] for phase in range(4)]
+    assert seen == [list(range(phase, 40, 4)) for phase in range(4)]
