@@ -4,14 +4,15 @@
 
 The parts: `masks` and `traffic` are held-out pictures, each looked at whole and in all of its parts; `walls`
 are held-out pictures of faces side by side, as a camera that does not move sees them: with `look_budget =
-"half"`, until as many parts were looked at as there are. Detectors of others that lie in the folder GB_PEERS
-look at traffic too. With `--every` only each so many-th picture is
-looked at. docs/papers.md gets what was measured, each table in the place of the one before.
+"half"`, until as many parts were looked at as there are; `above` is the same of vehicles seen from above.
+Detectors of others that lie in the folder GB_PEERS look at traffic too. With `--every` only each so many-th
+picture is looked at. docs/papers.md gets what was measured, each table in the place of the one before.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import sys
 import time
@@ -41,6 +42,8 @@ from export.judge.metrics import SIZES, Matched, average_precision, draw, match_
 PAGE = Path(__file__).parents[1] / "docs" / "papers.md"
 BEGIN = "<!-- second look: python -m benchmarks.look -->"
 END = "<!-- end of second look -->"
+FACES_BY = "gb-yolo-n-mask.onnx"
+TRAFFIC_BY = "gb-yolo-n-traffic.onnx"
 MASKS = ("aizoo", "andrewmvd")  # `ditface` boxes whole heads
 CELL = (320, 270)  # pixels of a wall that a picture has
 WALLS = {(1920, 1080): 4, (3840, 2160): 1}  # how many of each size
@@ -207,53 +210,60 @@ def held_out(recipe: str, data: Path, every: int) -> tuple[list[Picture], list[s
     return read_recipe(known, data, "val", JUDGED)[::every], list(known["names"])
 
 
-def told(title: str, looks: Looks, rows: Sequence[Row]) -> str:
-    """Write what was measured as a table."""
+def told(title: str, model: str, looks: Looks, rows: Sequence[Row]) -> str:
+    """Write what was measured of a packaged model as a table."""
     heads = ("source", "figure", "truths", "first look", "both looks", "points")
     cost = f"{len(looks.first)} pictures; both looks cost {looks.ratio:.2f} times the first look's CPU."
-    return f"### {title}\n\n{markdown(heads, [row.cells() for row in rows])}\n{cost}\n"
+    known = f"Model: `{model}`, sha256 `{hashlib.sha256((MODELS / model).read_bytes()).hexdigest()[:12]}`."
+    return f"### {title}\n\n{markdown(heads, [row.cells() for row in rows])}\n{cost} {known}\n"
 
 
 def masks(data: Path, every: int) -> Iterator[str]:
     """Tell of faces."""
     pictures, names = held_out("mask", data, every)
-    looks = stills("gb-yolo-n-mask.onnx", [picture for picture in pictures if picture.source in MASKS])
+    looks = stills(FACES_BY, [picture for picture in pictures if picture.source in MASKS])
     rows = [*by_class(looks, names), *by_size("both sources", looks, len(names), SIZES)]
-    yield told("Faces, all parts of each picture", looks, rows)
+    yield told("Faces, all parts of each picture", FACES_BY, looks, rows)
 
 
 def traffic(data: Path, every: int) -> Iterator[str]:
-    """Tell of what moves on streets: stills, what a camera above a crossing pays for, and others beside."""
+    """Tell of what moves on streets, and others beside."""
     pictures, names = held_out("traffic", data, every)
     pictures = [picture for picture in pictures if picture.source != "scene"]
-    looks = stills("gb-yolo-n-traffic.onnx", pictures)
-    yield told("Traffic, the wide file, all parts of each picture", looks, list(by_class(looks, names)))
+    looks = stills(TRAFFIC_BY, pictures)
+    yield told(
+        "Traffic, the wide file, all parts of each picture", TRAFFIC_BY, looks, list(by_class(looks, names))
+    )
     square = Detector(MODELS / "gb-yolo-n-traffic-square.onnx", LEAST)
     said = {"first look": looks.first, "both looks": looks.both}
     said["square file"] = [
         Seen(p, square.detect(p.image)) for p in watched(pictures, "pictures, square file")
     ]
     yield f"### Traffic, others on the same pictures\n\n{beside(data, said, names)}"
-    above = [picture for picture in pictures if picture.source == TOP.sources[0]]
-    if above:
-        camera = watch(Detector(MODELS / "gb-yolo-n-traffic.onnx", WEAK), above)
-        yield told('Top view, `look_budget = "half"`', camera, list(by_class(camera, names)))
+
+
+def above(data: Path, every: int) -> Iterator[str]:
+    """Tell of vehicles seen from above, of which a camera pays for each part once."""
+    pictures, names = held_out("traffic", data, every)
+    pictures = [picture for picture in pictures if picture.source == TOP.sources[0]]
+    looks = watch(Detector(MODELS / TRAFFIC_BY, WEAK), pictures)
+    yield told('Top view, `look_budget = "half"`', TRAFFIC_BY, looks, list(by_class(looks, names)))
 
 
 def walls(data: Path, every: int) -> Iterator[str]:
     """Tell of faces that are small in a large picture; the walls are the same, whatever `every` is."""
     pictures, names = held_out("mask", data, 1)
     pictures = [picture for picture in pictures if picture.source in MASKS]
-    detector = Detector(MODELS / "gb-yolo-n-mask.onnx", WEAK)  # as a camera's
+    detector = Detector(MODELS / FACES_BY, WEAK)  # as a camera's
     sizes = [("8-20", *FACES), *SIZES[2:4]]
     for size, count in WALLS.items():
         looks = watch(detector, hang(pictures, size, count))
         scene = f"wall {size[0]}x{size[1]}"
         rows = list(by_size(scene, looks, len(names), sizes))
-        yield told(f'Faces on walls of {size[0]}x{size[1]}, `look_budget = "half"`', looks, rows)
+        yield told(f'Faces on walls of {size[0]}x{size[1]}, `look_budget = "half"`', FACES_BY, looks, rows)
 
 
-PARTS = {"walls": walls, "traffic": traffic, "masks": masks}
+PARTS = {"walls": walls, "above": above, "traffic": traffic, "masks": masks}
 
 
 def main(words: list[str]) -> int:
