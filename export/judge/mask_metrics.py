@@ -45,7 +45,8 @@ BARE = "without_mask"
 class Faces:
     """Hold every true face (n,) and every invention (k,) of some pictures.
 
-    `said` is 1 masked, 0 bare, -1 not found; `score` its confidence; `owner` the number of its picture.
+    `said` is 1 masked, 0 bare, -1 not found; `score` its confidence; `owner` the number of its picture;
+    `shape` its width by its height, infinite where the picture's border cuts it.
     """
 
     pictures: int
@@ -53,6 +54,7 @@ class Faces:
     masked: Bool
     kind: NDArray[np.int64]
     size: Float32
+    shape: Float32
     said: NDArray[np.int64]
     score: Float32
     invented_owner: NDArray[np.int64]
@@ -68,7 +70,7 @@ class Faces:
 
     def where(self, rows: Bool) -> Faces:
         """Return some of the faces (n,), without inventions."""
-        names = ("owner", "masked", "kind", "size", "said", "score")
+        names = ("owner", "masked", "kind", "size", "shape", "said", "score")
         nothing = np.zeros(0, np.bool_)
         return replace(
             self,
@@ -99,6 +101,7 @@ def gather(seen: Sequence[Seen], names: Sequence[str]) -> Faces:
             ("masked", picture.allowed[truths, mask]),
             ("kind", kind[truths]),
             ("size", side(picture.boxes[truths])),
+            ("shape", shapes(picture.boxes[truths], picture.image.shape[1::-1])),
             ("said", said[truths]),
             ("score", score[truths]),
             ("invented_owner", np.full(len(wrong), number)),
@@ -107,6 +110,14 @@ def gather(seen: Sequence[Seen], names: Sequence[str]) -> Faces:
         ):
             rows[name].append(values)
     return Faces(len(seen), **{name: np.concatenate(parts) for name, parts in rows.items()})
+
+
+def shapes(xyxy: Float32, picture: Sequence[int]) -> Float32:
+    """Return width by height of faces (N,4) in a picture (width, height), infinite of those that it cuts."""
+    inside = (xyxy[:, :2] > 1).all(1) & (xyxy[:, 2:] < np.asarray(picture) - 1).all(1)
+    width = xyxy[:, 2] - xyxy[:, 0]
+    height = np.maximum(xyxy[:, 3] - xyxy[:, 1], 1e-6)
+    return np.where(inside, width / height, np.inf).astype(np.float32)
 
 
 def tell(faces: Faces) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from agent.boxes import Detections
 from agent.look.judge import PACKAGED, Judge
 from benchmarks.crops import states, textured
 from benchmarks.face_rivals import Aizoo, CenterFace, Yunet, anchors
-from benchmarks.ladder import BEGIN, END, STEPS, climbed, main, row
+from benchmarks.ladder import BEGIN, END, STEPS, climbed, main, narrow, row
 from benchmarks.look import PAGE
 from export.crops.cut import NO_FACE, STORED, Crops
 from export.crops.texture import texture
@@ -57,6 +57,19 @@ def test_a_line_of_the_ladder_counts_both_ways() -> None:
     found = Detections(boxes[:1], np.asarray([0.9], np.float32), np.ones(1, np.int64))
     cells = row("first look", gather([Seen(shown, found)], NAMES))
     assert [cell.partition(" ")[0] for cell in cells[1:]] == ["2", "0.500", "0.000", "-", "-", "0.000"]
+
+
+def test_narrow_faces_are_told_apart_from_those_that_the_border_cuts() -> None:
+    """Of a broad, a narrow, a small and a cut face one is narrow."""
+    boxes = [(10, 10, 60, 60), (100, 100, 120, 150), (70, 70, 75, 90), (180, 20, 199.5, 90)]
+    allowed = np.asarray([(True, False)] * 4)
+    truths = np.asarray(boxes, np.float32)
+    shown = Picture(np.zeros((200, 200, 3), np.uint8), truths, allowed, np.zeros(2, np.bool_), "here")
+    found = Detections(truths[1:2], np.asarray([0.9], np.float32), np.zeros(1, np.int64))
+    faces = gather([Seen(shown, found)], NAMES)
+    assert faces.shape.tolist() == pytest.approx([1.0, 0.4, 0.25, np.inf])
+    ((name, count, share, *_),) = narrow({"first look": faces})
+    assert (name, count, share.partition(" ")[0]) == ("first look", "1", "1.000")
 
 
 def test_texture_tells_fine_stripes_from_broad_ones() -> None:

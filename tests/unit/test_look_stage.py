@@ -7,9 +7,11 @@ import pytest
 
 from agent.boxes import Detections, iou
 from agent.look.change import Memory, cells_of, moving
+from agent.look.live import CameraLook
 from agent.look.merge import finds, mend
 from agent.look.region import Region
 from agent.look.stage import LookStage
+from agent.track.tracker import make_tracker
 from tests.unit.test_look import PRICE, SMALL, Sees, picture
 
 NOTHING = np.zeros((0, 4), np.float32)
@@ -210,3 +212,25 @@ def test_a_place_is_the_same_until_its_pixels_change() -> None:
     assert memory.same == {0, 1}, "the picture is again as it was seen"
     memory.clear()
     assert memory.same == set()
+
+
+def test_one_object_never_becomes_two_tracks() -> None:
+    """A small object that crosses the borders of many tiles, seen by both looks, is one track all along."""
+    detector = Sees(least=6)
+    camera = CameraLook(detector, None, None)
+    tracker = make_tracker(0.25, detector.names)
+    seen: list[int] = []
+    looked = 0
+    for number in range(150):
+        left = 40 + 8 * number
+        image = picture((left, 470, left + 30, 500))
+        found = camera.refine(image, detector.detect(image), number / 10)
+        assert isinstance(found, Detections)
+        assert len(found) == 1
+        tracks = tracker.update(found, number / 10, (1280, 960))
+        camera.judge(image, tracks, None, np.isnan)
+        seen += tracks.track_id.tolist()
+        looked += camera.take().regions
+    assert looked > 40
+    assert len(seen) > 120
+    assert len(set(seen)) == 1
