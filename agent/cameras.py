@@ -109,6 +109,11 @@ class Cameras:
             pipeline.showing.add(push)
             self._pushes[name] = push
 
+    @property
+    def passed(self) -> int:
+        """How many objects have crossed lines since the start."""
+        return sum(pipeline.running_totals.passed for pipeline in self.pipelines.values())
+
     def start(self, group: asyncio.TaskGroup, watch: Watch) -> None:
         """Let every camera run in `group`. `watch`: runs one until it is asked to end."""
         for name in self.pipelines:

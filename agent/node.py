@@ -202,8 +202,10 @@ class Node:
                 delivery.state_changed()
             throttled = self._report.board.throttled
             self._power.sample(time.monotonic())
+            power = self._power.told(self._cameras.passed)
             await self._starts.keep(self._spool)
-            await self._spool.append([sampler.sample(round(time.time() * 1000), fps, level, throttled)])
+            sample = sampler.sample(round(time.time() * 1000), fps, level, throttled, power)
+            await self._spool.append([sample])
             self._watchdog.progress("spool")
             if any(pipeline.watched for pipeline in self._pipelines.values()):
                 await self._spool.close_batch()

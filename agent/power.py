@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from agent import wire
 from agent.board import ROOT, each, number, text
 
 Part = Literal["board", "processor"]
@@ -49,12 +50,12 @@ class Power:
             self.part = "processor"
         self.joules += (self.watts or 0.0) * passed
 
-    def told(self, crossings: int) -> dict[str, object] | None:
-        """Return what the page shows: watts, of what, joules for each of the crossings since the start."""
+    def told(self, crossings: int) -> wire.Power | None:
+        """Return what is told of it, with the joules for each of the crossings since the start."""
         if self.watts is None:
             return None
-        per_count = round(self.joules / crossings, 1) if crossings else None
-        return {"watts": round(self.watts, 2), "of": self.part, "joules_per_count": per_count}
+        per_count = round(10 * self.joules / crossings) if crossings else None
+        return wire.Power(round(self.watts * 1000), self.part == "board", per_count)
 
 
 def _board_watts(root: Path) -> float | None:

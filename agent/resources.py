@@ -27,11 +27,21 @@ class Sampler:
         self._sent, self._received = _network()
 
     def sample(
-        self, wall_ms: int, fps: dict[str, float], level: int = 0, throttled: bool = False
+        self,
+        wall_ms: int,
+        fps: dict[str, float],
+        level: int = 0,
+        throttled: bool = False,
+        power: wire.Power | None = None,
     ) -> wire.Resources:
         """Return one sample.
 
-        `fps`: camera -> frames inferred a second; `level`: of the budget; `throttled`: what the board says.
+        Args:
+            wall_ms: Unix milliseconds of now.
+            fps: camera -> frames inferred a second.
+            level: of the budget.
+            throttled: whether the board says so.
+            power: what the board says of it.
         """
         sent, received = _network()
         resources = wire.Resources(
@@ -49,6 +59,7 @@ class Sampler:
             fps_tenths={camera: round(rate * 10) for camera, rate in fps.items()},
             level=level,
             gpu_percent=self._gpu.percent(),
+            power=power,
         )
         self._sent = sent
         self._received = received

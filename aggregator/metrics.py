@@ -34,6 +34,9 @@ _SYSTEM = {
         "frames_per_second": "Frames that all nodes look at",
         "gpu_percent": "Use of the GPUs of the nodes online that tell it, their mean",
         "gpu_percent_most": "Use of the busiest GPU of a node",
+        "watts": "Power of the nodes online that tell it, added",
+        "watts_most": "Power of the node that takes most",
+        "joules_per_count": "Energy for a count since the agent's start, the mean of the nodes that tell it",
     },
 }
 _PREFIX = {"aggregators": "gb_aggregator"}

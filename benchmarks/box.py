@@ -2,12 +2,12 @@
 
 CPU seconds of the whole camera loop (decoding, model, tracking, counting, spool on disk) over the same
 videos, with what was counted; the agent's memory; its idle CPU; what the budget holds under load
-(`benchmarks.budget`). Ratios are this build's over 0.2.0's.
+(`benchmarks.budget`); looks with a region of interest. Ratios are this build's over 0.2.0's.
 
 The videos: a street where nothing moves (half a minute of the lane clip's empty road, its noise in it), that
 road with one car in 20 s, the shared road and lane clips as they are, the indoor clip as it is.
 
-    GB_DATA=DATA python -m benchmarks.box [--rounds N] [PART ...]       parts: cpu memory idle budget
+    GB_DATA=DATA python -m benchmarks.box [--rounds N] [PART ...]       parts: cpu memory idle budget region
 """
 
 from __future__ import annotations
@@ -100,11 +100,11 @@ def older(folder: Path) -> Iterator[Path]:
         subprocess.run(["git", "worktree", "remove", "--force", str(place)], cwd=ROOT, check=True)
 
 
-def turn(build: Path, video: Video) -> dict[str, Any]:
-    """Let a build watch a video."""
+def turn(build: Path, video: Video, **keys: bool) -> dict[str, Any]:
+    """Let a build watch a video; `keys` go into the camera's table."""
     command = [sys.executable, "-P", str(ROOT / "benchmarks" / "box_turn.py"), str(video.path)]
     done = subprocess.run(
-        [*command, json.dumps(video.line)],
+        [*command, json.dumps(video.line), json.dumps(keys)],
         env={**os.environ, "PYTHONPATH": str(build)},
         stdout=subprocess.PIPE,
         text=True,
@@ -157,6 +157,22 @@ def _seconds(video: Video) -> float:
         str(video.path),
     ]
     return float(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
+
+
+def region(old: Path, folder: Path, rounds: int) -> dict[str, float]:
+    """Return looks, CPU and right counts of this build without and with a region of interest."""
+    data = Path(os.environ.get("GB_DATA", ""), "videos")
+    figures: dict[str, float] = {}
+    for clip in CLIPS:
+        video = Video(data / clip.file, clip.line, clip, clip.truth())
+        for name, chosen in (("whole", False), ("region", True)):
+            done = turn(ROOT, video, region=chosen)
+            print(_line(name, video, "new", done), flush=True)
+            stem = f"{name}_{video.path.stem}"
+            figures[f"{stem}_looks"] = done["looks"]
+            figures[f"{stem}_cpu_seconds"] = done["cpu"]
+            figures[f"{stem}_hits"] = video.result(done["crossings"]).hits
+    return figures
 
 
 @contextmanager
@@ -235,6 +251,7 @@ PARTS: dict[str, Callable[[Path, Path, int], dict[str, float]]] = {
     "memory": memory,
     "idle": idle,
     "budget": kept,
+    "region": region,
 }
 
 

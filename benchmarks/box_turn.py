@@ -1,6 +1,6 @@
 """One turn of `benchmarks.box`, in a process of its own: a build's camera loop over one video.
 
-    python -P benchmarks/box_turn.py VIDEO LINE-AS-JSON        (PYTHONPATH chooses the build)
+    python -P benchmarks/box_turn.py VIDEO LINE-AS-JSON [KEYS-AS-JSON]        (PYTHONPATH chooses the build)
 
 What always holds: it uses only names that version 0.2.0 has too, so that both builds do the same work. The
 frames' clock is the film's own, so a crossing can be matched with what people saw.
@@ -52,11 +52,13 @@ def follow_the_film(looker: Any) -> None:
     looker.camera.take = taken
 
 
-async def turn(video: str, line: Sequence[tuple[float, float]]) -> dict[str, Any]:
-    """Watch a video whole; return CPU seconds, frames, looks and crossings."""
-    camera = bench.CameraConfig(
-        source=video, pace="fast", lines={"main": wire.Line(points=[(x, y) for x, y in line])}
-    )
+async def turn(video: str, line: Sequence[tuple[float, float]], keys: dict[str, Any]) -> dict[str, Any]:
+    """Watch a video whole; return CPU seconds, frames, looks and crossings.
+
+    `keys`: more of the camera's table.
+    """
+    lines = {"main": wire.Line(points=[(x, y) for x, y in line])}
+    camera = bench.CameraConfig(source=video, pace="fast", lines=lines, **keys)
     detector = bench.Detector(camera.model_path, 0.1)
     looker = bench.Pipeline("cam0", camera, detector, camera.settings(), bench.Totals(), workers=1)
     follow_the_film(looker)
@@ -75,4 +77,5 @@ async def turn(video: str, line: Sequence[tuple[float, float]]) -> dict[str, Any
 
 
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(turn(sys.argv[1], json.loads(sys.argv[2])))))
+    video, line, keys = (*sys.argv[1:3], (sys.argv[3:] or ["{}"])[0])
+    print(json.dumps(asyncio.run(turn(video, json.loads(line), json.loads(keys)))))

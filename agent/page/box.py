@@ -41,6 +41,7 @@ class LocalBox:
         power: Power,
         apply: Callable[[], Awaitable[None]],
     ) -> None:
+        self._cameras = cameras
         self._node = cameras.config.node
         self._pipelines = cameras.pipelines
         self._desired = desired
@@ -80,14 +81,13 @@ class LocalBox:
         waiting = (await self._spool.status())["pending"]
         figures = self._today.figures(time.time())
         shown = self.showings
-        passed = sum(pipeline.running_totals.passed for pipeline in self._pipelines.values())
         return {
             "node": self._node,
             "at": round(time.time() * 1000),
             "centre": "connected to the centre" if standing.connected else standing.problem,
             "connected": standing.connected,
             "waiting": waiting,
-            "power": self._power.told(passed),
+            "power": _power(self._power.told(self._cameras.passed)),
             "wishes": self._wishes.open(self._desired.document),
             "cameras": [
                 {
@@ -116,3 +116,10 @@ class LocalBox:
         self._desired.draw(camera, name, line)
         await self._apply()
         return f"line {name} counts from now on" if line else f"line {name} is taken away"
+
+
+def _power(power: wire.Power | None) -> dict[str, Any] | None:
+    """Return what the page shows of the box's power; None where nothing tells."""
+    if power is None:
+        return None
+    return {"watts": power.watts, "of": power.part, "joules_per_count": power.joules_per_count}

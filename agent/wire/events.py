@@ -143,6 +143,29 @@ class Tally(Event, tag=5, frozen=True):
     oldest: Count = 0
 
 
+class Power(Struct, array_like=True, frozen=True):
+    """What a box takes, where its board tells."""
+
+    milliwatts: Count
+    board: bool  # of the whole board; False: of the processor alone
+    count_tenths: Count | None = None  # joules that a count has cost since the agent's start, times ten
+
+    @property
+    def part(self) -> Literal["board", "processor"]:
+        """Of what it tells."""
+        return "board" if self.board else "processor"
+
+    @property
+    def watts(self) -> float:
+        """Watts."""
+        return self.milliwatts / 1000
+
+    @property
+    def joules_per_count(self) -> float | None:
+        """Joules for each count since the agent's start; None before the first one."""
+        return None if self.count_tenths is None else self.count_tenths / 10
+
+
 class Resources(Event, tag=6, frozen=True):
     """One sample of the box; `camera` is empty. Whole numbers, because 8,640 of them travel each day."""
 
@@ -158,6 +181,7 @@ class Resources(Event, tag=6, frozen=True):
     fps_tenths: dict[CameraName, Count]  # camera -> inferred frames a second, times ten
     level: Count = 0  # of the compute budget, 0 = nothing held back
     gpu_percent: Percent | None = None  # of the busiest GPU; None: there is none that tells
+    power: Power | None = None  # None: nothing tells
 
 
 class CameraState(Event, tag=7, frozen=True):
@@ -257,7 +281,14 @@ def event_dict(event: AnyEvent) -> dict[str, Any]:
             row["mean"], row["queue_mean"] = row["mean"] / 100, row["queue_mean"] / 100
     elif isinstance(event, Resources):
         fields["fps"] = {camera: tenths / 10 for camera, tenths in fields.pop("fps_tenths").items()}
+        fields |= _power(fields.pop("power"))
     return fields
+
+
+def _power(power: Power | None) -> dict[str, Any]:
+    if power is None:
+        return {"watts": None, "power_of": None, "joules_per_count": None}
+    return {"watts": power.watts, "power_of": power.part, "joules_per_count": power.joules_per_count}
 
 
 def _rows(parts: Sequence[Struct]) -> list[dict[str, Any]]:

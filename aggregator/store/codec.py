@@ -40,7 +40,23 @@ _LATER: dict[type, dict[str, Any]] = {
 _ROWS: dict[type, dict[str, Any]] = {
     wire.Tally: {"o": wire.LineTotal, "z": wire.ZoneTotal, "y": wire.ZoneMinute, "j": wire.TripTotal}
 }  # lists of rows: an array each
-_SAMPLE = ("at", "cpu", "own", "mem", "memp", "disk", "temp", "sent", "recv", "thr", "fps", "lvl", "gpu")
+_SAMPLE = (
+    "at",
+    "cpu",
+    "own",
+    "mem",
+    "memp",
+    "disk",
+    "temp",
+    "sent",
+    "recv",
+    "thr",
+    "fps",
+    "lvl",
+    "gpu",
+    "pow",
+)
+_SAMPLE_LATER = ("gpu", "pow")  # left out where no sample of the batch tells
 
 NAMED: dict[str, type] = {name: kind for kind, name in wire.EVENT_NAMES.items()}
 
@@ -125,8 +141,10 @@ def encode_samples(
     rows = [(at, *rest) for at, _camera, *rest in (msgspec.structs.astuple(sample) for _, sample in samples)]
     document: dict[str, Any] = {"_id": id_, "n": node, "a": rows[0][0], "i": [i for i, _ in samples]}
     document.update((key, [row[place] for row in rows]) for place, key in enumerate(_SAMPLE))
-    if not any(one is not None for one in document["gpu"]):
-        del document["gpu"]
+    document["pow"] = [None if one is None else msgspec.structs.astuple(one) for one in document["pow"]]
+    for key in _SAMPLE_LATER:
+        if not any(one is not None for one in document[key]):
+            del document[key]
     document["stored_at"] = stored_at
     if told is not None:
         document["was"] = told
@@ -136,7 +154,9 @@ def encode_samples(
 def decode_samples(document: dict[str, Any]) -> list[tuple[str, wire.Resources]]:
     """Return the ids and samples of one batch."""
     unknown = [None] * len(document["at"])
-    columns = [_plain(document.get(key, unknown) if key == "gpu" else document[key]) for key in _SAMPLE]
+    told = dict.fromkeys(_SAMPLE_LATER, unknown) | document
+    told["pow"] = [None if one is None else wire.Power(*_plain(one)) for one in told["pow"]]
+    columns = [_plain(told[key]) for key in _SAMPLE]
     samples = [wire.Resources(at, "", *rest) for at, *rest in zip(*columns, strict=True)]
     return [(f"{document['_id']}:{i}", sample) for i, sample in zip(document["i"], samples, strict=True)]
 
@@ -159,7 +179,8 @@ def _plain(value: Any) -> Any:
 
 def check_sample(sample: wire.Resources) -> None:
     """Raise Unstorable if the database cannot hold a resource sample."""
-    _pack(msgspec.structs.asdict(sample))
+    power = None if sample.power is None else msgspec.structs.astuple(sample.power)
+    _pack(msgspec.structs.asdict(sample) | {"power": power})
 
 
 def _pack(document: dict[str, Any]) -> RawBSONDocument:

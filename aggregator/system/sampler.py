@@ -125,4 +125,11 @@ class Sampler:
         if busy := [one.gpu_percent for one in samples if one.gpu_percent is not None]:
             use.gpu_percent = round(sum(busy) / len(busy), 1)
             use.gpu_percent_most = max(busy)
+        powers = [one.power for one in samples if one.power is not None]
+        if powers:
+            use.watts = round(sum(one.watts for one in powers), 2)
+            use.watts_most = max(one.watts for one in powers)
+        costs = [one.joules_per_count for one in powers if one.joules_per_count is not None]
+        if costs:
+            use.joules_per_count = round(sum(costs) / len(costs), 1)
         return use

@@ -52,6 +52,9 @@ class NodesUse(Struct):
     frames_per_second: float | None = None
     gpu_percent: float | None = None  # of those that have a GPU
     gpu_percent_most: int | None = None
+    watts: float | None = None  # of those whose board tells, added
+    watts_most: float | None = None
+    joules_per_count: float | None = None  # their mean
 
 
 class SystemRow(Struct):

@@ -72,6 +72,25 @@ def test_gpus_have_a_chart_where_a_node_tells_of_one(page: Page, centre: Centre,
     page.unroute_all(behavior="wait")
 
 
+def test_the_power_of_a_box_has_a_chart_where_its_board_tells(
+    page: Page, centre: Centre, node: ScriptedNode
+) -> None:
+    """Watts of the last hour and joules a count stand on the node's page; who tells nothing has no chart."""
+    node.camera()
+    used = wire.Resources(now_ms(), "", 12, 40, 5_000_000, 30, 20, 51, 0, 0, False, {"cam0": 98})
+    node.send(used)
+    page.goto(f"{centre.url}/nodes/{node.name}")
+    machine = page.get_by_test_id("resources")
+    expect(machine.get_by_role("heading", name="CPU", exact=True)).to_be_visible()
+    expect(machine.get_by_role("heading", name="Power", exact=True)).to_have_count(0)
+    for watts in (8420, 9130):
+        node.send(msgspec.structs.replace(used, at=now_ms(), power=wire.Power(watts, True, 315)))
+    chart = machine.locator("section", has=page.get_by_role("heading", name="Power", exact=True))
+    expect(chart).to_contain_text("9.1 W")
+    expect(chart).to_contain_text("31.5 J a count since the agent")
+    shot(page, "power-node")
+
+
 def test_a_hole_in_what_a_node_sent_is_shown_until_it_is_filled(
     page: Page, centre: Centre, node: ScriptedNode
 ) -> None:

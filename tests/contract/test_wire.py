@@ -108,6 +108,12 @@ EVENTS_5: list[wire.AnyEvent] = [
 EVENTS_8: list[wire.AnyEvent] = [
     wire.Resources(BASE, "", 37, 61, 310_000_000, 44, 12, 58, 1200, 300, False, {"cam0": 149}, 1, 83)
 ]
+EVENTS_9: list[wire.AnyEvent] = [
+    wire.Resources(
+        BASE, "", 37, 61, 310_000_000, 44, 12, 58, 1200, 300, False, {"cam0": 149}, 1, None,
+        wire.Power(8420, True, 315),
+    )
+]  # fmt: skip
 LIVE = wire.Live(BASE, "cam0", wire.pack_rows([(70_000, 0.0, 0.25, 0.5, 1.0, 2, 88)]))
 
 
@@ -122,8 +128,8 @@ def events_of(payload: bytes) -> list[wire.AnyEvent]:
 
 ENCODED = {
     "v5-batch.msgpack": lambda: batch(EVENTS_5),
-    "v8-batch.msgpack": lambda: batch(EVENTS_8),
-    "v8-batch.json": lambda: wire.to_json(batch(EVENTS_8)),
+    "v9-batch.msgpack": lambda: batch(EVENTS_9),
+    "v9-batch.json": lambda: wire.to_json(batch(EVENTS_9)),
     "v5-batch.json": lambda: wire.to_json(batch(EVENTS_5)),
     "v2-want.json": lambda: msgspec.json.encode(DOCUMENT_2),
     "v3-batch.msgpack": lambda: batch(EVENTS_3),
@@ -146,7 +152,8 @@ def test_what_is_sent_is_what_was_released(name: str) -> None:
 
 @pytest.mark.parametrize("form", ["msgpack", "json"])
 @pytest.mark.parametrize(
-    ("version", "events"), [(1, EVENTS), (2, EVENTS_2), (3, EVENTS_3), (4, EVENTS_4), (5, EVENTS_5)]
+    ("version", "events"),
+    [(1, EVENTS), (2, EVENTS_2), (3, EVENTS_3), (4, EVENTS_4), (5, EVENTS_5), (8, EVENTS_8), (9, EVENTS_9)],
 )
 def test_both_forms_of_a_released_batch_decode_to_the_same_events(
     version: int, events: list[wire.AnyEvent], form: str
@@ -156,6 +163,14 @@ def test_both_forms_of_a_released_batch_decode_to_the_same_events(
     assert events_of(payload) == events
     decoded = wire.decode_batch(payload)
     assert (decoded.epoch, decoded.seq, decoded.base, decoded.mono) == (EPOCH, SEQ, BASE, MONO)
+
+
+def test_a_later_agent_may_tell_more_of_its_power() -> None:
+    """Elements behind those that are known are ignored, within the power as in the sample."""
+    (sample,) = EVENTS_9
+    later = msgspec.msgpack.decode(wire.encode_event(sample, BASE))
+    later[-1].append("measured at the plug")
+    assert wire.decode_event(msgspec.msgpack.encode([*later, 7]), BASE) == sample
 
 
 def test_the_other_released_messages_decode() -> None:

@@ -48,7 +48,9 @@ async def test_every_part_is_measured_and_shown(talkative: Stack, monkeypatch: p
     """Aggregator, broker, database and nodes stand in GET /system and in /metrics with the same values."""
     monkeypatch.setattr(sampler, "_FIRST_SECONDS", 3600.0)
     async with scene(talkative, "sys-1") as (running, node, client):
-        used = wire.Resources(now_ms(), "", 12, 40, 5_000_000, 30, 20, 51, 0, 0, False, {"cam0": 98}, 0, 7)
+        power = wire.Power(8420, True, 315)
+        fps = {"cam0": 98}
+        used = wire.Resources(now_ms(), "", 12, 40, 5_000_000, 30, 20, 51, 0, 0, False, fps, 0, 7, power)
         await node.send(batch(7, 1, [used]))
         await until(lambda: node.acked)
         await until(lambda: (view := running.fleet.views()) and all(one.resources for one in view))
@@ -62,6 +64,7 @@ async def test_every_part_is_measured_and_shown(talkative: Stack, monkeypatch: p
             "online": 1, "offline": 0, "stale": 0, "cpu_percent": 12.0, "cpu_percent_most": 12,
             "memory_bytes": 5_000_000, "temperature_most": 51, "frames_per_second": 9.8,
             "gpu_percent": 7.0, "gpu_percent_most": 7,
+            "watts": 8.42, "watts_most": 8.42, "joules_per_count": 31.5,
         }  # fmt: skip
         assert row["broker"]["clients"] >= 4  # the centre's three, and the node
         assert row["broker"]["memory_bytes"] > 10_000
@@ -78,8 +81,10 @@ async def test_every_part_is_measured_and_shown(talkative: Stack, monkeypatch: p
         assert shown["gb_broker_clients"] == row["broker"]["clients"]
         assert shown["gb_nodes_temperature_most"] == 51
         assert shown["gb_nodes_gpu_percent_most"] == 7
+        assert (shown["gb_nodes_watts"], shown["gb_nodes_joules_per_count"]) == (8.42, 31.5)
         (told,) = (await get(client, "/nodes/sys-1/resources?from=0&to=9999999999999"))["rows"]
         assert told["gpu_percent"] == 7
+        assert (told["watts"], told["power_of"], told["joules_per_count"]) == (8.42, "board", 31.5)
 
 
 async def test_the_disk_in_30_days_goes_by_the_last_day(stack: Stack) -> None:

@@ -64,8 +64,9 @@ def test_samples_share_a_document() -> None:
     ]
     raw = codec.encode_samples("box-1", "box-1:1:2", samples, MOMENT).raw
     assert codec.decode_samples(bson.decode(raw)) == [(f"box-1:1:2:{i}", one) for i, one in samples]
-    assert "gpu" not in bson.decode(raw), "as in documents of earlier versions"
-    samples[1] = (4, msgspec.structs.replace(samples[1][1], gpu_percent=83))
+    assert not {"gpu", "pow"} & bson.decode(raw).keys(), "as in documents of earlier versions"
+    power = wire.Power(8420, False, 315)
+    samples[1] = (4, msgspec.structs.replace(samples[1][1], gpu_percent=83, power=power))
     raw = codec.encode_samples("box-1", "box-1:1:2", samples, MOMENT).raw
     assert codec.decode_samples(bson.decode(raw)) == [(f"box-1:1:2:{i}", one) for i, one in samples]
 

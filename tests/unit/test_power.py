@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from agent import wire
 from agent.power import Power
 
 
@@ -38,8 +39,8 @@ def test_rapl_tells_the_processors_watts_and_joules(tmp_path: Path) -> None:
     power.sample(110.0)
     assert power.part == "processor"
     assert power.watts == pytest.approx((20 + 20) / 10)
-    assert power.told(4) == {"watts": 4.0, "of": "processor", "joules_per_count": 10.0}
-    assert power.told(0) == {"watts": 4.0, "of": "processor", "joules_per_count": None}
+    assert power.told(4) == wire.Power(4000, False, 100)
+    assert power.told(0) == wire.Power(4000, False, None)
 
 
 def test_a_jetsons_input_is_the_board_and_goes_before_rapl(tmp_path: Path) -> None:
@@ -60,7 +61,9 @@ def test_a_jetsons_input_is_the_board_and_goes_before_rapl(tmp_path: Path) -> No
     power = Power(tmp_path)
     power.sample(0.0)
     power.sample(10.0)
-    assert power.told(6) == {"watts": 12.0, "of": "board", "joules_per_count": 20.0}
+    told = power.told(6)
+    assert told == wire.Power(12_000, True, 200)
+    assert (told.watts, told.part, told.joules_per_count) == (12.0, "board", 20.0)
 
 
 def test_an_ina_that_tells_watts_is_taken_at_its_word(tmp_path: Path) -> None:

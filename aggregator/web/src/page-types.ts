@@ -39,6 +39,11 @@ export interface ResourceRow {
   temperature: number | null;
   /** Of the busiest one; null: there is none that tells. */
   gpu_percent?: number | null;
+  /** What the board takes, or its processor alone; null: nothing tells. */
+  watts?: number | null;
+  power_of?: "board" | "processor" | null;
+  /** Since the agent's start. */
+  joules_per_count?: number | null;
   throttled?: boolean;
   fps: Record<string, number>;
 }

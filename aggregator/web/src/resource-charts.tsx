@@ -21,6 +21,8 @@ interface Chart {
   read: ((row: ResourceRow) => number | null)[];
   show: (value: number | null) => string;
   range: uPlot.Range.MinMax | ((low: number, high: number) => uPlot.Range.MinMax);
+  /** A line below it. */
+  note?: string;
 }
 
 const GPU: Chart = {
@@ -30,13 +32,26 @@ const GPU: Chart = {
   range: [0, 102],
 };
 
-function charts(cameras: string[], hasGpu: boolean): Chart[] {
+/** Of the whole board, or of the processor alone, as the newest sample says. */
+function power(newest: ResourceRow): Chart {
+  const cost = newest.joules_per_count;
+  return {
+    title: newest.power_of === "processor" ? "Processor’s power" : "Power",
+    read: [(row) => row.watts ?? null],
+    show: (value) => (value == null ? NONE : `${value.toFixed(1)} W`),
+    range: (_low, high) => [0, Math.max(5, high * 1.15)],
+    note: cost == null ? "" : `${cost} J a count since the agent’s start`,
+  };
+}
+
+function charts(cameras: string[], hasGpu: boolean, powered: ResourceRow | undefined): Chart[] {
   const upward =
     (least: number) =>
     (_low: number, high: number): uPlot.Range.MinMax => [0, Math.max(least, high * 1.15)];
   return [
     { title: "CPU", read: [(row) => row.cpu_percent], show: percent, range: [0, 102] },
     ...(hasGpu ? [GPU] : []),
+    ...(powered ? [power(powered)] : []),
     { title: "Agent’s memory", read: [(row) => row.memory_bytes], show: bytes, range: upward(1e8) },
     {
       title: "Temperature",
@@ -153,6 +168,7 @@ function SmallChart({ chart, rows, clock }: { chart: Chart; rows: ResourceRow[];
           label={`${chart.title} in the last hour, now ${latest}`}
         />
       )}
+      {chart.note && <p class="faint">{chart.note}</p>}
     </section>
   );
 }
@@ -162,7 +178,8 @@ export function ResourceCharts({ node, cameras }: { node: string; cameras: strin
   const clock = useClock();
   const key = cameras.join("\n");
   const hasGpu = rows?.some((row) => row.gpu_percent != null) ?? false;
-  const all = useMemo(() => charts(cameras, hasGpu), [key, hasGpu]);
+  const powered = rows?.filter((row) => row.watts != null).at(-1);
+  const all = useMemo(() => charts(cameras, hasGpu, powered), [key, hasGpu, powered]);
   return (
     <section class="panel" data-testid="resources" data-samples={rows?.length}>
       <header class="row">

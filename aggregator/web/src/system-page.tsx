@@ -69,6 +69,7 @@ const whole: Show = (value) => (value == null ? NONE : count(Math.round(value)))
 /** Steps between the ticks of what comes in wholes. */
 const WHOLE = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000];
 const degrees: Show = (value) => (value == null ? NONE : `${Math.round(value)} °C`);
+const watts: Show = (value) => (value == null ? NONE : `${value.toFixed(1)} W`);
 const speed: Show = (value) => (value == null ? NONE : `${bytes(value)}/s`);
 const often: Show = (value) => (value == null ? NONE : `${rate(value)}/s`);
 
@@ -118,6 +119,7 @@ const FIGURES: Figure[] = [
     show: percent,
     rare: true,
   },
+  { part: "nodes", title: "Power", lines: { watts: "all", watts_most: "most" }, show: watts, rare: true },
   { part: "nodes", title: "Hottest", lines: { temperature_most: "" }, show: degrees },
   { part: "nodes", title: "Frames a second, all", lines: { frames_per_second: "" }, show: rate },
 ];

@@ -967,6 +967,12 @@ export interface NodesUse {
   gpu_percent: number | null;
   /** use of the busiest GPU of a node online, percent; null: none tells it */
   gpu_percent_most: number | null;
+  /** power of the nodes online whose board tells it, watts, added; null: none does */
+  watts: number | null;
+  /** the highest power of a node online, watts; null: none tells it */
+  watts_most: number | null;
+  /** joules for a count since the agent's start, mean of nodes online; null: unknown */
+  joules_per_count: number | null;
 }
 
 /** An empty answer. */
