@@ -73,8 +73,9 @@ def cards(measured: dict[str, Assessment]) -> str:
     parts = []
     for file in FILES:
         one = measured[file.name]
-        size = "x".join(map(str, one.input_size))
-        words = f"Input {size}, {'int8' if file.int8 else 'float'}, sha256 `{one.sha256[:12]}`, "
+        sizes = (one.input_size, one.second_size) if one.second_size else (one.input_size,)
+        looks = " and ".join("x".join(map(str, size)) for size in sizes)
+        words = f"Input {looks}, {'int8' if file.int8 else 'float'}, sha256 `{one.sha256[:12]}`, "
         words += f"{one.pictures} pictures, mean AP50 of the rows {mean(one):.3f}"
         if file.int8:
             whole = measured[file._replace(suffix="", int8=False).name]

@@ -276,8 +276,8 @@ def tables(data: Path, path: Path, figures: dict[str, Any]) -> str:
         + _incorrect(assessment)
         + "\nWhat the smallest faces cost, AP50 of faces from a size on (boxes under 0.7 of it are left out "
         + f"too):\n\n{markdown(costs, what_small_ones_cost(assessment))}"
-        + road(data, "gb-yolo-n-traffic.onnx", "384x640, the usual one")
-        + road(data, "gb-yolo-n-traffic-square.onnx", "640x640, for small vehicles seen from above")
+        + road(data, "gb-yolo-n-traffic.onnx", "384x640 and 224x384, the usual one")
+        + road(data, "gb-yolo-n-traffic-square.onnx", "640x640 and 416x416, for views from above")
     )
 
 

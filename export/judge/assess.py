@@ -58,6 +58,7 @@ class Assessment:
     reliability: dict[str, list[Told]]
     masks: Masks | None
     seen: list[Seen] = field(repr=False)
+    second_size: tuple[int, int] | None = None
 
 
 def assess(detector: Detector, pictures: Sequence[Picture], rolls: Sequence[float] = ()) -> Assessment:
@@ -80,6 +81,7 @@ def assess(detector: Detector, pictures: Sequence[Picture], rolls: Sequence[floa
         reliability(seen, names),
         masks,
         seen,
+        detector.second_size,
     )
 
 

@@ -56,7 +56,7 @@ class File(NamedTuple):
 
 STREET = (("person",), ("bicycle", "motorcycle"), ("car", "bus", "truck"))
 FILES = (
-    File("traffic", "", (384, 640), (256, 416), STREET),
+    File("traffic", "", (384, 640), (224, 384), STREET),
     File("traffic", "-square", (640, 640), (416, 416), STREET),
     File("traffic", "-int8", int8=True),
     File("mask"),

@@ -40,6 +40,9 @@ def test_a_packaged_model_is_whole_small_and_right(file: release.File) -> None:
     assert detector.metadata["licence"].startswith("weights for")
     assert detector.metadata.get("precision", "float").startswith("int8" if file.int8 else "float")
     assert file.size in (None, detector.input_size)
+    whole = next(one for one in FILES if one.task == file.task)  # int8 is made of it
+    assert detector.second_size == (whole.second if file.int8 else file.second)
+    assert json.loads(detector.metadata.get("kinds", "[]")) == [list(kind) for kind in whole.kinds]
     assert detector.metadata["input"].startswith("{}x{} ".format(*detector.input_size))
     assert json.loads(detector.metadata["recipe"])["names"] == list(detector.names.values())
 
