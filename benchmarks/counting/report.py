@@ -6,8 +6,6 @@ A figure's flat name is its place in words, as `idf1_mot17_04_native_ours` or
 
 from __future__ import annotations
 
-import datetime
-import platform
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +13,7 @@ from pathlib import Path
 from benchmarks.counting.bench import NATIVE, OURS
 from benchmarks.counting.draw import chart
 from benchmarks.counting.peers import PEERS
+from benchmarks.counting.prose import against, origin
 from benchmarks.counting.street import NOISES, RATES
 from benchmarks.counting.tables import (
     FAST,
@@ -27,7 +26,7 @@ from benchmarks.counting.tables import (
     together,
 )
 
-MARKS = re.compile(r"(<!-- figures: .*?-->\n).*?(<!-- end of figures -->)", re.DOTALL)
+MARKS = re.compile(r"(<!-- figures: (\w+), .*?-->\n).*?(<!-- end of figures -->)", re.DOTALL)
 
 
 def flat(figures: Figures) -> dict[str, float]:
@@ -60,22 +59,12 @@ def slug(*words: str) -> str:
     return re.sub(r"[^a-z0-9.]+", "_", " ".join(words).lower())
 
 
-def processor() -> str:
-    """Return the processor's name."""
-    cpuinfo = Path("/proc/cpuinfo")
-    text = cpuinfo.read_text() if cpuinfo.is_file() else ""
-    found = re.search(r"model name\s*:\s*(.+)", text)
-    return found[1].strip() if found else platform.machine()
-
-
 def write(figures: Figures, folder: Path) -> None:
     """Write the tables and the drawings that docs/counting.md shows."""
-    day = datetime.date.today().isoformat()
     head = [
         "# Figures of counting",
         "",
-        f"Made by `make bench-count` on {day}, {processor()}, in {figures.seconds / 60:.0f} minutes. "
-        "[counting.md](counting.md) says how each is measured and what to think of it.",
+        f"{origin(figures)} [counting.md](counting.md) says how each is measured and what to think of it.",
         "",
     ]
     parts = (
@@ -88,9 +77,18 @@ def write(figures: Figures, folder: Path) -> None:
     for name, drawing in drawings(figures).items():
         (folder / name).write_text(drawing)
     page = folder / "counting.md"
-    if page.is_file() and MARKS.search(page.read_text()):
-        tables = "\n".join(table.markdown() for table in (*summary(figures), *cost_tables(figures)))
-        page.write_text(MARKS.sub(lambda found: f"{found[1]}\n{tables}\n{found[2]}", page.read_text()))
+    if page.is_file():
+        page.write_text(renewed(page.read_text(), figures))
+
+
+def renewed(page: str, figures: Figures) -> str:
+    """Return a page whose marked parts are of this run; raise KeyError for a part that nobody makes."""
+    tables = (*summary(figures), *cost_tables(figures))
+    parts = {
+        "tables": "\n".join([f"{origin(figures)}\n", *(table.markdown() for table in tables)]),
+        "against": f"{against(figures)}\n",
+    }
+    return MARKS.sub(lambda found: f"{found[1]}\n{parts[found[2]]}\n{found[3]}", page)
 
 
 def drawings(figures: Figures) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 
 from agent import wire
 from benchmarks.counting import peers, sequences, street, tune
-from benchmarks.counting.bench import OURS, follow, scene, task
+from benchmarks.counting.bench import OURS, Outcome, follow, scene, task
 from benchmarks.counting.cost import passers, walk
 from benchmarks.counting.crossings import (
     Score,
@@ -27,9 +28,10 @@ from benchmarks.counting.crossings import (
     wilson,
 )
 from benchmarks.counting.draw import chart
-from benchmarks.counting.report import slug
+from benchmarks.counting.prose import against
+from benchmarks.counting.report import renewed, slug
 from benchmarks.counting.sequences import Boxes, Sequence
-from benchmarks.counting.tables import Table
+from benchmarks.counting.tables import Figures, Table
 
 ROOT = Path(__file__).parents[2]
 SIZE = (200, 100)
@@ -213,9 +215,35 @@ def test_tables_read_on_paper_and_on_a_terminal() -> None:
     assert slug("own", "2.5fps", "trackers OC-SORT tuned") == "own_2.5fps_trackers_oc_sort_tuned"
 
 
+def test_what_does_not_flatter_is_told_of_the_run_itself() -> None:
+    """Sentences stand on the figures of the run; what was not measured, and what flatters, has none."""
+    counts = {
+        ("PETS09-S2L1", "own", "native", OURS): Score(80, 100, 90),
+        ("PETS09-S2L1", "own", "native", "norfair"): Score(90, 100, 150),
+        ("PETS09-S2L1", "own", "native", "norfair tuned"): Score(85, 100, 100),
+        ("street", "gaps", "2.5fps", OURS): Score(45, 50, 50),
+    }
+    assert against(Figures(Outcome({}, counts), ("norfair",))).splitlines() == [
+        "- With the recordings' own boxes, at the native rate, 11 % of what ours tells is wrong, "
+        "and it misses 20 % of what is true; the others tell 15 to 40 % wrongly and miss 10 to 15 %.",
+        "- Of each true crossing of these ours tells 0.90 (native).",
+        "- On the street ours misses 10.0 % (gaps, 2.5fps) of the crossings.",
+    ]
+    assert against(Figures(Outcome({}, {}), ())) == ""
+
+
+def test_a_part_of_a_page_that_nobody_makes_is_no_part() -> None:
+    """A misspelt mark is an error, not a part that stays old for ever."""
+    page = "<!-- figures: tabels, written by make bench-count -->\nold\n<!-- end of figures -->"
+    with pytest.raises(KeyError, match="tabels"):
+        renewed(page, Figures(Outcome({}, {}), ()))
+
+
 def test_the_bench_runs_alone(tmp_path: Path) -> None:
     """A few seconds of the street, without recordings and peers, give tables, figures and documents."""
     target = tmp_path / "figures.json"
+    page = tmp_path / "counting.md"
+    page.write_text((ROOT / "docs" / "counting.md").read_text())
     command = [sys.executable, "-m", "benchmarks.count", "--alone", "--seeds=1", "--seconds=6"]
     command += ["--tracks=500", f"--docs={tmp_path}"]
     environment = {"BENCH_JSON": str(target), "PATH": "", "OMP_NUM_THREADS": "1"}
@@ -226,5 +254,11 @@ def test_the_bench_runs_alone(tmp_path: Path) -> None:
     assert figures["ms_50_objects_ours"] > 0
     assert "built-in street, gaps" in done.stdout
     assert "## Cost" in (tmp_path / "counting-figures.md").read_text()
+    made = f"Made by `make bench-count` on {datetime.date.today()}"
+    assert made in (tmp_path / "counting-figures.md").read_text()
+    assert made in page.read_text()
+    assert "2026-11-21" not in page.read_text()
+    assert "- On the street ours misses " in page.read_text()
+    assert "## Earlier versions" in page.read_text()
     for name in ("counting-idf1.svg", "counting-tracks.svg", "counting-street.svg"):
         ElementTree.parse(tmp_path / name)
