@@ -45,7 +45,8 @@ FINDS = 0.0004  # and each find that is compared; measured on walls of faces at 
 CROP = 0.05  # of the same: a face that is judged
 TURN = 1.0  # how much speaks for a place that shows new pixels, whatever is in it
 FINER = 0.3  # the same of each finer level
-AGAIN = 0.1  # the same of a place that has not changed since it was looked at
+AGAIN = 0.1  # times as much speaks for a place that has not changed since it was looked at,
+AGAIN_COARSE = 0.5  # or for its turn alone, on the coarsest level: a camera sees more than its cells tell
 TURNED = 0.05  # the same of a turned region
 NEVER = 30.0  # seconds that count for a place that was not looked at yet
 LONGEST_STEP = 1.0  # seconds between frames that give a budget; in a longer gap nothing was to be seen
@@ -192,10 +193,12 @@ class LookStage:
         moved = moving(self._cells, now, found.xyxy)
         hints = np.concatenate((_unseen(hints, found.xyxy), moved))
         age = np.minimum(self._now - self._seen, NEVER)
-        age[list(self._memory.same)] *= AGAIN
+        again = np.ones(len(self._plan))
+        again[list(self._memory.same)] = AGAIN
+        turn = self._turn * np.maximum(again, np.where(self._turn >= TURN, AGAIN_COARSE, 0.0))
         turned = np.asarray([bool(place.region.roll) for place in self._plan])
         wanted = need(self._plan, self._known(found), self._canvas, hints) * np.where(turned, TURNED, 1.0)
-        urgency = age * (self._turn + wanted)
+        urgency = age * (turn + wanted * again)
         order = np.argsort(-urgency, kind="stable")
         return np.asarray(order[urgency[order] > 0], np.int64)
 

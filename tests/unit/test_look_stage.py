@@ -192,7 +192,9 @@ def test_a_crowd_that_stands_still_does_not_keep_the_looks_to_itself() -> None:
     image = crowd()
     first = Sees(least=4).detect(image)
     told = [stage.refine(image, first, number / 10, NOTHING) for number in range(100)]
-    assert stage.take().regions < 45
+    account = stage.take()
+    assert account.regions < 45
+    assert account.oldest < 9.0
     assert holds(first, FAR) == 0
     assert holds(told[-1], FAR) == 3
 
