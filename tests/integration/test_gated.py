@@ -25,7 +25,7 @@ async def test_a_lane_is_counted_as_people_did_with_fewer_than_half_of_the_looks
     """All four vehicles in their direction and at their time; most pictures of the empty lane are free."""
     clip = CLIPS[1]
     video = Video(data / "videos" / clip.file, clip.line, clip, clip.truth())
-    done = await turn(str(video.path), video.line)
+    done = await turn(str(video.path), video.line, {})
     result = video.result(done["crossings"])
     assert (result.true, result.told, result.hits) == (4, 4, 4)
     assert done["frames"] == 377
