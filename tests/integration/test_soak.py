@@ -24,6 +24,7 @@ from tests.unit.watched import CAR, LEVEL, SIZE, VEHICLES, boxes
 from .box import batch, box, centre, crossing, now_ms, settings, until
 
 RATE = 5000  # events a second, on two cores
+CORES = 0.5  # that they may take: the rest is the machine's, and the page's
 EVENTS = 20_000
 OF_BATCH = 50
 BEGUN = 1_700_000_000_000
@@ -33,7 +34,7 @@ CARS = 2  # a minute
 
 async def test_five_thousand_events_a_second_fit_into_two_cores(own_stack: Stack) -> None:
     """20,000 events through the real broker into the real database: each is stored once, and all processes
-    together compute no more for them than two cores do in the four seconds that they stand for.
+    together compute no more for them than half a core does in the four seconds that they stand for.
 
     The clock of the processes is read, not the wall's: so it says the same on a busy machine.
     """
@@ -61,7 +62,7 @@ async def test_five_thousand_events_a_second_fit_into_two_cores(own_stack: Stack
         assert delivery["epochs"] == [{"epoch": 7, "stored": EVENTS, "missing": 0}]
         assert (await running.fleet.entry("soak-1")).counts_today[0].count == EVENTS
     print(f"{1e6 * computed / EVENTS:.0f} us of CPU an event, all processes together")
-    assert computed <= 2 * EVENTS / RATE
+    assert computed <= CORES * EVENTS / RATE
 
 
 class Day:
