@@ -64,17 +64,19 @@ class Waits(list[float]):
     """Seconds until each batch of an honest node was acknowledged."""
 
     usual = 0.0  # the longest before anything was done
+    busy = 1.0  # how much longer than alone a process took then
 
     @property
     def late(self) -> float:
         """How much longer than usual the longest took, had this machine nothing else to do."""
-        return (max(self, default=0.0) - self.usual) / busy()
+        return (max(self, default=0.0) - self.usual) / max(self.busy, busy())
 
 
 @asynccontextmanager
 async def honest(mqtt_url: str, name: str) -> AsyncIterator[Waits]:
     """Run a node that sends a batch some ten times a second; give how long its acknowledgements took."""
     waits = Waits()
+    waits.busy = busy()
 
     async def beat(node: Box) -> None:
         for seq in range(now_ms(), 2 * now_ms()):
