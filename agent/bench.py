@@ -216,8 +216,9 @@ class Laps(Watchdog):
     def progress(self, part: str, within: float | None = None) -> None:
         """Note a step that brought a frame."""
         super().progress(part, within)
-        if self._looker.minutes.seen != self._last[0]:
-            self._last = (self._looker.minutes.seen, time.perf_counter())
+        came = self._looker.camera.captured  # also those that were not worth a look
+        if came != self._last[0]:
+            self._last = (came, time.perf_counter())
             self._first = self._first or self._last
 
     @property
