@@ -40,7 +40,13 @@ _SYSTEM = {
     },
 }
 _PREFIX = {"aggregators": "gb_aggregator"}
+_CALLED = {"joules_per_count": "count_joules"}  # a name that ends in _count is a histogram's
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+def _name(part: str, figure: str) -> str:
+    """Return the metric's name of a figure of the system."""
+    return f"{_PREFIX.get(part, f'gb_{part}')}_{_CALLED.get(figure, figure)}"
 
 
 class Metrics:
@@ -83,7 +89,7 @@ class Metrics:
         )
 
         self._system = {
-            (part, figure): Gauge(f"{_PREFIX.get(part, f'gb_{part}')}_{figure}", text, registry=registry)
+            (part, figure): Gauge(_name(part, figure), text, registry=registry)
             for part, figures in _SYSTEM.items()
             for figure, text in figures.items()
         }

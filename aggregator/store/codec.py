@@ -82,6 +82,11 @@ def batch_id(node: str, epoch: int, seq: int) -> str:
     return f"{node}:{epoch}:{seq}"
 
 
+def node_of(batch: str) -> str:
+    """Return the node of a batch by its id."""
+    return batch.partition(":")[0]
+
+
 def split_id(text: str) -> tuple[str, int, int, int]:
     """Split an event's id into node, epoch, seq and i; raise ValueError for anything else."""
     node, epoch, seq, i = text.split(":")

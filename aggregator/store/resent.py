@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from agent import wire
-from aggregator.store.codec import BATCHES, EVENTS, LOSSES, RESOURCES, TALLIES
+from aggregator.store.codec import BATCHES, EVENTS, LOSSES, RESOURCES, TALLIES, node_of
 from aggregator.store.detail import Stored, events_of, samples_of
 
 Events = Mapping[int, wire.AnyEvent]  # place -> an event, its time as the box told it
@@ -29,18 +29,26 @@ async def longer(database: Any, batches: Mapping[str, Events]) -> set[str]:
     left = {
         id_: events for id_, events in batches.items() if id_ in rows and 0 < len(events) < rows[id_]["g"]
     }
+    if not left:
+        return set()
+    nodes = list({node_of(id_) for id_ in left})  # the shards' key
     stored = [one for id_ in left for one in events_of(rows[id_])]
-    async for row in database[RESOURCES].find({"_id": {"$in": list(left)}}):
+    async for row in _named(database[RESOURCES], nodes, list(left)):
         stored += samples_of(row)
     ids = [f"{id_}:{place}" for id_, events in left.items() for place in events]
     for name in (EVENTS, TALLIES, LOSSES):
-        stored += [one async for row in database[name].find({"_id": {"$in": ids}}) for one in events_of(row)]
+        stored += [one async for row in _named(database[name], nodes, ids) for one in events_of(row)]
     held = {one.id: _as_told(one) for one in stored}
     return {
         id_
         for id_, events in left.items()
         if all(_plain(event) == held.get(f"{id_}:{place}") for place, event in events.items())
     }
+
+
+def _named(collection: Any, nodes: list[str], ids: list[str]) -> Any:
+    """Return a cursor over documents of these nodes by their ids."""
+    return collection.find({"n": {"$in": nodes}, "_id": {"$in": ids}}).hint([("_id", 1)])
 
 
 def _as_told(one: Stored) -> wire.AnyEvent:

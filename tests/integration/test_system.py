@@ -81,7 +81,7 @@ async def test_every_part_is_measured_and_shown(talkative: Stack, monkeypatch: p
         assert shown["gb_broker_clients"] == row["broker"]["clients"]
         assert shown["gb_nodes_temperature_most"] == 51
         assert shown["gb_nodes_gpu_percent_most"] == 7
-        assert (shown["gb_nodes_watts"], shown["gb_nodes_joules_per_count"]) == (8.42, 31.5)
+        assert (shown["gb_nodes_watts"], shown["gb_nodes_count_joules"]) == (8.42, 31.5)
         (told,) = (await get(client, "/nodes/sys-1/resources?from=0&to=9999999999999"))["rows"]
         assert told["gpu_percent"] == 7
         assert (told["watts"], told["power_of"], told["joules_per_count"]) == (8.42, "board", 31.5)
