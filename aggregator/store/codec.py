@@ -41,21 +41,8 @@ _ROWS: dict[type, dict[str, Any]] = {
     wire.Tally: {"o": wire.LineTotal, "z": wire.ZoneTotal, "y": wire.ZoneMinute, "j": wire.TripTotal}
 }  # lists of rows: an array each
 _SAMPLE = (
-    "at",
-    "cpu",
-    "own",
-    "mem",
-    "memp",
-    "disk",
-    "temp",
-    "sent",
-    "recv",
-    "thr",
-    "fps",
-    "lvl",
-    "gpu",
-    "pow",
-)
+    "at", "cpu", "own", "mem", "memp", "disk", "temp", "sent", "recv", "thr", "fps", "lvl", "gpu", "pow",
+)  # fmt: skip
 _SAMPLE_LATER = ("gpu", "pow")  # left out where no sample of the batch tells
 
 NAMED: dict[str, type] = {name: kind for kind, name in wire.EVENT_NAMES.items()}

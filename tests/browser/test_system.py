@@ -6,7 +6,7 @@ import os
 import re
 
 import msgspec
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from agent import wire
 from tests.browser.conftest import Centre
@@ -19,10 +19,26 @@ def shot(page: Page, name: str) -> None:
         page.screenshot(path=f"{folder}/{name}.png", full_page=True)
 
 
+def sample() -> wire.Resources:
+    """Return what a node uses now that tells of no more than every node can."""
+    return wire.Resources(now_ms(), "", 12, 40, 5_000_000, 30, 20, 51, 0, 0, False, {"cam0": 98})
+
+
+def machine_without(page: Page, centre: Centre, node: ScriptedNode, chart: str) -> Locator:
+    """Open a node's page that has no such chart yet; return its charts."""
+    node.camera()
+    node.send(sample())
+    page.goto(f"{centre.url}/nodes/{node.name}")
+    machine = page.get_by_test_id("resources")
+    expect(machine.get_by_role("heading", name="CPU", exact=True)).to_be_visible()
+    expect(machine.get_by_role("heading", name=chart, exact=True)).to_have_count(0)
+    return machine
+
+
 def test_the_system_page_shows_every_part(page: Page, centre: Centre, node: ScriptedNode) -> None:
     """Aggregators, broker, database and nodes each have charts with figures of now; 30 days come later."""
     node.camera()
-    node.send(wire.Resources(now_ms(), "", 12, 40, 5_000_000, 30, 20, 51, 0, 0, False, {"cam0": 98}))
+    node.send(sample())
     page.get_by_role("link", name="System").click()
     found = page.get_by_test_id("system-page")
     expect(found.get_by_test_id("system-chart")).to_have_count(14)
@@ -45,14 +61,8 @@ def test_the_system_page_shows_every_part(page: Page, centre: Centre, node: Scri
 
 def test_gpus_have_a_chart_where_a_node_tells_of_one(page: Page, centre: Centre, node: ScriptedNode) -> None:
     """A fleet without GPUs has no empty chart of them; with one there is its use, on its node's page too."""
-    node.camera()
-    used = wire.Resources(now_ms(), "", 12, 40, 5_000_000, 30, 20, 51, 0, 0, False, {"cam0": 98})
-    node.send(used)
-    page.goto(f"{centre.url}/nodes/{node.name}")
-    machine = page.get_by_test_id("resources")
-    expect(machine.get_by_role("heading", name="CPU", exact=True)).to_be_visible()
-    expect(machine.get_by_role("heading", name="GPU", exact=True)).to_have_count(0)
-    node.send(msgspec.structs.replace(used, at=now_ms(), gpu_percent=83))
+    machine = machine_without(page, centre, node, "GPU")
+    node.send(msgspec.structs.replace(sample(), gpu_percent=83))
     chart = machine.locator("section", has=page.get_by_role("heading", name="GPU", exact=True))
     expect(chart).to_contain_text("83 %")
     shot(page, "gpu-node")
@@ -76,15 +86,9 @@ def test_the_power_of_a_box_has_a_chart_where_its_board_tells(
     page: Page, centre: Centre, node: ScriptedNode
 ) -> None:
     """Watts of the last hour and joules a count stand on the node's page; who tells nothing has no chart."""
-    node.camera()
-    used = wire.Resources(now_ms(), "", 12, 40, 5_000_000, 30, 20, 51, 0, 0, False, {"cam0": 98})
-    node.send(used)
-    page.goto(f"{centre.url}/nodes/{node.name}")
-    machine = page.get_by_test_id("resources")
-    expect(machine.get_by_role("heading", name="CPU", exact=True)).to_be_visible()
-    expect(machine.get_by_role("heading", name="Power", exact=True)).to_have_count(0)
+    machine = machine_without(page, centre, node, "Power")
     for watts in (8420, 9130):
-        node.send(msgspec.structs.replace(used, at=now_ms(), power=wire.Power(watts, True, 315)))
+        node.send(msgspec.structs.replace(sample(), power=wire.Power(watts, True, 315)))
     chart = machine.locator("section", has=page.get_by_role("heading", name="Power", exact=True))
     expect(chart).to_contain_text("9.1 W")
     expect(chart).to_contain_text("31.5 J a count since the agent")

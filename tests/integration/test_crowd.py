@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import resource
 import signal
 import sys
 import time
@@ -30,14 +29,14 @@ from aggregator.client import client_address, group_of, networks
 from aggregator.connections import Connections
 from aggregator.copies import Copies
 from aggregator.serve import make_app
-from deploy.stack import Stack, die_with_parent
+from deploy.stack import Stack
 
 from .box import TOKEN, batch, box, busy, centre, crossing, now_ms, settings, until
+from .strangers import HALF_HEAD, few_handles, is_ended
 
 pytestmark = pytest.mark.alone
 
 CROWD = int(os.environ.get("GB_CROWD", "100"))  # nodes that come back at once; the full dose: 500
-HANDLES = 256
 
 
 @asynccontextmanager
@@ -56,7 +55,7 @@ async def page(running: Centre, most: int = 1000) -> AsyncIterator[tuple[str, Co
         await runner.cleanup()
 
 
-async def half_open(port: int, amount: int, text: bytes = b"GET / HTTP/1.1\r\nHost: a\r\nX: ") -> list[Any]:
+async def half_open(port: int, amount: int, text: bytes = HALF_HEAD) -> list[Any]:
     """Begin as many requests and end none."""
     made = []
     for _ in range(amount):
@@ -64,24 +63,6 @@ async def half_open(port: int, amount: int, text: bytes = b"GET / HTTP/1.1\r\nHo
         writer.write(text)
         made.append((reader, writer))
     return made
-
-
-async def _closed(reader: asyncio.StreamReader, seconds: float) -> bool:
-    """Return if the other side ends a connection in time."""
-    try:
-        async with asyncio.timeout(seconds):
-            while await reader.read(4096):
-                pass
-    except TimeoutError:
-        return False
-    except ConnectionError:
-        return True
-    return True
-
-
-def _few_handles() -> None:
-    die_with_parent()
-    resource.setrlimit(resource.RLIMIT_NOFILE, (HANDLES, HANDLES))
 
 
 async def test_storing_goes_on_at_the_handle_limit(own_stack: Stack, tmp_path: Path) -> None:
@@ -95,7 +76,7 @@ async def test_storing_goes_on_at_the_handle_limit(own_stack: Stack, tmp_path: P
     )
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "aggregator", "run", "--config", str(config),
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL, preexec_fn=_few_handles,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL, preexec_fn=few_handles,
     )  # fmt: skip
     assert process.stdout
     line = (await asyncio.wait_for(process.stdout.readline(), 60)).decode()
@@ -112,7 +93,7 @@ async def test_storing_goes_on_at_the_handle_limit(own_stack: Stack, tmp_path: P
             await node.send(batch(7, 1, [crossing(1)]))
             await asyncio.sleep(0.5)
         assert node.acked
-    ended = await asyncio.gather(*(_closed(reader, 2 * connections.HEAD_SECONDS) for reader, _ in held))
+    ended = await asyncio.gather(*(is_ended(reader, 2 * connections.HEAD_SECONDS) for reader, _ in held))
     assert all(ended)
     for _, writer in held:
         writer.close()
@@ -135,7 +116,7 @@ async def test_who_is_unknown_has_little_time(stack: Stack, monkeypatch: pytest.
             ClientSession(headers=head) as client,
             client.get(f"{address}{PREFIX}/stream") as response,
         ):
-            assert all(await asyncio.gather(*(_closed(reader, 6) for reader, _ in held)))
+            assert all(await asyncio.gather(*(is_ended(reader, 6) for reader, _ in held)))
             await asyncio.sleep(3)
             assert response.status == 200
             assert len(all_) == 1
@@ -170,7 +151,7 @@ async def test_strangers_make_room_for_each_other(stack: Stack, monkeypatch: pyt
         port = int(address.rpartition(":")[2])
         held = await half_open(port, 40)
         await until(lambda: len(all_) == 20)
-        assert await _closed(held[0][0], 2)
+        assert await is_ended(held[0][0], 2)
         async with client.get(f"{address}{PREFIX}/me") as other:
             assert other.status == 200
         assert response.status == 200
@@ -238,7 +219,7 @@ async def test_strangers_at_a_boxs_page_are_few_and_leave_soon(monkeypatch: pyte
         await until(lambda: len(os.listdir("/proc/self/fd")) - handles <= 400 + door.STRANGERS)
         async with client.get(url) as response:
             assert await response.json() == {"node": "gate-07"}
-        assert all(await asyncio.gather(*(_closed(reader, 20) for reader, _ in held)))
+        assert all(await asyncio.gather(*(is_ended(reader, 20) for reader, _ in held)))
         for _, writer in held:
             writer.close()
         async with client.get(url) as response:

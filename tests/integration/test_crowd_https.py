@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import resource
 import ssl
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -14,30 +13,24 @@ import pytest
 from aiohttp import TCPConnector
 
 from aggregator import connections
-from deploy.stack import Stack, die_with_parent
+from deploy.stack import Stack
 
 from .box import TOKEN, batch, box, crossing
+from .strangers import HALF_HEAD, few_handles, is_ended
 from .test_https import Served, browser
 
 pytestmark = pytest.mark.alone
 
-HANDLES = 256
 EACH = 100  # strangers of each kind
-HALF_HEAD = b"GET / HTTP/1.1\r\nHost: a\r\nX: "
 KNOWN = {"Authorization": f"Bearer {TOKEN}"}
 
 Stranger = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-def _few_handles() -> None:
-    die_with_parent()
-    resource.setrlimit(resource.RLIMIT_NOFILE, (HANDLES, HANDLES))
-
-
 @pytest.fixture
 def besieged(own_stack: Stack, tmp_path: Path) -> Iterator[Served]:
     """A centre over TLS that may open 256 files."""
-    made = Served(tmp_path, own_stack, _few_handles)
+    made = Served(tmp_path, own_stack, few_handles)
     yield made
     made.process.terminate()
     made.process.communicate()
@@ -66,19 +59,6 @@ async def strangers(served: Served) -> list[Stranger]:
         writer.write((b"", hello[: len(hello) // 2], b"", HALF_HEAD)[kind])
         made.append((reader, writer))
     return made
-
-
-async def _is_ended(reader: asyncio.StreamReader, seconds: float) -> bool:
-    """Return if the other side ends a connection in time."""
-    try:
-        async with asyncio.timeout(seconds):
-            while await reader.read(4096):
-                pass
-    except TimeoutError:
-        return False
-    except (ConnectionError, ssl.SSLError):
-        return True
-    return True
 
 
 @contextlib.asynccontextmanager
@@ -118,7 +98,7 @@ async def test_page_and_storing_go_on_before_a_crowd_over_tls(besieged: Served, 
             async with client.get(f"{url}/nodes/besieged-1/delivery", headers=KNOWN) as answer:
                 assert [row["stored"] for row in (await answer.json())["epochs"]] == [1]
         limit = begun + 2 * connections.HEAD_SECONDS - time.monotonic()
-        ended = await asyncio.gather(*(_is_ended(reader, max(limit, 5.0)) for reader, _ in crowd))
+        ended = await asyncio.gather(*(is_ended(reader, max(limit, 5.0)) for reader, _ in crowd))
         assert all(ended), f"{ended.count(False)} stayed"
 
 
