@@ -41,7 +41,7 @@ def detect_form(folder: Path, files: Sequence[Path]) -> str:
     """Say which form a folder's labels have; raises `DataError` where it is none, or more than one."""
     documents = [read_json(path) for path in files if path.suffix == ".json"]
     found = {
-        "voc": any(path.suffix.lower() == ".xml" for path in files),
+        "voc": any(map(voc.is_voc, files)),
         "coco": any(coco.is_coco(document) or coco.is_panoptic(document) for document in documents),
         "labelme": any(map(labelme.is_labelme, documents)),
         "yolo": is_dataset(folder),
@@ -52,9 +52,28 @@ def detect_form(folder: Path, files: Sequence[Path]) -> str:
     if forms:
         raise DataError(f"{folder}: labels of {' and '.join(sorted(forms))} at once; say which by --format")
     raise DataError(
-        f"{folder}: no labels found; it needs data.yaml or classes.txt (YOLO), a COCO .json, "
+        _another_tools(files)
+        or f"{folder}: no labels found; it needs data.yaml or classes.txt (YOLO), a COCO .json, "
         "Pascal VOC .xml files or Labelme .json files"
     )
+
+
+def _another_tools(files: Sequence[Path]) -> str:
+    """Say which file is of a tool that can export a form that is read, and which; nothing where none is."""
+    for path in files:
+        if path.suffix.lower() == ".xml" and voc.root(path) == "annotations":
+            return (
+                f"{path}: CVAT for images is not read; export the task as COCO 1.0 or YOLO 1.1, with images"
+            )
+        if path.suffix == ".json" and is_label_studio(read_json(path)):
+            return f"{path}: Label Studio's own JSON is not read; export the project as COCO or YOLO"
+    return ""
+
+
+def is_label_studio(document: Any) -> bool:
+    """Say whether a JSON document is a list of Label Studio's tasks, in either of its two forms."""
+    task = document[0] if isinstance(document, list) and document else None
+    return isinstance(task, dict) and ("data" in task or {"id", "annotator"} <= task.keys())
 
 
 def read_labelled(folder: Path, form: str | None = None) -> Labelled:

@@ -134,6 +134,40 @@ def test_what_label_studio_exports_is_read(tmp_path: Path, form: str) -> None:
     assert read(tmp_path) == {"a.jpg": BOXES, "b.jpg": []}
 
 
+def test_the_draft_for_label_studio_may_stay_beside_what_it_exports(tmp_path: Path) -> None:
+    """Tasks and configuration lie in the folder into which a person puts the export: they are no labels."""
+    pictures(tmp_path)
+    WRITERS["label-studio"](drafted(tmp_path), NAMES, tmp_path)
+    (tmp_path / "result.json").write_text(LABEL_STUDIO["COCO"]["result.json"])
+    assert read(tmp_path) == {"a.jpg": BOXES, "b.jpg": []}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "advice"),
+    [
+        ("tasks.json", '[{"data": {"image": "a.jpg"}}]', "Label Studio's own JSON is not read; export"),
+        (
+            "project-1-at-2026-11-29.json",
+            '[{"id": 1, "image": "a.jpg", "annotator": 1, "label": []}]',
+            "Label Studio's own JSON is not read; export the project as COCO or YOLO",
+        ),
+        (
+            "annotations.xml",
+            '<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n  <version>1.1</version>\n</annotations>',
+            "CVAT for images is not read; export the task as COCO 1.0 or YOLO 1.1, with images",
+        ),
+    ],
+)
+def test_a_tools_own_form_is_refused_with_the_one_to_export(
+    tmp_path: Path, name: str, text: str, advice: str
+) -> None:
+    """What the tools export unasked is named, and what to choose in their menu instead."""
+    pictures(tmp_path)
+    (tmp_path / name).write_text(text)
+    with pytest.raises(DataError, match=f"{name}: {advice}"):
+        read_labelled(tmp_path)
+
+
 @pytest.mark.parametrize(("form", "place"), [("COCO 1.0", "images/default"), ("YOLO 1.1", "obj_train_data")])
 def test_what_cvat_exports_is_read(tmp_path: Path, form: str, place: str) -> None:
     """Its COCO and its YOLO, with the pictures where it puts them, say what was drafted."""

@@ -7,6 +7,7 @@ no other file is ever opened. VOC counts pixels from 1 and includes the last one
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +25,21 @@ from export.data.formats.record import (
 )
 from export.data.split import split_in_name
 from export.errors import DataError
+
+ROOT = re.compile(rb"<([A-Za-z_][\w.-]*)")
+HEAD = 4096  # bytes in which the outermost element begins
+
+
+def root(path: Path) -> str:
+    """Return the name of the outermost element of an .xml file; nothing where there is none."""
+    with path.open("rb") as file:
+        found = ROOT.search(file.read(HEAD))
+    return found[1].decode() if found else ""
+
+
+def is_voc(path: Path) -> bool:
+    """Say whether a file is to be read as this form: any .xml but those of other tools."""
+    return path.suffix.lower() == ".xml" and root(path) not in ("View", "annotations")
 
 
 class _Reader:
@@ -121,7 +137,7 @@ def read(folder: Path, files: Sequence[Path]) -> Labelled:
         for name in read_text(path).split()
     }
     for path in files:
-        if path.suffix.lower() != ".xml":
+        if not is_voc(path):
             continue
         filename, record = parse(path)
         beside = [p for p in (path.with_suffix(suffix) for suffix in sorted(PICTURES)) if p.is_file()]
