@@ -6,11 +6,10 @@ replaces them (and survives restarts). Sources, models, secrets, and what may le
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
@@ -20,6 +19,7 @@ from agent.budget import BudgetConfig
 from agent.page.listen import address
 from agent.see.feed.wish import Wish
 from agent.see.preprocess import Preprocess
+from agent.wire.mismatch import explain
 
 MODELS = Path(__file__).parent / "models"
 SAMPLE = Path(__file__).parent / "agent.toml"
@@ -82,13 +82,17 @@ class CameraConfig(Struct, frozen=True, forbid_unknown_fields=True):
     workers: Annotated[int, Meta(ge=0, le=16)] = 0  # 0: this camera's share of the cores
     size: tuple[Side, Side] = (0, 0)  # of a USB camera's pictures; (0, 0): its own
     fps: Annotated[float, Meta(ge=0.0, le=240.0)] = 0.0  # of a USB camera, or of single pictures; 0: its own
-    format: Annotated[str, Meta(pattern=r"^([A-Za-z0-9 ]{4})?$")] = ""  # of a USB camera, four letters
+    format: Annotated[str, Meta(pattern=r"^([A-Za-z0-9 ]{4})?$", description="of four letters, as MJPG")] = (
+        ""  # of a USB camera, four letters
+    )
     pace: Literal["real", "fast"] = "real"
     loop: bool = False
     gate: bool = True  # look only where something moves, and as often as it can change a count
     region: bool = False  # what moves far from all lines and zones calls for no look
     preview: Literal["off", "blurred", "unblurred"] = "blurred"
-    rtsp_out: Annotated[str, Meta(pattern=r"^(rtsps?://[^\s]{3,990})?$")] = ""
+    rtsp_out: Annotated[
+        str, Meta(pattern=r"^(rtsps?://[^\s]{3,990})?$", description="that begins with rtsp://")
+    ] = ""
     look_budget: Literal["auto", "half"] | Annotated[float, Meta(ge=0.0, le=100_000.0)] = (
         "auto"  # ms of CPU a s
     )
@@ -273,25 +277,5 @@ def _check_name(path: str) -> None:
 def _typed(tree: Any, shape: type[T], path: str) -> T:
     try:
         return msgspec.convert(tree, shape)
-    except msgspec.ValidationError as error:
-        raise ConfigError(_explain(str(error), shape, path)) from None
-
-
-def _explain(message: str, shape: Any, path: str) -> str:
-    """Turn msgspec's message into `path.key: what is wrong`."""
-    text, _, place = message.partition(" - at `$")
-    where = (path + re.sub(r"\[\.\.\.\]", "", place.rstrip("`"))).strip(".")
-    unknown = re.search(r"unknown field `(.+?)`", text)
-    if not unknown:
-        return f"{where}: {text}" if where else text
-    key = unknown.group(1)
-    near = difflib.get_close_matches(key, _fields(shape, place.rstrip("`")), n=1)
-    hint = f". Did you mean {near[0]!r}?" if near else ""
-    return f"{(where + '.' + key).strip('.')}: unknown key{hint}"
-
-
-def _fields(shape: Any, place: str) -> list[str]:
-    for part in place.strip(".").split("."):
-        shape = next((f.type for f in msgspec.structs.fields(shape) if f.name == part), shape)
-        shape = next((one for one in get_args(shape) if isinstance(one, type)), shape)  # of `X | None`
-    return [f.encode_name for f in msgspec.structs.fields(shape)]
+    except msgspec.ValidationError:
+        raise ConfigError(explain(tree, shape, path, toml=True)) from None

@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from agent.mqtt.client import BrokerError, BrokerSettings
+from agent.wire.mismatch import explain
 from aggregator import client, origin
 
 SAMPLE = Path(__file__).parent / "aggregator.toml"
@@ -234,21 +235,12 @@ def load(path: Path) -> Config:
             raise ConfigError(f"{path}: {name}: unknown key")
     try:
         config = msgspec.convert(tree, Config)
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {_explain(str(error))}") from None
+    except msgspec.ValidationError:
+        raise ConfigError(f"{path}: {explain(tree, Config, toml=True)}") from None
     whole = path.resolve()
     config = msgspec.structs.replace(config, folder=str(whole.parent), file=str(whole))
     _check(config, path)
     return config
-
-
-def _explain(message: str) -> str:
-    """Turn msgspec's message into `section.key: what is wrong`."""
-    text, _, place = message.partition(" - at `$")
-    where = place.strip("`.")
-    if "unknown field `" in text:
-        return f"{where}.{text.split('`')[1]}".strip(".") + ": unknown key"
-    return f"{where}: {text}" if where else text
 
 
 def _check(config: Config, path: Path) -> None:

@@ -11,6 +11,7 @@ import msgspec
 from aiohttp import web
 
 from agent import wire
+from agent.wire import mismatch
 from aggregator import client, site_time, window
 from aggregator.auth import Identity, Refused
 from aggregator.centre import Centre
@@ -136,6 +137,6 @@ def kinds_of(text: str) -> Sequence[type]:
 async def body_of(request: web.Request, kind: type[T]) -> T:
     """Return the body as its type; raise Refused."""
     try:
-        return msgspec.json.decode(await request.read(), type=kind)
+        return mismatch.decode(await request.read(), kind)
     except wire.DECODE_ERRORS as error:
         raise bad(str(error)) from None

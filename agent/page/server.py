@@ -33,6 +33,7 @@ from agent.page.listen import address
 from agent.page.pictures import OWNER, PageWay
 from agent.preview import picture
 from agent.show.showing import Showing
+from agent.wire import mismatch
 
 _LOG = logging.getLogger(__name__)
 
@@ -168,8 +169,8 @@ class Page:
         try:
             name = msgspec.convert(request.match_info["line"], wire.Name)
             if request.method == "PUT":
-                line = msgspec.json.decode(await request.read(), type=wire.Line)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                line = mismatch.decode(await request.read(), wire.Line)
+        except wire.DECODE_ERRORS as error:
             raise web.HTTPBadRequest(reason=f"line: {error}") from None
         said = await self._box.draw(request.match_info["camera"], name, line)
         return web.json_response({"said": said}, status=202)

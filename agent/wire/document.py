@@ -13,7 +13,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct, field
 
-from agent.wire import tolerance
+from agent.wire import mismatch, tolerance
 from agent.wire.terms import (
     DECODE_ERRORS,
     Anchor,
@@ -122,6 +122,6 @@ def read_document(payload: bytes) -> tuple[Document, list[str]]:
 def decode_document(payload: bytes) -> Document:
     """Decode a desired document; raise WireError with the path of what is wrong."""
     try:
-        return msgspec.json.decode(payload, type=Document)
+        return mismatch.decode(payload, Document)
     except DECODE_ERRORS as error:
         raise WireError(str(error)) from None

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from agent import wire
+from agent.wire.mismatch import explain
 
 OF_THE_FIRST = ("confidence", "labels", "lines", "zones", "plane")  # what every node understands
 _DRAWN = ("lines", "zones")
@@ -67,10 +68,11 @@ def _kept(old: Any, new: Any, version: int) -> Any:
 
 
 def _converted(settings: Mapping[str, Any]) -> wire.CameraSettings:
+    plain = msgspec.json.decode(msgspec.json.encode(settings))
     try:
-        return msgspec.json.decode(msgspec.json.encode(settings), type=wire.CameraSettings)
-    except msgspec.ValidationError as error:
-        raise SettingsError(str(error)) from None
+        return msgspec.convert(plain, wire.CameraSettings)
+    except msgspec.ValidationError:
+        raise SettingsError(explain(plain, wire.CameraSettings)) from None
 
 
 def fitted(document: wire.Document, running: wire.Document) -> wire.Document:

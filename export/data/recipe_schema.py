@@ -6,14 +6,13 @@ one line below, in the table that it belongs to.
 
 from __future__ import annotations
 
-import difflib
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
+from agent.wire.mismatch import explain, hint
 from export.errors import DataError
 
 Positive = Annotated[int, Meta(gt=0)]
@@ -178,7 +177,7 @@ def check_part(part: dict[str, Any], path: Path) -> None:
     known = [field.encode_name for field in msgspec.structs.fields(Recipe)]
     for key in part:
         if key not in (*known, "base"):
-            raise DataError(f"{path}: {key}: unknown key{_hint(key, known)}")
+            raise DataError(f"{path}: {key}: unknown key{hint(key, known)}")
     if not isinstance(part.get("base", ""), str):
         raise DataError(f"{path}: base: must be the name or the path of a recipe")
 
@@ -186,38 +185,12 @@ def check_part(part: dict[str, Any], path: Path) -> None:
 def _which(source: dict[str, Any], kinds: list[str]) -> str:
     if kinds:
         return f"{' and '.join(kinds)} at once; make a [[source]] of each"
-    hints = [_hint(key, list(SOURCES)) for key in source]
-    hint = next((hint for hint in hints if hint), "")
-    return f"says none of {', '.join(SOURCES)}{hint}"
+    near = next((told for told in (hint(key, SOURCES) for key in source) if told), "")
+    return f"says none of {', '.join(SOURCES)}{near}"
 
 
 def _typed(table: Any, shape: type[Struct], path: Path, place: str) -> None:
     try:
         msgspec.convert(table, shape)
-    except msgspec.ValidationError as error:
-        raise DataError(f"{path}: {_explain(str(error), shape, place)}") from None
-
-
-def _explain(message: str, shape: type[Struct], place: str) -> str:
-    """Turn msgspec's message into `place.key: what is wrong`."""
-    text, _, inner = message.partition(" - at `$")
-    inner = inner.rstrip("`")
-    where = f"{place}{inner}".strip(".")
-    unknown = re.search(r"unknown field `(.+?)`", text)
-    if not unknown:
-        missing = re.search(r"missing required field `(.+?)`", text)
-        told = f"{where}.{missing[1]}".strip(".") if missing else where
-        return f"{told}: missing" if missing else f"{told}: {text}"
-    key = unknown[1]
-    return f"{where}.{key}".strip(".") + f": unknown key{_hint(key, _keys(shape, inner))}"
-
-
-def _keys(shape: type[Struct], inner: str) -> list[str]:
-    """Return the keys of the table at a place."""
-    tables: dict[str, type[Struct]] = {".model": Model, ".finish": Finish}
-    return [field.encode_name for field in msgspec.structs.fields(tables.get(inner, shape))]
-
-
-def _hint(key: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(key, known, n=1)
-    return f". Did you mean {near[0]!r}?" if near else ""
+    except msgspec.ValidationError:
+        raise DataError(f"{path}: {explain(table, shape, place, toml=True)}") from None

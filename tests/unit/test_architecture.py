@@ -34,6 +34,7 @@ MAY_IMPORT = {
         "agent.see.infer",
         "agent.see.slot",
         "agent.street.scene",
+        "agent.wire.mismatch",
     },
 }
 

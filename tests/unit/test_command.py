@@ -47,7 +47,10 @@ def test_older_or_equal_document_changes_nothing(version: int) -> None:
     [
         (payload(5, camera="cam9"), "this box has no camera 'cam9'; it has cam0"),
         (payload(5, labels=["cat"]), "cam0, camera: the model does not know 'cat'; it knows car, bus"),
-        (b'{"version":5,"cameras":{"cam0":{"lines":{"a":{"points":[[0,0.5]]}}}}}', "length >= 2"),
+        (
+            b'{"version":5,"cameras":{"cam0":{"lines":{"a":{"points":[[0,0.5]]}}}}}',
+            "a list of 2 to 8 entries",
+        ),
         (b'{"version":5,"cameras":{"cam0":{"lines":{"a":{"points":[[0,0.5],[0,0.5]]}}}}}', "are the same"),
         (b"\xff{", "malformed"),
     ],

@@ -25,9 +25,42 @@ def write(folder: Path, text: str) -> Path:
     [
         (CAMERA + "sorce = 1", "camera.cam0.sorce: unknown key. Did you mean 'source'?"),
         (CAMERA + "[broker]\nur = 1", "broker.ur: unknown key. Did you mean 'url'?"),
-        (CAMERA + "confidence = 3.0", "camera.cam0.confidence: Expected `float` < 1.0"),
-        ('node = "gate-1"\n[camera.cam0]\nsource = ""', "camera.cam0.source: Expected `str` of length >= 1"),
-        (CAMERA + "[camera.cam0.lines.a]\npoints = [[0, 1]]", "camera.cam0.lines.a.points: Expected `array`"),
+        (
+            CAMERA + "confidence = 3.0",
+            "camera.cam0.confidence: a number above 0 and below 1 is wanted, not 3.0",
+        ),
+        (
+            'node = "gate-1"\n[camera.cam0]\nsource = ""',
+            'camera.cam0.source: a text in quotes of 1 to 1000 letters is wanted, not ""',
+        ),
+        (
+            CAMERA + "[camera.cam0.lines.a]\npoints = [[0, 1]]",
+            "camera.cam0.lines.a.points: a list of 2 to 8 entries is wanted, not one of 1",
+        ),
+        ("[node]", "node: a text in quotes is wanted, not a table"),
+        ("node = 7", 'node: a text in quotes is wanted, not 7; write node = "7"'),
+        (CAMERA + 'loop = "Yes"', 'camera.cam0.loop: true or false is wanted, not "Yes"; write loop = true'),
+        (
+            CAMERA + 'pace = "Rael"',
+            'pace: one of "real", "fast" is wanted, not "Rael". Did you mean \'real\'?',
+        ),
+        (
+            CAMERA + 'labels = "car"',
+            'camera.cam0.labels: a list is wanted, not "car"; write labels = ["car"]',
+        ),
+        (
+            CAMERA + "size = [640, -1]",
+            "camera.cam0.size[1]: a whole number from 0 to 16384 is wanted, not -1",
+        ),
+        (
+            CAMERA + 'format = "MJPEG"',
+            "camera.cam0.format: a text in quotes of four letters, as MJPG is wanted",
+        ),
+        (
+            CAMERA + "look_budget = true",
+            'one of "auto", "half" or a number from 0 to 100000 is wanted, not true',
+        ),
+        (CAMERA + "fps = 2026-11-29", "fps: a number from 0 to 240 is wanted, not a date"),
         (CAMERA + "[camera.cam0.lines.a]\npoint = []", "camera.cam0.lines.a.point: unknown key"),
         (CAMERA + '[camera.cam0.lines."a$"]\npoints = []', "camera.cam0.lines.a$: a name has"),
         ('node = "Gate 1"\n[camera.cam0]\nsource = "0"', "node: 'Gate 1' is no node name"),
