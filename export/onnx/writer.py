@@ -194,7 +194,7 @@ class Writer:
         return Part(total, layer.out_channels, *size)
 
     def rows(self, x: Part, layer: nn.Conv2d, name: str) -> Part:
-        """Add a 1x1 convolution as a product of rows (h*w,channels): int8 in, float out."""
+        """Add a 1x1 convolution as a product of rows (h*w,channels), which stays in float."""
         graph = self.graph
         rows = graph.reshape(graph.node("Transpose", x.name, perm=[0, 2, 3, 1]), -1, x.channels)
         weight = graph.weight(layer.weight.flatten(1), f"{name}.weight")
