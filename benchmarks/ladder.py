@@ -5,7 +5,8 @@
 The parts: `looks` is the first look alone, with the finds of regions beside it, with both merged by the
 rules, with scores that all looks agree on, and with the judge of enlarged faces, upright and with the
 pictures turned; small detectors of others look at the same pictures. `judge` learns the judge: by steps, in
-six folds, and texture beside it (`benchmarks.crops`). docs/papers.md gets what was measured, each table in
+six folds, and texture beside it (`benchmarks.crops`); `missed` says what became of small faces
+(`benchmarks.missed`). docs/papers.md gets what was measured, each table in
 the place of the one before.
 """
 
@@ -25,13 +26,13 @@ from agent.config import MODELS
 from agent.look.agree import agreed
 from agent.look.judge import PACKAGED, Judge
 from agent.look.merge import finds, joined, mend, merge
-from agent.look.plan import places
-from agent.look.still import JUDGED, canvas_of, judged, kinds_of, look_at
+from agent.look.still import JUDGED, SecondLook, canvas_of, judged, kinds_of
 from agent.progress import watched
 from agent.see.infer import Detector
 from benchmarks.crops import learnt
 from benchmarks.face_rivals import Aizoo, CenterFace, Rfb, Yunet
 from benchmarks.look import MASKS, PAGE, held_out
+from benchmarks.missed import missed
 from benchmarks.page import markdown, renew
 from benchmarks.rivals import Rival
 from export.data.sample import Picture
@@ -64,8 +65,7 @@ def climbed(detector: Detector, judge: Judge, image: Uint8) -> dict[str, Detecti
     canvas = canvas_of(detector)
     zoom = min(canvas[0] / picture[0], canvas[1] / picture[1])
     first = detector.detect(image)
-    plan = [place.region for place in places(picture, canvas, turned=True)]
-    looked = [(region, look_at(detector, image, region, canvas)) for region in plan]
+    looked = SecondLook(detector).regions(image, finds(first, zoom))
     every = joined([finds(first, zoom), *(seen for _, seen in looked)]).found
     beside = every[nms(every.xyxy, every.confidence, every.class_id, SAME)]
     kinds = kinds_of(detector.names)
@@ -131,7 +131,14 @@ def judge(data: Path, _every: int, steps: int) -> Iterator[str]:
     yield from learnt(data, steps)
 
 
-PARTS = {"looks": looks, "judge": judge}
+def lost(data: Path, every: int, _steps: int) -> Iterator[str]:
+    """Tell what became of small faces."""
+    pictures, _ = held_out("mask", data, 1)
+    pictures = [picture for picture in pictures if picture.source in MASKS][::every]
+    yield missed(Detector(MODELS / "gb-yolo-n-mask.onnx", LEAST), pictures)
+
+
+PARTS = {"looks": looks, "judge": judge, "missed": lost}
 
 
 def main(words: list[str]) -> int:
@@ -150,7 +157,8 @@ def main(words: list[str]) -> int:
         print(wrong, file=sys.stderr)
         return 2
     cv2.setNumThreads(1)
-    said = {"looks": f"--every {arguments.every}", "judge": f"--steps {arguments.steps}"}
+    some = f"--every {arguments.every}"
+    said = {"looks": some, "judge": f"--steps {arguments.steps}", "missed": some}
     for name in arguments.parts or PARTS:
         for text in PARTS[name](data, arguments.every, arguments.steps):
             section = f"{text}\nCommand: `python -m benchmarks.ladder {said[name]} {name}`.\n"

@@ -81,11 +81,14 @@ class Memory:
     """What the last look at each place showed, for as long as it stands.
 
     `same`: the numbers of the places that another look would show as the last one did, for no pixel has
-    changed there.
+    changed there. `looks`: all places, also those that show nothing (any more); `silent`: which of them have
+    changed, so that what they do not show may be there.
     """
 
     def __init__(self) -> None:
         self.same: set[int] = set()
+        self.looks: list[tuple[Region, Finds]] = []
+        self.silent: Bool = np.zeros(0, np.bool_)
         self._seen: dict[int, tuple[Region, Seen]] = {}
         self._told: list[tuple[Region, Finds]] = []
 
@@ -93,6 +96,8 @@ class Memory:
         """Forget everything."""
         self._seen.clear()
         self.same.clear()
+        self.looks = []
+        self.silent = np.zeros(0, np.bool_)
         self._told = []
 
     def keep(self, places: Mapping[int, tuple[Region, Finds]], now: Cells) -> None:
@@ -109,7 +114,7 @@ class Memory:
 
         It is the very same list as long as nothing has changed.
         """
-        told = []
+        looks = []
         self.same.clear()
         for number, (region, seen) in list(self._seen.items()):
             left = seen.finds
@@ -119,8 +124,10 @@ class Memory:
             else:
                 left = seen.standing(changed)
                 self._seen[number] = (region, Seen(left, seen.cells, seen.corner))
-            if len(left):
-                told.append((region, left))
+            looks.append((region, left))
+        self.looks = looks
+        self.silent = np.asarray([number not in self.same for number in self._seen], np.bool_)
+        told = [(region, left) for region, left in looks if len(left)]
         if [id(left) for _, left in told] != [id(left) for _, left in self._told]:
             self._told = told
         return self._told

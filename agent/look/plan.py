@@ -20,14 +20,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.boxes import Float32, area
-from agent.look.merge import ENOUGH, Finds
+from agent.boxes import Float32, Int64, area
+from agent.look.merge import ENOUGH, Finds, joined, same
 from agent.look.region import Region, Size, tiles
 
 Float = NDArray[np.float64]
 
 OVERLAP = 0.15  # of a tile, shared with its neighbour: what is smaller is whole in one of them
-MOST_ZOOM = 2.0  # input pixels a picture's pixel: there is nothing more to see beyond
+MOST_ZOOM = 2.0  # input pixels a picture's pixel: there is nothing more to see beyond,
+CLOSEST = 3.0  # but that the network wants more input pixels than the smallest objects have of their own
 GAIN = 1.3  # a tile that shows its part hardly larger is not worth a look
 UNSURE = (0.1, 0.5)  # scores of which a closer look may make something
 LEANING = 0.5  # worth of what is unsure to a turned region: it shows nothing sharper
@@ -58,6 +59,16 @@ def places(picture: Size, canvas: Size, *, turned: bool = False) -> list[Place]:
     return upright + [replace(whole, region=replace(whole.region, roll=roll)) for roll in (ROLL, -ROLL)]
 
 
+def closest(picture: Size, canvas: Size) -> list[Place]:
+    """Return the tiles of a picture (width, height) that show it largest; only those that are needed pay."""
+    zoom = min(canvas[0] / picture[0], canvas[1] / picture[1])
+    if zoom * GAIN >= CLOSEST:
+        return []
+    level = len(_levels(picture, canvas)) + 1
+    size = (canvas[0] / CLOSEST, canvas[1] / CLOSEST)
+    return [Place(region, level) for region in tiles(picture, size, OVERLAP * min(size))]
+
+
 def _levels(picture: Size, canvas: Size) -> list[tuple[float, float]]:
     """Return the size (width, height) of the tiles of each level that is worth a look."""
     zoom = min(canvas[0] / picture[0], canvas[1] / picture[1])
@@ -66,6 +77,16 @@ def _levels(picture: Size, canvas: Size) -> list[tuple[float, float]]:
         zoom = min(zoom * 2, MOST_ZOOM)
         sizes.append((canvas[0] / zoom, canvas[1] / zoom))
     return sizes
+
+
+def sharpest(first: Finds, second: Finds, kinds: Int64) -> Finds:
+    """Return what both looks found; what the first saw is as sharp as any region showed it.
+
+    `second`: the finds of regions, each object once; `kinds` (C,) of each class.
+    """
+    alike = same(first.found, second.found, kinds)  # (N,M)
+    again = np.where(alike, second.sharp, 0.0).max(1, initial=0.0)
+    return joined([replace(first, sharp=np.maximum(first.sharp, again).astype(np.float32)), second])
 
 
 def need(places_: Sequence[Place], known: Finds, canvas: Size, hints: Float32 | None = None) -> Float:

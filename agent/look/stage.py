@@ -30,9 +30,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.boxes import Detections, Float32, Int64, Uint8, iou
+from agent.look.agree import agreed
 from agent.look.change import Cells, Memory, cells_of, moving
-from agent.look.merge import Finds, distinct, finds, joined, mend, same, united
-from agent.look.plan import Place, need, places
+from agent.look.merge import Finds, distinct, finds, mend, united
+from agent.look.plan import Place, closest, need, places, sharpest
 from agent.look.region import Region, Size
 from agent.look.still import Finder, Purse, canvas_of, kinds_of, leans, look_at
 
@@ -47,6 +48,8 @@ TURN = 1.0  # how much speaks for a place that shows new pixels, whatever is in 
 FINER = 0.3  # the same of each finer level
 AGAIN = 0.1  # times as much speaks for a place that has not changed since it was looked at,
 AGAIN_COARSE = 0.5  # or for its turn alone, on the coarsest level: a camera sees more than its cells tell
+TURN_EVERY = 3  # times that a look is paid for, the coarsest place that waits longest comes first,
+TURN_AFTER = 5.0  # seconds, if it waits for so long
 TURNED = 0.05  # the same of a turned region
 NEVER = 30.0  # seconds that count for a place that was not looked at yet
 LONGEST_STEP = 1.0  # seconds between frames that give a budget; in a longer gap nothing was to be seen
@@ -93,6 +96,7 @@ class LookStage:
         self._now = -np.inf
         self._since = -np.inf  # the first frame after all was forgotten
         self._regions = 0
+        self._paid = 0  # times that looks were paid for since a place came for its turn alone
         self._per_crop = 0.0  # seconds of the judge, as the last faces cost
 
     @property
@@ -132,7 +136,7 @@ class LookStage:
         self._cells = now
         self._memory.keep(fresh, now)
         second = self._standing(now)
-        told = united(finds(found, self._zoom), second, self._kinds, self._zoom)
+        told = self._weighed(united(finds(found, self._zoom), second, self._kinds, self._zoom), found)
         regions = self._purse.paid - paid
         self._purse.pay(self._own_work(len(found) + len(second), self._clock() - begin - regions))
         return told
@@ -144,6 +148,13 @@ class LookStage:
             self._told = told
             self._second = distinct(mend(told, self._picture), self._kinds)
         return self._second
+
+    def _weighed(self, told: Detections, found: Detections) -> Detections:
+        """Return what both looks tell with scores that all looks that stand agree on; of faces as it is."""
+        if self._leans or not self._memory.looks:
+            return told
+        looks = self._memory.looks
+        return agreed(told, found, looks, self._kinds, self._picture, self._zoom, self._memory.silent)
 
     def _own_work(self, finds_: int, seconds: float) -> float:
         """Return the price of all but the regions: seconds of CPU, or first looks where no budget is said."""
@@ -177,9 +188,12 @@ class LookStage:
         self.clear()
         self._picture = picture
         self._zoom = min(self._canvas[0] / picture[0], self._canvas[1] / picture[1])
-        self._plan = places(picture, self._canvas, turned=self._leans)
+        self._plan = self._places(picture)
         self._turn = np.asarray([self._turn_of(place) for place in self._plan])
         self._seen = np.full(len(self._plan), -np.inf)
+
+    def _places(self, picture: Size) -> list[Place]:
+        return places(picture, self._canvas, turned=self._leans) + closest(picture, self._canvas)
 
     def _turn_of(self, place: Place) -> float:
         """Return how much speaks for a place that holds nothing known."""
@@ -197,18 +211,24 @@ class LookStage:
         again[list(self._memory.same)] = AGAIN
         turn = self._turn * np.maximum(again, np.where(self._turn >= TURN, AGAIN_COARSE, 0.0))
         turned = np.asarray([bool(place.region.roll) for place in self._plan])
-        wanted = need(self._plan, self._known(found), self._canvas, hints) * np.where(turned, TURNED, 1.0)
+        known = sharpest(finds(found, self._zoom), self._second, self._kinds)
+        wanted = need(self._plan, known, self._canvas, hints) * np.where(turned, TURNED, 1.0)
         urgency = age * (turn + wanted * again)
         order = np.argsort(-urgency, kind="stable")
-        return np.asarray(order[urgency[order] > 0], np.int64)
+        wanted_ones = order[urgency[order] > 0]
+        due = self._overdue()
+        return np.concatenate((due, wanted_ones[~np.isin(wanted_ones, due)])).astype(np.int64)
 
-    def _known(self, found: Detections) -> Finds:
-        """Return the finds of this frame and of regions up to now, as sharp as any look showed them."""
-        first = finds(found, self._zoom)
-        second = self._second
-        alike = same(found, second.found, self._kinds)  # (N,M)
-        sharpest = np.where(alike, second.sharp, 0.0).max(1, initial=0.0)
-        return joined([Finds(found, np.maximum(first.sharp, sharpest).astype(np.float32)), second])
+    def _overdue(self) -> Int64:
+        """Return the coarsest place that waits longest, (1,), where it is its turn; none else, (0,)."""
+        self._paid += 1
+        coarsest = np.flatnonzero(self._turn >= TURN)
+        if self._paid >= TURN_EVERY and len(coarsest):
+            longest = coarsest[[self._seen[coarsest].argmin()]]
+            if self._now - max(float(self._seen[longest[0]]), self._since) > TURN_AFTER:
+                self._paid = 0
+                return np.asarray(longest, np.int64)
+        return np.zeros(0, np.int64)
 
     def _income(self, step: float) -> float:
         """Return what a frame gives, `step` seconds after the last one: seconds of CPU, or first looks."""

@@ -8,7 +8,7 @@ stays as the first look saw it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -18,8 +18,8 @@ from agent.boxes import Detections, Int64, Uint8, area
 from agent.look.agree import agreed
 from agent.look.heads import is_face
 from agent.look.judge import UNTOLD, Judge
-from agent.look.merge import BELIEVED, BELIEVED_TURNED, Finds, finds, mend, merge
-from agent.look.plan import need, places
+from agent.look.merge import BELIEVED, BELIEVED_TURNED, Finds, distinct, finds, mend, merge
+from agent.look.plan import Float, Place, closest, need, places, sharpest
 from agent.look.region import Region, Size
 
 CANVAS = (640, 640)  # of a detector that does not tell the size of its input
@@ -137,27 +137,38 @@ class SecondLook:
         if self._budget == 0:
             return first
         self._purse.price = self._purse.price or self._clock() - begin
-        self._purse.earn(np.inf if self._budget is None else self._budget / 1000)
         picture = (image_bgr.shape[1], image_bgr.shape[0])
         zoom = min(self._canvas[0] / picture[0], self._canvas[1] / picture[1])
-        plan = places(picture, self._canvas, turned=self._turned)
-        wanted = need(plan, finds(first, zoom), self._canvas)
-        order = np.argsort(-wanted, kind="stable")
-        looked = self._look(image_bgr, (plan[row].region for row in order.tolist()))
+        looked = self.regions(image_bgr, finds(first, zoom))
         both = merge(finds(first, zoom), mend(looked, picture), self._kinds, zoom)
         found = agreed(both, first, looked, self._kinds, picture, zoom)
         return self._judged(image_bgr, found)
 
-    def _look(self, image: Uint8, regions: Iterable[Region]) -> list[tuple[Region, Finds]]:
-        """Look at regions of a picture for as long as the purse lasts."""
+    def regions(self, image: Uint8, first: Finds) -> list[tuple[Region, Finds]]:
+        """Look at all tiles of a picture (H,W,3), then nearer at what is still small."""
+        self._purse.earn(np.inf if self._budget is None else self._budget / 1000)
+        picture = (image.shape[1], image.shape[0])
+        tiles = places(picture, self._canvas, turned=self._turned)
+        looked = self._look(image, tiles, need(tiles, first, self._canvas))
+        upright = [(region, seen) for region, seen in looked if not region.roll]
+        known = sharpest(first, distinct(mend(upright, picture), self._kinds), self._kinds)
+        nearer = closest(picture, self._canvas)
+        wanted = need(nearer, known, self._canvas)
+        some = np.flatnonzero(wanted)
+        looked += self._look(image, [nearer[row] for row in some.tolist()], wanted[some])
+        self.looked = len(looked)
+        return looked
+
+    def _look(self, image: Uint8, some: Sequence[Place], wanted: Float) -> list[tuple[Region, Finds]]:
+        """Look at places (P) of a picture for as long as the purse lasts, the most wanted (P,) first."""
         looked = []
-        for region in regions:
+        for row in np.argsort(-wanted, kind="stable").tolist():
             if not self._purse.affords(self._purse.price):
                 break
             begin = self._clock()
+            region = some[row].region
             looked.append((region, look_at(self.detector, image, region, self._canvas)))
             self._purse.spent(self._clock() - begin)
-        self.looked = len(looked)
         return looked
 
     def _judged(self, image: Uint8, found: Detections) -> Detections:

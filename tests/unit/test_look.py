@@ -10,7 +10,7 @@ from agent.boxes import Detections, iou, letterbox
 from agent.infer import ModelError
 from agent.look import SecondLook
 from agent.look.merge import finds
-from agent.look.plan import need, places
+from agent.look.plan import closest, need, places, sharpest
 from agent.look.region import Region, around, tiles
 
 CANVAS = (320, 320)
@@ -209,3 +209,35 @@ def test_a_tile_is_needed_for_what_it_shows_sharper(
     wanted = need(plan, finds(found, 0.25), CANVAS)
     levels = np.asarray([place.level for place in plan])
     assert [wanted[levels == level].max() for level in (1, 2, 3)] == pytest.approx(worth)
+
+
+def test_what_is_still_small_is_looked_at_nearer() -> None:
+    """An object of 5 pixels has 10 input pixels in the finest tile of all, 15 in a nearer one."""
+    detector = Sees(least=8)
+    look = SecondLook(detector)
+    size = (640, 480)
+    tiles_of_all = len(places(size, CANVAS))
+    look.detect(picture((100, 100, 120, 120), size=size))
+    assert look.looked == tiles_of_all, "20 pixels are enough in the finest of them"
+    found = look.detect(picture((300, 200, 305, 205), size=size))
+    assert look.looked == tiles_of_all + 1
+    assert iou(np.asarray([(300, 200, 305, 205)], np.float32), found.xyxy).max() > 0.8
+    assert closest((300, 200), (640, 640)) != []
+    assert closest((200, 150), (640, 640)) == [], "the first look showed three of its pixels for one"
+
+
+def test_nearer_tiles_are_paid_from_the_same_budget() -> None:
+    """Where the budget ends with the tiles of all, nothing is looked at nearer."""
+    detector = Sees(least=8)
+    tiles_of_all = len(places((640, 480), CANVAS))
+    look = SecondLook(detector, budget=1000 * PRICE * (tiles_of_all + 0.5), clock=lambda: detector.spent)
+    look.detect(picture((300, 200, 305, 205), size=(640, 480)))
+    assert look.looked == tiles_of_all
+
+
+def test_a_find_is_as_sharp_as_any_region_showed_it() -> None:
+    """What the first look saw with 5 pixels and a region with 20 is 20 sharp; what no region saw stays 5."""
+    box = np.asarray([(0, 0, 10, 10), (100, 0, 110, 10)], np.float32)
+    both = Detections(box, np.full(2, 0.8, np.float32), np.zeros(2, np.int64))
+    known = sharpest(finds(both, 0.5), finds(both[:1], 2.0), np.zeros(1, np.int64))
+    assert known.sharp.tolist() == [20, 5, 20]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from agent.boxes import Detections
-from agent.look.agree import agreed
+from agent.look.agree import agreed, shown
 from agent.look.merge import Finds, finds
 from agent.look.region import Region
 
@@ -78,3 +78,34 @@ def test_a_voice_is_of_the_same_kind_and_the_best_come_first() -> None:
     assert found.xyxy.tolist() == [list(map(float, other)), list(map(float, BOX))]
     assert found.confidence.tolist() == pytest.approx([(0.45 * 0.675) ** 0.5, (0.5 * 0.25) ** 0.5])
     assert found.class_id.tolist() == [0, 0]
+
+
+def test_one_find_of_a_look_speaks_for_one_object() -> None:
+    """Of two boxes on one face the surer has all voices; the other, with none left, stays as it was."""
+    other = (100, 106, 120, 126)
+    both = Detections(
+        np.asarray([BOX, other], np.float32), np.asarray([0.8, 0.3], np.float32), np.zeros(2, np.int64)
+    )
+    looked = [(UPPER, finds(says(0.8), 2.0)), (NEAR, finds(says(0.8), 2.0))]
+    found = agreed(both, both, looked, KINDS, PICTURE, ZOOM)
+    assert found.xyxy.tolist() == [list(map(float, BOX)), list(map(float, other))]
+    assert found.confidence.tolist() == pytest.approx([0.8, 0.3])
+
+
+@pytest.mark.parametrize(
+    ("silent", "score"), [([False, False], 0.4), ([False, True], 0.6), ([True, True], 0.6)]
+)
+def test_what_a_region_does_not_show_any_more_may_be_there(silent: list[bool], score: float) -> None:
+    """A region that has changed since is no voice against a find, only for what it still shows."""
+    both = says(0.8)
+    looked = [(UPPER, finds(says(0.8), 2.0)), (NEAR, finds(says(None), 2.0))]
+    quiet = np.asarray(silent, np.bool_)
+    found = agreed(both, says(0.4), looked, KINDS, PICTURE, ZOOM, quiet)
+    assert found.confidence.tolist() == pytest.approx([(0.8 * score) ** 0.5])
+
+
+def test_a_region_shows_whole_what_ends_at_no_inner_border() -> None:
+    """At the picture's own border nothing is cut, however near a box comes to it."""
+    boxes = np.asarray([(0, 0, 20, 20), (480, 0, 498, 20), (480, 0, 490, 20)], np.float32)
+    assert shown([UPPER, AWAY], boxes, PICTURE).tolist() == [[True, False], [False, False], [True, False]]
+    assert shown([], boxes, PICTURE).shape == (3, 0)

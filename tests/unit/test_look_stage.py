@@ -212,8 +212,13 @@ def test_a_place_is_the_same_until_its_pixels_change() -> None:
     assert memory.same == {0}
     memory.standing(cells_of(image))
     assert memory.same == {0, 1}, "the picture is again as it was seen"
+    assert [region.left for region, _ in memory.looks] == [0, 640], "also what shows nothing"
+    assert memory.silent.tolist() == [False, False]
+    memory.standing(cells_of(picture(*SMALL, (700, 300, 740, 340))))
+    assert memory.silent.tolist() == [False, True]
     memory.clear()
     assert memory.same == set()
+    assert memory.looks == []
 
 
 def test_one_object_never_becomes_two_tracks() -> None:
@@ -236,3 +241,41 @@ def test_one_object_never_becomes_two_tracks() -> None:
     assert looked > 40
     assert len(seen) > 120
     assert len(set(seen)) == 1
+
+
+class Near(Sees):
+    """See boxes, of one class, with 0.9 in the finest tiles alone."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(least=4)
+        self.names = {0: name}
+
+    def detect(self, image_bgr: np.ndarray) -> Detections:
+        found = super().detect(image_bgr)
+        sure = 0.9 if image_bgr.shape[1] <= 320 else 0.0
+        return Detections(found.xyxy, np.full(len(found), sure, np.float32), found.class_id)
+
+
+@pytest.mark.parametrize(("name", "low", "high"), [("car", 0.3, 0.7), ("face", 0.809, 0.811)])
+def test_a_camera_weighs_vehicles_by_all_looks_and_not_faces(name: str, low: float, high: float) -> None:
+    """What one region sees with 0.9 and others overlook is a face of 0.9 x 0.9, and a vehicle of less."""
+    detector = Near(name)
+    stage = LookStage(detector, None)
+    image = picture((600, 500, 620, 520))
+    nothing = Detections.empty()
+    hint = np.asarray([(590, 490, 630, 530)], np.float32)
+    told = [stage.refine(image, nothing, number / 10, hint) for number in range(100)]
+    assert [low < score < high for score in told[-1].confidence.tolist()] == [True]
+
+
+def test_a_place_comes_in_turn_however_much_is_wanted_elsewhere() -> None:
+    """Where much moves all the time, every third look that is due goes to the place that waits longest."""
+    rng = np.random.default_rng(1)
+    stage = LookStage(Sees(least=4), None)
+    longest = 0.0
+    for number in range(200):
+        corners = rng.integers(0, 300, (40, 2)).tolist()
+        image = picture(*((x, y, x + 16, y + 16) for x, y in corners))
+        stage.refine(image, Sees(least=4).detect(image), number / 10, NOTHING)
+        longest = max(longest, stage.take().oldest)
+    assert longest < 5.0 + 6 * 3 / 4.0, "six places, four looks a second"
