@@ -1,4 +1,4 @@
-"""How the judge of enlarged faces learns: by steps, in six folds, and texture on the same crops."""
+"""How the judge of enlarged faces learns: by steps, in six folds, with two seeds; and texture beside it."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from export.data.recipe import load_recipe
 
 LARGE = 32.0  # pixels: of these faces the states are told apart
 FOLD = 4  # a fold learns so many times fewer steps
+SEEDS = (7, 8)  # of the networks; folds are the same of both
 
 
 def states(crops: Crops, says: Float32) -> tuple[str, ...]:
@@ -31,24 +32,25 @@ def states(crops: Crops, says: Float32) -> tuple[str, ...]:
 HEADS = ("precision", "recall", f"mask right, from {LARGE:g} px", "no mask right")
 
 
-def by_steps(crops: Crops, held: Crops, steps: int) -> Iterator[tuple[str, ...]]:
+def by_steps(crops: Crops, held: Crops, schedule: Schedule) -> Iterator[tuple[str, ...]]:
     """Yield a row for each mark of one training, judged on held-out crops."""
     rows: list[tuple[str, ...]] = []
 
     def told(step: int, network: CropNetwork) -> None:
-        rows.append((str(step), *states(held, probabilities(network, held))))
+        rows.append((str(schedule.seed), str(step), *states(held, probabilities(network, held))))
 
-    learn(crops, Schedule(steps), told)
+    learn(crops, schedule, told)
     yield from rows
 
 
-def in_folds(crops: Crops, steps: int) -> Iterator[tuple[str, ...]]:
+def in_folds(crops: Crops, schedule: Schedule) -> Iterator[tuple[str, ...]]:
     """Yield a row for each of six folds, and their mean and deviation."""
-    figures = np.asarray(crossed(crops, Schedule(steps)))
+    figures = np.asarray(crossed(crops, schedule))
+    seed = str(schedule.seed)
     for number, row in enumerate(figures, 1):
-        yield str(number), *(f"{figure:.3f}" for figure in row)
+        yield seed, str(number), *(f"{figure:.3f}" for figure in row)
     deviation = figures.std(0, ddof=1)
-    yield "mean", *(f"{m:.3f} +- {d:.3f}" for m, d in zip(figures.mean(0), deviation, strict=True))
+    yield seed, "mean", *(f"{m:.3f} +- {d:.3f}" for m, d in zip(figures.mean(0), deviation, strict=True))
 
 
 def textured(crops: Crops, held: Crops) -> tuple[str, ...]:
@@ -64,9 +66,10 @@ def learnt(data: Path, steps: int) -> Iterator[str]:
     held = crops_of(recipe, data, "val")
     crops = crops_of(recipe, data, "train")
     words = f"{len(crops)} crops to learn from, {len(held)} held out, of all sources"
-    rows = [*by_steps(crops, held, steps), ("texture (GLCM, KNN)", *textured(crops, held))]
-    yield f"### The judge by steps of its training\n\n{words}.\n\n{markdown(('steps', *HEADS), rows)}"
-    heads = ("fold", "precision", "recall", "state right")
+    rows = [row for seed in SEEDS for row in by_steps(crops, held, Schedule(steps, seed))]
+    rows.append(("", "texture (GLCM, KNN)", *textured(crops, held)))
+    yield f"### The judge by steps of its training\n\n{words}.\n\n{markdown(('seed', 'steps', *HEADS), rows)}"
+    heads = ("seed", "fold", "precision", "recall", "state right")
     part = steps // FOLD
-    table = markdown(heads, in_folds(crops, part))
+    table = markdown(heads, [row for seed in SEEDS for row in in_folds(crops, Schedule(part, seed))])
     yield f"### The judge in six folds of the training pictures, {part} steps each\n\n{table}"

@@ -1,7 +1,8 @@
 """Why small faces are missed: each labelled face of a size by what became of it in both looks.
 
 What always holds: a face has one cause, the first that is true of it in the order of CAUSES; the bound is the
-score at which nine of ten finds of that size are right, so `found` is the recall at precision 0.9.
+score at which nine of ten finds of that size are right, so `found` is the recall at precision 0.9 (but for
+faces that are labelled twice).
 """
 
 from __future__ import annotations
