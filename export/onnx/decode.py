@@ -42,12 +42,16 @@ def decode(
     axis, along = (2, 1) if form == INT8 else (1, 2)  # of channels, of cells
 
     def flat(part: Part) -> str:
-        return graph.reshape(part.name, *((1, -1, part.channels) if form == INT8 else (1, part.channels, -1)))
+        cells = part.height * part.width
+        return graph.reshape(
+            part.name, -1, *((cells, part.channels) if form == INT8 else (part.channels, cells))
+        )
 
     logits, sides = (
         graph.node("Concat", *(flat(level[which][0]) for level in levels), axis=along) for which in (0, 1)
     )
     centres, strides = (t.numpy()[None] for t in network.cells(*size))  # (1,A,2), (1,A)
+    count = strides.shape[1]
     reach = graph.node("Mul", graph.softplus(sides), graph.constant(np.expand_dims(strides, axis)))
     halves = graph.split(reach, (2, 2), axis)
     centre = graph.constant(np.moveaxis(centres, 2, axis))
@@ -59,7 +63,7 @@ def decode(
         mine = logits
         if len(kinds) > 1:
             mine = graph.node("Gather", logits, graph.constant(kind, np.int64), axis=axis)
-        best.append(graph.reshape(graph.node("ReduceMax", mine, axes=[axis], keepdims=0), 1, 1, -1))
+        best.append(graph.reshape(graph.node("ReduceMax", mine, axes=[axis], keepdims=0), -1, 1, count))
     whole = graph.node("Concat", *best, axis=1) if len(best) > 1 else best[0]
     return Cells(boxes, graph.node("Sigmoid", whole, result=f"all_scores{mark}"), logits, axis)
 

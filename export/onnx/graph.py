@@ -18,6 +18,7 @@ class Graph:
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
+        self.shapes: list[onnx.ValueInfoProto] = []
         self.weights: set[str] = set()
 
     def constant(self, value: Any, kind: type[np.generic] = np.float32, name: str = "") -> str:
@@ -38,6 +39,11 @@ class Graph:
         name = result or f"{kind.lower()}{len(self.nodes)}"
         self.nodes.append(helper.make_node(kind, list(inputs), [name], name=name, **attributes))
         return name
+
+    def declare(self, x: str, *shape: int | str) -> str:
+        """Say the shape of an array of floats that cannot be concluded; a word is a number not known yet."""
+        self.shapes.append(helper.make_tensor_value_info(x, onnx.TensorProto.FLOAT, shape))
+        return x
 
     def split(self, x: str, sizes: Sequence[int], axis: int) -> list[str]:
         """Cut an array along an axis into parts of so many."""

@@ -1,12 +1,13 @@
 """Multi-scale inference in one file: what a network finds of a picture in two sizes becomes one answer.
 
     picture (1,h,w,3) ──────▶ network ─ cells ─ suppression ─ finds (n,4), (n,C) ──┐
-       └─ smaller (1,h',w',3) ▶ the same ─ cells ─ suppression ─ finds (m,4), (m,C) ─┴▶ (n+m,4), (n+m,C)
+       └─ smaller (d,h',w',3) ▶ the same ─ cells ─ suppression ─ finds (m,4), (m,C) ─┴▶ (n+m,4), (n+m,C)
 
 A large object is better seen in the small picture, a small one in the large. Each find of the large picture
 is paired with the surest of the small one, of its kind, that overlaps it. A pair tells the weighted mean of
 both, by the object's size: how much the large picture counts for the classes is `SEEN`, for the place
-`PLACED`. What only one of them finds has `ALONE` of its score.
+`PLACED`. What only one of them finds has `ALONE` of its score. Where none of the large picture's finds is
+in doubt (`export.onnx.second_size`), there is no small picture, and they are the answer as they are.
 
 Objects of different kinds are no pair and suppress nobody: a rider and his bicycle are two objects. For that
 each kind's boxes are moved to a place of their own (`apart`), and back at the end.
@@ -26,7 +27,6 @@ from onnx import TensorProto
 
 from export.onnx.decode import Cells, Kinds, classes_of, keep
 from export.onnx.graph import Graph
-from export.onnx.writer import PICTURE
 
 PAIR_IOU = 0.55
 ALONE = 0.6
@@ -49,14 +49,6 @@ class Finds(NamedTuple):
     boxes: str
     classes: str
     scores: str
-
-
-def shrink(graph: Graph, size: tuple[int, int]) -> str:
-    """Add the picture in a smaller size (1,h,w,3)."""
-    x = graph.node("Cast", PICTURE, to=TensorProto.FLOAT)
-    shape = graph.constant((1, *size, 3), np.int64)
-    how = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
-    return graph.node("Resize", x, "", "", shape, **how)
 
 
 def least_score(graph: Graph) -> str:
@@ -134,8 +126,11 @@ def alone(graph: Graph, finds: Finds) -> Cells:
     return Cells(boxes, graph.reshape(finds.scores, 1, 1, -1), classes, 2)
 
 
-def pair(graph: Graph, large: Finds, small: Finds, classes: int) -> Cells:
-    """Add the pairing of both sizes' finds; return all that is left, its classes as probabilities (1,N,C)."""
+def pair(graph: Graph, large: Finds, small: Finds, classes: int, asked: str) -> Cells:
+    """Add the pairing of both sizes' finds; return all that is left, its classes as probabilities (1,N,C).
+
+    `asked` says whether there was a small picture (1,).
+    """
     shares, areas = overlap(graph, large, small)
     alike = graph.node("GreaterOrEqual", shares, graph.constant(PAIR_IOU))
     alike = graph.node("Cast", alike, to=TensorProto.FLOAT)
@@ -144,7 +139,7 @@ def pair(graph: Graph, large: Finds, small: Finds, classes: int) -> Cells:
     has = graph.node("Greater", graph.node("ReduceMax", sure, axes=[1], keepdims=1), graph.constant(0))
     theirs = Finds(*(graph.node("Gather", x, partner, axis=0) for x in small))
     seen = mixed(graph, large.classes, theirs.classes, share(graph, areas, SEEN))
-    single = graph.constant(ALONE)
+    single = graph.node("Where", asked, graph.constant(ALONE), graph.constant(1))
     seen = graph.node("Where", has, seen, graph.node("Mul", large.classes, single))
     placed = mixed(graph, large.boxes, theirs.boxes, _weight(graph, large, theirs, areas))
     placed = graph.node("Where", has, placed, large.boxes)

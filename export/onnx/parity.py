@@ -22,6 +22,7 @@ from export.errors import TrainError
 from export.model.network import Network
 from export.onnx.decode import IOU, LIMIT, Kinds
 from export.onnx.pairing import ALONE, LOW, LOW_SHARE, PAIR_IOU, PLACED, SEEN, SIDES, SMALL, apart
+from export.onnx.second_size import ALWAYS, DOUBTED, NEVER, TWICE, doubt_from, in_doubt
 
 ASKED = 0.001  # confidence of the comparison
 INNER = ("all_boxes", "all_scores", "found_boxes", "found_classes")  # of each size; and of both:
@@ -52,10 +53,18 @@ def noise(size: Size, seed: int) -> NDArray[np.uint8]:
     return np.asarray(coarse.repeat(16, 0).repeat(16, 1) + fine, np.uint8)
 
 
-def run_whole(path: Path, picture: NDArray[np.uint8], confidence: float) -> dict[str, Array]:
-    """Run a file on a picture (h,w,3) and return what it says before and after suppression."""
+def run_whole(
+    path: Path, picture: NDArray[np.uint8], confidence: float, doubted: float = DOUBTED
+) -> dict[str, Array]:
+    """Run a file on a picture (h,w,3) and return what it says before and after suppression.
+
+    It is in doubt, and looks at its second size, from the score `doubted` on.
+    """
     proto = onnx.load(path)
+    doubt_from(proto, doubted)
     made = {name for node in proto.graph.node for name in node.output}
+    if TWICE in made:
+        proto.graph.output.append(helper.make_tensor_value_info(TWICE, TensorProto.BOOL, None))
     for name in (*INNER, *(f"{name}{SMALL}" for name in INNER), *PAIRED):
         if name in made:
             proto.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
@@ -116,7 +125,7 @@ def check_parity(
     """
     kinds = kinds or (tuple(range(model.classes)),)
     picture = noise(size, seed)
-    said = run_whole(path, picture, ASKED)
+    said = run_whole(path, picture, ASKED, ALWAYS)
     views = {"": (size, reference(model, picture))}
     if second:
         views[SMALL] = second, reference(model, picture, second)
@@ -126,6 +135,8 @@ def check_parity(
     else:
         for mark, (own, true) in views.items():
             _check_finds(path, said, true[1], kinds, mark, (size, own))
+        if second:
+            _check_doubt(path, picture)
         boxes, told = _pairs(path, said) if second else (said["found_boxes"], said["found_classes"])
         scores, classes = told.max(1), told.argmax(1)
     _check_answer(path, said, boxes, scores, classes)
@@ -190,6 +201,16 @@ def _pairs(path: Path, said: dict[str, Array]) -> Cells:
         if not np.allclose(said[name][0], ours, atol=near):
             raise TrainError(f"{path}: pairs the two sizes in another way than it should; do not use it")
     return said[PAIRED[0]][0], said[PAIRED[1]][0]
+
+
+def _check_doubt(path: Path, picture: NDArray[np.uint8]) -> None:
+    """Check that a file looks twice where it is in doubt, and else tells what it sees in the first size."""
+    said = run_whole(path, picture, ASKED)
+    if bool(said[TWICE][0]) is not in_doubt(said["found_classes"]):
+        raise TrainError(f"{path}: is in doubt where it should not be, or is not; do not use it")
+    once = run_whole(path, picture, ASKED, NEVER)
+    told = once["found_classes"]
+    _check_answer(path, once, once["found_boxes"], told.max(1), told.argmax(1))
 
 
 def _check_answer(path: Path, said: dict[str, Array], boxes: Array, scores: Array, classes: Array) -> None:

@@ -30,6 +30,7 @@ from onnxruntime.quantization import (
 from agent.boxes import letterbox
 from agent.see.infer import Detector, ModelError
 from export.data.sample import Picture
+from export.onnx.second_size import ALWAYS, DOUBTED, doubt_from
 from export.onnx.self_test import store_answer
 
 KINDS = ("Conv", "Relu", "Sigmoid", "Mul", "Add", "Concat", "MaxPool", "Transpose", "Reshape")
@@ -64,10 +65,9 @@ def int8_nodes(proto: onnx.ModelProto, in_float: set[str]) -> list[str]:
     wanted: set[str] = set()
     while ahead:
         node = ahead.pop()
-        if node.name not in wanted:
+        if node.name not in wanted and node.name not in in_float:
             wanted.add(node.name)
             ahead.extend(makers[name] for name in node.input if name in makers)
-    wanted -= in_float
     return [node.name for node in nodes if node.name in wanted and node.op_type in KINDS]
 
 
@@ -85,6 +85,7 @@ def quantize(source: Path, target: Path, pictures: Sequence[Picture], *, reduce_
     with tempfile.TemporaryDirectory() as folder:
         whole = Path(folder) / "float.onnx"
         half = Path(folder) / "int8.onnx"
+        doubt_from(proto, ALWAYS)  # so that each picture tells the ranges of both sizes
         onnx.save(proto, whole)
         quantize_static(
             str(whole),
@@ -101,6 +102,7 @@ def quantize(source: Path, target: Path, pictures: Sequence[Picture], *, reduce_
         )
         small = onnx.load(half)
     logging.disable(logging.NOTSET)
+    doubt_from(small, DOUBTED)
     words = "int8 (U8S8, 7-bit weights, float stem)" if reduce_range else "int8 (U8S8, float stem)"
     helper.set_model_props(small, detector.metadata | {"precision": words})
     onnx.save(small, target)

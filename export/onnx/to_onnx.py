@@ -28,8 +28,9 @@ from export.model.zoo import make_model
 from export.onnx.decode import IOU, Cells, Kinds, decode, decode_anchors, suppress
 from export.onnx.fold import fold
 from export.onnx.graph import Graph
-from export.onnx.pairing import SMALL, alone, apart, pair, shrink, strongest
+from export.onnx.pairing import SMALL, alone, apart, pair, strongest
 from export.onnx.parity import check_parity
+from export.onnx.second_size import doubt, shrink
 from export.onnx.self_test import store_answer
 from export.onnx.writer import PARTS, PICTURE, Writer
 
@@ -55,7 +56,8 @@ def write(
 ) -> tuple[onnx.ModelProto, set[str]]:
     """Write the graph of a folded network; return it and the nodes that stay in float in int8.
 
-    Where the metadata names a second size, the picture is looked at in that size too, with the same weights;
+    Where the metadata names a second size, the picture is looked at in that size too, with the same weights,
+    if the first leaves a doubt (`export.onnx.second_size`);
     where it names kinds of objects, these are suppressed apart (`export.onnx.pairing`).
     """
     graph = Graph()
@@ -67,8 +69,11 @@ def write(
         large = strongest(graph, cells, size, size, kinds)
         cells = alone(graph, large)
     if second:
-        others, more = look(graph, folded, second, form, kinds, shrink(graph, second), SMALL)
-        cells = pair(graph, large, strongest(graph, others, size, second, kinds, SMALL), folded.classes)
+        asked = doubt(graph, large.classes, large.scores)
+        picture = shrink(graph, size, second, asked)
+        others, more = look(graph, folded, second, form, kinds, picture, SMALL)
+        small = strongest(graph, others, size, second, kinds, SMALL)
+        cells = pair(graph, large, small, folded.classes, asked)
         in_float |= more
     suppress(graph, cells, moved(size, kinds))
     if form == PARTS:
@@ -114,7 +119,7 @@ def pack(graph: Graph, size: Size, metadata: dict[str, str]) -> onnx.ModelProto:
         helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["n"]),
         helper.make_tensor_value_info("classes", TensorProto.INT64, ["n"]),
     ]
-    body = helper.make_graph(graph.nodes, "gb-yolo", ports, results, graph.constants)
+    body = helper.make_graph(graph.nodes, "gb-yolo", ports, results, graph.constants, value_info=graph.shapes)
     proto = helper.make_model(body, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="gb-fleet")
     proto.ir_version = IR_VERSION
     helper.set_model_props(proto, metadata)

@@ -30,7 +30,10 @@ PLAIN = "plain"
 
 
 class Part(NamedTuple):
-    """Name an array (1,channels,height,width): a feature map, or some of its channels."""
+    """Name an array (1,channels,height,width): a feature map, or some of its channels.
+
+    Of a second size that is not looked at it is (0,channels,height,width).
+    """
 
     name: str
     channels: int
@@ -44,7 +47,7 @@ Maps = list[Part]
 class Writer:
     """Write one network into a graph, for pictures of one size (height, width).
 
-    `picture` is the array (1,h,w,3) that it looks at, BGR from 0 to 255.
+    `picture` is the array (1,h,w,3) that it looks at, BGR from 0 to 255, or (d,h,w,3), d being 1 or 0.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class Writer:
         self.size = size
         self.form = form
         self.picture = picture
+        self.batch: int | str = 1 if picture == PICTURE else "d"
         self.whole = form == PLAIN  # are concatenations written out?
         self.begun = len(graph.nodes)
         self.start = ""  # the module before which int8 stays in float,
@@ -157,10 +161,11 @@ class Writer:
         if self.form == PLAIN:
             x = graph.node("Transpose", x, perm=[0, 3, 1, 2])
         else:
-            x = graph.reshape(x, 1, 1, self.size[0], 3 * self.size[1])
+            x = graph.reshape(x, -1, 1, self.size[0], 3 * self.size[1])
             weight = weight.permute(0, 2, 3, 1).flatten(2)[:, None]  # (c,1,k,3k)
             shape = {key: [value[0], 3 * value[1], *value[2:]] for key, value in shape.items()}
             shape["pads"][3] *= 3
+            graph.declare(x, self.batch, 1, self.size[0], 3 * self.size[1])
         inputs = (x, graph.weight(weight, f"{name}.weight"), graph.weight(layer.bias, f"{name}.bias"))
         return [Part(graph.node("Conv", *inputs, **shape), layer.out_channels, height, width)]
 
@@ -199,7 +204,7 @@ class Writer:
         rows = graph.reshape(graph.node("Transpose", x.name, perm=[0, 2, 3, 1]), -1, x.channels)
         weight = graph.weight(layer.weight.flatten(1), f"{name}.weight")
         product = graph.node("Gemm", rows, weight, graph.weight(layer.bias, f"{name}.bias"), transB=1)
-        y = graph.reshape(product, 1, -1, layer.out_channels, result=f"out_{product}")
+        y = graph.reshape(product, -1, x.height * x.width, layer.out_channels, result=f"out_{product}")
         return Part(y, layer.out_channels, x.height, x.width)
 
     def grow(self, x: Part) -> str:
@@ -207,11 +212,12 @@ class Writer:
         graph = self.graph
         if self.form != INT8:
             how = {"nearest_mode": "floor", "coordinate_transformation_mode": "asymmetric"}
-            return graph.node("Resize", x.name, "", graph.constant((1, 1, 2, 2)), mode="nearest", **how)
+            y = graph.node("Resize", x.name, "", graph.constant((1, 1, 2, 2)), mode="nearest", **how)
+            return graph.declare(y, self.batch, x.channels, 2 * x.height, 2 * x.width)
         y = graph.node("Transpose", x.name, perm=[0, 2, 3, 1])
-        y = graph.reshape(y, x.height * x.width, x.channels)
-        y = graph.reshape(graph.node("Concat", y, y, axis=1), x.height, 2 * x.width * x.channels)
-        y = graph.reshape(graph.node("Concat", y, y, axis=1), 1, 2 * x.height, 2 * x.width, x.channels)
+        y = graph.reshape(y, -1, x.channels)
+        y = graph.reshape(graph.node("Concat", y, y, axis=1), -1, 2 * x.width * x.channels)
+        y = graph.reshape(graph.node("Concat", y, y, axis=1), -1, 2 * x.height, 2 * x.width, x.channels)
         return graph.node("Transpose", y, perm=[0, 3, 1, 2])
 
 

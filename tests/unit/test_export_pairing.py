@@ -43,7 +43,7 @@ def pairing() -> onnxruntime.InferenceSession:
     for mark in ("large", "small"):
         best = graph.node("ReduceMax", f"{mark}_classes", axes=[1], keepdims=0)
         sides.append(Finds(f"{mark}_boxes", f"{mark}_classes", best))
-    suppress(graph, pair(graph, sides[0], sides[1], 2))
+    suppress(graph, pair(graph, sides[0], sides[1], 2, graph.constant([True], np.bool_)))
     ports = [
         helper.make_tensor_value_info(f"{mark}_{name}", TensorProto.FLOAT, [None, width])
         for mark in ("large", "small")
