@@ -1,8 +1,9 @@
 """Where to look again: a pyramid of tiles, each wanted the more, the more there may be to see.
 
 What always holds: a tile of level k shows its part of the picture 2^k times as large as the first look did;
-levels go on until the picture's own pixels are shown, or what is worth showing larger; every place lies in a
-tile of each level, neighbours share OVERLAP of a tile; the same finds give the same plan.
+levels go on until MOST_ZOOM input pixels show one of the picture; the closest tiles, after them, are needed
+only where something is smaller still; every place lies in a tile of each level, neighbours share OVERLAP of a
+tile; the same finds give the same plan.
 
     first look           level 1, 2x           level 2, 4x
     ┌──────────┐         ┌─────┬┬─────┐        ┌──┬──┬──┬──┐    needed(tile) = what it would show sharper
@@ -82,8 +83,10 @@ def _levels(picture: Size, canvas: Size) -> list[tuple[float, float]]:
 def sharpest(first: Finds, second: Finds, kinds: Int64) -> Finds:
     """Return what both looks found; what the first saw is as sharp as any region showed it.
 
-    `second`: the finds of regions, each object once; `kinds` (C,) of each class.
+    `second`: the finds of regions, each object once; those of turned ones are left out, for no upright tile
+    shows them sharper; `kinds` (C,) of each class.
     """
+    second = second.some(second.sharp > 0)
     alike = same(first.found, second.found, kinds)  # (N,M)
     again = np.where(alike, second.sharp, 0.0).max(1, initial=0.0)
     return joined([replace(first, sharp=np.maximum(first.sharp, again).astype(np.float32)), second])

@@ -89,6 +89,7 @@ class LookStage:
         self._told: list[tuple[Region, Finds]] = []  # what stands, and that as one set without pieces
         self._second = finds(Detections.empty(), 1.0)
         self._plan: list[Place] = []
+        self._wide = 0  # so many of them, the first, show all of the picture; the others are nearer
         self._picture: Size = (0, 0)
         self._zoom = 1.0  # input pixels a pixel of the frame in the first look
         self._turn: Float = np.zeros(0)
@@ -188,12 +189,11 @@ class LookStage:
         self.clear()
         self._picture = picture
         self._zoom = min(self._canvas[0] / picture[0], self._canvas[1] / picture[1])
-        self._plan = self._places(picture)
+        wide = places(picture, self._canvas, turned=self._leans)
+        self._wide = len(wide)
+        self._plan = wide + closest(picture, self._canvas)
         self._turn = np.asarray([self._turn_of(place) for place in self._plan])
         self._seen = np.full(len(self._plan), -np.inf)
-
-    def _places(self, picture: Size) -> list[Place]:
-        return places(picture, self._canvas, turned=self._leans) + closest(picture, self._canvas)
 
     def _turn_of(self, place: Place) -> float:
         """Return how much speaks for a place that holds nothing known."""
@@ -212,7 +212,9 @@ class LookStage:
         turn = self._turn * np.maximum(again, np.where(self._turn >= TURN, AGAIN_COARSE, 0.0))
         turned = np.asarray([bool(place.region.roll) for place in self._plan])
         known = sharpest(finds(found, self._zoom), self._second, self._kinds)
-        wanted = need(self._plan, known, self._canvas, hints) * np.where(turned, TURNED, 1.0)
+        wide = need(self._plan[: self._wide], known, self._canvas, hints)
+        near = need(self._plan[self._wide :], known, self._canvas)
+        wanted = np.concatenate((wide, near)) * np.where(turned, TURNED, 1.0)
         urgency = age * (turn + wanted * again)
         order = np.argsort(-urgency, kind="stable")
         wanted_ones = order[urgency[order] > 0]

@@ -150,8 +150,7 @@ class SecondLook:
         picture = (image.shape[1], image.shape[0])
         tiles = places(picture, self._canvas, turned=self._turned)
         looked = self._look(image, tiles, need(tiles, first, self._canvas))
-        upright = [(region, seen) for region, seen in looked if not region.roll]
-        known = sharpest(first, distinct(mend(upright, picture), self._kinds), self._kinds)
+        known = sharpest(first, distinct(mend(looked, picture), self._kinds), self._kinds)
         nearer = closest(picture, self._canvas)
         wanted = need(nearer, known, self._canvas)
         some = np.flatnonzero(wanted)

@@ -241,3 +241,5 @@ def test_a_find_is_as_sharp_as_any_region_showed_it() -> None:
     both = Detections(box, np.full(2, 0.8, np.float32), np.zeros(2, np.int64))
     known = sharpest(finds(both, 0.5), finds(both[:1], 2.0), np.zeros(1, np.int64))
     assert known.sharp.tolist() == [20, 5, 20]
+    leans = finds(both[1:], 0.0)
+    assert sharpest(finds(both, 0.5), leans, np.zeros(1, np.int64)).sharp.tolist() == [5, 5]
