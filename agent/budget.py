@@ -5,7 +5,8 @@ Invariants:
 * A level says how many looks a second there are at most; nothing else is held back, and by level 0 nothing.
 * It goes up by one after two samples in a row over a limit, and down by one after STEP_DOWN seconds in which
   all is clear of every limit, and would be at the lower level too, as far as that can be reckoned.
-* It never flaps: a step up soon after a step down makes the next step down wait twice as long.
+* It never flaps: a step up soon after a step down makes the next step down wait twice as long. A box warms up
+  over minutes, so heat that comes back within a quarter of an hour is soon.
 * A reading that the box does not have limits nothing.
 
      level      0       1       2       3
@@ -26,7 +27,8 @@ OVER = 2  # samples in a row
 STEP_DOWN = 6.0
 CLEAR = 0.85  # of the limit on CPU and age
 COOLER = 3  # degrees below the limit
-SOON = 60.0  # seconds after a step down, in which a step up shows that it was too early
+SOON = 60.0  # seconds after a step down, in which a step up shows that it was too early,
+SOON_HOT = 900.0  # and where the step up is for heat
 LONGEST = 32  # times STEP_DOWN
 
 
@@ -66,7 +68,7 @@ class Budget:
     _over: int = 0
     _clear_since: float | None = None
     _patience: float = field(default=STEP_DOWN)
-    _stepped_down: float = field(default=-SOON)
+    _stepped_down: float = field(default=-SOON_HOT)
 
     @property
     def warning(self) -> str:
@@ -92,7 +94,7 @@ class Budget:
             self._clear_since = None
             self._over += 1
             if self._over >= OVER and self.level < len(INTERVALS) - 1:
-                self._up(reason, now)
+                self._up(reason, SOON_HOT if self._too_hot(reading) else SOON, now)
         elif self.level and self._is_clear(reading):
             self._over = 0
             self._clear_since = now if self._clear_since is None else self._clear_since
@@ -103,11 +105,11 @@ class Budget:
             self._clear_since = None
         return self.level != before
 
-    def _up(self, reason: str, now: float) -> None:
+    def _up(self, reason: str, soon: float, now: float) -> None:
         self.level += 1
         self.why = reason
         self._over = 0
-        early = now - self._stepped_down < SOON
+        early = now - self._stepped_down < soon
         self._patience = min(2 * self._patience, LONGEST * STEP_DOWN) if early else STEP_DOWN
 
     def _down(self, now: float) -> None:
@@ -115,6 +117,9 @@ class Budget:
         self.why = self.why if self.level else ""
         self._clear_since = now
         self._stepped_down = now
+
+    def _too_hot(self, reading: Reading) -> bool:
+        return bool(self.limits.temperature) and (reading.temperature or 0) > self.limits.temperature
 
     def _exceeded(self, reading: Reading) -> str:
         """Return in words which limit is exceeded, empty where none is."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +17,7 @@ import psutil
 import pytest
 
 from agent import config
+from agent.boxes import Uint8
 from agent.show.rtsp import RtspOut
 from agent.show.showing import Shown
 from agent.track.tracker import Tracks
@@ -45,9 +48,10 @@ def size_of(film: Path) -> int:
     return film.stat().st_size if film.exists() else 0
 
 
-def shown(number: int) -> Shown:
-    """Return a picture whose colour changes."""
-    image = np.full((SIZE[1], SIZE[0], 3), (40, 40 + number % 100, 200), np.uint8)
+def shown(number: int, image: Uint8 | None = None) -> Shown:
+    """Return a picture, one whose colour changes unless it is said."""
+    if image is None:
+        image = np.full((SIZE[1], SIZE[0], 3), (40, 40 + number % 100, 200), np.uint8)
     none = Tracks.of_boxes(np.zeros((0, 4), np.float32), np.zeros(0, np.int64), np.zeros(0, np.float32),
                            np.zeros(0, np.int64), 0.0)  # fmt: skip
     return Shown(image, none, SIZE, number)
@@ -63,13 +67,15 @@ def push(request: pytest.FixtureRequest) -> Iterator[RtspOut]:
     assert not [child for child in psutil.Process().children() if "ffmpeg" in child.name()]
 
 
-def feed(push: RtspOut, until_: Callable[[], object], seconds: float = 60) -> None:
+def feed(
+    push: RtspOut, until_: Callable[[], object], seconds: float = 60, image: Uint8 | None = None
+) -> None:
     """Push as the showing thread does, until something is so."""
     numbers = iter(range(10**9))
 
     def once() -> object:
         if push.watchers():
-            push.take(shown(next(numbers)))
+            push.take(shown(next(numbers), image))
         return until_()
 
     until(once, seconds)
@@ -94,6 +100,32 @@ def test_a_server_that_is_away_is_told_and_found_when_it_comes(push: RtspOut, tm
         again = tmp_path / "again.mkv"
         listening = server(address, again)
         feed(push, lambda: size_of(again) > 2000)
+    finally:
+        listening.kill()
+        listening.wait()
+
+
+def test_a_server_that_hangs_is_told_and_left(push: RtspOut, tmp_path: Path) -> None:
+    """A server that keeps its connection and takes nothing any more is given up in seconds, told without the
+    password, and pushed to again once there is one that takes pictures.
+    """
+    address = push._address.replace("user:hidden1@", "")
+    film = tmp_path / "film.mkv"
+    listening = server(address, film)
+    rng = np.random.default_rng(1)
+    try:
+        feed(push, lambda: size_of(film) > 2000)
+        os.kill(listening.pid, signal.SIGSTOP)
+        noise = rng.integers(0, 255, (720, 1280, 3), np.uint8)  # fills what lies between both in a moment
+        feed(push, lambda: push.problem, image=noise)
+        assert "the server does not take it" in push.problem
+        assert "hidden1" not in push.problem
+        listening.kill()
+        listening.wait()
+        again = tmp_path / "again.mkv"
+        listening = server(address, again)
+        feed(push, lambda: size_of(again) > 2000)
+        assert push.problem == ""
     finally:
         listening.kill()
         listening.wait()

@@ -76,6 +76,26 @@ def test_heat_that_comes_back_is_tried_ever_more_rarely() -> None:
     assert sum(changes) <= 600 / 60
 
 
+@pytest.mark.parametrize("constant", [20, 60, 120, 300, 600])
+def test_a_box_that_warms_up_slowly_does_not_go_up_and_down_either(constant: int) -> None:
+    """A box drifts towards 95 degrees at level 0 and less at others, limit 80: 40 changes an hour at most.
+
+    With time constants of one to two minutes heat comes back more than a minute after a step down.
+    """
+    budget = Budget(LIMITS)
+    degrees = 79.0
+
+    def heat(now: float, level: int) -> Reading:
+        nonlocal degrees
+        degrees += (40 + 55 * (1, 0.7, 0.5, 0.3)[level] - degrees) * SAMPLE_SECONDS / constant
+        return Reading(temperature=degrees)
+
+    assert max(levels(budget, heat, 0, 7200)) >= 1
+    told = levels(budget, heat, 7200, 10800)
+    assert sum(one != two for one, two in pairwise(told)) <= 40
+    assert levels(budget, lambda now, level: Reading(temperature=60), 10800, 11400)[-1] == 0
+
+
 def test_what_the_box_cannot_read_and_what_has_no_limit_hold_nothing_back() -> None:
     """Without sensors, and with limits of 0, the level stays 0."""
     assert set(levels(Budget(LIMITS), lambda now, level: Reading(), 0, 60)) == {0}
