@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from pathlib import Path
+from unittest.mock import AsyncMock, Mock
 
 import pytest
+from aiohttp import web
 
 from agent import config, wire
 from agent.command import Desired, Refused
 from agent.count.totals import Totals
 from agent.page import token
 from agent.page.listen import address
+from agent.page.server import Page
 from agent.page.wishes import MOST, Wishes
 from agent.today import Today
 from tests.unit.test_architecture import loaded
@@ -87,6 +91,42 @@ def test_a_line_drawn_at_a_box_alone_is_a_new_version_and_is_remembered() -> Non
             again.draw(camera, name, line)
     with pytest.raises(Refused, match="does not know 'cow'"):
         again.draw("cam0", "a", wire.Line(LINE.points, labels=["cow"]))
+
+
+async def answered(request: bytes) -> bytes:
+    """Return the first line of what the page of a box with the token `right` answers."""
+    runner = web.AppRunner(Page(Mock(told=AsyncMock(return_value={})), "right").application())
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", runner.addresses[0][1])
+        writer.write(request)
+        line = await asyncio.wait_for(reader.readline(), 30)
+        writer.close()
+        await writer.wait_closed()
+    finally:
+        await runner.cleanup()
+    return line.split(b" ", 1)[1].strip()
+
+
+@pytest.mark.parametrize(
+    ("headers", "answer"),
+    [
+        (b"", b"401 Unauthorized"),
+        (b"Authorization: Bearer wrong\r\n", b"401 Unauthorized"),
+        (b"Authorization: Bearer \xff\xfe\r\n", b"401 Unauthorized"),
+        (b"Cookie: gb-page=\xff\r\n", b"401 Unauthorized"),
+        (b"Cookie: gb-page=\r\nAuthorization: Bearer \r\n", b"401 Unauthorized"),
+        (b"Authorization: Bearer right\r\n", b"200 OK"),
+        (b"Cookie: gb-page=stale\r\nAuthorization: Bearer right\r\n", b"200 OK"),
+        (b"Cookie: gb-page=right\r\nAuthorization: Basic d3Jvbmc6\r\n", b"200 OK"),
+    ],
+)
+async def test_only_the_right_token_is_let_in(headers: bytes, answer: bytes) -> None:
+    """A wrong one is refused, of whatever bytes; a cookie of before keeps nobody out who shows the token."""
+    request = b"GET /api/box HTTP/1.1\r\nHost: box\r\nConnection: close\r\n" + headers + b"\r\n"
+    assert await answered(request) == answer
 
 
 def test_the_token_is_made_once_and_only_its_owner_reads_it(tmp_path: Path) -> None:
