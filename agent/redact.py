@@ -7,6 +7,7 @@ tokens, PEM). Too much is struck out rather than too little.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -23,6 +24,7 @@ _NAMED = re.compile(
     re.I,
 )
 _KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.S)
+_OCTET = re.compile(r"%[0-9A-F]{2}")
 _LONG = re.compile(r"\b(?=[A-Za-z_-]*\d)(?:[0-9a-f]{32,}|[A-Za-z0-9_-]{40,})\b")
 _KEPT = ("password_file", "ca_file")  # names of files
 
@@ -73,11 +75,14 @@ def _of_address(address: str) -> Iterable[str]:
 
 
 def _spellings(secrets: Iterable[str]) -> set[str]:
-    """Return each secret as it may be written: raw, decoded, percent-encoded."""
+    """Return each secret as it may be written: raw, decoded, percent-encoded, within JSON or Python."""
     found = set()
     for secret in secrets:
         plain = unquote(secret)
-        found |= {secret, plain, quote(plain, safe=""), quote_plus(plain)}
+        encoded = {quote(plain, safe=""), quote(plain), quote_plus(plain)}
+        encoded |= {_OCTET.sub(lambda octet: octet[0].lower(), text) for text in encoded}
+        quoted = {json.dumps(plain)[1:-1], json.dumps(plain, ensure_ascii=False)[1:-1], repr(plain)[1:-1]}
+        found |= {secret, plain} | encoded | quoted
     return {secret for secret in found if len(secret) >= _SHORTEST}
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import tarfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
@@ -50,6 +53,25 @@ def test_what_the_config_names_as_secret_is_struck_out_in_every_spelling(box: Pa
         assert secret not in redactor.clean(f"before {secret} after")
     clean = redactor.clean("opened http://127.0.0.1/a?x=1 and rtsp://joe:pw@host/2: ok")
     assert clean == "opened http://127.0.0.1/a?*** and rtsp://***@host/2: ok"
+
+
+@pytest.mark.parametrize("form", [json.dumps, partial(json.dumps, ensure_ascii=False), repr, quote])
+def test_a_password_of_odd_letters_is_struck_out_within_json_and_addresses(
+    tmp_path: Path, form: Callable[[str], str]
+) -> None:
+    """Quotes, backslashes and umlauts are written otherwise in a document, a message and an address."""
+    password = 's3cr3t/of "the"\\cäm@era'
+    path = tmp_path / "agent.toml"
+    address = f"rtsp://admin:{quote(password, safe='')}@127.0.0.1/s"
+    path.write_text(f'node = "box-1"\nstate_dir = "{tmp_path}"\n[camera.cam0]\nsource = "{address}"\n')
+    redactor = Redactor(config.load(path))
+    written = form(password)
+    assert redactor.clean(f"cam0: {written} was refused") in (
+        "cam0: *** was refused",
+        f"cam0: {written[0]}***{written[-1]} was refused",
+    )
+    lower = quote(password, safe="").lower()
+    assert redactor.clean(f"opened {lower} at last") == "opened *** at last"
 
 
 @pytest.mark.parametrize(
