@@ -243,3 +243,11 @@ def test_a_find_is_as_sharp_as_any_region_showed_it() -> None:
     assert known.sharp.tolist() == [20, 5, 20]
     leans = finds(both[1:], 0.0)
     assert sharpest(finds(both, 0.5), leans, np.zeros(1, np.int64)).sharp.tolist() == [5, 5]
+
+
+def test_what_the_pictures_own_border_cuts_is_no_piece() -> None:
+    """At the edges and corners of the picture nothing goes on outside a region: what ends there is whole."""
+    cut = [(0, 0, 20, 20), (1262, 400, 1280, 422), (600, 940, 620, 960), (1260, 940, 1280, 960)]
+    found = SecondLook(Sees()).detect(picture(*cut))
+    assert len(found) == len(cut)
+    assert iou(np.asarray(cut, np.float32), found.xyxy).max(1).min() > 0.8

@@ -279,3 +279,34 @@ def test_a_place_comes_in_turn_however_much_is_wanted_elsewhere() -> None:
         stage.refine(image, Sees(least=4).detect(image), number / 10, NOTHING)
         longest = max(longest, stage.take().oldest)
     assert longest < 5.0 + 6 * 3 / 4.0, "six places, four looks a second"
+
+
+def test_a_small_picture_is_looked_at_nearer_only_where_something_is_small() -> None:
+    """Where the first look shows two of its pixels for one, nothing comes in turn: no place ever waits."""
+    stage = staged()
+    watch(stage, picture((20, 20, 60, 60), size=(160, 120)), 30)
+    assert stage.take().regions == 0, "80 input pixels are enough"
+    watch(stage, picture((20, 20, 27, 27), size=(160, 120)), 30, start=5.0)
+    account = stage.take()
+    assert account.regions > 0
+    assert account.oldest == 0
+
+
+def test_a_budget_that_is_set_while_a_camera_runs_holds_from_the_next_frame_on() -> None:
+    """From none to half small objects are found; back to none the first look goes on untouched."""
+    detector = Sees()
+    camera = CameraLook(detector, 0, None)
+    image = picture(*SMALL)
+    first = detector.detect(image)
+
+    def seen(start: float) -> Detections:
+        told = [camera.refine(image, first, start + number / 10) for number in range(60)]
+        assert isinstance(told[-1], Detections)
+        return told[-1]
+
+    assert seen(0.0) is first
+    camera.allow(None)
+    assert holds(seen(6.0), SMALL) == len(SMALL)
+    camera.allow(0)
+    assert seen(12.0) is first
+    assert camera.take().regions == 0
