@@ -95,6 +95,8 @@ def check_model(name: str, camera: CameraConfig) -> bool:
     text = f"{name} model {camera.model_path.name}: {outcome.told}"
     if detector.second_size:
         text += f", each picture in two sizes, {detector.inputs}"
+    elif detector.mirrored:
+        text += f", each picture in {detector.inputs}"
     if not outcome.good:
         return _say(False, text)
     print(f"{'ok   ' if outcome.sure else 'warn '} {text}; knows {', '.join(detector.names.values())}")

@@ -75,6 +75,7 @@ def cards(measured: dict[str, Assessment]) -> str:
         one = measured[file.name]
         sizes = (one.input_size, one.second_size) if one.second_size else (one.input_size,)
         looks = " and ".join("x".join(map(str, size)) for size in sizes)
+        looks += ", mirrored too" if file.mirrored else ""
         words = f"Input {looks}, {'int8' if file.int8 else 'float'}, sha256 `{one.sha256[:12]}`, "
         words += f"{one.pictures} pictures, mean AP50 of the rows {mean(one):.3f}"
         if file.int8:

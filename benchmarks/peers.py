@@ -253,7 +253,9 @@ def main(words: list[str]) -> int:
     if words:
         print(section(data, "traffic", {Path(word).stem: Path(word) for word in words}, STREET))
         return 0
-    street = {name: MODELS / f"gb-yolo-n-{name}.onnx" for name in ("traffic", "traffic-square")}
+    street = {
+        name: MODELS / f"gb-yolo-n-{name}.onnx" for name in ("traffic", "traffic-large", "traffic-square")
+    }
     faces = {name: MODELS / f"gb-yolo-n-{name}.onnx" for name in ("mask", "mask-free")}
     text = f"{section(data, 'traffic', street, STREET)}\n{section(data, 'mask', faces, FACES)}"
     rewrite(PAGE, text, BEGIN, END)

@@ -94,11 +94,14 @@ def _onnx(arguments: argparse.Namespace) -> None:
     from export.train.checkpoint import cache_folder, load_checkpoint
 
     recipe = load_recipe(arguments.recipe)
-    said: dict[str, Any] = {key: recipe[key] for key in ("input", "second_input", "kinds") if key in recipe}
+    looks = ("input", "second_input", "mirrored", "kinds")
+    said: dict[str, Any] = {key: recipe[key] for key in looks if key in recipe}
     if arguments.size:
         said |= {"input": arguments.size, "second_input": []}
     if arguments.second_size:
         said["second_input"] = arguments.second_size
+    if arguments.mirrored:
+        said["mirrored"] = True
     state = load_checkpoint(arguments.checkpoint or cache_folder(recipe) / "last.pt")
     out = arguments.out or Path(f"{recipe['name']}.onnx")
     pixels, score = export_average(state, out, VERSION, said)

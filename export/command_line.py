@@ -122,6 +122,12 @@ def _add_onnx(command: Command, run: Run) -> None:
         help="multi-scale inference: look at each picture in this smaller size too, HEIGHTxWIDTH, and pair "
         "what both see (default: the recipe's; none where --size is given)",
     )
+    onnx.add_argument(
+        "--mirrored",
+        action="store_true",
+        help="test-time augmentation: look at each picture's mirror image too, and take the mean, at twice "
+        "the time (default: the recipe's)",
+    )
     onnx.add_argument("--out", type=Path, help="default: NAME.onnx here")
 
 

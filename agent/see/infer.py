@@ -40,6 +40,7 @@ from agent.see.preprocess import Preprocess, fit_picture
 
 FORMAT = "gb-yolo 1"
 SECOND = "second_input"  # the metadata's key of the size in which the graph looks at a picture as well
+MIRRORED = "mirrored"  # the key that says that it looks at each mirrored, too
 ADVICE = "give a model made by `gb-export onnx`, or `traffic` or `mask`"
 _UNREADABLE = (Fail, InvalidArgument, InvalidGraph, InvalidProtobuf, NotImplemented, RuntimeException)
 RUNTIME_ERRORS = _UNREADABLE  # what a graph may raise while it runs, too
@@ -224,10 +225,16 @@ class Detector:
         return (int(said[1]), int(said[2])) if said and self._foreign is None else None
 
     @property
+    def mirrored(self) -> bool:
+        """Whether the graph looks at the mirrored picture as well."""
+        return self._foreign is None and self.metadata.get(MIRRORED) == "yes"
+
+    @property
     def inputs(self) -> str:
-        """All sizes in which a picture is looked at, in words."""
+        """How a picture is looked at, in words: all sizes, and whether it is mirrored too."""
         sizes = [self.input_size, *([self.second_size] if self.second_size else [])]
-        return " and ".join("{}x{}".format(*size) for size in sizes)
+        words = " and ".join("{}x{}".format(*size) for size in sizes)
+        return f"{words}, mirrored too" if self.mirrored else words
 
     @property
     def layout(self) -> str:

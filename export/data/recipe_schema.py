@@ -128,6 +128,7 @@ class Recipe(Struct, forbid_unknown_fields=True):
     images: Positive = 1
     input: Size = []
     second_input: Size = []
+    mirrored: bool = False
     kinds: list[Names] = []
     finish: Finish = Finish()
     model: str | Model = "n"

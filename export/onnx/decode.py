@@ -13,6 +13,7 @@ import numpy as np
 from export.model import network
 from export.model.baseline import anchor_grid
 from export.onnx.graph import Graph
+from export.onnx.mirror import mean_boxes, mean_logits
 from export.onnx.writer import INT8, Part
 
 IOU = 0.6
@@ -33,9 +34,18 @@ class Cells(NamedTuple):
 
 
 def decode(
-    graph: Graph, levels: Any, size: tuple[int, int], form: str, kinds: Kinds, mark: str = ""
+    graph: Graph,
+    levels: Any,
+    size: tuple[int, int],
+    form: str,
+    kinds: Kinds,
+    mark: str = "",
+    *,
+    mirrored: bool = False,
 ) -> Cells:
     """Add the decoding of our heads; classes are logits. `mark` is the end of names that a file has once.
+
+    `mirrored` says that each picture has its mirror image beside it, and both tell the mean.
 
     int8 brings rows (h*w,C) and works on (1,A,C); float brings maps (1,C,h,w) and works on (1,C,A).
     """
@@ -57,7 +67,11 @@ def decode(
     centre = graph.constant(np.moveaxis(centres, 2, axis))
     corners = [graph.node(kind, centre, half) for kind, half in zip(("Sub", "Add"), halves, strict=True)]
     boxes = graph.node("Concat", *corners, axis=axis)
-    boxes = graph.node("Transpose", boxes, perm=[0, along, axis], result=f"all_boxes{mark}")
+    named = f"all_boxes{mark}"
+    boxes = graph.node("Transpose", boxes, perm=[0, along, axis], result="" if mirrored else named)
+    if mirrored:
+        boxes = mean_boxes(graph, boxes, size, named)
+        logits = mean_logits(graph, logits, size, along)
     best = []
     for kind in kinds:
         mine = logits

@@ -21,6 +21,7 @@ from agent.boxes import iou, nms
 from export.errors import TrainError
 from export.model.network import Network
 from export.onnx.decode import IOU, LIMIT, Kinds
+from export.onnx.mirror import opposite
 from export.onnx.pairing import ALONE, LOW, LOW_SHARE, PAIR_IOU, PLACED, SEEN, SIDES, SMALL, apart
 from export.onnx.second_size import ALWAYS, DOUBTED, NEVER, TWICE, doubt_from, in_doubt
 
@@ -32,17 +33,27 @@ Size = tuple[int, int]
 Cells = tuple[Array, Array]
 
 
-def reference(model: Network, picture: NDArray[np.uint8], second: Size | None = None) -> Cells:
+def reference(
+    model: Network, picture: NDArray[np.uint8], second: Size | None = None, *, mirrored: bool = False
+) -> Cells:
     """Ask PyTorch about all cells of a picture (h,w,3) BGR, made smaller first where `second` says a size.
 
-    Returns boxes (A,4) and probabilities (A,C).
+    `mirrored` takes the mean with the mirror image. Returns boxes (A,4) and probabilities (A,C).
     """
     rgb = torch.from_numpy(np.ascontiguousarray(picture[None, :, :, ::-1].transpose(0, 3, 1, 2))).float()
     if second:
         rgb = functional.interpolate(rgb, second, mode="bilinear", align_corners=False)
+    both = torch.cat((rgb, rgb.flip(3))) if mirrored else rgb
     with torch.no_grad():
-        raw = model.eval()(rgb / 255)
-    return raw.xyxy[0].numpy(), raw.logits[0].sigmoid().numpy()
+        raw = model.eval()(both / 255)
+    boxes, logits = raw.xyxy[0], raw.logits[0]
+    if mirrored:
+        height, width = rgb.shape[2:]
+        back = opposite((height, width))
+        turned = width - raw.xyxy[1, back][:, [2, 1, 0, 3]]
+        turned[:, 1::2] = width - turned[:, 1::2]
+        boxes, logits = (boxes + turned) / 2, (logits + raw.logits[1, back]) / 2
+    return boxes.numpy(), logits.sigmoid().numpy()
 
 
 def noise(size: Size, seed: int) -> NDArray[np.uint8]:
@@ -107,6 +118,7 @@ def check_parity(
     seed: int = 1,
     second: Size | None = None,
     kinds: Kinds | None = None,
+    mirrored: bool = False,
 ) -> tuple[float, float]:
     """Compare file and network on a picture; return the largest differences (pixels, score).
 
@@ -119,6 +131,7 @@ def check_parity(
         seed: of the picture.
         second: size in which the file looks at a picture as well.
         kinds: of objects, that are suppressed apart; all classes are one kind if it is not said.
+        mirrored: whether it looks at mirror images as well.
 
     Raises:
         TrainError: the file says something else.
@@ -126,9 +139,9 @@ def check_parity(
     kinds = kinds or (tuple(range(model.classes)),)
     picture = noise(size, seed)
     said = run_whole(path, picture, ASKED, ALWAYS)
-    views = {"": (size, reference(model, picture))}
+    views = {"": (size, reference(model, picture, mirrored=mirrored))}
     if second:
-        views[SMALL] = second, reference(model, picture, second)
+        views[SMALL] = second, reference(model, picture, second, mirrored=mirrored)
     differences = [_check_cells(path, said, true, kinds, mark) for mark, (_, true) in views.items()]
     if second is None and len(kinds) == 1:
         boxes, scores, classes = said["all_boxes"][0], said["all_scores"][0, 0], views[""][1][1].argmax(1)

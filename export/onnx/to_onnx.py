@@ -20,7 +20,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from agent.atomic_file import replacing
-from agent.see.infer import FORMAT, SECOND
+from agent.see.infer import FORMAT, MIRRORED, SECOND
 from export.errors import TrainError
 from export.model.baseline import AnchorNetwork
 from export.model.network import STRIDES, Network
@@ -28,6 +28,7 @@ from export.model.zoo import make_model
 from export.onnx.decode import IOU, Cells, Kinds, decode, decode_anchors, suppress
 from export.onnx.fold import fold
 from export.onnx.graph import Graph
+from export.onnx.mirror import beside
 from export.onnx.pairing import SMALL, alone, apart, pair, strongest
 from export.onnx.parity import check_parity
 from export.onnx.second_size import doubt, shrink
@@ -57,21 +58,23 @@ def write(
     """Write the graph of a folded network; return it and the nodes that stay in float in int8.
 
     Where the metadata names a second size, the picture is looked at in that size too, with the same weights,
-    if the first leaves a doubt (`export.onnx.second_size`);
+    if the first leaves a doubt (`export.onnx.second_size`); where they say that it is mirrored, each with its
+    mirror image (`export.onnx.mirror`);
     where it names kinds of objects, these are suppressed apart (`export.onnx.pairing`).
     """
     graph = Graph()
     second = second_of(metadata)
     kinds = kinds_of(metadata)
-    check_can(folded, size, second, kinds)
-    cells, in_float = look(graph, folded, size, form, kinds)
+    mirrored = MIRRORED in metadata
+    check_can(folded, size, second, kinds, mirrored=mirrored)
+    cells, in_float = look(graph, folded, size, form, kinds, mirrored=mirrored)
     if second or len(kinds) > 1:
         large = strongest(graph, cells, size, size, kinds)
         cells = alone(graph, large)
     if second:
         asked = doubt(graph, large.classes, large.scores)
         picture = shrink(graph, size, second, asked)
-        others, more = look(graph, folded, second, form, kinds, picture, SMALL)
+        others, more = look(graph, folded, second, form, kinds, picture, SMALL, mirrored=mirrored)
         small = strongest(graph, others, size, second, kinds, SMALL)
         cells = pair(graph, large, small, folded.classes, asked)
         in_float |= more
@@ -82,21 +85,32 @@ def write(
 
 
 def look(
-    graph: Graph, folded: Network, size: Size, form: str, kinds: Kinds, picture: str = PICTURE, mark: str = ""
+    graph: Graph,
+    folded: Network,
+    size: Size,
+    form: str,
+    kinds: Kinds,
+    picture: str = PICTURE,
+    mark: str = "",
+    *,
+    mirrored: bool = False,
 ) -> tuple[Cells, set[str]]:
-    """Add a network and its decoding for a picture of one size; return as `write` does."""
+    """Add a network and its decoding for a picture of one size, `mirrored` too; return as `write` does."""
+    if mirrored:
+        picture = beside(graph, picture)
     writer = Writer(graph, size, form, picture)
     levels = writer.network(folded)
     if isinstance(folded, AnchorNetwork):
         return decode_anchors(graph, levels, size, folded.classes), writer.in_float
-    return decode(graph, levels, size, form, kinds, mark), writer.in_float
+    return decode(graph, levels, size, form, kinds, mark, mirrored=mirrored), writer.in_float
 
 
-def check_can(folded: Network, size: Size, second: Size | None, kinds: Kinds) -> None:
-    """Raise `TrainError` for a second size or kinds of objects that a network cannot have."""
-    if isinstance(folded, AnchorNetwork) and (second or len(kinds) > 1):
+def check_can(folded: Network, size: Size, second: Size | None, kinds: Kinds, *, mirrored: bool) -> None:
+    """Raise `TrainError` for a second size, kinds of objects or mirroring that a network cannot have."""
+    if isinstance(folded, AnchorNetwork) and (second or len(kinds) > 1 or mirrored):
         raise TrainError(
-            "a network with anchors looks at one size and knows one kind: leave second_input and kinds out"
+            "a network with anchors looks at one size and knows one kind: "
+            "leave second_input, kinds and mirrored out"
         )
     if second and not (second[0] < size[0] and second[1] < size[1]):
         first = "x".join(map(str, size))
@@ -148,6 +162,8 @@ def describe(
     }
     if second := recipe.get("second_input"):
         said[SECOND] = "{}x{}".format(*second)
+    if recipe.get("mirrored"):
+        said[MIRRORED] = "yes"
     if kinds := recipe.get("kinds"):
         said["kinds"] = json.dumps(kinds)
     return said
@@ -189,7 +205,7 @@ def export_average(
         state: the checkpoint.
         path: of the file.
         version: of this package.
-        said: `input`, `second_input` and `kinds` of the file, where they are not its recipe's.
+        said: `input`, `second_input`, `mirrored` and `kinds` of the file, where they are not its recipe's.
         made: when, in seconds since 1970; now if it is not said.
     """
     recipe = state["recipe"] | (said or {})
@@ -204,6 +220,7 @@ def export(model: Network, path: Path, size: Size, metadata: dict[str, str]) -> 
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as fresh:
         onnx.save(build(model, size, metadata), fresh)
-        difference = check_parity(model, fresh, size, second=second_of(metadata), kinds=kinds_of(metadata))
+        looks = second_of(metadata), kinds_of(metadata), MIRRORED in metadata
+        difference = check_parity(model, fresh, size, 1, *looks)
         store_answer(fresh)
     return difference

@@ -42,6 +42,7 @@ def test_a_packaged_model_is_whole_small_and_right(file: release.File) -> None:
     assert file.size in (None, detector.input_size)
     whole = next(one for one in FILES if one.task == file.task)  # int8 is made of it
     assert detector.second_size == (whole.second if file.int8 else file.second)
+    assert detector.mirrored == file.mirrored
     assert json.loads(detector.metadata.get("kinds", "[]")) == [list(kind) for kind in whole.kinds]
     assert detector.metadata["input"].startswith("{}x{} ".format(*detector.input_size))
     assert json.loads(detector.metadata["recipe"])["names"] == list(detector.names.values())
@@ -87,9 +88,9 @@ def test_the_same_checkpoints_make_the_same_files(
 ) -> None:
     """All files, of one size and of two, come from three checkpoints in one go; the second gives the same."""
     monkeypatch.setenv("GB_DATA", str(tmp_path / "data"))
-    wide, _, *rest = FILES
-    little = wide._replace(size=(96, 128), second=(64, 96), kinds=(("b",), ("a",)))  # a large one is slow
-    monkeypatch.setattr(release, "FILES", [little, *rest])
+    wide, _, large, *rest = FILES
+    little = {"size": (96, 128), "second": (64, 96), "kinds": (("b",), ("a",))}  # a large input is slow
+    monkeypatch.setattr(release, "FILES", [wide._replace(**little), large._replace(**little), *rest])
     words = checkpoints(tmp_path)
     for target in ("one", "two"):
         assert main([*words, str(tmp_path / target)]) == 0
@@ -101,6 +102,7 @@ def test_the_same_checkpoints_make_the_same_files(
     inputs = {name: Detector(tmp_path / "one" / name).inputs for name in names}
     twice = {name for name, said in inputs.items() if said == "96x128 and 64x96"}
     assert twice == {"gb-yolo-n-traffic.onnx", "gb-yolo-n-traffic-int8.onnx"}
+    assert inputs["gb-yolo-n-traffic-large.onnx"] == "96x128 and 64x96, mirrored too"
     assert capsys.readouterr().out.count("bytes") == 2 * len(names)
     assert main(["", words[1], "", str(tmp_path / "masks")]) == 0
     assert {path.name for path in (tmp_path / "masks").iterdir()} == {n for n in names if "-mask" in n} - {

@@ -312,6 +312,7 @@ def test_the_command_writes_one_size_or_two(tmp_path: Path, capsys: pytest.Captu
         (["--second-size", "64x64"], "96x128 and 64x64"),
         (["--size", "128x160"], "128x160"),
         (["--size", "128x160", "--second-size", "96x128"], "128x160 and 96x128"),
+        (["--mirrored"], "96x128 and 64x96, mirrored too"),
     ):
         assert main([*words, *more]) == 0
         assert Detector(out).inputs == inputs
@@ -329,8 +330,8 @@ def test_the_command_writes_one_size_or_two(tmp_path: Path, capsys: pytest.Captu
 def test_anchors_have_one_size_and_one_kind() -> None:
     """A network with anchors is refused a second size and kinds, by a line that says what to do."""
     model = network("yolov5n-published")
-    for more in ({"second_input": SECOND}, {"kinds": [["a"], ["b"]]}):
-        with pytest.raises(TrainError, match="leave second_input and kinds out"):
+    for more in ({"second_input": SECOND}, {"kinds": [["a"], ["b"]]}, {"mirrored": True}):
+        with pytest.raises(TrainError, match="leave second_input, kinds and mirrored out"):
             write(folded_copy(model), SIZE, describe(RECIPE | more, SIZE, 5, "1"))
 
 

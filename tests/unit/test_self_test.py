@@ -64,7 +64,7 @@ def test_a_model_finds_its_own_answer_again(model: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["traffic", "traffic-int8", "traffic-square", "mask", "mask-int8", "mask-free"]
+    "name", ["traffic", "traffic-int8", "traffic-large", "traffic-square", "mask", "mask-int8", "mask-free"]
 )
 def test_the_packaged_models_have_an_answer(name: str) -> None:
     """Each model that comes along is small, can be checked on any box, and is right here."""
