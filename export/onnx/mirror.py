@@ -31,7 +31,7 @@ def opposite(size: Size) -> NDArray[np.int64]:
     rows = []
     begin = 0
     for stride in STRIDES:
-        height, width = size[0] // stride, size[1] // stride
+        height, width = (side // stride for side in size)
         level = begin + np.arange(height * width).reshape(height, width)
         rows.append(level[:, ::-1].ravel())
         begin += height * width

@@ -46,13 +46,15 @@ def reference(
     both = torch.cat((rgb, rgb.flip(3))) if mirrored else rgb
     with torch.no_grad():
         raw = model.eval()(both / 255)
-    boxes, logits = raw.xyxy[0], raw.logits[0]
+    boxes = raw.xyxy[0]
+    logits = raw.logits[0]
     if mirrored:
         height, width = rgb.shape[2:]
         back = opposite((height, width))
         turned = width - raw.xyxy[1, back][:, [2, 1, 0, 3]]
         turned[:, 1::2] = width - turned[:, 1::2]
-        boxes, logits = (boxes + turned) / 2, (logits + raw.logits[1, back]) / 2
+        boxes = (boxes + turned) / 2
+        logits = (logits + raw.logits[1, back]) / 2
     return boxes.numpy(), logits.sigmoid().numpy()
 
 
