@@ -43,6 +43,7 @@ SHARE = 0.5  # of what the first look costs, where no budget is said
 FRAME = 0.06  # of the same: what a frame costs beside its regions,
 PIXELS = 0.012  # each million of its pixels,
 FINDS = 0.0004  # and each find that is compared; measured on walls of faces at 1080p and 4K
+VOICES = 0.023  # of the same: the agreement of looks, where they are asked; measured on views from above
 CROP = 0.05  # of the same: a face that is judged
 TURN = 1.0  # how much speaks for a place that shows new pixels, whatever is in it
 FINER = 0.3  # the same of each finer level
@@ -161,7 +162,8 @@ class LookStage:
         """Return the price of all but the regions: seconds of CPU, or first looks where no budget is said."""
         if self.budget is not None:
             return seconds
-        return FRAME + PIXELS * self._picture[0] * self._picture[1] / 1e6 + FINDS * finds_
+        frame = FRAME if self._leans else FRAME + VOICES
+        return frame + PIXELS * self._picture[0] * self._picture[1] / 1e6 + FINDS * finds_
 
     def affords_crops(self, count: int) -> bool:
         """Say whether the budget lasts for so many faces."""
