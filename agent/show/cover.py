@@ -26,15 +26,21 @@ Polygon = Sequence[tuple[float, float]]  # fractions of the frame
 
 
 def black_out(image: Uint8, zones: Sequence[Polygon]) -> Uint8:
-    """Return the picture (H,W,3) with polygons black; the picture itself where there are none."""
+    """Return the picture (H,W,3) with polygons black; the picture itself where there are none.
+
+    All that an outline encloses is black, also where it crosses itself.
+    """
     if not zones:
         return image
     height, width = image.shape[:2]
     outlines = [np.rint(np.array(zone) * (width, height)).astype(np.int32) for zone in zones]
     safe = image.copy()
     for outline in outlines:  # one by one: where two overlap, fillPoly would leave a hole
-        cv2.fillPoly(safe, [outline], (0, 0, 0))
-        cv2.polylines(safe, [outline], True, (0, 0, 0), 2)
+        inside = np.zeros((height, width), np.uint8)
+        cv2.fillPoly(inside, [outline], 255)
+        cv2.polylines(inside, [outline], True, 255, 2)
+        edges, _ = cv2.findContours(inside, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        cv2.drawContours(safe, edges, -1, (0, 0, 0), cv2.FILLED)
     return safe
 
 

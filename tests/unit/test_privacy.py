@@ -96,6 +96,17 @@ def test_zones_are_black_before_anything_looks_at_the_picture() -> None:
     assert not seen[0][:45, :80].any()
 
 
+def test_a_zone_that_crosses_itself_has_no_hole() -> None:
+    """A star drawn in one go is black in its middle too, and on its outline; beside it the picture stays."""
+    star = [(0.5, 0.05), (0.2, 0.95), (0.95, 0.4), (0.05, 0.4), (0.8, 0.95)]
+    privacy = Privacy("unblurred", [star], PEOPLE, lambda image: NONE)
+    safe = privacy.clear(noise(), NONE, 0.0)
+    height, width = safe.shape[:2]
+    assert not safe[height // 2 - 5 : height // 2 + 5, width // 2 - 5 : width // 2 + 5].any()
+    assert not safe[round(0.4 * height), round(0.1 * width) : round(0.9 * width)].any()
+    assert safe[: height // 4, : width // 4].any()
+
+
 def test_the_centre_adds_zones_and_never_takes_the_owners_away() -> None:
     """Whatever document comes, the owner's polygon stays."""
     owner = [(0.0, 0.0), (0.5, 0.0), (0.5, 0.5), (0.0, 0.5)]
