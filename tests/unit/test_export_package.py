@@ -1,6 +1,7 @@
 """The files that come along: each is whole, small and right, and the same command makes the same."""
 
 import json
+import re
 from pathlib import Path
 
 import cv2
@@ -55,6 +56,15 @@ def test_each_card_is_of_its_file() -> None:
         part = card.partition(f"### `{file.name}`")[2].partition("###")[0]
         assert f"sha256 `{Detector(MODELS / file.name).sha256[:12]}`" in part, f"{file.name}: measure it anew"
         assert f"| `{file.name}` |" in card
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if file.int8], ids=lambda file: file.name)
+def test_int8_is_as_good_as_float(file: release.File) -> None:
+    """The mean of the card's rows is at most 0.3 points below that of the float file."""
+    part = cards.PAGE.read_text().partition(f"### `{file.name}`")[2].partition("###")[0]
+    points = re.search(r"\(([+-][\d.]+) points against float\)", part)
+    assert points
+    assert float(points[1]) >= -0.3
 
 
 def checkpoints(folder: Path) -> list[str]:
