@@ -22,6 +22,8 @@ ENOUGH = 64
 AGREE = 0.75  # the share of them that has to be nearer to its detection with the shift than without
 MEDIAN = np.pi / 2  # the variance of a median of N is so much of that of one, over N
 LEARN = 0.1  # how much of a difference each frame teaches
+SLOWLY = 0.02  # the same of how much it usually moves
+MOVES = 0.15  # usually more than this: the camera is carried
 
 
 @dataclass(slots=True)
@@ -29,6 +31,12 @@ class CameraMotion:
     """Learn how much one camera moves beyond what its tracks foresee."""
 
     much: float = 0.0  # variance of the common shift, in those of the place of one track
+    usual: float = 0.0  # the same over some hundred frames
+
+    @property
+    def carried(self) -> bool:
+        """Whether the camera moves all the time, so that who is hidden is soon somewhere else."""
+        return self.usual > MOVES
 
     def shift(self, off: Float, variance: Float) -> Float | None:
         """Return the shift (2,) in pixels that is common to tracks, None where none is to be believed.
@@ -43,6 +51,7 @@ class CameraMotion:
         luck = MEDIAN / count  # of a shift in units of the mean 1/sigma, also where sigmas differ
         found = float(((common * (1 / np.sqrt(variance)).mean(axis=1)) ** 2).mean()) - luck
         self.much = max(self.much + LEARN * (found - self.much), 0.0)
+        self.usual += SLOWLY * (self.much - self.usual)
         if self.much < luck:
             return None
         nearer = (np.abs(off - common[:, None]) < np.abs(off)).sum(axis=1)

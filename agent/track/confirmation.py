@@ -1,18 +1,23 @@
-"""Which new tracks are objects: seen often, long and surely enough for this camera.
+"""Which tracks are objects: seen often, long and surely enough for this camera.
 
 What a detector imagines comes and goes, is less sure than most of what the camera sees
-(agent.track.confidence_rank), and does not travel.
+(agent.track.confidence_rank), and does not travel. The same goes for a track that has a number: while it is
+seen now and then only, and less surely than most, it is followed, but not told.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from agent.track.kalman import Bool, Int, TrackTable, spread
+from agent.track.kalman import Bool, Float, Int, TrackTable, spread
 
+WEAK = 0.25  # of all detections this share, the least sure, speaks against a track
 MEAN = 0.44  # the least mean confidence that confirms
 SURE = 0.8  # the mean confidence that confirms whatever all others have
 SURER = 0.5  # the sum of ranks above `confidence_rank`'s weak share: two detections as sure as half of all
+RECENT = 1.0  # seconds after which a sight tells little of now
+CLEAR = 0.7  # of the camera's usual confidence, a missed frame being 0: what is seen so surely now is told
+RANKED = 0.4  # the mean rank of a track that is told however it is seen now
 TRAVELS = 1.0  # sizes from its first place: it need not be surer than the camera's weak detections
 
 
@@ -33,6 +38,14 @@ def confirmed(book: TrackTable, evidence: float, doubtful: bool) -> Int:
         good &= book.evidence[new] >= MEAN * hits
         good &= (book.rank[new] >= SURER) | (book.evidence[new] >= SURE * hits) | _travels(book, new)
     return new[good]
+
+
+def told(book: TrackTable, rows: Int, usual: Float) -> Bool:
+    """Return which of some tracks (N,) are told now; `usual` (N,): the confidence usual for their classes."""
+    clear = book.recent[rows] >= CLEAR * usual * book.looks[rows]
+    ranked = book.rank[rows] >= (RANKED - WEAK) * book.hits[rows]
+    good: Bool = clear | ranked | _travels(book, rows)
+    return good
 
 
 def _travels(book: TrackTable, rows: Int) -> Bool:

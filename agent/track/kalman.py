@@ -62,7 +62,9 @@ class TrackTable:
     kind = _Rows(34)  # class of the last match
     rest = _Rows(35)  # seconds since when it has been at its spot
     rank = _Rows(36)  # sum of how far the ranks of the confidences are above those of the weak
-    HEIGHT = 37
+    recent = _Rows(37)  # as `evidence`, but what is older than a second counts little
+    looks = _Rows(38)  # as `frames`, likewise
+    HEIGHT = 39
 
     __slots__ = ("all",)
 

@@ -5,19 +5,22 @@ What always holds:
 * Every length is relative to the object's size and every time is in seconds, so the defaults fit any
   resolution and any frame rate, even one that changes. The gate of a track grows with the time since it was
   seen.
-* A track is told only when it is confirmed by time and evidence; numbers start at 1 and are never used again.
-* The state is bounded: a track unseen for `keep` seconds ends, and nothing of it is left. What was parked is
+* A track is told only when it is confirmed by time and evidence, and while it is seen as objects of its class
+  are here; numbers start at 1 and are never used again.
+* The state is bounded: a track unseen for `keep` seconds (`keep_carried` where the camera moves all the time)
+  ends, and nothing of it is left. What was parked is
   remembered for as long as it had been parked, at most `keep_parked` seconds, and only where it was.
 * There is no clock and no randomness here: the same input gives the same numbers.
 
 Motion is a Kalman filter (agent.track.kalman); what is new moves as objects there usually do
 (agent.track.motion_prior), and what all share is the camera's own motion (agent.track.camera_motion). What
-counts as confident is learned for each camera (agent.track.confidence_rank). What belongs together is said by
-agent.track.association, which new tracks are objects by agent.track.confirmation.
+counts as confident is learned for each camera and class (agent.track.confidence_rank). What belongs
+together is said by agent.track.association, which tracks are objects by agent.track.confirmation.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -29,8 +32,8 @@ from agent.track.association import associate, pairs_within_gates
 from agent.track.camera_motion import ENOUGH, LEAST, CameraMotion
 from agent.track.candidates import candidates
 from agent.track.class_prior import ANY, WALK, ClassPrior, Habits, walkers
-from agent.track.confidence_rank import ConfidenceRanks
-from agent.track.confirmation import confirmed
+from agent.track.confidence_rank import ClassRanks
+from agent.track.confirmation import RECENT, WEAK, confirmed, told
 from agent.track.kalman import Bool, Float, Int, Sight, TrackTable, spread, units
 from agent.track.motion_prior import Flow
 from agent.track.tracks import Motions, Tracks
@@ -38,10 +41,10 @@ from agent.track.tracks import Motions, Tracks
 __all__ = ["Motions", "Tracker", "Tracks", "assign", "make_tracker"]
 
 _NONE = np.zeros(0, np.int64)
-WEAK = 0.25  # of all detections this share, the least sure, speaks against a track
 TURN = 0.5  # the share of a common shift that goes on
 FLOW_SURE = 4  # sightings before a track's speed is worth a note
 MOVED = 0.25  # sizes: a noticeable move
+CARRIED = 3.0  # times as much a second out of sight costs where the camera moves all the time
 FREEZE = 10.0  # seconds of standing, after which nobody who is hidden is thought to move
 
 
@@ -55,6 +58,7 @@ class Tracker:
     confident: float = 0.25  # at least this to begin a track
     weak: float = 0.1  # at least this to go on with one
     keep: float = 4.0  # seconds that an unseen confirmed track is remembered
+    keep_carried: float = 0.9  # the same where the camera is carried
     keep_parked: float = 60.0  # the most for one that had been standing so long
     doubt: float = 0.6  # the same for one that is not confirmed, but for two frames at least
     evidence: float = 0.7  # sum of confidences that confirms
@@ -64,7 +68,7 @@ class Tracker:
     _habits: Habits = field(init=False, repr=False)
     _book: TrackTable = field(default_factory=TrackTable.empty, init=False, repr=False)
     _flow: Flow = field(default_factory=Flow, init=False, repr=False)
-    _levels: ConfidenceRanks = field(default_factory=ConfidenceRanks, init=False, repr=False)
+    _levels: ClassRanks = field(default_factory=ClassRanks, init=False, repr=False)
     _sway: CameraMotion = field(default_factory=CameraMotion, init=False, repr=False)
     _now: float = field(default=-np.inf, init=False)
     _step: float = field(default=0.0, init=False)
@@ -99,14 +103,14 @@ class Tracker:
         if len(self):
             self._predict(step)
         self._ended = self._expire(before)
-        sight.rank = self._levels.note(sight.confidence)
+        sight.rank = self._levels.note(sight.confidence, sight.kind)
         noise = self._noise(sight)
         rows, columns = self._associate(sight, noise)
         if self._moved(rows, columns, sight, noise, step):
             rows, columns = self._associate(sight, noise)
         self._correct(rows, sight.take(columns), noise[:, columns])
         self._confirm()
-        tracks = Tracks.of(self._book, rows, found[columns], at_seconds, self._ended)
+        tracks = Tracks.of(self._book, *self._told(rows, found, columns), at_seconds, self._ended)
         self._begin(found, sight, columns)
         return tracks
 
@@ -135,6 +139,9 @@ class Tracker:
     def _predict(self, step: float) -> None:
         book = self._book
         book.frames += 1
+        fade = math.exp(-step / RECENT)
+        book.recent *= fade
+        book.looks = book.looks * fade + 1
         book.predict(np.where(self._held(), 0.0, step), self._habits.of(book.kind).agility)
 
     def _held(self) -> Bool:
@@ -145,7 +152,8 @@ class Tracker:
     def _expire(self, before: float) -> Int:
         """End what was not seen for too long, or has left the picture; return the confirmed numbers."""
         book = self._book
-        limit = np.maximum(self.keep, np.minimum(book.seen - book.rest, self.keep_parked))
+        keep = self.keep_carried if self._sway.carried else self.keep
+        limit = np.maximum(keep, np.minimum(book.seen - book.rest, self.keep_parked))
         gone = self._now - book.seen > np.where(book.number > 0, limit, self._patience())
         if self._size is not None:
             x, y = book.mean[:2]
@@ -166,7 +174,7 @@ class Tracker:
             return _NONE, _NONE
         book = self._book
         unseen = self._now - book.seen
-        late = np.maximum(unseen - self._step, 0.0)
+        late = np.maximum(unseen - self._step, 0.0) * (CARRIED if self._sway.carried else 1.0)
         pairs = pairs_within_gates(book, sight, noise, self._habits.of(book.kind), late)
         recent = (book.number > 0) & (unseen < self._patience())
         return associate(pairs, sight.confidence >= self.confident, recent)
@@ -199,6 +207,7 @@ class Tracker:
         book.seen[rows] = self._now
         book.hits[rows] += 1
         book.evidence[rows] += sight.confidence
+        book.recent[rows] += sight.confidence
         book.rank[rows] += sight.rank - WEAK
         book.kind[rows] = sight.kind
         size = spread(book.mean)[0]
@@ -223,6 +232,14 @@ class Tracker:
         self._book.number[new] = self._next + np.arange(len(new))
         self._next += len(new)
 
+    def _told(self, rows: Int, found: Detections, columns: Int) -> tuple[Int, Detections]:
+        """Return the matched tracks that are told now, and what they were matched with."""
+        if not self.doubtful:
+            good = told(self._book, rows, self._levels.usual(self._book.kind[rows]))
+            rows = rows[good]
+            columns = columns[good]
+        return rows, found[columns]
+
     def _begin(self, found: Detections, sight: Sight, taken: Int) -> None:
         """Begin a track with each confident detection that belongs to none."""
         free = sight.confidence >= self.confident
@@ -243,7 +260,8 @@ class Tracker:
         book.noted = book.spot = sight.channels[:2]
         book.born = book.seen = book.rest = np.full(len(fresh), self._now)
         book.frames = book.hits = np.ones(len(fresh))
-        book.evidence = sight.confidence
+        book.evidence = book.recent = sight.confidence
+        book.looks = np.ones(len(fresh))
         book.kind = sight.kind
         book.rank = sight.rank - WEAK
         self._book = TrackTable(np.concatenate([self._book.all, book.all], axis=1))

@@ -17,7 +17,7 @@ RESTS = 1.0  # seconds without a noticeable move, before it is said that somethi
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tracks:
-    """Hold the confirmed tracks that were matched now, and the numbers of those that have just ended.
+    """Hold the confirmed tracks that were matched and are told now, and the numbers of those that have ended.
 
     xyxy (N,4) pixels, track_id (N,), confidence (N,), class_id (N,) are of the matched detections. `origin`
     (N,4) and `since` (N,) are box and time of each track's first sight, before it was confirmed. `still` (N,)

@@ -69,3 +69,30 @@ def test_people_keep_their_numbers_before_a_camera_that_turns(rate: float) -> No
         for number, box in zip(tracks.track_id.tolist(), tracks.xyxy, strict=True):
             who[int(shown[np.abs(boxes - box).sum(axis=1).argmin()])].add(number)
     assert [len(each) for each in who] == [1] * 6
+
+
+def numbers_of_one(rate: float, moves: bool) -> set[int]:
+    """Return the numbers of somebody who stands among five others, and is hidden for 1.5 s."""
+    tracker = make_tracker(0.25, NAMES)
+    random = np.random.default_rng(5)
+    places = random.uniform([150, 120], [700, 360], (6, 2))
+    half = np.array([15.0, 40.0])
+    seen = set[int]()
+    for n in range(round(30 * rate)):
+        now = n / rate
+        shown = places[1:] if 20 < now < 21.5 else places
+        centre = shown + moves * pan(now) + random.normal(0, 1.0, shown.shape)
+        boxes = np.concatenate([centre - half, centre + half], axis=1).astype(np.float32)
+        found = Detections(boxes, np.full(len(boxes), 0.9, np.float32), np.zeros(len(boxes), np.int64))
+        tracks = tracker.update(found, now)
+        if len(shown) == 6:
+            near = np.abs(tracks.xyxy - boxes[0]).sum(axis=1) < 8
+            seen.update(tracks.track_id[near].tolist())
+    return seen
+
+
+@pytest.mark.parametrize("rate", [14.0, 5.0])
+def test_who_is_hidden_before_a_camera_that_always_moves_is_soon_somebody_else(rate: float) -> None:
+    """There a place says little after a second; before a camera that hangs still it does for longer."""
+    assert len(numbers_of_one(rate, moves=False)) == 1
+    assert len(numbers_of_one(rate, moves=True)) == 2
