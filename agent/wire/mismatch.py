@@ -158,10 +158,11 @@ def _of_fields(tree: dict[str, Any], base: Any, place: str) -> str:
     """Return which key of a struct's table is not known or missing, empty if none is."""
     fields = msgspec.structs.fields(base)
     config = base.__struct_config__
-    known = {field.encode_name for field in fields}
+    known = [field.encode_name for field in fields]
     for key in tree if config.forbid_unknown_fields else ():
         if key not in known and key != config.tag_field:
-            return _below(place, key) + f": unknown key{hint(key, known)}"
+            near = hint(key, known) or (f". Known here: {', '.join(known)}" if place else "")
+            return _below(place, key) + f": unknown key{near}"
     for field in fields:
         if field.required and field.encode_name not in tree:
             return _below(place, field.encode_name) + ": missing"

@@ -66,6 +66,7 @@ LIBRARY = re.compile(r"Expected|`|\bgot\b|object missing|Invalid|\bstr\b|\bint\b
             'x.type: one of "mail", "post" is wanted, not "mial". Did you mean \'mail\'?',
         ),
         ({"type": "mail", "too": "me"}, Mail | Post, "x.too: unknown key. Did you mean 'to'?"),
+        ({"type": "mail", "zzz": 1}, Mail | Post, "x.zzz: unknown key. Known here: to"),
         ({"type": "post"}, Mail | Post, "x.address: missing"),
         ({"type": "post", "address": 3}, Mail | Post, "x.address: a text in quotes is wanted, not 3"),
         (
