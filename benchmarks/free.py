@@ -1,6 +1,6 @@
 """The mask model of free pictures beside the packaged one, measured and written into docs/models.md.
 
-    GB_DATA=DATA python -m benchmarks.free CHECKPOINT
+    GB_DATA=DATA python -m benchmarks.free
 
 What always holds: both are judged as files, through the agent's own code, on the same held-out pictures.
 """
@@ -9,23 +9,20 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks.page import markdown, rewrite
 from export.data.recipe import load_recipe, read_recipe
 from export.data.sample import JUDGED
-from export.errors import TrainError
-from export.judge.assess import Assessment, assess, checkpoint_file
+from export.judge.assess import Assessment, assess
 from export.judge.evaluate import Score, detector_for
 from export.onnx.release import MODELS
-from export.train.checkpoint import load_checkpoint
 
 PAGE = Path(__file__).parent.parent / "docs" / "models.md"
-BEGIN = "<!-- free: python -m benchmarks.free CHECKPOINT -->"
+BEGIN = "<!-- free: python -m benchmarks.free -->"
 END = "<!-- end of free -->"
+FREE = MODELS / "gb-yolo-n-mask-free.onnx"
 PACKAGED = MODELS / "gb-yolo-n-mask.onnx"
 
 
@@ -53,26 +50,20 @@ def text(free: Assessment, packaged: Assessment, pictures: int) -> str:
     )
 
 
-def main(words: list[str]) -> int:
+def main() -> int:
     """Measure both and write the page."""
     data = Path(os.environ.get("GB_DATA", ""))
-    if len(words) != 1 or not (data / "masks" / "val").is_dir():
-        print("usage: GB_DATA=DATA python -m benchmarks.free CHECKPOINT", file=sys.stderr)
+    if not (data / "masks" / "val").is_dir():
+        print("set GB_DATA to the folder of development data", file=sys.stderr)
         return 2
     pictures = read_recipe(load_recipe("mask"), data, "val", JUDGED)
-    try:
-        state = load_checkpoint(Path(words[0]))
-        with tempfile.TemporaryDirectory() as folder:
-            path, recipe = checkpoint_file(Path(words[0]), Path(folder), version("gb-fleet"))
-            free = assess(detector_for(path), pictures)
-    except TrainError as error:
-        print(error, file=sys.stderr)
-        return 1
-    written = text(free, assess(detector_for(PACKAGED), pictures), state["done"] * recipe["batch"])
+    detector = detector_for(FREE)
+    seen = int(detector.metadata["pictures_seen"])
+    written = text(assess(detector, pictures), assess(detector_for(PACKAGED), pictures), seen)
     rewrite(PAGE, written, BEGIN, END)
     print(written)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

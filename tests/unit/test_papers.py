@@ -108,14 +108,15 @@ def test_the_pages_have_their_markers(page: Path, begin: str, end: str) -> None:
     assert insert(page.read_text(), "new", begin, end).count("\nnew\n") == 1
 
 
-def test_the_free_model_stands_beside_the_packaged_one() -> None:
+def test_the_free_model_stands_beside_the_packaged_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Both tables have every cell filled, and say how long the free model was trained."""
     whole = assessment()
     written = free.text(whole, whole, 60_000)
     assert written.startswith("Its last training saw 60,000 pictures. On the 1 pictures")
     tables = [line for line in written.splitlines() if line.startswith("|")]
     assert {line.count("|") for line in tables} == {8, 4}
-    assert free.main([]) == 2
+    monkeypatch.delenv("GB_DATA", raising=False)
+    assert free.main() == 2
 
 
 def trained(network: str, seed: int, ap50: float, spread: float = 0.01) -> equal.Trained:
