@@ -219,9 +219,9 @@ class LookStage:
         wanted = np.concatenate((wide, near)) * np.where(turned, TURNED, 1.0)
         urgency = age * (turn + wanted * again)
         order = np.argsort(-urgency, kind="stable")
-        wanted_ones = order[urgency[order] > 0]
+        urgent = order[urgency[order] > 0]
         due = self._overdue()
-        return np.concatenate((due, wanted_ones[~np.isin(wanted_ones, due)])).astype(np.int64)
+        return np.concatenate((due, urgent[~np.isin(urgent, due)])).astype(np.int64)
 
     def _overdue(self) -> Int64:
         """Return the coarsest place that waits longest, (1,), where it is its turn; none else, (0,)."""

@@ -51,8 +51,8 @@ def reference(
     if mirrored:
         height, width = rgb.shape[2:]
         back = opposite((height, width))
-        turned = width - raw.xyxy[1, back][:, [2, 1, 0, 3]]
-        turned[:, 1::2] = width - turned[:, 1::2]
+        turned = raw.xyxy[1, back][:, [2, 1, 0, 3]]
+        turned[:, 0::2] = width - turned[:, 0::2]
         boxes = (boxes + turned) / 2
         logits = (logits + raw.logits[1, back]) / 2
     return boxes.numpy(), logits.sigmoid().numpy()

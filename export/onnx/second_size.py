@@ -5,7 +5,7 @@
 
 What the large picture shows surely needs no second opinion, and neither does an empty street. What always
 holds: `TWICE` says whether there was a second picture; where there was none the network gets an empty batch,
-which costs nothing and takes no memory; its weights are in the file and in memory once.
+which costs nothing; its weights are in the file and in memory once.
 
 A find is in doubt from a score of `DOUBTED` on, unless one class is told by `SURE` more than all others
 together. The picture is made smaller by bilinear interpolation at pixel centres, without smoothing, as
