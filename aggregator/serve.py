@@ -1,12 +1,14 @@
 """The web server: the API's routes, the page's files, and what every answer has in common.
 
 What always holds: nothing but the login, the health check and the page's own files is given to somebody who
-is not logged in; an error is one shape and never a traceback; the page may run only its own scripts.
+is not logged in; an error is one shape, or to a person a page, and never a traceback; the page may run only
+its own scripts.
 """
 
 from __future__ import annotations
 
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from aggregator.api import OUTSIDE, PREFIX, ROUTES
 from aggregator.auth import Refused
 from aggregator.centre import Centre
 from aggregator.connections import connection_of
+from aggregator.error_page import error_page, up, wants
 from aggregator.openapi import Route, answer
 from aggregator.params import CENTRE, IDENTITY, client_of, no_node
 from aggregator.store.errors import StoreError
@@ -35,7 +38,7 @@ _HEADERS = {
 }
 _BODY_BYTES = 64 * 1024
 _BEGUN: web.RequestKey[bool] = web.RequestKey("begun", bool)
-_PAGES = ("nodes/", "alerts", "counts", "manage", "system")
+_PAGES = re.compile(r"((nodes(/[^/]*)?|alerts|counts|manage(/\w*)?|system)/?)?")  # as web/src/router.ts
 _CODES = {404: "not_found", 405: "wrong_method", 413: "too_large"}
 
 
@@ -104,24 +107,25 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
     except Refused as error:
-        response = _error(error.status, error.code, str(error), error.details)
+        response = _error(request, error.status, error.code, str(error), error.details)
         if error.status == 429:
             response.headers["Retry-After"] = "60"
         return response
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        return _error(error.status, _CODES.get(error.status, "refused"), error.reason)
+        return _error(request, error.status, _CODES.get(error.status, "refused"), error.reason)
     except StoreError as error:
         _LOG.warning("%s %s: %s", request.method, request.path, error)
-        return _error(503, "database_away", "The database does not answer now; try again in a moment")
+        text = "The database does not answer now; try again in a moment"
+        return _error(request, 503, "database_away", text)
     except ConnectionError:
         raise  # the client has gone
     except Exception:  # what nobody expected: the log gets the traceback, the client the one shape
         if request.get(_BEGUN):
             raise  # half an answer cannot become an error
         _LOG.exception("%s %s", request.method, request.path)
-        return _error(500, "internal", "Something went wrong here; the log says more")
+        return _error(request, 500, "internal", "Something went wrong here; the log says more")
 
 
 @web.middleware
@@ -133,7 +137,11 @@ async def _by_https(request: web.Request, handler: Handler) -> web.StreamRespons
     return await handler(request)
 
 
-def _error(status: int, code: str, message: str, details: dict[str, Any] | None = None) -> web.Response:
+def _error(
+    request: web.Request, status: int, code: str, message: str, details: dict[str, Any] | None = None
+) -> web.Response:
+    if wants(request):
+        return error_page(request, status, message)
     return answer(schemas.Error(schemas.Reason(code, message, details)), status)
 
 
@@ -151,7 +159,7 @@ async def _page(request: web.Request) -> web.StreamResponse:
     if path.startswith(("api/", ".")):
         raise web.HTTPNotFound
     index = STATIC / "index.html"
-    if path == "" or path.startswith(_PAGES):
+    if _PAGES.fullmatch(path):
         if not index.exists():
             raise Refused(503, "no_page", "The page is not built: run `make setup`, then start again")
         return _index(index, path)
@@ -169,6 +177,5 @@ def _index(file: Path, path: str) -> web.Response:
 
     So it finds its parts and the API below whatever path a proxy has put it, and nobody has to say which.
     """
-    base = "../" * path.count("/") or "./"
-    text = file.read_text().replace('<base href="./" />', f'<base href="{base}" />')
+    text = file.read_text().replace('<base href="./" />', f'<base href="{up(path)}" />')
     return web.Response(text=text, content_type="text/html")

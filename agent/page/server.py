@@ -106,7 +106,9 @@ class Page:
         except Refused as refusal:
             return _error(409, str(refusal))
         except web.HTTPException as error:
-            return _error(error.status, error.reason)
+            response = (
+                _no_page(request) if _is_mistyped(request, error) else _error(error.status, error.reason)
+            )
         if not response.prepared:
             response.headers["Content-Security-Policy"] = _POLICY
             response.headers["X-Content-Type-Options"] = "nosniff"
@@ -189,6 +191,20 @@ class Page:
 def _place(request: web.Request) -> str:
     """Return from where somebody looks, for the log."""
     return f"page from {request.remote or 'this box'}"
+
+
+def _is_mistyped(request: web.Request, error: web.HTTPException) -> bool:
+    """Return whether a browser asks for a page that there is not; who asks the API gets JSON."""
+    accepted = request.headers.get("Accept", "")
+    by_person = "text/html" in accepted and "application/json" not in accepted
+    return error.status == 404 and by_person and not request.path.startswith("/api/")
+
+
+def _no_page(request: web.Request) -> web.Response:
+    """Return the page that leads back to the box's, from whatever depth below it was asked for."""
+    base = "../" * (request.path.count("/") - 1) or "./"
+    text = (_STATIC / "missing.html").read_text().replace('<base href="./">', f'<base href="{base}">')
+    return web.Response(text=text, status=404, content_type="text/html")
 
 
 def _error(status: int, text: str) -> web.Response:

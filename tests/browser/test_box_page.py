@@ -61,7 +61,8 @@ def test_a_box_without_a_centre_shows_itself_and_lets_a_line_be_drawn(
     tmp_path: Path, browser: Browser
 ) -> None:
     """The token that `status` prints opens the page; picture, states and counts are there; a line drawn there
-    counts at once, and after a restart; nothing is told, shown or changed without the token.
+    counts at once, and after a restart; nothing is told, shown or changed without the token; a mistyped
+    address leads back.
     """
     page = browser.new_page(viewport={"width": 900, "height": 1200})
     port = free_port()
@@ -78,7 +79,10 @@ def test_a_box_without_a_centre_shows_itself_and_lets_a_line_be_drawn(
             assert ask(url + way)[0] == 401
             assert ask(url + way, "wrong")[0] == 401
         assert ask(f"{url}api/cameras/cam0/lines/x", token, "DELETE")[0] == 403  # another site's form
-        page.goto(url)
+        page.goto(f"{url}cameras/cam0")
+        expect(page.get_by_role("heading", name="No such page")).to_be_visible()
+        page.get_by_role("link", name="To the page of this box").click()
+        expect(page).to_have_url(url)
         page.get_by_label("token").fill("wrong")
         page.get_by_role("button", name="Open").click()
         expect(page.get_by_role("alert").first).to_contain_text("that is not the token")

@@ -76,3 +76,25 @@ def test_without_its_slash_the_path_leads_to_the_page(browser: Browser, centre: 
     expect(page.get_by_test_id("link")).to_have_text("Live")
     assert page.url == proxy
     context.close()
+
+
+def test_a_mistyped_address_leads_back_below_a_path(browser: Browser, centre: Centre, proxy: str) -> None:
+    """At whatever depth: a page of the project's look, light and dark, that leads to the fleet; 404."""
+    context = browser.new_context(viewport={"width": 390, "height": 844})
+    page = context.new_page()
+    for base in (proxy, f"{centre.url}/"):
+        for path in ("nosuch", "nodes/gate-07/cam0"):
+            grounds = set()
+            for scheme in ("light", "dark"):
+                page.emulate_media(color_scheme=scheme)
+                answer = page.goto(base + path)
+                assert answer is not None
+                assert answer.status == 404
+                grounds.add(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+            assert grounds == {"rgb(244, 246, 246)", "rgb(13, 19, 20)"}
+            expect(page.get_by_role("heading", name="No such page")).to_be_visible()
+            assert page.evaluate("document.documentElement.scrollWidth") <= 390
+            page.get_by_role("link", name="To the fleet").click()
+            expect(page).to_have_url(base)
+            expect(page.get_by_label("Token")).to_be_visible()
+    context.close()

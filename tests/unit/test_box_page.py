@@ -93,8 +93,8 @@ def test_a_line_drawn_at_a_box_alone_is_a_new_version_and_is_remembered() -> Non
         again.draw("cam0", "a", wire.Line(LINE.points, labels=["cow"]))
 
 
-async def answered(request: bytes) -> bytes:
-    """Return the first line of what the page of a box with the token `right` answers."""
+async def answered(request: bytes, whole: bool = False) -> bytes:
+    """Return the first line, or all, of what the page of a box with the token `right` answers."""
     runner = web.AppRunner(Page(Mock(told=AsyncMock(return_value={})), "right").application())
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -102,7 +102,7 @@ async def answered(request: bytes) -> bytes:
     try:
         reader, writer = await asyncio.open_connection("127.0.0.1", runner.addresses[0][1])
         writer.write(request)
-        line = await asyncio.wait_for(reader.readline(), 30)
+        line = await asyncio.wait_for(reader.read() if whole else reader.readline(), 30)
         writer.close()
         await writer.wait_closed()
     finally:
@@ -127,6 +127,25 @@ async def test_only_the_right_token_is_let_in(headers: bytes, answer: bytes) -> 
     """A wrong one is refused, of whatever bytes; a cookie of before keeps nobody out who shows the token."""
     request = b"GET /api/box HTTP/1.1\r\nHost: box\r\nConnection: close\r\n" + headers + b"\r\n"
     assert await answered(request) == answer
+
+
+@pytest.mark.parametrize(
+    ("path", "accept", "kind"),
+    [
+        ("/nosuch", "text/html,*/*;q=0.8", "text/html"),
+        ("/api", "text/html,*/*;q=0.8", "text/html"),
+        ("/api/nosuch", "text/html,*/*;q=0.8", "application/json"),
+        ("/nosuch", "application/json, text/html;q=0.5", "application/json"),
+        ("/nosuch", "*/*", "application/json"),
+    ],
+)
+async def test_a_mistyped_address_is_told_to_a_person_as_a_page(path: str, accept: str, kind: str) -> None:
+    """A browser gets a page that leads back; who asks the API, or for anything, gets JSON; always 404."""
+    headers = f"Host: box\r\nConnection: close\r\nAuthorization: Bearer right\r\nAccept: {accept}\r\n\r\n"
+    whole = await answered(f"GET {path} HTTP/1.1\r\n{headers}".encode(), whole=True)
+    assert whole.startswith(b"404 Not Found")
+    assert f"Content-Type: {kind}".encode() in whole
+    assert (b"To the page of this box" in whole) == (kind == "text/html")
 
 
 def test_the_token_is_made_once_and_only_its_owner_reads_it(tmp_path: Path) -> None:
