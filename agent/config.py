@@ -148,8 +148,8 @@ class CameraConfig(Struct, frozen=True, forbid_unknown_fields=True):
         return wire.CameraSettings(self.confidence, self.labels, self.lines, self.zones, self.plane)
 
 
-class Config(Struct, frozen=True, forbid_unknown_fields=True):
-    """The whole file."""
+class File(Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole file, as its owner writes it."""
 
     node: str
     state_dir: str = "/var/lib/gb-agent"
@@ -159,8 +159,16 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     page: PageConfig = PageConfig()
     budget: BudgetConfig = BudgetConfig()
     camera: dict[wire.Name, CameraConfig] = {}
-    allow_from_centre: bool = False  # of cameras; written below [camera]
-    owner: dict[str, Any] = {}  # the tables of the file's own cameras; not an option
+
+
+class Config(File, frozen=True):
+    """What holds: the file, with the cameras that the centre has added or changed.
+
+    `allow_from_centre` is written below [camera]; `owner`: the tables of the file's own cameras.
+    """
+
+    allow_from_centre: bool = False
+    owner: dict[str, Any] = {}
 
     @property
     def spool_path(self) -> Path:
@@ -226,25 +234,25 @@ def _as_named(config: Config, path: Path) -> Config:
 def _config(tree: dict[str, Any]) -> Config:
     """Check part by part, so that each message can name its place."""
     cameras = tree.pop("camera", {})
-    for key in ("allow_from_centre", "owner"):
-        if key in tree:
-            raise ConfigError(f"{key}: unknown key. Did you mean allow_from_centre below [camera]?")
-    config = _typed(tree, Config, "")
+    if "allow_from_centre" in tree:
+        raise ConfigError("allow_from_centre: unknown key. It is known below [camera]")
+    file = _typed(tree, File, "")
     if not isinstance(cameras, dict):
         raise ConfigError("camera: write a table for each camera, [camera.NAME]")
     allow = cameras.pop("allow_from_centre", False)
     if not isinstance(allow, bool):
         raise ConfigError("camera.allow_from_centre: true or false; a camera has another name")
     owner = {name: camera_of(camera, f"camera.{name}") for name, camera in cameras.items()}
-    made = {**owner, **(_of_centre(config, cameras) if allow else {})}
-    return msgspec.structs.replace(config, camera=made, allow_from_centre=allow, owner=cameras)
+    made = {**owner, **(_of_centre(Path(file.state_dir), cameras) if allow else {})}
+    parts = {**msgspec.structs.asdict(file), "camera": made}
+    return Config(**parts, allow_from_centre=allow, owner=cameras)
 
 
-def _of_centre(config: Config, owner: dict[str, Any]) -> dict[str, CameraConfig]:
+def _of_centre(state: Path, owner: dict[str, Any]) -> dict[str, CameraConfig]:
     """Return the cameras that the centre has added or changed; raise ConfigError."""
-    file = Path(config.state_dir) / centre_cameras.FILE
+    file = state / centre_cameras.FILE
     try:
-        found = centre_cameras.read(Path(config.state_dir))
+        found = centre_cameras.read(state)
     except OSError as error:
         raise ConfigError(f"{file}: {error.strerror}. Use sudo") from None
     except ValueError as error:
@@ -278,4 +286,4 @@ def _typed(tree: Any, shape: type[T], path: str) -> T:
     try:
         return msgspec.convert(tree, shape)
     except msgspec.ValidationError:
-        raise ConfigError(explain(tree, shape, path, toml=True)) from None
+        raise ConfigError(explain(tree, shape, path, toml=True, file=File)) from None

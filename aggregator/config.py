@@ -160,8 +160,8 @@ class CrossingsSection(Struct, frozen=True, forbid_unknown_fields=True):
     keep_hours: Annotated[int, Meta(ge=1, le=720)] = 72
 
 
-class Config(Struct, frozen=True, forbid_unknown_fields=True):
-    """The whole file. `folder`: where it lies; every relative path starts there. `file`: its path."""
+class File(Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole file, as people write it."""
 
     broker: BrokerSection = BrokerSection()
     mongodb: MongoSection = MongoSection()
@@ -175,6 +175,11 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     mirror: MirrorSection = MirrorSection()
     prometheus: PrometheusSection = PrometheusSection()
     crossings: CrossingsSection = CrossingsSection()
+
+
+class Config(File, frozen=True):
+    """What holds. `folder`: where the file lies; every relative path starts there. `file`: its path."""
+
     folder: str = "."
     file: str = ""
 
@@ -230,15 +235,12 @@ def load(path: Path) -> Config:
         raise ConfigError(f"{path}: is no UTF-8 text. Save it as UTF-8") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: {error}") from None
-    for name in ("folder", "file"):
-        if name in tree:
-            raise ConfigError(f"{path}: {name}: unknown key")
     try:
-        config = msgspec.convert(tree, Config)
+        file = msgspec.convert(tree, File)
     except msgspec.ValidationError:
-        raise ConfigError(f"{path}: {explain(tree, Config, toml=True)}") from None
+        raise ConfigError(f"{path}: {explain(tree, File, toml=True, file=File)}") from None
     whole = path.resolve()
-    config = msgspec.structs.replace(config, folder=str(whole.parent), file=str(whole))
+    config = Config(**msgspec.structs.asdict(file), folder=str(whole.parent), file=str(whole))
     _check(config, path)
     return config
 

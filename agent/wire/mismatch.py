@@ -8,14 +8,16 @@ write it where what was written shows what was meant. Imports msgspec only (as o
 from __future__ import annotations
 
 import datetime
-import difflib
 import json
-from collections.abc import Iterable, Iterator
-from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+from collections.abc import Iterator
+from types import NoneType
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta
+
+from agent.wire.shapes import is_struct, keys_of, members, plain
+from agent.wire.unknown import hint, unknown
 
 T = TypeVar("T")
 
@@ -49,7 +51,7 @@ def decode(payload: bytes, kind: type[T]) -> T:
         raise msgspec.ValidationError(explain(msgspec.json.decode(payload), kind)) from None
 
 
-def explain(tree: Any, shape: Any, place: str = "", *, toml: bool = False) -> str:
+def explain(tree: Any, shape: Any, place: str = "", *, toml: bool = False, file: Any = None) -> str:
     """Return `place: what to write` of the first value in a tree that does not fit a shape.
 
     Args:
@@ -57,25 +59,20 @@ def explain(tree: Any, shape: Any, place: str = "", *, toml: bool = False) -> st
         shape: a type that msgspec knows.
         place: where the tree stands, as `camera.cam0`.
         toml: whether people write it as TOML; else it is JSON.
+        file: the type of the whole file that the tree is in, to say where a key belongs.
 
     Returns:
         One line. Where a check of our own refuses what is of the right type, its words.
     """
     shape = _chosen(shape, tree)
-    base = _plain(shape)[0]
-    wrong = _of_tag(tree, base, place, toml) or _of_keys(tree, base, place)
+    base = plain(shape)[0]
+    wrong = _of_tag(tree, base, place, toml) or _of_keys(tree, base, place, toml, file)
     if wrong:
         return wrong
     for where, part, kind in _parts(tree, base, place):
         if _refusal(part, kind):
-            return explain(part, kind, where, toml=toml)
+            return explain(part, kind, where, toml=toml, file=file)
     return _at(place, _told(tree, shape, place, toml))
-
-
-def hint(word: str, known: Iterable[str]) -> str:
-    """Return `. Did you mean ...?` if one of the known words is near."""
-    near = difflib.get_close_matches(word, list(known), n=1)
-    return f". Did you mean {near[0]!r}?" if near else ""
 
 
 def _at(place: str, text: str) -> str:
@@ -97,29 +94,12 @@ def _refusal(value: Any, shape: Any) -> str:
     return ""
 
 
-def _plain(shape: Any) -> tuple[Any, Meta | None]:
-    """Return a type without its annotations, and its bounds if it has some."""
-    if get_origin(shape) is not Annotated:
-        return shape, None
-    base, *notes = get_args(shape)
-    return base, next((note for note in notes if isinstance(note, Meta)), None)
-
-
-def _members(base: Any) -> tuple[Any, ...]:
-    """Return the types of a union; a type alone is one."""
-    return get_args(base) if get_origin(base) in (Union, UnionType) else (base,)
-
-
-def _is_struct(base: Any) -> bool:
-    return isinstance(base, type) and issubclass(base, Struct)
-
-
 def _chosen(shape: Any, value: Any) -> Any:
     """Return the member of a union that a table or a list is meant to be; else the type as it is."""
-    for member in _members(_plain(shape)[0]):
-        kind = _plain(member)[0]
+    for member in members(plain(shape)[0]):
+        kind = plain(member)[0]
         if isinstance(value, list) and get_origin(kind) in (list, tuple):
-            return shape if kind is _plain(shape)[0] else member
+            return shape if kind is plain(shape)[0] else member
         if isinstance(value, dict) and (get_origin(kind) is dict or _tagged(kind, value)):
             return member
     return shape
@@ -127,7 +107,7 @@ def _chosen(shape: Any, value: Any) -> Any:
 
 def _tagged(kind: Any, value: dict[str, Any]) -> bool:
     """Return whether a table says that it is of a struct's kind, or the struct asks for no such word."""
-    if not _is_struct(kind):
+    if not is_struct(kind):
         return False
     config = kind.__struct_config__
     return config.tag is None or value.get(config.tag_field) == config.tag
@@ -135,7 +115,7 @@ def _tagged(kind: Any, value: dict[str, Any]) -> bool:
 
 def _of_tag(tree: Any, base: Any, place: str, toml: bool) -> str:
     """Return what is wrong with the word that says which of several structs a table is, empty if nothing."""
-    kinds = [kind for kind in (_plain(member)[0] for member in _members(base)) if _is_struct(kind)]
+    kinds = [kind for kind in (plain(member)[0] for member in members(base)) if is_struct(kind)]
     tags = tuple(kind.__struct_config__.tag for kind in kinds if kind.__struct_config__.tag is not None)
     if not isinstance(tree, dict) or not tags or any(_tagged(kind, tree) for kind in kinds):
         return ""
@@ -143,7 +123,7 @@ def _of_tag(tree: Any, base: Any, place: str, toml: bool) -> str:
     return explain(tree.get(key), Literal[tags], _below(place, key), toml=toml)
 
 
-def _of_keys(tree: Any, base: Any, place: str) -> str:
+def _of_keys(tree: Any, base: Any, place: str, toml: bool, file: Any) -> str:
     """Return what is wrong with the keys of a table, empty if nothing is."""
     if not isinstance(tree, dict):
         return ""
@@ -151,19 +131,17 @@ def _of_keys(tree: Any, base: Any, place: str) -> str:
         kind = get_args(base)[0]
         bad = [_at(_below(place, key), _told(key, kind, "", False)) for key in tree if _refusal(key, kind)]
         return bad[0] if bad else ""
-    return _of_fields(tree, base, place) if _is_struct(base) else ""
+    return _of_fields(tree, base, place, toml, file) if is_struct(base) else ""
 
 
-def _of_fields(tree: dict[str, Any], base: Any, place: str) -> str:
+def _of_fields(tree: dict[str, Any], base: Any, place: str, toml: bool, file: Any) -> str:
     """Return which key of a struct's table is not known or missing, empty if none is."""
-    fields = msgspec.structs.fields(base)
     config = base.__struct_config__
-    known = [field.encode_name for field in fields]
+    known = keys_of(base)
     for key in tree if config.forbid_unknown_fields else ():
         if key not in known and key != config.tag_field:
-            near = hint(key, known) or (f". Known here: {', '.join(known)}" if place else "")
-            return _below(place, key) + f": unknown key{near}"
-    for field in fields:
+            return f"{_below(place, key)}: {unknown(key, tree[key], known, toml=toml, file=file)}"
+    for field in msgspec.structs.fields(base):
         if field.required and field.encode_name not in tree:
             return _below(place, field.encode_name) + ": missing"
     return ""
@@ -172,7 +150,7 @@ def _of_fields(tree: dict[str, Any], base: Any, place: str) -> str:
 def _parts(tree: Any, base: Any, place: str) -> Iterator[tuple[str, Any, Any]]:
     """Give the place, value and type of each part of a table or a list."""
     kinds = get_args(base)
-    if isinstance(tree, dict) and _is_struct(base):
+    if isinstance(tree, dict) and is_struct(base):
         for field in msgspec.structs.fields(base):
             if field.encode_name in tree:
                 yield _below(place, field.encode_name), tree[field.encode_name], field.type
@@ -190,7 +168,7 @@ def _parts(tree: Any, base: Any, place: str) -> Iterator[tuple[str, Any, Any]]:
 def _told(value: Any, shape: Any, place: str, toml: bool) -> str:
     """Return what is wanted in the place of a value, what is there, and how it may have been meant."""
     wanted = _wanted(shape, toml)
-    if not wanted or (_is_struct(_plain(shape)[0]) and isinstance(value, dict)):
+    if not wanted or (is_struct(plain(shape)[0]) and isinstance(value, dict)):
         return _refusal(value, shape).partition(" - at `")[0] or "cannot be read"
     meant = next((_written(place, each, toml) for each in _meant(value) if not _refusal(each, shape)), "")
     return f"{wanted} is wanted, not {_seen(value, shape, toml)}{meant}{_near(value, shape)}"
@@ -198,12 +176,12 @@ def _told(value: Any, shape: Any, place: str, toml: bool) -> str:
 
 def _wanted(shape: Any, toml: bool) -> str:
     """Return what a type wants in words, empty if there is no word for it."""
-    base, bounds = _plain(shape)
-    members = [each for each in _members(base) if each not in (NoneType, msgspec.UnsetType)]
-    if len(members) > 1:
-        words = dict.fromkeys(_wanted(member, toml) for member in members)
+    base, bounds = plain(shape)
+    kinds = [each for each in members(base) if each not in (NoneType, msgspec.UnsetType)]
+    if len(kinds) > 1:
+        words = dict.fromkeys(_wanted(kind, toml) for kind in kinds)
         return " or ".join(words) if all(words) else ""
-    word = _word(members[0], toml) if base is members[0] else _wanted(members[0], toml)
+    word = _word(kinds[0], toml) if base is kinds[0] else _wanted(kinds[0], toml)
     return f"{word} {_bounds(bounds, base)}".rstrip() if bounds and word else word
 
 
@@ -211,7 +189,7 @@ def _word(base: Any, toml: bool) -> str:
     if get_origin(base) is Literal:
         words = [_json(each) for each in get_args(base)]
         return words[0] if len(words) == 1 else f"one of {', '.join(words)}"
-    if _is_struct(base) or dict in (base, get_origin(base)):
+    if is_struct(base) or dict in (base, get_origin(base)):
         return _table(toml)
     if get_origin(base) is tuple:
         return f"a list of {len(get_args(base))}"
@@ -254,7 +232,7 @@ def _length(least: int, most: int | None, unit: str) -> str:
 def _seen(value: Any, shape: Any, toml: bool) -> str:
     """Return what stands there: a short value itself, else its kind or its length."""
     if isinstance(value, list):
-        kinds = [get_origin(_plain(member)[0]) for member in _members(_plain(shape)[0])]
+        kinds = [get_origin(plain(member)[0]) for member in members(plain(shape)[0])]
         return f"one of {len(value)}" if list in kinds or tuple in kinds else "a list"
     if isinstance(value, dict):
         return _table(toml)
@@ -266,8 +244,8 @@ def _seen(value: Any, shape: Any, toml: bool) -> str:
 
 def _near(value: Any, shape: Any) -> str:
     """Return which of the words that may be written is near the one that is."""
-    members = _members(_plain(shape)[0])
-    words = [each for member in members if get_origin(member) is Literal for each in get_args(member)]
+    kinds = members(plain(shape)[0])
+    words = [each for kind in kinds if get_origin(kind) is Literal for each in get_args(kind)]
     return hint(value.lower(), words) if isinstance(value, str) and words else ""
 
 

@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from agent.wire.mismatch import explain, hint
+from agent.wire.mismatch import explain
+from agent.wire.unknown import hint, unknown
 from export.errors import DataError
 
 Positive = Annotated[int, Meta(gt=0)]
@@ -175,10 +176,10 @@ def check_recipe(recipe: dict[str, Any], path: Path) -> None:
 
 def check_part(part: dict[str, Any], path: Path) -> None:
     """Raise `DataError` for a key that no recipe has, before its `base` is read."""
-    known = [field.encode_name for field in msgspec.structs.fields(Recipe)]
-    for key in part:
-        if key not in (*known, "base"):
-            raise DataError(f"{path}: {key}: unknown key{hint(key, known)}")
+    known = [*(field.encode_name for field in msgspec.structs.fields(Recipe)), "base"]
+    for key, value in part.items():
+        if key not in known:
+            raise DataError(f"{path}: {key}: {unknown(key, value, known, toml=True)}")
     if not isinstance(part.get("base", ""), str):
         raise DataError(f"{path}: base: must be the name or the path of a recipe")
 

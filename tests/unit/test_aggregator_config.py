@@ -35,8 +35,13 @@ def test_sample_is_the_reference() -> None:
     ("text", "reason"),
     [
         ("[http]\nprot = 1\n", "http.prot: unknown key"),
-        ("[htp]\n", "htp: unknown key"),
-        ('folder = "/"\n', "folder: unknown key"),
+        ("[htp]\n", "htp: unknown table. Did you mean 'http'?"),
+        (
+            "[database]\n",
+            "database: unknown table. It is known below [mongodb]. Known here: broker, mongodb, ",
+        ),
+        ("port = 80\n", "port: unknown key. It is known below [http] or below [mail]. Known here: broker, "),
+        ('folder = "/"\n', "folder: unknown key. Known here: broker, "),
         ("[http]\nport = 70000\n", "http.port: "),
         ("[http]\nport = \n", "aggregator.toml: "),
         ('[site]\ntimezone = "Mars/Olympus"\n', "site.timezone: no zone 'Mars/Olympus'"),

@@ -35,6 +35,7 @@ MAY_IMPORT = {
         "agent.see.slot",
         "agent.street.scene",
         "agent.wire.mismatch",
+        "agent.wire.unknown",
     },
 }
 

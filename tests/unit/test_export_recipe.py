@@ -21,6 +21,7 @@ def test_every_recipe_that_comes_along_is_known(path: Path) -> None:
     ("text", "reason"),
     [
         ("balence = 0.9", "balence: unknown key. Did you mean 'balance'?"),
+        ("rotation = 3", "rotation: unknown key. Known here: "),
         ("sofen = false", "sofen: unknown key. Did you mean 'soften'?"),
         ("finish = { shar = 0.1 }", "finish.shar: unknown key. Did you mean 'share'?"),
         ("model = { width = [8] }", "model.width: unknown key. Did you mean 'widths'?"),
@@ -35,7 +36,7 @@ def test_every_recipe_that_comes_along_is_known(path: Path) -> None:
         ),
         (
             "[[source]]\nfolder = 'x'\nclasses = [['car']]\nrepaet = {}",
-            "source[0].repaet: unknown key. Did you mean 'repeat'?",
+            "source[0].repaet: unknown table. Did you mean 'repeat'?",
         ),
         (
             "[[source]]\nfolder = 'x'\nclasses = [['car']]\nrepeat = { a = 0 }",

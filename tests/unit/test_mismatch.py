@@ -107,6 +107,10 @@ def test_json_is_told_as_json() -> None:
         'cameras.cam0.confidence: a number above 0 and below 1 is wanted, not "0.5"; write "confidence": 0.5'
     )
     assert explain(body, wire.Document) == told
+    assert (
+        explain({"colour": {}}, wire.Line)
+        == "colour: unknown key. Known here: points, anchor, labels, version"
+    )
     assert explain({"cameras": 3}, wire.Document) == "cameras: an object is wanted, not 3"
     with pytest.raises(wire.WireError, match=re.escape(told)):
         wire.decode_document(msgspec.json.encode(body))
