@@ -7,12 +7,9 @@ started.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 
 import msgspec
-import numpy as np
 
 from agent.command import Refused, check_labels
 from agent.config import CameraConfig, Config, ConfigError
@@ -20,7 +17,7 @@ from agent.count.totals import Totals
 from agent.deliver.spool import Spool, SpoolError, SpoolWorker
 from agent.look.judge import open_judge
 from agent.mqtt.settings import BrokerError, BrokerSettings
-from agent.see.infer import Detector, InferenceError, ModelError
+from agent.see.infer import Detector, ModelError
 from agent.see.model_checks import Known, meet
 
 _LOG = logging.getLogger(__name__)
@@ -76,27 +73,12 @@ def load_model(name: str, camera: CameraConfig) -> Detector:
 
 def meet_models(config: Config, detectors: dict[str, Detector]) -> None:
     """Check stored answers and tell licences, each once on this box; raise NodeError for a wrong answer."""
-    make_room(detectors.values())
     known = Known(Path(config.state_dir) / "models.json")
     try:
         for detector in detectors.values():
             meet(detector, known)
     except ModelError as error:
         raise NodeError(str(error)) from None
-
-
-def make_room(detectors: Iterable[Detector]) -> None:
-    """Let the model with the largest input compute first, where inputs differ.
-
-    All models compute in one memory. What the largest has taken of it serves the others; what a smaller one
-    took before does not serve the largest, and 10 MB more are taken.
-    """
-    own = [each for each in detectors if not each.layout]  # others are checked on their first picture
-    sizes = {each.input_size[0] * each.input_size[1]: each for each in own}
-    if len(sizes) > 1:
-        largest = sizes[max(sizes)]
-        with suppress(InferenceError):  # it is told where it judges a camera's pictures
-            largest.detect(np.zeros((*largest.input_size, 3), np.uint8))
 
 
 def open_spool(config: Config) -> Spool:

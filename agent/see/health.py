@@ -252,7 +252,7 @@ class Texture:
 
 def _has_shape(grey: Float) -> bool:
     """Tell whether one picture (h,w) has more between its cells than its own noise explains."""
-    noise = float(np.median(np.abs(np.diff(grey, axis=1)))) / MEDIAN_STEP
+    noise = percentile(np.abs(np.diff(grey, axis=1)), 50) / MEDIAN_STEP
     cell = grey.size / (CELLS[0] * CELLS[1])  # pixels
     return bool(_spread(_relief(grey)) > max(LEAST_SPOT, BEYOND_CHANCE * noise / cell**0.5))
 

@@ -40,6 +40,7 @@ from agent.see.preprocess import Preprocess, fit_picture
 
 FORMAT = "gb-yolo 1"
 SECOND = "second_input"  # the metadata's key of the size in which the graph looks at a picture as well
+ARENA = 32 << 20  # bytes of the arena's first region
 MIRRORED = "mirrored"  # the key that says that it looks at each mirrored, too
 ADVICE = "give a model made by `gb-export onnx`, or `traffic` or `mask`"
 _UNREADABLE = (Fail, InvalidArgument, InvalidGraph, InvalidProtobuf, NotImplemented, RuntimeException)
@@ -56,14 +57,18 @@ class InferenceError(Exception):
 
 @cache
 def share_arena() -> None:
-    """Let all sessions of this process compute in one arena, which grows by what is asked for and no more."""
+    """Let all sessions of this process compute in one arena, of few large regions.
+
+    What is free within a region is put together again, whatever sizes are asked for; a page of it that
+    nothing was ever put into is in no memory.
+    """
     place = onnxruntime.OrtMemoryInfo(
         "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
     )
     growth = {
         "max_mem": 0,  # no limit
-        "arena_extend_strategy": 1,  # as requested
-        "initial_chunk_size_bytes": -1,
+        "arena_extend_strategy": 0,  # each new region twice as large as all that is needed
+        "initial_chunk_size_bytes": ARENA,
         "max_dead_bytes_per_chunk": -1,
     }
     onnxruntime.create_and_register_allocator(place, onnxruntime.OrtArenaCfg(growth))

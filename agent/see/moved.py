@@ -19,7 +19,7 @@ import numpy as np
 from msgspec import Struct
 
 from agent.boxes import Uint8
-from agent.percentile import medians
+from agent.percentile import medians, percentile
 from agent.see.backdrop import Float, Places, compare, directions
 
 EVERY_SECONDS = 5.0
@@ -46,7 +46,7 @@ class Move:
     @property
     def amount(self) -> float:
         """By how much, in widths of the picture: the middle of all tiles, which covers a turn too."""
-        return float(np.median(np.linalg.norm(self.places.shifts, axis=1)))
+        return percentile(np.linalg.norm(self.places.shifts, axis=1), 50)
 
     def at(self, points: Float) -> float:
         """Return the largest displacement, in widths, of the tiles next to some points (N,2) in fractions."""

@@ -113,7 +113,7 @@ class Optics:
         middle = Look(
             medians([look.sharpness for look in self._looks]).astype(np.float32),
             medians([look.contrast for look in self._looks]).astype(np.float32),
-            float(np.median([look.light for look in self._looks])),
+            percentile([look.light for look in self._looks], 50),
         )
         found: dict[Kind, float] = {}
         if middle.light < (LIGHT_AGAIN if self._is_told("dark") else DARK):

@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from agent.percentile import percentile
+
 Float = NDArray[np.float32]
 
 STRIP = 0.2  # of the height, above and below: there text is written
@@ -24,7 +26,7 @@ def without_text(grey: Float) -> Float:
     """Return a picture (h,w), its lines of text painted over with what stands beside them."""
     height = len(grey)
     strip = int(np.ceil(STRIP * height))
-    level = float(np.median(grey[strip : height - strip]))
+    level = percentile(grey[strip : height - strip], 50)
     letters = np.abs(grey - level) > CONTRAST
     written = np.count_nonzero(letters[:, 1:] != letters[:, :-1], axis=1) >= STROKES  # (h,)
     plain = grey

@@ -15,11 +15,11 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-
-import numpy as np
+from math import nan
 
 from agent import wire
 from agent.boxes import Detections, Uint8
+from agent.percentile import medians
 from agent.see.infer import Detector, InferenceError
 from agent.see.prefetch import UNFIT
 from agent.see.slot import Frame
@@ -92,7 +92,7 @@ class Beside:
         """Return the median ms of a look, of each model, in turn on the same pictures and thread."""
         detectors = (self._own.detector, self._other.detector)
         taken = [[_milliseconds(one, image) for one in detectors] for image in self._kept]
-        return [float(each) for each in np.median(np.asarray(taken).reshape(-1, 2), axis=0)]
+        return [float(each) for each in medians(taken)] if taken else [nan, nan]
 
     def _counts(self) -> list[tuple[str, str, str]]:
         """Return rows of what each model found and counted: boxes, objects, crossings."""

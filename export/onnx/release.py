@@ -1,14 +1,15 @@
-"""`python -m export.onnx.release`: the files that come along, from three checkpoints in one go.
+"""`python -m export.onnx.release`: the files that come along, from the weights of three tasks in one go.
 
-    GB_DATA=DATA python -m export.onnx.release TRAFFIC.pt MASK.pt MASK-FREE.pt [FOLDER]
+    GB_DATA=DATA python -m export.onnx.release TRAFFIC MASK MASK-FREE [FOLDER]
 
+    TRAFFIC, MASK, MASK-FREE: checkpoints, or float .onnx files of ours, whose very weights are taken
     FOLDER is `agent/models` unless it is said
 
-An empty name for a checkpoint leaves the files of that task as they are.
+An empty name leaves the files of that task as they are.
 
-What always holds: the same checkpoints, pictures and library versions give the same bytes, since a file's
-date is its checkpoint's; a file is put into place only when it is finished, has passed its comparison with
-PyTorch where it is float, and gives its stored answer.
+What always holds: the same weights, pictures and library versions give the same bytes, since a file's date is
+its checkpoint's, or that of the file that was given; a file is put into place only when it is finished, has
+passed its comparison with PyTorch where it is float, and gives its stored answer.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -86,30 +88,58 @@ def fewer_streets(recipe: dict[str, Any]) -> dict[str, Any]:
     return recipe | {"source": [fewer(source) for source in recipe["source"]]}
 
 
-def write_float(checkpoint: Path, target: Path, file: File) -> None:
-    """Write a checkpoint's average weights for a file's sizes; raises `TrainError`."""
+def recipe_of(source: Path) -> dict[str, Any]:
+    """Return the recipe that the weights come from; raises `TrainError`."""
+    from export.train.checkpoint import load_checkpoint
+    from export.train.warm_start import read_file
+
+    recipe: dict[str, Any] = (
+        read_file(source)[1] if source.suffix == ".onnx" else load_checkpoint(source)["recipe"]
+    )
+    return recipe
+
+
+def write_float(source: Path, target: Path, file: File) -> None:
+    """Write a checkpoint's average weights, or a float file's, for a file's sizes; raises `TrainError`."""
     from export.onnx.to_onnx import export_average
     from export.train.checkpoint import load_checkpoint
 
-    state = load_checkpoint(checkpoint)
-    made = checkpoint.stat().st_mtime
+    if source.suffix == ".onnx":
+        write_again(source, target, file)
+        return
+    state = load_checkpoint(source)
+    made = source.stat().st_mtime
     export_average(state, target, version("gb-fleet"), file.said(), made)
 
 
+def write_again(source: Path, target: Path, file: File) -> None:
+    """Write a float file's weights for a file's sizes; raises `TrainError`."""
+    from export.onnx.to_onnx import MADE, describe, export_folded
+    from export.train.warm_start import read_file
+
+    folded, recipe = read_file(source)
+    recipe.pop("mirrored", None)  # of this file, no word of the recipe that its weights come from
+    recipe |= file.said()
+    known = Detector(source).metadata
+    made = datetime.strptime(known["made"], MADE).replace(tzinfo=UTC).timestamp()
+    size = (recipe["input"][0], recipe["input"][1])
+    said = describe(recipe, size, int(known["pictures_seen"]), version("gb-fleet"), made)
+    export_folded(folded, target, size, said)
+
+
 def made_of(checkpoints: dict[str, Path]) -> list[File]:
-    """Return the files of the tasks that have a checkpoint."""
+    """Return the files of the tasks that have weights."""
     return [file for file in FILES if file.task in checkpoints]
 
 
 def write(folder: Path, checkpoints: dict[str, Path], data: Path) -> Iterator[Path]:
     """Write every file into a folder and yield its path; the int8 ones come from the float ones there."""
     from export.onnx.quantize import quantize
-    from export.train.checkpoint import load_checkpoint
 
     for file in made_of(checkpoints):
         target = folder / file.name
         if file.int8:
-            recipe = fewer_streets(load_checkpoint(checkpoints[file.task])["recipe"])
+            recipe = fewer_streets(recipe_of(checkpoints[file.task]))
             chosen = evenly(read_recipe(recipe, data, "train"), CALIBRATED)
             # 7 bits, so that sums do not saturate and every CPU gives the same answers
             quantize(folder / File(file.task).name, target, chosen, reduce_range=True)
@@ -133,8 +163,8 @@ def main(words: list[str]) -> int:
     data = os.environ.get("GB_DATA", "")
     if len(words) not in (3, 4) or not data or not any(words[:3]):
         print(
-            "usage: GB_DATA=DATA make models TRAFFIC=CHECKPOINT MASK=CHECKPOINT FREE=CHECKPOINT; "
-            "GB_DATA names the folder of development data",
+            "usage: GB_DATA=DATA make models TRAFFIC=WEIGHTS MASK=WEIGHTS FREE=WEIGHTS, each a checkpoint "
+            "or a float .onnx of ours; GB_DATA names the folder of development data",
             file=sys.stderr,
         )
         return 2

@@ -37,6 +37,7 @@ from export.onnx.writer import PARTS, PICTURE, Writer
 
 OPSET = 17
 IR_VERSION = 8
+MADE = "%Y-%m-%d %H:%M UTC"  # how a file tells when it was made
 Size = tuple[int, int]  # height, width
 
 
@@ -45,6 +46,14 @@ def fold_input(model: Network) -> Network:
     stem = model.stage2[0][0]
     stem.weight.data = stem.weight.data[:, [2, 1, 0]] / 255
     return model
+
+
+def unfold_input(folded: Network) -> Network:
+    """Return a copy of a folded network whose stem takes RGB 0..1, as `fold_input` found it."""
+    plain = copy.deepcopy(folded)
+    stem = plain.stage2[0][0]
+    stem.weight.data = stem.weight.data[:, [2, 1, 0]] * 255
+    return plain
 
 
 def folded_copy(model: Network, *, fusions: bool = True) -> Network:
@@ -117,11 +126,6 @@ def check_can(folded: Network, size: Size, second: Size | None, kinds: Kinds, *,
         raise TrainError(f"second size {'x'.join(map(str, second))}: must be smaller than {first} both ways")
 
 
-def build(model: Network, size: Size, metadata: dict[str, str]) -> onnx.ModelProto:
-    """Write the graph of a network for one input size (height, width), and what else the metadata say."""
-    return write(folded_copy(model), size, metadata)[0]
-
-
 def pack(graph: Graph, size: Size, metadata: dict[str, str]) -> onnx.ModelProto:
     """Give a graph its ports, version and metadata."""
     ports = [
@@ -158,7 +162,7 @@ def describe(
         "licence": recipe["licence"],
         "recipe": json.dumps(recipe),
         "pictures_seen": str(pictures),
-        "made": date.strftime("%Y-%m-%d %H:%M UTC"),
+        "made": date.strftime(MADE),
     }
     if second := recipe.get("second_input"):
         said[SECOND] = "{}x{}".format(*second)
@@ -217,9 +221,20 @@ def export_average(
 
 def export(model: Network, path: Path, size: Size, metadata: dict[str, str]) -> tuple[float, float]:
     """Write a network, return its differences from PyTorch; an old file stays until the new one is right."""
+    return _export(folded_copy(model), model, path, size, metadata)
+
+
+def export_folded(folded: Network, path: Path, size: Size, metadata: dict[str, str]) -> tuple[float, float]:
+    """Write a folded network with these very weights, as `export` does."""
+    return _export(folded, unfold_input(folded), path, size, metadata)
+
+
+def _export(
+    folded: Network, model: Network, path: Path, size: Size, metadata: dict[str, str]
+) -> tuple[float, float]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as fresh:
-        onnx.save(build(model, size, metadata), fresh)
+        onnx.save(write(folded, size, metadata)[0], fresh)
         looks = second_of(metadata), kinds_of(metadata), MIRRORED in metadata
         difference = check_parity(model, fresh, size, 1, *looks)
         store_answer(fresh)

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import cv2
+import onnx
 import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is only in the `export` extra")
@@ -120,6 +121,39 @@ def test_the_same_checkpoints_make_the_same_files(
     }
 
 
+def test_the_float_files_make_the_same_files_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no checkpoint is left, each comes from any float file: of two sizes, mirrored, int8."""
+    monkeypatch.setenv("GB_DATA", str(tmp_path / "data"))
+    wide, _, large, int8, *_ = FILES
+    little = {"size": (96, 128), "second": (64, 96), "kinds": (("b",), ("a",))}
+    made = [wide._replace(**little), large._replace(**little), int8]
+    monkeypatch.setattr(release, "FILES", made)
+    assert main([checkpoints(tmp_path)[0], "", "", str(tmp_path / "first")]) == 0
+    for source in made[:2]:
+        again = tmp_path / f"of {source.name}"
+        assert main([str(tmp_path / "first" / source.name), "", "", str(again)]) == 0
+        for file in made:
+            assert (again / file.name).read_bytes() == (tmp_path / "first" / file.name).read_bytes()
+
+
+def test_a_packaged_file_is_written_again_with_its_very_weights(tmp_path: Path) -> None:
+    """The street model written again holds the same arrays, byte for byte, and gives the same boxes."""
+    before = MODELS / FILES[0].name
+    after = tmp_path / "again.onnx"
+    release.write_float(before, after, FILES[0])
+    arrays = [
+        {one.name: one.raw_data for one in onnx.load(path).graph.initializer if "." in one.name}
+        for path in (before, after)
+    ]
+    assert len(arrays[0]) > 100
+    assert arrays[0] == arrays[1]
+    picture = self_test.picture(10, (384, 640))
+    one, two = (Detector(path, confidence=0.05).detect(picture) for path in (before, after))
+    assert len(one)
+    assert (one.xyxy == two.xyxy).all()
+    assert (one.confidence == two.confidence).all()
+
+
 def test_what_cannot_be_made_is_said_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -129,6 +163,9 @@ def test_what_cannot_be_made_is_said_in_one_line(
     words = [str(tmp_path / name) for name in ("a.pt", "b.pt", "c.pt", "out")]
     assert main(words) == 1
     assert "no such checkpoint" in capsys.readouterr().err
+    (tmp_path / "a.onnx").write_bytes(b"no model")
+    assert main([str(tmp_path / "a.onnx"), "", "", str(tmp_path / "out")]) == 1
+    assert "not a float file" in capsys.readouterr().err
     assert not list((tmp_path / "out").iterdir())
 
 
