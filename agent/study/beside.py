@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from math import nan
 
+import numpy as np
+
 from agent import wire
 from agent.boxes import Detections, Uint8
 from agent.percentile import medians
@@ -92,7 +94,7 @@ class Beside:
         """Return the median ms of a look, of each model, in turn on the same pictures and thread."""
         detectors = (self._own.detector, self._other.detector)
         taken = [[_milliseconds(one, image) for one in detectors] for image in self._kept]
-        return [float(each) for each in medians(taken)] if taken else [nan, nan]
+        return [float(each) for each in medians(np.asarray(taken))] if taken else [nan, nan]
 
     def _counts(self) -> list[tuple[str, str, str]]:
         """Return rows of what each model found and counted: boxes, objects, crossings."""
