@@ -26,6 +26,7 @@ from agent.camera_loop import run_camera
 from agent.config import MODELS, CameraConfig, Config
 from agent.count.analyst import Analyst, Totals
 from agent.deliver.spool import Spool, SpoolWorker, this_moment
+from agent.percentile import medians
 from agent.pipeline import Pipeline
 from agent.progress import Bar
 from agent.see import self_test
@@ -181,7 +182,7 @@ def stages(detector: Detector, camera: CameraConfig, pictures: list[Image]) -> d
     tracker = make_tracker(camera.confidence, detector.names)
     analyst = Analyst("b", camera.settings(), detector.names, Totals())
     times = np.array([list(_laps(detector, tracker, analyst, *each)) for each in enumerate(pictures)])
-    fit, track, analyse = np.median(times, axis=0) * 1000
+    fit, track, analyse = medians(times) * 1000
     return {"letterbox_ms": float(fit), "track_ms": float(track), "analyse_ms": float(analyse)}
 
 

@@ -123,7 +123,7 @@ def _join(pieces: Finds, borders: Bool, owner: Int64) -> Finds:
     group = np.arange(len(pieces))
     for one, other in np.argwhere(np.triu(_partners(pieces, borders, owner), 1)).tolist():
         group[group == group[other]] = group[one]
-    rows = [np.flatnonzero(group == number) for number in np.unique(group)]
+    rows = [np.flatnonzero(group == number) for number in sorted(set(group.tolist()))]
     made = [_whole(pieces.some(members)) for members in rows if len(members) > 1]
     return joined(made) if made else pieces.some(np.zeros(len(pieces), np.bool_))
 

@@ -37,6 +37,7 @@ GREYS = ((128, 128, 128), (0, 135, 0), (0, 154, 0))  # what decoders fill in: JP
 
 WINDOW_SECONDS = 4.0
 LOOK_SECONDS = 0.2  # so often a picture is looked at, at most
+SEEN_SECONDS = 2.0  # with two windows of noise: a lens that is covered is told within ten seconds
 FEWEST = 3  # pictures of a window
 FINE = 320  # columns of the picture that is looked at
 CELLS = (32, 18)
@@ -183,8 +184,8 @@ _NOWHERE = _Box(1 << 30, 1 << 30, -1, -1)
 
 def _changed(a: Image, b: Image) -> NDArray[np.bool_]:
     """Return where two grids (h,w,3) differ by more than the rounding of a decoder. (h,w)"""
-    gap = (np.maximum(a, b) - np.minimum(a, b)).max(axis=2)
-    return np.asarray(gap > 1)
+    gap = cv2.absdiff(np.ascontiguousarray(a), b) > 1
+    return np.asarray(gap[..., 0] | gap[..., 1] | gap[..., 2])
 
 
 def is_torn(image: Image) -> bool:
@@ -200,32 +201,34 @@ class Texture:
     """Notice a camera that shows nothing: noise has no shape larger than chance makes it, and none that
     stays.
 
-    One picture with a shape is enough to see. Dim shapes hide in noise; so the pictures of a window of time
-    are averaged, and what two windows have in common is a shape too.
+    One picture with a shape is enough to see, for a while. Dim shapes hide in noise; so the pictures of a
+    window of time are averaged, and what two windows have in common is a shape too.
     """
 
     def __init__(self) -> None:
         self._sum: Float | None = None
         self._count = 0
         self._begun = 0.0
-        self._shown = False  # a picture of this window has a shape
-        self._looked = -np.inf
-        self._before: Float | None = None  # the average of the window before, if no picture of it has a shape
+        self._next = -np.inf  # when a picture is looked at again
+        self._before: Float | None = None  # the average of the window before
         self._blind = False
 
     def is_blind(self, image: Image, now: float) -> bool:
         """Take a picture (H,W,3) at `now` seconds; tell whether the camera shows nothing."""
-        if now - self._looked < LOOK_SECONDS and not self._blind:
+        if now < self._next and not self._blind:
             return False
-        self._looked = now
+        self._next = now + LOOK_SECONDS
         step = max(image.shape[1] // FINE, 1)
         grey = without_text(image[::step, ::step, 1].astype(np.float32))
         if self._sum is None or self._sum.shape != grey.shape:
             self._before = None
             self._begin(grey, now)
         if _has_shape(grey):
-            self._shown = True
             self._blind = False
+            self._before = None
+            self._next = now + SEEN_SECONDS
+            self._begin(grey, self._next)
+            return False
         self._sum = grey if self._sum is None else self._sum + grey
         self._count += 1
         if now - self._begun >= WINDOW_SECONDS and self._count >= FEWEST:
@@ -237,14 +240,9 @@ class Texture:
         self._sum = np.zeros_like(grey)
         self._count = 0
         self._begun = now
-        self._shown = False
 
     def _judge(self, average: Float) -> None:
         """Compare a full window with the one before."""
-        if self._shown:
-            self._blind = False
-            self._before = None
-            return
         if self._before is not None:
             self._blind = _nothing_in_common(average, self._before)
         self._before = average
@@ -252,7 +250,7 @@ class Texture:
 
 def _has_shape(grey: Float) -> bool:
     """Tell whether one picture (h,w) has more between its cells than its own noise explains."""
-    noise = percentile(np.abs(np.diff(grey, axis=1)), 50) / MEDIAN_STEP
+    noise = percentile(np.abs(np.diff(grey[::2], axis=1)), 50) / MEDIAN_STEP
     cell = grey.size / (CELLS[0] * CELLS[1])  # pixels
     return bool(_spread(_relief(grey)) > max(LEAST_SPOT, BEYOND_CHANCE * noise / cell**0.5))
 

@@ -11,7 +11,7 @@ Invariants:
 * A place that keeps changing although nobody finds anything there (a tree, water, rain, a flag) becomes
   harder to wake, never deaf: what its usual changes hide is bounded.
 
-    picture (H,W,3) ─ every STEPth pixel, green ─ means of 2 x 2 ─ of cells ─▶ (h,w), about CELLS across
+    picture (H,W,3) ─ every STEPth pixel, green ─ means of 2 x 2, again ─ of cells ─▶ (h,w), CELLS across
 """
 
 from __future__ import annotations
@@ -44,8 +44,9 @@ def cells_of(image: Image) -> Float:
     step = max(width // (4 * CELLS), 1)
     green = cv2.extractChannel(image, 1) if step == 1 else np.ascontiguousarray(image[::step, ::step, 1])
     size = (min(CELLS, green.shape[1]), min(max(round(CELLS * height / width), 1), green.shape[0]))
-    half = (green.shape[1] // 2, green.shape[0] // 2)
-    if half[0] >= size[0] and half[1] >= size[1]:  # in two steps: means of 2 x 2 cost a third of others
+    # Means of 2 x 2 cost a third of others.
+    while min(green.shape[1] // size[0], green.shape[0] // size[1]) >= 2:
+        half = (green.shape[1] // 2, green.shape[0] // 2)
         green = cv2.resize(green, half, interpolation=cv2.INTER_AREA)
     cells = cv2.resize(green, size, interpolation=cv2.INTER_AREA)
     return np.asarray(cells, np.float32)

@@ -64,7 +64,7 @@ class ClassRanks:
     def note(self, sure: Float, kind: Float) -> Float:
         """Take confidences and classes (N,) of a frame; return the rank (N,) of each in its class, 0..1."""
         ranks = np.zeros(len(sure))
-        for each in np.unique(kind).tolist():
+        for each in sorted(set(kind.tolist())):
             same = kind == each
             ranks[same] = self._ranks(each).note(sure[same])
         return ranks
@@ -72,7 +72,7 @@ class ClassRanks:
     def usual(self, kind: Float) -> Float:
         """Return the confidence (N,) that half of the detections of some classes (N,) reach."""
         usual = np.zeros(len(kind))
-        for each in np.unique(kind).tolist():
+        for each in sorted(set(kind.tolist())):
             usual[kind == each] = self._ranks(each).usual()
         return usual
 

@@ -241,7 +241,7 @@ def test_a_film_is_passed_over_but_for_a_few_looks_and_all_of_it_was_watched(tmp
 
 
 def test_cells_are_the_means_of_what_they_cover() -> None:
-    """Taken in two steps they differ from the plain mean of each cell by no more than the rounding."""
+    """Taken in steps they differ from the plain mean of each cell by no more than the rounding."""
     image = np.random.default_rng(5).integers(0, 256, (360, 960, 3)).astype(np.uint8)
     green = image[::2, ::2, 1].astype(np.float32)
     plain = green.reshape(45, 4, 120, 4).mean(axis=(1, 3))

@@ -110,6 +110,22 @@ def test_a_covered_lens_is_degraded_though_a_clock_runs_over_it(
     assert first <= 10
 
 
+@pytest.mark.parametrize("covered", [8.0, 8.3, 9.1, 10.0, 11.7])
+def test_a_lens_that_is_covered_at_any_moment_is_told_in_ten_seconds(
+    street: np.ndarray, covered: float
+) -> None:
+    """A clear view is looked at now and then only; that puts off by no more than ten seconds what is told."""
+    lens = np.full_like(street, 20)
+
+    def picture(number: int) -> np.ndarray:
+        return as_jpeg(noisy(lens if number >= covered * FPS else street, 4.0, number))
+
+    first, state = judged(picture, covered + 12)
+    assert state == "degraded"
+    assert first is not None
+    assert covered < first <= covered + 10
+
+
 def test_a_lamp_at_the_edge_of_a_dark_picture_is_seen() -> None:
     """One light in the upper strip, under a running clock, and noise below: the lens is open."""
     image = np.full((360, 640, 3), 9, np.uint8)

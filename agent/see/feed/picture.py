@@ -26,6 +26,7 @@ Wants = Callable[[float], bool]  # seconds -> whether that picture is wanted at 
 
 if "OPENCV_LOG_LEVEL" not in os.environ:
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+cv2.setNumThreads(1)  # cameras and looks are threads already; its own wait for work by spinning
 
 NO_IMAGE: Image = np.zeros((0, 0, 3), np.uint8)  # of a picture that came and was not wanted
 
