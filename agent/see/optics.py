@@ -165,10 +165,8 @@ def _steepest(grey: Uint8) -> Float:
         np.square(x, dtype=np.int32) + np.square(y, dtype=np.int32)
         for x, y in zip(_tiles(across), _tiles(down), strict=True)
     ]
-    steepest: Float = np.sqrt(np.array([percentile(each, 98) for each in squares], np.float32)) / np.float32(
-        8
-    )
-    return steepest
+    steepest = np.sqrt([percentile(each, 98) for each in squares]) / 8
+    return np.asarray(steepest, np.float32)
 
 
 def _tiles(values: NDArray[Any]) -> list[NDArray[Any]]:
