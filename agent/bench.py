@@ -23,9 +23,10 @@ from agent import cpu_quota, wire
 from agent.bench_report import advise, table
 from agent.boxes import letterbox
 from agent.camera_loop import run_camera
-from agent.config import MODELS, CameraConfig, Config
+from agent.config import CameraConfig, Config
 from agent.count.analyst import Analyst, Totals
 from agent.deliver.spool import Spool, SpoolWorker, this_moment
+from agent.packaged import packaged
 from agent.percentile import medians
 from agent.pipeline import Pipeline
 from agent.progress import Bar
@@ -71,9 +72,7 @@ def bench(config: Config | None, frames: int, *, as_json: bool = False) -> int:
 
 def chosen(config: Config | None) -> dict[str, list[str]]:
     """Return the packaged models, as a config names them, and those of the config; with their class names."""
-    models: dict[str, list[str]] = {}
-    for path in sorted(MODELS.glob("gb-yolo-n-*.onnx")):
-        models[path.stem.removeprefix("gb-yolo-n-")] = []
+    models: dict[str, list[str]] = {name: [] for name in packaged()}
     for camera in config.camera.values() if config else ():
         models[camera.model] = camera.names
     return models

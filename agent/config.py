@@ -16,12 +16,13 @@ from msgspec import Meta, Struct
 
 from agent import centre_cameras, new_name, wire
 from agent.budget import BudgetConfig
+from agent.packaged import model_path
 from agent.page.listen import address
 from agent.see.feed.wish import Wish
 from agent.see.preprocess import Preprocess
+from agent.wire import toml_text
 from agent.wire.mismatch import explain
 
-MODELS = Path(__file__).parent / "models"
 SAMPLE = Path(__file__).parent / "agent.toml"
 
 T = TypeVar("T")
@@ -30,12 +31,6 @@ Side = Annotated[int, Meta(ge=0, le=16_384)]  # pixels
 
 class ConfigError(Exception):
     """A configuration that cannot be used; the text names the file, the key and the remedy."""
-
-
-def _model_path(model: str) -> Path:
-    """Return a model's file: the packaged model of that name, or a path."""
-    packaged = MODELS / f"gb-yolo-n-{model}.onnx"
-    return packaged if packaged.exists() else Path(model)
 
 
 class BrokerConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -67,7 +62,7 @@ class PrivacyConfig(Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def model_path(self) -> Path:
         """The model's file."""
-        return _model_path(self.faces)
+        return model_path(self.faces)
 
 
 class CameraConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -107,7 +102,7 @@ class CameraConfig(Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def model_path(self) -> Path:
         """The model's file: a path, or the packaged model of that name."""
-        return _model_path(self.model)
+        return model_path(self.model)
 
     def look_of(self, settings: wire.CameraSettings, *, faces: bool = False) -> float | None:
         """The budget of the second look, ms of CPU a second of video; None: half of the first look's cost.
@@ -183,7 +178,7 @@ class Config(File, frozen=True):
 def load(path: Path) -> Config:
     """Read and check a config file; raise ConfigError."""
     try:
-        tree = tomllib.loads(path.read_text("utf-8-sig"))  # some editors begin a file with a mark
+        tree = toml_text.parse(path.read_text("utf-8-sig"))  # some editors begin a file with a mark
     except PermissionError:
         raise ConfigError(f"{path}: may not be read by this user. Use sudo") from None
     except OSError as error:
@@ -265,12 +260,14 @@ def camera_of(tree: Any, path: str) -> CameraConfig:
     """Return one camera of its table; raise ConfigError with the path of what is wrong."""
     _check_name(path)
     if not isinstance(tree, dict):
-        raise ConfigError(f"{path}: write it as a table, [{path}]")
+        camera = {path.removeprefix("camera."): tree}
+        raise ConfigError(explain(camera, dict[wire.Name, CameraConfig], "camera", toml=True))
     for kind, shape in (("lines", wire.Line), ("zones", wire.Zone)):
         parts = tree.get(kind, {})
         for name, part in parts.items() if isinstance(parts, dict) else ():
             _check_name(f"{path}.{kind}.{name}")
-            _typed(part, shape, f"{path}.{kind}.{name}")
+            if isinstance(part, dict):
+                _typed(part, shape, f"{path}.{kind}.{name}")
     return _typed(tree, CameraConfig, path)
 
 

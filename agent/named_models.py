@@ -17,11 +17,11 @@ import msgspec
 
 from agent import startup, wire
 from agent.command import Refused
-from agent.config import MODELS, CameraConfig, Config, ConfigError
+from agent.config import CameraConfig, Config, ConfigError
+from agent.packaged import packaged
 from agent.see.infer import Detector
 
 FOLDER = "models"
-_PACKAGED = "gb-yolo-n-"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -114,9 +114,8 @@ class NamedModels:
 
     def _places(self) -> dict[str, Path]:
         """Return name -> file of all models that this box has."""
-        packaged = {path.stem.removeprefix(_PACKAGED): path for path in MODELS.glob(f"{_PACKAGED}*.onnx")}
         folder = Path(self._config.state_dir) / FOLDER
-        return packaged | {path.stem: path for path in sorted(folder.glob("*.onnx"))}
+        return packaged() | {path.stem: path for path in sorted(folder.glob("*.onnx"))}
 
 
 def _for_model(own: CameraConfig, path: Path) -> CameraConfig:

@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
 
 from agent.config import Config
+from agent.see.feed.address import is_bare
 
 GONE = "***"
 _SHORTEST = 4  # a shorter value would strike out half of the text
@@ -59,6 +60,8 @@ def _secrets(config: Config, files: Iterable[Path]) -> Iterable[str]:
 
 
 def _of_address(address: str) -> Iterable[str]:
+    if is_bare(address):
+        address = f"rtsp://{address}"
     if "://" not in address:
         return
     head = address.partition("://")[2].rpartition("@")[0]

@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from agent.mqtt.client import BrokerError, BrokerSettings
+from agent.wire import toml_text
 from agent.wire.mismatch import explain
 from aggregator import client, origin
 
@@ -228,7 +229,7 @@ class Config(File, frozen=True):
 def load(path: Path) -> Config:
     """Read and check a config file; raise ConfigError."""
     try:
-        tree = tomllib.loads(path.read_text("utf-8-sig"))  # some editors begin a file with a mark
+        tree = toml_text.parse(path.read_text("utf-8-sig"))  # some editors begin a file with a mark
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}. Name the file with --config FILE") from None
     except UnicodeDecodeError:

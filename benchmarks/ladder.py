@@ -22,11 +22,11 @@ import cv2
 import numpy as np
 
 from agent.boxes import Detections, Uint8, nms
-from agent.config import MODELS
 from agent.look.agree import agreed
 from agent.look.judge import PACKAGED, Judge
 from agent.look.merge import finds, joined, mend, merge
 from agent.look.still import JUDGED, SecondLook, canvas_of, judged, kinds_of
+from agent.packaged import MODELS
 from agent.progress import watched
 from agent.see.infer import Detector
 from benchmarks.crops import learnt

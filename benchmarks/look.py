@@ -24,11 +24,11 @@ import cv2
 import numpy as np
 
 from agent.boxes import GREY, Detections, Float32
-from agent.config import MODELS
 from agent.look import SecondLook
 from agent.look.plan import places
 from agent.look.stage import LookStage
 from agent.look.still import canvas_of, leans
+from agent.packaged import MODELS
 from agent.progress import watched
 from agent.see.infer import Detector
 from agent.startup import WEAK

@@ -2,8 +2,7 @@
 
 What always holds: normalisation, decoding and suppression are inside the graph, so the camera's bytes go in
 and boxes come out; another exporter's file is read where its layout is plain (`agent.see.layouts`) and
-refused
-before it sees a picture where it is not; nothing that is not a finite number leaves this module.
+refused before it sees a picture where it is not; nothing that is not a finite number leaves this module.
 
     picture (H,W,3) BGR ─ fit ─▶ (1,h,w,3) uint8 ─ session ─▶ boxes (N,4), scores (N,), classes (N,)
 
@@ -33,6 +32,7 @@ from onnxruntime.capi.onnxruntime_pybind11_state import (
 )
 
 from agent.boxes import Detections, Uint8
+from agent.packaged import near
 from agent.see import model_file
 from agent.see.foreign import ForeignModel, baked_confidence
 from agent.see.layouts import LayoutError
@@ -138,7 +138,7 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        raise ModelError(f"{path}: no such model file; {ADVICE}") from None
+        raise ModelError(f"{path}: no such model file; {ADVICE}{near(path)}") from None
     except OSError as error:
         raise ModelError(f"{path}: cannot be read ({error.strerror}); {ADVICE}") from None
 

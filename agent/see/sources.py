@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from agent.see.feed.address import redact, scheme
+from agent.see.feed.address import is_bare, redact, scheme
 from agent.see.feed.device import DeviceSource
 from agent.see.feed.names import is_camera, local_path, of_file_url
 from agent.see.feed.options import numbers
@@ -74,7 +74,7 @@ def _open_path(text: str) -> Source:
         if path.is_dir():
             return FolderSource(path, numbers(f"?{query}", {"seconds": 1.0})["seconds"])
         if not path.exists():
-            raise SourceError(f"{path}: no such file or folder; check the path")
+            raise SourceError(_nothing_at(path, text))
         if not path.is_file():
             raise SourceError(f"{path} is neither a file nor a folder; name a video, or a folder of pictures")
         with path.open("rb"):
@@ -83,3 +83,10 @@ def _open_path(text: str) -> Source:
         raise SourceError(f"{text} cannot be read: {error.strerror}; check it and its permissions") from None
     except RuntimeError:  # from expanduser
         raise SourceError(f"{text}: no user of that name has a home here; give the whole path") from None
+
+
+def _nothing_at(path: Path, text: str) -> str:
+    """Return what to say of a path at which nothing is; of what looks like an address no secret."""
+    if is_bare(text):
+        return f"{redact(text)}: for a camera in the network write rtsp:// or http:// before it"
+    return f"{path}: no such file or folder; check the path"

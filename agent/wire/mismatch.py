@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 import msgspec
 from msgspec import Meta
 
-from agent.wire.shapes import is_struct, keys_of, members, plain
+from agent.wire.shapes import ANY, is_struct, keys_of, members, plain
 from agent.wire.unknown import hint, unknown
 
 T = TypeVar("T")
@@ -128,10 +128,17 @@ def _of_keys(tree: Any, base: Any, place: str, toml: bool, file: Any) -> str:
     if not isinstance(tree, dict):
         return ""
     if get_origin(base) is dict:
-        kind = get_args(base)[0]
+        kind, part = get_args(base)
         bad = [_at(_below(place, key), _told(key, kind, "", False)) for key in tree if _refusal(key, kind)]
-        return bad[0] if bad else ""
+        return bad[0] if bad else _of_nameless(tree, part, place, toml)
     return _of_fields(tree, base, place, toml, file) if is_struct(base) else ""
+
+
+def _of_nameless(tree: dict[str, Any], part: Any, place: str, toml: bool) -> str:
+    """Return which key of TOML stands where a table with a name, which knows it, is wanted; else empty."""
+    known = keys_of(part) if toml and is_struct(part) else []
+    keys = [key for key, value in tree.items() if key in known and not isinstance(value, dict)]
+    return f"{_below(place, keys[0])}: give the table a name, as [{place}.{ANY}]" if keys else ""
 
 
 def _of_fields(tree: dict[str, Any], base: Any, place: str, toml: bool, file: Any) -> str:
@@ -143,7 +150,10 @@ def _of_fields(tree: dict[str, Any], base: Any, place: str, toml: bool, file: An
             return f"{_below(place, key)}: {unknown(key, tree[key], known, toml=toml, file=file)}"
     for field in msgspec.structs.fields(base):
         if field.required and field.encode_name not in tree:
-            return _below(place, field.encode_name) + ": missing"
+            wanted = _wanted(field.type, toml)
+            return (
+                _below(place, field.encode_name) + ": missing" + (f"; {wanted} is wanted" if wanted else "")
+            )
     return ""
 
 

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from agent.boxes import Float32
 from agent.see.infer import Detector
+from agent.wire import toml_text
 from export.data.balance import balance
 from export.data.drawn import read_scene
 from export.data.proposals import add_proposals, read_proposals
@@ -95,7 +96,7 @@ def load_recipe(name: str, above: tuple[str, ...] = ()) -> dict[str, Any]:
     if name in above:
         raise DataError(f"{path}: base: inherits itself, by way of {', '.join(above)}")
     try:
-        recipe = tomllib.loads(path.read_text())
+        recipe = toml_text.parse(path.read_text())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: {error}") from None
     check_part(recipe, path)

@@ -134,9 +134,14 @@ def test_a_moved_camera_is_told_beside_its_counts(page: Page, node: ScriptedNode
 
 
 def test_boxes_are_live_over_a_blank_plane(page: Page, node: ScriptedNode) -> None:
-    """The node page draws the boxes of a camera whose pictures do not leave the node."""
+    """The node page draws the boxes of a camera whose pictures do not leave the node, and tells no 0 s of a
+    minute that has not been told yet.
+    """
     node.camera()
     open_node(page, node)
+    facts = page.locator(".facts div")
+    for name in ("Watched today", "Blind today"):
+        expect(facts.filter(has_text=name).locator("dd")).to_have_text("\u2013")
     boxes = page.get_by_test_id("boxes")
     row = (7, 0.2, 0.3, 0.4, 0.6, 1, 88)
     keep_alive(page, lambda: node.live([row]), lambda: boxes.get_attribute("data-boxes") == "1")

@@ -35,6 +35,7 @@ MAY_IMPORT = {
         "agent.see.slot",
         "agent.street.scene",
         "agent.wire.mismatch",
+        "agent.wire.toml_text",
         "agent.wire.unknown",
     },
 }

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from agent import bench, cpu_quota
+from agent import bench, cpu_quota, packaged
 from agent.bench_report import advise, table
-from agent.config import MODELS, CameraConfig, Config
+from agent.config import CameraConfig, Config
+from agent.packaged import MODELS
 
 
 def row(
@@ -77,7 +78,7 @@ def test_a_small_box_is_measured_from_end_to_end(
     models = tmp_path / "models"
     models.mkdir()
     shutil.copy(MODELS / "gb-yolo-n-traffic.onnx", models)
-    monkeypatch.setattr(bench, "MODELS", models)
+    monkeypatch.setattr(packaged, "MODELS", models)
     monkeypatch.setattr(cpu_quota, "usable", lambda: 1)
     camera = CameraConfig(source="0", model="none.onnx")
     config = Config(node="gate-1", state_dir=str(tmp_path), camera={"cam0": camera})

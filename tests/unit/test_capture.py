@@ -203,6 +203,9 @@ def test_what_is_absent_at_start_is_awaited(tmp_path: Path, video: Path) -> None
     ("url", "says"),
     [
         ("{tmp}/none.mp4", "no such file"),
+        ("joe:secret@camera/x", "for a camera in the network write rtsp:// or http:// before it"),
+        ("192.168.1.10", "for a camera in the network write rtsp:// or http:// before it"),
+        ("192.168.1.10:554/cam", "for a camera in the network write"),
         ("{tmp}/text.mp4", "cannot be read as a video"),
         ("{tmp}/empty.mp4", "cannot be read as a video"),
         ("file://{tmp}/text.mp4", "cannot be read as a video"),
@@ -260,8 +263,13 @@ def test_a_source_that_cannot_be_opened_says_why(url: str, says: str, tmp_path: 
         ("rtsp://joe:[secret@[::1]:554/live", "rtsp://***@[::1]:554/live"),
         ("http://10.0.0.8/video?user=joe@home&pwd=secret", "http://10.0.0.8/video?..."),
         ("odd://joe:secret@host/x", "odd://***@host/x"),
+        ("joe:secret@10.0.0.8:554/live?ch=1", "***@10.0.0.8:554/live?..."),
+        ("joe:1/secret@camera/live", "***"),
+        ("10.0.0.8/live?pwd=secret", "10.0.0.8/live?..."),
         ("0", "0"),
         ("/srv/clip.mp4", "/srv/clip.mp4"),
+        ("/srv/joe:x@home.mp4", "/srv/joe:x@home.mp4"),
+        ("10.0.0.8.mp4", "10.0.0.8.mp4"),
         ("scene:?seed=8", "scene:?seed=8"),
     ],
 )

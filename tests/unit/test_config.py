@@ -86,6 +86,14 @@ def write(folder: Path, text: str) -> Path:
         ("owner = 3", "owner: unknown key. Known here: node"),
         ("allow_from_centre = true", "allow_from_centre: unknown key. It is known below [camera]"),
         ("node =", "Invalid value"),
+        ("node = gate-1", 'Write a text in quotes: node = "..."'),
+        ("[camera.cam0]", "node: missing; a text in quotes is wanted"),
+        ('node = "gate-1"\n[camera]\nsource = "0"', "camera.source: give the table a name, as [camera.NAME]"),
+        ('node = "gate-1"\n[camera]\ncam0 = "0"', 'camera.cam0: a table is wanted, not "0"'),
+        (
+            CAMERA + "[camera.cam0.lines]\npoints = []",
+            "camera.cam0.lines.points: give the table a name, as [camera.cam0.lines.NAME]",
+        ),
         ('node = "gate-1"\ncamera = 3', "camera: write a table for each camera"),
     ],
 )

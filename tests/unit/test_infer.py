@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from agent.boxes import iou
-from agent.config import MODELS
+from agent.packaged import MODELS
 from agent.see.infer import FORMAT, Detector, InferenceError, ModelError
 from agent.street.scene import Scene
 
@@ -95,6 +95,8 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     """The reason names the path and what to do, in one line."""
     with pytest.raises(ModelError, match=r"gone\.onnx: no such model file; give"):
         Detector(tmp_path / "gone.onnx")
+    with pytest.raises(ModelError, match=r"trafic: no such model file; give .*\. Did you mean 'traffic'\?"):
+        Detector(Path("trafic"))
     with pytest.raises(ModelError, match="cannot be read"):
         Detector(tmp_path)
 

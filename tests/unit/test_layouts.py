@@ -11,7 +11,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from agent import startup
-from agent.config import MODELS, CameraConfig
+from agent.config import CameraConfig
+from agent.packaged import MODELS
 from agent.see.infer import Detector, InferenceError, ModelError
 
 NAMES = "{0: 'person', 1: 'car'}"

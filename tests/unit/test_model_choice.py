@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from agent import wire
-from agent.config import MODELS, CameraConfig
+from agent.config import CameraConfig
 from agent.count.analyst import Totals
+from agent.packaged import MODELS
 from agent.pipeline import Pipeline
 from agent.see.capture import Frame
 from agent.see.infer import Detector

@@ -12,9 +12,10 @@ import pytest
 from agent import config as configuration
 from agent import startup, wire
 from agent.command import Desired, Refused
-from agent.config import MODELS, CameraConfig
+from agent.config import CameraConfig
 from agent.count.analyst import Totals
 from agent.named_models import NamedModels
+from agent.packaged import MODELS
 from agent.pipeline import Pipeline
 from agent.see.capture import Frame
 from agent.see.infer import Detector

@@ -13,7 +13,8 @@ import pytest
 from onnx import helper, numpy_helper
 
 from agent import startup
-from agent.config import MODELS, CameraConfig, Config
+from agent.config import CameraConfig, Config
+from agent.packaged import MODELS
 from agent.see import self_test
 from agent.see.infer import Detector, ModelError
 from agent.see.model_checks import Known, meet

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from agent.check import check_model
-from agent.config import MODELS, CameraConfig
+from agent.config import CameraConfig
+from agent.packaged import MODELS
 from agent.see.infer import Detector
 from agent.see.preprocess import Preprocess
 from agent.see.trial import try_model

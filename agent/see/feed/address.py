@@ -17,6 +17,7 @@ _ADDRESS = re.compile(  # without doubt about where the user and the password en
     r"\w+://(?P<secret>[^/?#]*@)?(?P<place>(?:\[[^]/?#@]*]|[^][/?#@:]+)(?::\d*)?)"
     r"(?:(?P<path>/[^?#@]*)(?:\?[^#]*)?(?:#[^@]*)?|\?[^@#]*)?"
 )
+_BARE = re.compile(r"(?!scene:)(?:(?:\d+\.){3}\d+(?![\w.])|[^/]*:.*@)", re.S)
 _DOUBT = "in the user and the password write %40 for @, %2F for /, %23 for #, %3F for ?, %5B for ["
 
 
@@ -25,8 +26,15 @@ def scheme(url: str) -> str:
     return url.partition("://")[0].lower() if "://" in url else ""
 
 
+def is_bare(url: str) -> bool:
+    """Return whether somebody left out what stands before :// of an address."""
+    return "://" not in url and _BARE.match(url) is not None
+
+
 def redact(url: str) -> str:
     """Return the address as it may be shown: no user, no password, no query."""
+    if is_bare(url):
+        return redact(f"rtsp://{url}").removeprefix("rtsp://")
     kind = scheme(url)
     if kind not in PORTS:
         return re.sub("://.*@", "://***@", url)

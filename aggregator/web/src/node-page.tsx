@@ -173,17 +173,19 @@ function History({
   );
 }
 
-/** How well the camera was watched today, by what, and how fast. */
+/** How well the camera was watched today, by what, and how fast; before its first minute nothing is known. */
 function CameraFacts({ camera }: { camera: CameraEntry }) {
+  const told = camera.watched_seconds_today + camera.blind_seconds_today > 0;
+  const since = (seconds: number) => (told ? span(seconds * 1000) : NONE);
   return (
     <dl class="facts">
       <div>
         <dt>Watched today</dt>
-        <dd>{span(camera.watched_seconds_today * 1000)}</dd>
+        <dd>{since(camera.watched_seconds_today)}</dd>
       </div>
       <div data-bad={blindToday(camera) > 0}>
         <dt>Blind today</dt>
-        <dd>{span(camera.blind_seconds_today * 1000)}</dd>
+        <dd>{since(camera.blind_seconds_today)}</dd>
       </div>
       <div>
         <dt>Delay, p95</dt>
