@@ -26,12 +26,12 @@ from agent.camera_loop import run_camera
 from agent.config import CameraConfig, Config
 from agent.count.analyst import Analyst, Totals
 from agent.deliver.spool import Spool, SpoolWorker, this_moment
-from agent.packaged import packaged
 from agent.percentile import medians
 from agent.pipeline import Pipeline
 from agent.progress import Bar
 from agent.see import self_test
 from agent.see.infer import Detector, ModelError
+from agent.see.packaged import packaged
 from agent.see.sources import Image
 from agent.startup import open_detector
 from agent.street.scene import Scene

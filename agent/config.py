@@ -16,9 +16,9 @@ from msgspec import Meta, Struct
 
 from agent import centre_cameras, new_name, wire
 from agent.budget import BudgetConfig
-from agent.packaged import model_path
 from agent.page.listen import address
 from agent.see.feed.wish import Wish
+from agent.see.packaged import model_path
 from agent.see.preprocess import Preprocess
 from agent.wire import toml_text
 from agent.wire.mismatch import explain

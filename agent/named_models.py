@@ -18,8 +18,8 @@ import msgspec
 from agent import startup, wire
 from agent.command import Refused
 from agent.config import CameraConfig, Config, ConfigError
-from agent.packaged import packaged
 from agent.see.infer import Detector
+from agent.see.packaged import packaged
 
 FOLDER = "models"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")

@@ -16,7 +16,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from agent.packaged import MODELS
+from agent.see.packaged import MODELS
 
 ROOT = Path(__file__).parent.parent
 EMULATOR = "qemu-x86_64"

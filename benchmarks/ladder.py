@@ -26,9 +26,9 @@ from agent.look.agree import agreed
 from agent.look.judge import PACKAGED, Judge
 from agent.look.merge import finds, joined, mend, merge
 from agent.look.still import JUDGED, SecondLook, canvas_of, judged, kinds_of
-from agent.packaged import MODELS
 from agent.progress import watched
 from agent.see.infer import Detector
+from agent.see.packaged import MODELS
 from benchmarks.crops import learnt
 from benchmarks.face_rivals import Aizoo, CenterFace, Rfb, Yunet
 from benchmarks.look import MASKS, PAGE, held_out

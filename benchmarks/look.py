@@ -28,9 +28,9 @@ from agent.look import SecondLook
 from agent.look.plan import places
 from agent.look.stage import LookStage
 from agent.look.still import canvas_of, leans
-from agent.packaged import MODELS
 from agent.progress import watched
 from agent.see.infer import Detector
+from agent.see.packaged import MODELS
 from agent.startup import WEAK
 from benchmarks.look_traffic import TOP, beside
 from benchmarks.page import markdown, renew

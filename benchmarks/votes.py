@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from agent import wire
 from agent.boxes import iou
 from agent.count.analyst import Analyst, Totals
-from agent.packaged import MODELS
 from agent.see.infer import Detector
+from agent.see.packaged import MODELS
 from agent.see.sharpness import sharpness
 from agent.track.tracker import Tracks
 

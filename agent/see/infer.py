@@ -32,10 +32,10 @@ from onnxruntime.capi.onnxruntime_pybind11_state import (
 )
 
 from agent.boxes import Detections, Uint8
-from agent.packaged import near
 from agent.see import model_file
 from agent.see.foreign import ForeignModel, baked_confidence
 from agent.see.layouts import LayoutError
+from agent.see.packaged import near
 from agent.see.preprocess import Preprocess, fit_picture
 
 FORMAT = "gb-yolo 1"

@@ -19,7 +19,7 @@ import pymongo
 import pytest
 from pymongo.database import Database
 
-from agent.packaged import MODELS
+from agent.see.packaged import MODELS
 from aggregator.setup import enrol
 from deploy.stack import die_with_parent
 from tests.integration.test_enrol import Centre, make_database_users

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from agent import bench, cpu_quota, packaged
+from agent import bench, cpu_quota
 from agent.bench_report import advise, table
 from agent.config import CameraConfig, Config
-from agent.packaged import MODELS
+from agent.see import packaged
+from agent.see.packaged import MODELS
 
 
 def row(

@@ -11,8 +11,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from agent.boxes import iou
-from agent.packaged import MODELS
 from agent.see.infer import FORMAT, Detector, InferenceError, ModelError
+from agent.see.packaged import MODELS
 from agent.street.scene import Scene
 
 GOOD = {"format": FORMAT, "names": json.dumps(["person", "car"])}

@@ -12,8 +12,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from agent import startup
 from agent.config import CameraConfig
-from agent.packaged import MODELS
 from agent.see.infer import Detector, InferenceError, ModelError
+from agent.see.packaged import MODELS
 
 NAMES = "{0: 'person', 1: 'car'}"
 CANVAS = np.zeros((64, 96, 3), np.uint8)

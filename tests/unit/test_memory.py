@@ -61,7 +61,7 @@ def test_what_the_start_needed_is_given_back_and_the_model_answers_as_before() -
     before, after, same = run(
         """
         import numpy as np
-        from agent.packaged import MODELS
+        from agent.see.packaged import MODELS
         from agent.see.infer import Detector
         memory.be_sparing()
         detector = Detector(MODELS / "gb-yolo-n-traffic.onnx", 0.001)
@@ -99,7 +99,7 @@ def test_two_models_compute_in_one_arena() -> None:
     first, second = run(
         """
         import numpy as np
-        from agent.packaged import MODELS
+        from agent.see.packaged import MODELS
         from agent.see.infer import Detector
         memory.be_sparing()
         import agent.node
@@ -148,7 +148,7 @@ def test_a_session_does_not_keep_the_bytes_of_its_file() -> None:
     (kept,) = run(
         """
         import gc
-        from agent.packaged import MODELS
+        from agent.see.packaged import MODELS
         from agent.see.infer import Detector
         path = MODELS / "gb-yolo-n-traffic.onnx"
         detector = Detector(path)
@@ -165,7 +165,7 @@ def test_it_does_not_matter_which_model_computes_first() -> None:
     """Two models of different inputs take the same memory within 2 MB, whichever looks at a picture first."""
     body = """
         import numpy as np
-        from agent.packaged import MODELS
+        from agent.see.packaged import MODELS
         from agent.see.infer import Detector
         memory.be_sparing()
         detectors = [Detector(MODELS / f"gb-yolo-n-{{name}}.onnx") for name in ("traffic", "mask")]

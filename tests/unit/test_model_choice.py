@@ -11,10 +11,10 @@ import pytest
 from agent import wire
 from agent.config import CameraConfig
 from agent.count.analyst import Totals
-from agent.packaged import MODELS
 from agent.pipeline import Pipeline
 from agent.see.capture import Frame
 from agent.see.infer import Detector
+from agent.see.packaged import MODELS
 from agent.street.scene import Scene
 from tests.unit.onnx_files import write
 from tests.unit.test_layouts_read import yolov8

@@ -15,10 +15,10 @@ from agent.command import Desired, Refused
 from agent.config import CameraConfig
 from agent.count.analyst import Totals
 from agent.named_models import NamedModels
-from agent.packaged import MODELS
 from agent.pipeline import Pipeline
 from agent.see.capture import Frame
 from agent.see.infer import Detector
+from agent.see.packaged import MODELS
 from agent.street.scene import Scene
 
 

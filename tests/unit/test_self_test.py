@@ -14,10 +14,10 @@ from onnx import helper, numpy_helper
 
 from agent import startup
 from agent.config import CameraConfig, Config
-from agent.packaged import MODELS
 from agent.see import self_test
 from agent.see.infer import Detector, ModelError
 from agent.see.model_checks import Known, meet
+from agent.see.packaged import MODELS
 from export.onnx.self_test import store_answer
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from agent.check import check_model
 from agent.config import CameraConfig
-from agent.packaged import MODELS
 from agent.see.infer import Detector
+from agent.see.packaged import MODELS
 from agent.see.preprocess import Preprocess
 from agent.see.trial import try_model
 from tests.unit.onnx_files import write

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from agent.wire.unknown import hint
 
-MODELS = Path(__file__).parent / "models"
+MODELS = Path(__file__).parents[1] / "models"
 _PREFIX = "gb-yolo-n-"
 
 
