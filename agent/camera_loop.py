@@ -42,6 +42,7 @@ async def run_camera(
     pipeline.preview.send = lambda live: loop.call_soon_threadsafe(show, live)
     with ThreadPoolExecutor(1, f"follow {pipeline.name}") as worker:
         await _store(pipeline, spool, [pipeline.minutes.baseline(pipeline.follower.analyst)])
+        watchdog.progress(part)  # a first look that never ends is noticed too
         pipeline.camera.start()
         try:
             while not pipeline.ending:

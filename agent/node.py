@@ -194,6 +194,7 @@ class Node:
     async def _sample(self, delivery: Centre) -> None:
         """Put a resource sample on disk every ten seconds; at once on the wire while somebody watches."""
         sampler = Sampler(Path(self._config.state_dir))
+        self._watchdog.progress("spool")
         while True:
             await asyncio.sleep(SAMPLE_SECONDS)
             fps = {name: pipeline.minutes.fps for name, pipeline in self._pipelines.items()}

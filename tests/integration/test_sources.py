@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import socket
+import struct
 import subprocess
 import threading
 import time
@@ -243,11 +244,18 @@ class Mjpeg(ThreadingHTTPServer):
     size = (320, 240)
     frozen = False
     mute = False
+    mark: tuple[float, float] | None = None  # where a red disc stands, in fractions
+    raw = b""  # sent in place of a picture
 
     def picture(self) -> bytes:
+        if self.raw:
+            return self.raw
         noise = np.full((*self.size[::-1], 3), 120, np.uint8)
         if not self.frozen:
             noise[::2] = int(time.monotonic() * 1000) % 250
+        if self.mark is not None:
+            place = (round(self.mark[0] * self.size[0]), round(self.mark[1] * self.size[1]))
+            cv2.circle(noise, place, max(min(self.size) // 10, 2), (0, 0, 255), -1)
         return bytes(cv2.imencode(".jpg", noise)[1])
 
 
@@ -335,6 +343,42 @@ def test_a_stream_may_change_its_size(mjpeg: Mjpeg) -> None:
             assert frame.image.shape == (240, 320, 3)
         assert camera.state == "ok"
         assert probe(url, 5.0)[:2] == (480, 200)
+
+
+@pytest.mark.parametrize("size", [(1920, 1080), (360, 640), (7680, 4320), (64, 32)])
+def test_what_stands_somewhere_stays_there_whatever_size_comes(mjpeg: Mjpeg, size: tuple[int, int]) -> None:
+    """Wide, upright, 8K or tiny: scaled to the first size, so that lines lie on what they were drawn on."""
+    mjpeg.mark = (0.25, 0.75)
+    with Camera("cam0", f"http://127.0.0.1:{mjpeg.server_port}/stream") as camera:
+        assert camera.take(10) is not None
+        mjpeg.size = size
+        time.sleep(2.0)
+        frames = [frame for frame in (camera.take(5) for _ in range(3)) if frame is not None]
+        assert camera.state == "ok"
+    for frame in frames:
+        assert frame.image.shape == (240, 320, 3)
+        rows, columns = np.nonzero(frame.image[..., 2].astype(int) - frame.image[..., 1] > 60)
+        assert (columns.mean() / 320, rows.mean() / 240) == pytest.approx((0.25, 0.75), abs=0.03)
+    assert len(frames) == 3
+
+
+@pytest.mark.parametrize("claim", [(0, 0), (0, 320), (65500, 65500)])
+def test_a_picture_of_no_size_or_a_monstrous_one_ends_nothing(mjpeg: Mjpeg, claim: tuple[int, int]) -> None:
+    """A JPEG whose head says 0 x 0, or 4 billion pixels, is no picture; the next good one is taken."""
+    with Camera("cam0", f"http://127.0.0.1:{mjpeg.server_port}/stream") as camera:
+        assert camera.take(10) is not None
+        data = mjpeg.picture()
+        head = data.index(b"\xff\xc0") + 5  # the height and width of the frame
+        mjpeg.raw = data[:head] + struct.pack(">HH", *claim) + data[head + 4 :]
+        time.sleep(1.5)
+        while camera.take(0.5) is not None:
+            pass
+        assert camera.take(1.0) is None
+        mjpeg.raw = b""
+        frame = camera.take(10)
+        assert frame is not None
+        assert frame.image.shape == (240, 320, 3)
+        assert until(lambda: camera.state == "ok", 5) < 5
 
 
 def test_a_mute_mjpeg_stream_is_a_stall(mjpeg: Mjpeg) -> None:

@@ -24,9 +24,10 @@ from .test_agent import ROOT, events_of, gb_agent, node_name, running, write_con
 
 BROKEN = textwrap.dedent(
     """
-    import asyncio, sys
+    import asyncio, sys, time
     from agent import node, watchdog
     from agent.deliver import outgoing, publish
+    from agent.see import prefetch
     from agent.__main__ import main
 
     async def cancelled(*_):
@@ -43,9 +44,17 @@ BROKEN = textwrap.dedent(
     async def hangs(*_):
         await asyncio.Event().wait()
 
+    async def blocks(*_):
+        await asyncio.sleep(3)
+        time.sleep(3600)
+
+    def stuck(*_):
+        time.sleep(3600)
+
     way = globals()[sys.argv[1]]
     where, name = sys.argv[2].split(".")
     modules = {"Delivery": publish, "Outgoing": outgoing, "Node": node, "Watchdog": watchdog}
+    modules["OrderedDetector"] = prefetch
     owner = getattr(modules[where], where)
     getattr(owner, name)  # what is not there cannot be broken
     setattr(owner, name, way)
@@ -128,6 +137,36 @@ def test_a_delivery_that_neither_stands_nor_tries_again_stops_the_ping(tmp_path:
                 agent.kill()
     assert heard
     assert set(heard) == {"STATUS=blocked: delivery"}
+
+
+@pytest.mark.parametrize(
+    ("way", "part", "told"),
+    [
+        ("stuck", "OrderedDetector.judge", {"STATUS=blocked: infer cam0"}),
+        ("blocks", "Node._sample", set()),
+    ],
+)
+def test_a_step_that_never_ends_stops_the_ping_be_it_the_first(
+    data: Path, tmp_path: Path, stack: Stack, way: str, part: str, told: set[str]
+) -> None:
+    """A look, or the loop: 20 s after the last step no ping goes out any more."""
+    film = data / "videos" / "intel_car-detection.mp4"  # its first picture is there at once
+    config = write_config(tmp_path, stack.mqtt_url, node_name(), {"cam0": {"source": str(film)}})
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        address = f"\0gb-test-{os.getpid()}-{part}"
+        systemd.bind(address)
+        environment = {"NOTIFY_SOCKET": f"@{address[1:]}", "WATCHDOG_USEC": "4000000"}
+        with broken(way, part, config, **environment) as agent:
+            try:
+                systemd.settimeout(60)
+                while "READY=1" not in systemd.recv(300).decode():
+                    assert agent.poll() is None
+                pings(systemd, 24)
+                heard = pings(systemd, 4)
+                assert agent.poll() is None
+            finally:
+                agent.kill()
+    assert set(heard) == told
 
 
 def test_a_delivery_that_tries_again_keeps_the_ping_and_says_why(tmp_path: Path) -> None:
