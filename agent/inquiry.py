@@ -29,7 +29,7 @@ _MOST = 65536
 
 
 class Connection(Struct, frozen=True):
-    """How the connection to the broker stands. `since`: Unix ms; `tries`: how often it was tried since.
+    """How the connection to the broker stands. `broker`: empty for none; `since`: Unix ms; `tries`: since it.
 
     Since the agent's start: `refusals`: messages that the broker refused; `live_dropped`: live frames that
     found no room.

@@ -62,7 +62,7 @@ class NodeReport:
             inquiry.Connection(
                 standing.connected,
                 since,
-                str(delivery.broker),
+                str(delivery.broker or ""),
                 standing.problem,
                 standing.tries,
                 standing.refusals,

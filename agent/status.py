@@ -93,5 +93,7 @@ def in_words(standing: inquiry.Connection) -> str:
     if standing.connected:
         doubt = f"; but {standing.problem}" if standing.problem else ""
         return f"connected to {standing.broker} since {since}{doubt}"
+    if not standing.broker:
+        return standing.problem
     why = standing.problem.removeprefix(f"{standing.broker}: ")
     return f"not connected to {standing.broker} since {since}, tried {standing.tries} time(s): {why}"

@@ -74,6 +74,7 @@ def test_a_box_without_a_centre_shows_itself_and_lets_a_line_be_drawn(
         until_it_listens(url)
         printed = gb_agent("status", "--config", str(path)).stdout
         token = re.search(rf"page: 127\.0\.0\.1:{port}, token: (\S{{20,}})", printed)[1]  # type: ignore[index]
+        assert printed.startswith("no centre: this box has not joined one\n")
         assert (tmp_path / "state" / "page-token").stat().st_mode & 0o077 == 0
         for way in ("api/box", "api/cameras/cam0/preview", "api/cameras/cam0/empty"):
             assert ask(url + way)[0] == 401
@@ -104,6 +105,8 @@ def test_a_box_without_a_centre_shows_itself_and_lets_a_line_be_drawn(
         assert [drawn[0][0], drawn[1][0]] == pytest.approx([0.1, 0.9], abs=0.02)
         expect(page.locator("polyline")).to_have_count(2, timeout=PATIENCE)
         assert ask(f"{url}api/cameras/cam0/empty", token)[0] in (200, 409)
+        page.set_viewport_size({"width": 390, "height": 844})
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
         page.route("**/api/box", with_power)
         said_power = "The board takes 4.3 W, 31.5 J a count since the start"
         expect(page.get_by_test_id("power")).to_have_text(said_power, timeout=PATIENCE)
