@@ -227,7 +227,8 @@ def _bounds(bounds: Meta, base: Any) -> str:
         if each is not None
     ]
     if bounds.ge is not None and bounds.le is not None:
-        return f"from {bounds.ge:g} to {bounds.le:g}"
+        meaning = f", {bounds.description}," if bounds.description else ""
+        return f"from {bounds.ge:g} to {bounds.le:g}{meaning}"
     return " and ".join(at_least + at_most)
 
 

@@ -10,7 +10,7 @@ from msgspec import Meta
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9 _.-]{0,47}$")]
 Label = Annotated[str, Meta(min_length=1, max_length=48)]
 CameraName = Annotated[str, Meta(max_length=48)]  # empty where an event is the box's, not a camera's
-Fraction = Annotated[float, Meta(ge=0.0, le=1.0)]
+Fraction = Annotated[float, Meta(ge=0.0, le=1.0, description="a share of the picture's width or height")]
 Metre = Annotated[float, Meta(ge=-10_000.0, le=10_000.0)]
 Percent = Annotated[int, Meta(ge=0, le=100)]
 Count = Annotated[int, Meta(ge=0, le=2**53)]

@@ -37,6 +37,11 @@ def write(folder: Path, text: str) -> Path:
             CAMERA + "[camera.cam0.lines.a]\npoints = [[0, 1]]",
             "camera.cam0.lines.a.points: a list of 2 to 8 entries is wanted, not one of 1",
         ),
+        (
+            CAMERA + "[camera.cam0.lines.a]\npoints = [[0, 0], [960, 540]]",
+            "camera.cam0.lines.a.points[1][0]: a number from 0 to 1, a share of the picture's width or "
+            "height, is wanted, not 960",
+        ),
         ("[node]", "node: a text in quotes is wanted, not a table"),
         ("node = 7", 'node: a text in quotes is wanted, not 7; write node = "7"'),
         (CAMERA + 'loop = "Yes"', 'camera.cam0.loop: true or false is wanted, not "Yes"; write loop = true'),
