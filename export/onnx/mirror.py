@@ -1,6 +1,7 @@
 """Test-time augmentation in the graph: a picture and its mirror image are asked at once, cells are averaged.
 
-    picture (d,h,w,3) ─ beside ─▶ (2d,h,w,3) ─ network ─▶ boxes (2d,A,4), logits (2d,C,A) ─ mean ─▶ (d,...)
+    picture (d,h,w,3) ─ beside ─▶ (2d,h,w,3) ─ network ─▶ logits (2d,C,A) ─ mean ─▶ (d,C,A)
+                                                   └─▶ boxes (k,4) of both ─ mean ─▶ (k,4)
 
 Both go through the network as one batch, so its weights and nodes are in the file once. What always holds: a
 cell of the mirror image is averaged with the cell that looks at the same place, since a picture's width is a
@@ -50,9 +51,9 @@ def halves(graph: Graph, x: str, size: Size, axis: int) -> tuple[str, str]:
     return ours, graph.node("Gather", theirs, graph.constant(opposite(size), np.int64), axis=axis)
 
 
-def mean(graph: Graph, ours: str, theirs: str, result: str = "") -> str:
+def mean(graph: Graph, ours: str, theirs: str) -> str:
     """Add the mean of two arrays."""
-    return graph.node("Mul", graph.node("Add", ours, theirs), graph.constant(0.5), result=result)
+    return graph.node("Mul", graph.node("Add", ours, theirs), graph.constant(0.5))
 
 
 def mean_logits(graph: Graph, logits: str, size: Size, axis: int) -> str:
@@ -60,10 +61,8 @@ def mean_logits(graph: Graph, logits: str, size: Size, axis: int) -> str:
     return mean(graph, *halves(graph, logits, size, axis))
 
 
-def mean_boxes(graph: Graph, boxes: str, size: Size, result: str) -> str:
-    """Add the mean boxes (d,A,4) of pictures and mirror images (2d,A,4), these turned back."""
-    ours, theirs = halves(graph, boxes, size, 1)
-    swapped = graph.node("Gather", theirs, graph.constant((2, 1, 0, 3), np.int64), axis=2)
+def mean_boxes(graph: Graph, ours: str, theirs: str, size: Size) -> str:
+    """Add the mean of boxes (k,4) of a picture and those of its mirror image, turned back."""
+    swapped = graph.node("Gather", theirs, graph.constant((2, 1, 0, 3), np.int64), axis=1)
     turned = graph.node("Mul", swapped, graph.constant((-1, 1, -1, 1)))
-    back = graph.node("Add", turned, graph.constant((size[1], 0, size[1], 0)))
-    return mean(graph, ours, back, result)
+    return mean(graph, ours, graph.node("Add", turned, graph.constant((size[1], 0, size[1], 0))))

@@ -63,11 +63,20 @@ def apart(size: tuple[int, int], kinds: Kinds) -> NDArray[np.float64]:
 
 
 def strongest(
-    graph: Graph, cells: Cells, size: tuple[int, int], own: tuple[int, int], kinds: Kinds, mark: str = ""
+    graph: Graph,
+    cells: Cells,
+    size: tuple[int, int],
+    own: tuple[int, int],
+    kinds: Kinds,
+    least: str,
+    mark: str = "",
 ) -> Finds:
-    """Add what a picture of the size `own` shows, suppressed and apart, in pixels of the large `size`."""
+    """Add what a picture of the size `own` shows, suppressed and apart, in pixels of the large `size`.
+
+    `least` is the least score (1,) of a find.
+    """
     classes = sum(map(len, kinds))
-    rows, kind = keep(graph, cells, least_score(graph))
+    rows, kind = keep(graph, cells, least)
     boxes = graph.node("Gather", graph.reshape(cells.boxes, -1, 4), rows, axis=0)
     boxes = graph.node("Mul", boxes, graph.constant((size[1] / own[1], size[0] / own[0]) * 2))
     moved = graph.node("Gather", graph.constant(apart(size, kinds)[:, None]), kind, axis=0)

@@ -20,13 +20,13 @@ from torch.nn import functional
 from agent.boxes import iou, nms
 from export.errors import TrainError
 from export.model.network import Network
-from export.onnx.decode import IOU, LIMIT, Kinds
+from export.onnx.decode import BOXES, IOU, LIMIT, MARGIN, ROWS, SCORES, Kinds
 from export.onnx.mirror import opposite
 from export.onnx.pairing import ALONE, LOW, LOW_SHARE, PAIR_IOU, PLACED, SEEN, SIDES, SMALL, apart
 from export.onnx.second_size import ALWAYS, DOUBTED, NEVER, TWICE, doubt_from, in_doubt
 
 ASKED = 0.001  # confidence of the comparison
-INNER = ("all_boxes", "all_scores", "found_boxes", "found_classes")  # of each size; and of both:
+INNER = (BOXES, SCORES, "found_boxes", "found_classes")  # of each size; and of both:
 PAIRED = ("paired_boxes", "paired_classes")
 Array = NDArray[Any]
 Size = tuple[int, int]
@@ -78,6 +78,8 @@ def run_whole(
     made = {name for node in proto.graph.node for name in node.output}
     if TWICE in made:
         proto.graph.output.append(helper.make_tensor_value_info(TWICE, TensorProto.BOOL, None))
+    for name in {ROWS, f"{ROWS}{SMALL}"} & made:
+        proto.graph.output.append(helper.make_tensor_value_info(name, TensorProto.INT64, None))
     for name in (*INNER, *(f"{name}{SMALL}" for name in INNER), *PAIRED):
         if name in made:
             proto.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
@@ -124,7 +126,8 @@ def check_parity(
 ) -> tuple[float, float]:
     """Compare file and network on a picture; return the largest differences (pixels, score).
 
-    All cells are compared with PyTorch, suppression and pairing with ours on the file's own cells.
+    All cells that see something are compared with PyTorch, suppression and pairing with ours on the file's
+    own cells.
 
     Args:
         model: the network.
@@ -144,9 +147,11 @@ def check_parity(
     views = {"": (size, reference(model, picture, mirrored=mirrored))}
     if second:
         views[SMALL] = second, reference(model, picture, second, mirrored=mirrored)
+    least = min(LOW, LOW_SHARE * ASKED) if second or len(kinds) > 1 else ASKED
+    views = {mark: (own, _seen(path, said, true, least, mark)) for mark, (own, true) in views.items()}
     differences = [_check_cells(path, said, true, kinds, mark) for mark, (_, true) in views.items()]
     if second is None and len(kinds) == 1:
-        boxes, scores, classes = said["all_boxes"][0], said["all_scores"][0, 0], views[""][1][1].argmax(1)
+        boxes, scores, classes = said[BOXES][0], said[SCORES][0, 0], views[""][1][1].argmax(1)
     else:
         for mark, (own, true) in views.items():
             _check_finds(path, said, true[1], kinds, mark, (size, own))
@@ -161,13 +166,29 @@ def check_parity(
     return max(pixels), max(by_score)
 
 
+def _seen(path: Path, said: dict[str, Array], true: Cells, least: float, mark: str) -> Cells:
+    """Return the network's answer for the cells that a file decodes; raise where these are others.
+
+    They are those that are as sure of something as `least`, and at most some that are hardly less.
+    """
+    rows = said.get(f"{ROWS}{mark}")
+    if rows is None:  # a network with anchors decodes all
+        return true
+    best = true[1].max(1)
+    inside = np.isin(np.arange(len(best)), rows)
+    hardly = least / (least + (1 - least) * np.exp(2 * MARGIN))  # so much less as a logit
+    if (best[~inside] > least).any() or (best[inside] < hardly).any():
+        raise TrainError(f"{path}: decodes other cells than those that see something; do not use it")
+    return true[0][rows], true[1][rows]
+
+
 def _check_cells(
     path: Path, said: dict[str, Array], true: Cells, kinds: Kinds, mark: str
 ) -> tuple[float, float]:
-    """Compare the cells of one size with PyTorch's; return the largest differences."""
+    """Compare the decoded cells of one size with PyTorch's; return the largest differences."""
     best = np.stack([true[1][:, list(kind)].max(1) for kind in kinds])  # (G,A)
-    by_pixels = float(np.abs(said[f"all_boxes{mark}"][0] - true[0]).max())
-    by_score = float(np.abs(said[f"all_scores{mark}"][0] - best).max())
+    by_pixels = float(np.abs(said[f"{BOXES}{mark}"][0] - true[0]).max(initial=0))
+    by_score = float(np.abs(said[f"{SCORES}{mark}"][0] - best).max(initial=0))
     if by_pixels > 0.05 or by_score > 1e-3:
         raise TrainError(
             f"{path}: differs from PyTorch by {by_pixels:.3g} pixels, {by_score:.3g} score; do not use it"
@@ -194,9 +215,9 @@ def _check_finds(
     `sizes` are the large picture's and this one's.
     """
     size, own = sizes
-    cells = said[f"all_boxes{mark}"][0]
+    cells = said[f"{BOXES}{mark}"][0]
     ours, names = [], []
-    for kind, by, scores in zip(kinds, apart(size, kinds), said[f"all_scores{mark}"][0], strict=True):
+    for kind, by, scores in zip(kinds, apart(size, kinds), said[f"{SCORES}{mark}"][0], strict=True):
         rows = _kept(cells, scores, min(LOW, LOW_SHARE * ASKED))
         ours.append(cells[rows] * ((size[1] / own[1], size[0] / own[0]) * 2) + by)
         names.append(np.asarray(kind)[sure[rows][:, list(kind)].argmax(1)])

@@ -29,7 +29,7 @@ from export.onnx.decode import IOU, Cells, Kinds, decode, decode_anchors, suppre
 from export.onnx.fold import fold
 from export.onnx.graph import Graph
 from export.onnx.mirror import beside
-from export.onnx.pairing import SMALL, alone, apart, pair, strongest
+from export.onnx.pairing import SMALL, alone, apart, least_score, pair, strongest
 from export.onnx.parity import check_parity
 from export.onnx.second_size import doubt, shrink
 from export.onnx.self_test import store_answer
@@ -76,15 +76,17 @@ def write(
     kinds = kinds_of(metadata)
     mirrored = MIRRORED in metadata
     check_can(folded, size, second, kinds, mirrored=mirrored)
-    cells, in_float = look(graph, folded, size, form, kinds, mirrored=mirrored)
-    if second or len(kinds) > 1:
-        large = strongest(graph, cells, size, size, kinds)
+    parted = second is not None or len(kinds) > 1
+    least = least_score(graph) if parted else "confidence"
+    cells, in_float = look(graph, folded, size, form, kinds, least, mirrored=mirrored)
+    if parted:
+        large = strongest(graph, cells, size, size, kinds, least)
         cells = alone(graph, large)
     if second:
         asked = doubt(graph, large.classes, large.scores)
         picture = shrink(graph, size, second, asked)
-        others, more = look(graph, folded, second, form, kinds, picture, SMALL, mirrored=mirrored)
-        small = strongest(graph, others, size, second, kinds, SMALL)
+        others, more = look(graph, folded, second, form, kinds, least, picture, SMALL, mirrored=mirrored)
+        small = strongest(graph, others, size, second, kinds, least, SMALL)
         cells = pair(graph, large, small, folded.classes, asked)
         in_float |= more
     suppress(graph, cells, moved(size, kinds))
@@ -99,19 +101,24 @@ def look(
     size: Size,
     form: str,
     kinds: Kinds,
+    least: str,
     picture: str = PICTURE,
     mark: str = "",
     *,
     mirrored: bool = False,
 ) -> tuple[Cells, set[str]]:
-    """Add a network and its decoding for a picture of one size, `mirrored` too; return as `write` does."""
+    """Add a network and its decoding for a picture of one size, `mirrored` too; return as `write` does.
+
+    Cells are decoded from the score `least` (1,) on.
+    """
     if mirrored:
         picture = beside(graph, picture)
     writer = Writer(graph, size, form, picture)
     levels = writer.network(folded)
     if isinstance(folded, AnchorNetwork):
         return decode_anchors(graph, levels, size, folded.classes), writer.in_float
-    return decode(graph, levels, size, form, kinds, mark, mirrored=mirrored), writer.in_float
+    cells = decode(graph, levels, size, form, kinds, least, folded.heads, mark, mirrored=mirrored)
+    return cells, writer.in_float
 
 
 def check_can(folded: Network, size: Size, second: Size | None, kinds: Kinds, *, mirrored: bool) -> None:

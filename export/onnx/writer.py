@@ -84,7 +84,9 @@ class Writer:
         raise TypeError("a network without an output")
 
     def layer(self, layer: nn.Module, name: str, maps: Maps) -> Maps:
-        """Add one layer of PyTorch's own."""
+        """Add one layer of PyTorch's own; those of box towers are left to who asks for some cells' boxes."""
+        if ".box_tower." in name or name.endswith(".box_out"):
+            return maps
         if self.form == INT8 and not self.whole and name.startswith(self.start):
             self.in_float = {node.name for node in self.graph.nodes[self.begun :]}
             self.whole = True

@@ -18,7 +18,9 @@ from agent.see.infer import Detector  # noqa: E402
 from export.data.sample import Picture  # noqa: E402
 from export.errors import TrainError  # noqa: E402
 from export.onnx import parity  # noqa: E402
+from export.onnx.decode import BOXES, ROWS  # noqa: E402
 from export.onnx.graph import Graph  # noqa: E402
+from export.onnx.pairing import SMALL  # noqa: E402
 from export.onnx.parity import check_parity, noise, run_whole  # noqa: E402
 from export.onnx.quantize import quantize  # noqa: E402
 from export.onnx.release import MODELS  # noqa: E402
@@ -118,8 +120,9 @@ def test_without_doubt_the_first_size_is_the_answer(either: Path) -> None:
     once = run_whole(either, noise(SIZE, 7), 0.05, NEVER)
     assert twice[TWICE].tolist() == [True]
     assert once[TWICE].tolist() == [False]
-    assert twice["all_boxes_small"].shape == (1, 126, 4)  # 8x12 and 4x6 and 2x3 cells
-    assert once["all_boxes_small"].shape == (0, 126, 4)
+    assert 5 < len(twice[f"{ROWS}{SMALL}"]) <= 126  # 8x12 and 4x6 and 2x3 cells
+    assert twice[f"{BOXES}{SMALL}"].shape == (1, len(twice[f"{ROWS}{SMALL}"]), 4)
+    assert once[f"{BOXES}{SMALL}"].shape == (1, 0, 4)
     assert len(twice["found_boxes_small"]) > 5
     assert once["found_boxes_small"].tolist() == [[0, 0, 0, 0]]
     sure = np.sort(once["found_classes"].max(1))[::-1]
