@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 ARENAS = 1
@@ -35,11 +35,15 @@ def be_sparing() -> bool:
     return all([bool(library.mallopt(name, value)) for name, value in wishes])
 
 
-async def stay_small() -> None:
-    """Give back what is not needed, soon after the start and again and again, for ever."""
+async def stay_small(empty: Callable[[], None]) -> None:
+    """Give back what is not needed, soon after the start and again and again, for ever.
+
+    `empty` frees what the models computed in, where none of them does.
+    """
     mapped = Mapped()
     await asyncio.sleep(SETTLED)
     while True:
+        empty()
         mapped.give_back()
         await asyncio.sleep(AGAIN)
 

@@ -34,6 +34,7 @@ from agent.page.wishes import Wishes
 from agent.pipeline import Pipeline
 from agent.power import Power
 from agent.resources import Sampler, temperature
+from agent.see import arena
 from agent.see.infer import Detector
 from agent.show.departures import Departures
 from agent.starts import Starts
@@ -171,7 +172,7 @@ class Node:
                     "studies": self._studies.run(partial(_respond, delivery)),
                     "budget": self._keep_budget(delivery),
                     "changes": self._cameras.changes(upstream, watch, partial(self._changed, delivery)),
-                    "memory": memory.stay_small(),
+                    "memory": memory.stay_small(arena.empty),
                 }
                 for name, work in others.items():
                     upstream.create_task(lasting(work, name), name=f"{name} lasts")

@@ -20,7 +20,8 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from agent.boxes import GREY, Float32, Int64, Uint8
-from agent.see.infer import RUNTIME_ERRORS, ModelError, session_options
+from agent.see.arena import session_options
+from agent.see.infer import RUNTIME_ERRORS, ModelError
 
 FORMAT = "gb-judge 1"
 MARGIN = 1.4

@@ -16,7 +16,6 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,7 @@ from onnxruntime.capi.onnxruntime_pybind11_state import (
 )
 
 from agent.boxes import Detections, Uint8
-from agent.see import model_file
+from agent.see import arena, model_file
 from agent.see.foreign import ForeignModel, baked_confidence
 from agent.see.layouts import LayoutError
 from agent.see.packaged import near
@@ -40,7 +39,6 @@ from agent.see.preprocess import Preprocess, fit_picture
 
 FORMAT = "gb-yolo 1"
 SECOND = "second_input"  # the metadata's key of the size in which the graph looks at a picture as well
-ARENA = 32 << 20  # bytes of the arena's first region
 MIRRORED = "mirrored"  # the key that says that it looks at each mirrored, too
 ADVICE = "give a model made by `gb-export onnx`, or `traffic` or `mask`"
 _UNREADABLE = (Fail, InvalidArgument, InvalidGraph, InvalidProtobuf, NotImplemented, RuntimeException)
@@ -55,46 +53,14 @@ class InferenceError(Exception):
     """Say that a loaded model gave an answer that makes no sense."""
 
 
-@cache
-def share_arena() -> None:
-    """Let all sessions of this process compute in one arena, of few large regions.
-
-    What is free within a region is put together again, whatever sizes are asked for; a page of it that
-    nothing was ever put into is in no memory.
-    """
-    place = onnxruntime.OrtMemoryInfo(
-        "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
-    )
-    growth = {
-        "max_mem": 0,  # no limit
-        "arena_extend_strategy": 0,  # each new region twice as large as all that is needed
-        "initial_chunk_size_bytes": ARENA,
-        "max_dead_bytes_per_chunk": -1,
-    }
-    onnxruntime.create_and_register_allocator(place, onnxruntime.OrtArenaCfg(growth))
-
-
-def session_options(threads: int) -> onnxruntime.SessionOptions:
-    """Return how a session computes: in little memory, with threads that sleep while they wait."""
-    share_arena()
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    options.enable_mem_pattern = False  # one block for all of a run is larger than its parts one by one
-    options.log_severity_level = 3
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.add_session_config_entry("session.use_env_allocators", "1")
-    return options
-
-
 def _session(content: bytes, path: Path, threads: int) -> onnxruntime.InferenceSession:
-    options = session_options(threads)
+    options = arena.session_options(threads)
     try:
         session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except _UNREADABLE as error:
         plain = f"not a model that can be run ({_reason(error)}); {ADVICE}"
         raise ModelError(f"{path}: {_too_new(content) or _elsewhere(content) or plain}") from None
+    arena.empty()
     session._model_bytes = None  # kept for a change of provider, and as large as the file; there is but one
     return session
 
@@ -270,7 +236,7 @@ class Detector:
         fit = self._foreign.input.fit if self._foreign else "letterbox"
         fitted = fit_picture(image_bgr, self.input_size, fit)
         boxes, scores, classes = self._run(fitted.canvas)
-        return Detections(fitted.back(boxes), scores, classes)
+        return Detections(fitted.back(boxes), scores.copy(), classes.copy())  # they lie in the arena
 
     def _run(self, canvas: Uint8) -> tuple[Any, Any, Any]:
         """Run the graph on a canvas (h,w,3); check what comes out: boxes (N,4), scores (N,), classes (N,)."""

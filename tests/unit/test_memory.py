@@ -161,6 +161,61 @@ def test_a_session_does_not_keep_the_bytes_of_its_file() -> None:
     assert kept == 0
 
 
+def test_what_models_compute_in_is_given_back_while_none_does() -> None:
+    """Nothing is left after a look of two models, though their answers are kept; the next says the same."""
+    computed, left, same = run(
+        """
+        import numpy as np
+        from agent.config import MODELS
+        from agent.see import arena
+        from agent.see.infer import Detector
+        memory.be_sparing()
+        detectors = [Detector(MODELS / f"gb-yolo-n-{name}.onnx", 0.001) for name in ("traffic", "mask")]
+        picture = np.random.default_rng(1).integers(0, 255, (720, 1280, 3), np.uint8)
+        mapped = memory.Mapped()
+        mapped.give_back()
+        before = rss()
+        first = [detector.detect(picture) for detector in detectors]
+        mapped.give_back()
+        print(rss() - before)
+        arena.empty()
+        mapped.give_back()
+        print(rss() - before)
+        again = [detector.detect(picture) for detector in detectors]
+        print(int(all((a.xyxy == b.xyxy).all() for a, b in zip(first, again))))
+        """
+    )
+    assert computed > 8e6
+    assert left < 2e6
+    assert same == 1
+
+
+def test_a_look_goes_on_while_memory_is_given_back() -> None:
+    """Looks of two threads say what they always say, though what is free is given back all the time."""
+    (wrong,) = run(
+        """
+        import threading
+        import numpy as np
+        from agent.config import MODELS
+        from agent.see import arena
+        from agent.see.infer import Detector
+        detector = Detector(MODELS / "gb-yolo-n-traffic.onnx", 0.001)
+        picture = np.random.default_rng(1).integers(0, 255, (720, 1280, 3), np.uint8)
+        right = detector.detect(picture)
+        answers = []
+        def look():
+            answers.extend(detector.detect(picture) for _ in range(20))
+        threads = [threading.Thread(target=look) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        while any(thread.is_alive() for thread in threads):
+            arena.empty()
+        print(40 - sum(len(one) == len(right) and (one.xyxy == right.xyxy).all() for one in answers))
+        """
+    )
+    assert wrong == 0
+
+
 def test_it_does_not_matter_which_model_computes_first() -> None:
     """Two models of different inputs take the same memory within 2 MB, whichever looks at a picture first."""
     body = """
@@ -216,8 +271,10 @@ async def test_memory_is_given_back_soon_after_the_start_and_again(monkeypatch: 
     monkeypatch.setattr(memory.Mapped, "give_back", note)
     monkeypatch.setattr(memory, "SETTLED", 0.01)
     monkeypatch.setattr(memory, "AGAIN", 0.01)
-    small = asyncio.create_task(memory.stay_small())
+    emptied: list[int] = []
+    small = asyncio.create_task(memory.stay_small(lambda: emptied.append(times)))
     async with asyncio.timeout(20):
         await done.wait()
     small.cancel()
     await asyncio.gather(small, return_exceptions=True)
+    assert emptied == [0, 1, 2]  # before what was freed goes back
