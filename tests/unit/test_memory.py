@@ -166,7 +166,7 @@ def test_what_models_compute_in_is_given_back_while_none_does() -> None:
     computed, left, same = run(
         """
         import numpy as np
-        from agent.config import MODELS
+        from agent.see.packaged import MODELS
         from agent.see import arena
         from agent.see.infer import Detector
         memory.be_sparing()
@@ -196,7 +196,7 @@ def test_a_look_goes_on_while_memory_is_given_back() -> None:
         """
         import threading
         import numpy as np
-        from agent.config import MODELS
+        from agent.see.packaged import MODELS
         from agent.see import arena
         from agent.see.infer import Detector
         detector = Detector(MODELS / "gb-yolo-n-traffic.onnx", 0.001)
