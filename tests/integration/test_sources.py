@@ -18,10 +18,16 @@ import cv2
 import numpy as np
 import pytest
 
+from agent import wire
+from agent.config import CameraConfig
+from agent.count.analyst import Totals
+from agent.pipeline import Pipeline
 from agent.see.capture import Camera
+from agent.see.infer import Detector
 from agent.see.probe import probe
 from agent.see.sources import SourceError
 from agent.see.status import StateChange
+from agent.street.scene import Scene
 
 PYTHON = "/usr/bin/python3"
 SERVER = Path(__file__).parents[1] / "rtsp_server.py"
@@ -246,10 +252,13 @@ class Mjpeg(ThreadingHTTPServer):
     mute = False
     mark: tuple[float, float] | None = None  # where a red disc stands, in fractions
     raw = b""  # sent in place of a picture
+    view: Callable[[int], np.ndarray] | None = None  # what stands before the camera, by milliseconds
 
     def picture(self) -> bytes:
         if self.raw:
             return self.raw
+        if self.view is not None:
+            return bytes(cv2.imencode(".jpg", self.view(int(time.monotonic() * 1000)))[1])
         noise = np.full((*self.size[::-1], 3), 120, np.uint8)
         if not self.frozen:
             noise[::2] = int(time.monotonic() * 1000) % 250
@@ -379,6 +388,59 @@ def test_a_picture_of_no_size_or_a_monstrous_one_ends_nothing(mjpeg: Mjpeg, clai
         assert frame is not None
         assert frame.image.shape == (240, 320, 3)
         assert until(lambda: camera.state == "ok", 5) < 5
+
+
+def covered(milliseconds: int) -> np.ndarray:
+    """Return a lens with a hand before it: a sensor's noise alone."""
+    noise = np.random.default_rng(milliseconds).normal(20, 5, (270, 480, 3))
+    return np.clip(noise, 0, 255).astype(np.uint8)
+
+
+def green(milliseconds: int) -> np.ndarray:
+    """Return what a decoder makes of nothing."""
+    return np.full((270, 480, 3), (0, 135, 0), np.uint8)
+
+
+@pytest.mark.parametrize("blind", [covered, green])
+def test_on_a_blind_lens_nobody_counts_and_its_time_is_booked(
+    mjpeg: Mjpeg, blind: Callable[[int], np.ndarray]
+) -> None:
+    """A street, 16 s of nothing, the street again: told in ten seconds, blind until it is seen again."""
+    scene = Scene(7, 480, 270, 15)
+    street = [scene.frame(number) for number in range(75)]
+    mjpeg.view = lambda milliseconds: street[milliseconds * 15 // 1000 % len(street)]
+    line = wire.Line(points=[(0.0, 0.6), (1.0, 0.6)])
+    config = CameraConfig(source=f"http://127.0.0.1:{mjpeg.server_port}/stream", lines={"main": line})
+    pipeline = Pipeline("cam0", config, Detector(config.model_path), config.settings(), Totals())
+    events: list[wire.AnyEvent] = []
+
+    def watch(seconds: float) -> float:
+        """Go on for so long; return Unix milliseconds."""
+        until_ = time.monotonic() + seconds
+        while time.monotonic() < until_:
+            events.extend(pipeline.step().events)
+        return time.time() * 1000
+
+    pipeline.camera.start()
+    try:
+        covered_at = watch(6.0)
+        mjpeg.view = blind
+        seen_at = watch(16.0)
+        mjpeg.view = lambda milliseconds: street[milliseconds * 15 // 1000 % len(street)]
+        watch(4.0)
+        events += pipeline.close()
+    finally:
+        pipeline.stop()
+    states = [event for event in events if isinstance(event, wire.CameraState)]
+    assert (states[0].state, states[-1].state) == ("ok", "ok")
+    assert {state.state for state in states[1:-1]} <= {"degraded", "frozen"}
+    told = states[1]
+    assert told.at - covered_at < 10_500
+    crossings = [event.at for event in events if isinstance(event, wire.Crossing)]
+    assert not [at for at in crossings if covered_at + 500 < at < seen_at]
+    blinds = [event.blind for event in events if isinstance(event, wire.Tally)]
+    booked = sum(one.get("degraded", 0) + one.get("frozen", 0) for one in blinds)
+    assert seen_at - told.at - 1500 < booked < seen_at - covered_at + 1500  # the wait belongs to it too
 
 
 def test_a_mute_mjpeg_stream_is_a_stall(mjpeg: Mjpeg) -> None:
