@@ -32,6 +32,7 @@ DARK = 35.0  # of 255: 95 % of the picture is darker
 LIGHT_AGAIN = 45.0
 FLAT = 12.0  # grey levels of contrast: a tile with less has nothing to be sharp with
 BLURRED = 0.5  # of the sharpness at first
+SAME = (0.4, 1.3)  # of the contrast at first: blur takes some and adds none; else something else stands there
 MOST = 0.7  # of the tiles: all is out of focus
 SOME = 0.2  # of the tiles: something is on the lens
 FEWEST_TILES = 5
@@ -188,7 +189,10 @@ def _blur(first: Look, now: Look) -> dict[Kind, float]:
     usable = (first.contrast >= FLAT) & (now.contrast >= FLAT / 2)
     if np.count_nonzero(usable) < FEWEST_TILES:
         return {}
-    share = float(np.mean(now.sharpness[usable] < BLURRED * first.sharpness[usable]))
+    ratios = (now.contrast + np.float32(1)) / (first.contrast + np.float32(1))
+    contrast = ratios[usable] / np.float32(percentile(ratios, 50))  # beside the light of all
+    same = (contrast > SAME[0]) & (contrast < SAME[1])
+    share = float(np.mean(same & (now.sharpness[usable] < BLURRED * first.sharpness[usable])))
     if share >= MOST:
         return {"unfocused": share}
     return {"dirty": share} if share >= SOME else {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -60,6 +61,34 @@ def test_less_light_rain_and_a_parked_lorry_are_no_flaw() -> None:
     """Over a day with all of them nothing is told."""
     ailments = Ailments("cam0", SETTINGS)
     assert watch(ailments, day, 0, 1200) is None
+
+
+@pytest.mark.parametrize("clip", ["intel_car-detection", "intel_one-by-one-person-detection"])
+def test_a_lorry_that_stood_there_at_first_and_leaves_is_no_dirt(data: Path, clip: str) -> None:
+    """What stands behind it was never as sharp as its side: it is another thing, not one that is blurred."""
+    film = cv2.VideoCapture(str(data / "videos" / f"{clip}.mp4"))
+    plain = cv2.resize(film.read()[1], (480, 270), interpolation=cv2.INTER_AREA)
+    film.release()
+    parked = plain.copy()
+    cv2.rectangle(parked, (240, 67), (400, 216), (40, 70, 160), -1)
+    for column in range(248, 400, 25):
+        cv2.line(parked, (column, 67), (column, 216), (220, 220, 220), 2)
+    ailments = Ailments("cam0", SETTINGS)
+    assert watch(ailments, lambda seconds: noisy(parked if seconds < 130 else plain, seconds), 0, 700) is None
+
+
+@pytest.mark.parametrize("light", [0.5, 1.0, 1.6])
+@pytest.mark.parametrize("clip", ["intel_one-by-one-person-detection", "ahmetozlu_input_video"])
+def test_dirt_on_the_lens_of_a_real_place_is_told(data: Path, clip: str, light: float) -> None:
+    """A drop that blurs a third of the picture of a room, or of a street, in any light: in four minutes."""
+    film = cv2.VideoCapture(str(data / "videos" / f"{clip}.mp4"))
+    clean = cv2.resize(film.read()[1], (480, 270), interpolation=cv2.INTER_AREA)
+    film.release()
+    dirty = np.clip(dirt(clean, 0.0) * light, 0, 255).astype(np.uint8)
+    ailments = Ailments("cam0", SETTINGS)
+    told = watch(ailments, lambda seconds: noisy(clean if seconds < 130 else dirty, seconds), 0, 400)
+    assert told is not None
+    assert [ailment.kind for ailment in ailments.told] == ["dirty"]
 
 
 def test_a_camera_out_of_focus_is_told_after_a_restart_too() -> None:
