@@ -1,10 +1,11 @@
 """One memory in which all models compute, given back while none of them does.
 
     loading a model ─▶ first region, small: what stays as long as the model
-    looking         ─▶ large regions: nothing of a look outlives it, so they can go whole; its answer is copied
+    looking         ─▶ large regions: nothing of a look outlives it, so they can go whole
 
 What always holds: what is free within a region is put together again, whatever sizes are asked for; a page of
-it to which nothing was ever written is in no memory; a region in which a look computes is not given back.
+it to which nothing was ever written is in no memory; a region in which a look computes is not given back. An
+answer that is kept is copied.
 Source: onnxruntime's `bfc_arena.cc`, and `memory.enable_memory_arena_shrinkage` of its run options.
 """
 
