@@ -133,5 +133,10 @@ def _milliseconds(detector: Detector, image: Uint8) -> float:
 
 
 def _give_way() -> None:
-    """Let this thread compute when no other wants to. Source: setpriority(2), of a thread on Linux."""
-    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+    """Let this thread compute when no other wants to. Source: setpriority(2), of a thread on Linux.
+
+    One that gives way more already is left as it is: to go back needs a right that the agent does not have.
+    """
+    thread = threading.get_native_id()
+    nice = os.getpriority(os.PRIO_PROCESS, thread)
+    os.setpriority(os.PRIO_PROCESS, thread, max(nice, NICE))

@@ -19,6 +19,7 @@ from agent.study.aside import Aside
 from agent.study.beside import Beside
 from agent.study.calibrate import Calibration
 from agent.track.tracker import make_tracker
+from tests.unprivileged import unprivileged
 
 FPS = 10
 PICTURE = np.zeros((480, 640, 3), np.uint8)
@@ -206,3 +207,18 @@ class _Following:
     def saw(self, frame: Frame, found: Detections, tracks: Any) -> None:
         """Take a frame."""
         self._own.follow(frame, found)
+
+
+def test_an_agent_that_gives_way_more_already_compares_too() -> None:
+    """Below `nice -n 15` an ordinary user's process may not go back to 10; it stays at 15."""
+    code = """
+os.nice(15)
+with ThreadPoolExecutor(1, "beside", _give_way) as worker:
+    print(worker.submit(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id())).result())
+"""
+    imports = (
+        "import os, threading\nfrom concurrent.futures import ThreadPoolExecutor\n"
+        "from agent.study.beside import _give_way"
+    )
+    done = unprivileged(imports, code)
+    assert done.stdout.split() == ["15"], done.stderr
