@@ -55,8 +55,8 @@ class Places:
 def directions(image: Uint8) -> Float:
     """Return the directions of a picture's edges, (h,w,2) of length < 1, from (H,W,3)."""
     height = max(round(image.shape[0] * WIDTH / image.shape[1]), 16)
-    grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)  # first: to scale one channel costs a third of three
-    grey = cv2.resize(grey, (WIDTH, height), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(image, (WIDTH, height), interpolation=cv2.INTER_AREA)
+    grey = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY)
     across = cv2.Sobel(grey, cv2.CV_32F, 1, 0, scale=1 / 8)
     down = cv2.Sobel(grey, cv2.CV_32F, 0, 1, scale=1 / 8)
     vectors = np.dstack([across, down])
