@@ -2,10 +2,11 @@
 
     GB_PEERS=FOLDER GB_DATA=DATA python -m benchmarks.peers [MODEL.onnx ...]
 
-Every packaged float file of ours is measured, or those that are named. Without GB_PEERS, or for a file that
-is not in it, the table says so. What always holds: a class is judged in pictures where people labelled it, or
-where two other models looked for it (`pseudo.csv`; what one of them alone saw counts for nobody); intervals
-come from drawing whole groups of pictures, since frames of one camera resemble each other.
+Every packaged float file of ours and the street's int8 one are measured, or those that are named. Without
+GB_PEERS, or for a file that is not in it, the table says so. What always holds: a class is judged in pictures
+where people labelled it, or where two other models looked for it (`pseudo.csv`; what one of them alone saw
+counts for nobody); intervals come from drawing whole groups of pictures, since frames of one camera resemble
+each other.
 """
 
 from __future__ import annotations
@@ -266,7 +267,8 @@ def main(words: list[str]) -> int:
         print(section(data, "traffic", {Path(word).stem: Path(word) for word in words}, STREET))
         return 0
     street = {
-        name: MODELS / f"gb-yolo-n-{name}.onnx" for name in ("traffic", "traffic-large", "traffic-square")
+        name: MODELS / f"gb-yolo-n-{name}.onnx"
+        for name in ("traffic", "traffic-int8", "traffic-large", "traffic-square")
     }
     faces = {name: MODELS / f"gb-yolo-n-{name}.onnx" for name in ("mask", "mask-free")}
     text = f"{section(data, 'traffic', street, STREET)}\n{section(data, 'mask', faces, FACES)}"
