@@ -115,26 +115,32 @@ def pings(systemd: socket.socket, seconds: float) -> list[str]:
     return heard
 
 
+def heard_of(way: str, part: str, config: Path, after: float) -> list[str]:
+    """Return what systemd hears in 4 s of an agent with a broken part, some seconds after it was ready."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        address = f"\0gb-test-{os.getpid()}-{part}"
+        systemd.bind(address)
+        environment = {"NOTIFY_SOCKET": f"@{address[1:]}", "WATCHDOG_USEC": "4000000"}
+        with broken(way, part, config, **environment) as agent:
+            try:
+                systemd.settimeout(60)
+                while "READY=1" not in systemd.recv(300).decode():
+                    assert agent.poll() is None
+                pings(systemd, after)
+                heard = pings(systemd, 4)
+                assert agent.poll() is None
+            finally:
+                agent.kill()
+    return heard
+
+
 @pytest.mark.parametrize("part", ["Delivery._pause", "Delivery._connect_and_serve"])
 def test_a_delivery_that_neither_stands_nor_tries_again_stops_the_ping(tmp_path: Path, part: str) -> None:
     """systemd is told that delivery is blocked and hears no ping, though cameras and disk are well."""
     config = write_config(
         tmp_path, f"mqtt://127.0.0.1:{free_port()}", node_name(), {"cam0": {"source": "scene:?seed=7"}}
     )
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
-        address = f"\0gb-test-{os.getpid()}-{part}"
-        systemd.bind(address)
-        told = {"NOTIFY_SOCKET": f"@{address[1:]}", "WATCHDOG_USEC": "4000000"}
-        with broken("hangs", part, config, **told) as agent:
-            try:
-                systemd.settimeout(60)
-                while "READY=1" not in systemd.recv(300).decode():
-                    assert agent.poll() is None
-                pings(systemd, 10)
-                heard = pings(systemd, 4)
-                assert agent.poll() is None
-            finally:
-                agent.kill()
+    heard = heard_of(way="hangs", part=part, config=config, after=10)
     assert heard
     assert set(heard) == {"STATUS=blocked: delivery"}
 
@@ -152,21 +158,7 @@ def test_a_step_that_never_ends_stops_the_ping_be_it_the_first(
     """A look, or the loop: 20 s after the last step no ping goes out any more."""
     film = data / "videos" / "intel_car-detection.mp4"  # its first picture is there at once
     config = write_config(tmp_path, stack.mqtt_url, node_name(), {"cam0": {"source": str(film)}})
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
-        address = f"\0gb-test-{os.getpid()}-{part}"
-        systemd.bind(address)
-        environment = {"NOTIFY_SOCKET": f"@{address[1:]}", "WATCHDOG_USEC": "4000000"}
-        with broken(way, part, config, **environment) as agent:
-            try:
-                systemd.settimeout(60)
-                while "READY=1" not in systemd.recv(300).decode():
-                    assert agent.poll() is None
-                pings(systemd, 24)
-                heard = pings(systemd, 4)
-                assert agent.poll() is None
-            finally:
-                agent.kill()
-    assert set(heard) == told
+    assert set(heard_of(way, part, config, after=24)) == told
 
 
 def test_a_delivery_that_tries_again_keeps_the_ping_and_says_why(tmp_path: Path) -> None:
