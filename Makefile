@@ -11,6 +11,13 @@ WEB    := $(shell find aggregator/web -type f -not -path '*/node_modules/*' 2>/d
 
 export SOURCE MODEL LINE PACE LOOP PORT TOKEN DIR
 
+# What may stand behind `make TARGET`; anything else is mistyped, and would be ignored without a word.
+KNOWN  := SOURCE MODEL LINE PACE LOOP PORT TOKEN DIR JOBS ARGS GB_DATA GB_PEERS TRAFFIC MASK FREE CYCLES SEED \
+	PYTHON EXTRAS NPM NODE_OK BENCH_JSON
+SAID   := $(foreach name,$(.VARIABLES),$(if $(filter command line,$(origin $(name))),$(name)))
+WRONG  := $(filter-out $(KNOWN),$(SAID))
+$(if $(WRONG),$(error $(firstword $(WRONG)): not known; `make help` lists what each target takes))
+
 .PHONY: help page-types setup setup-export demo test check format bench bench-box bench-count bench-model bench-centre models chaos clean
 
 help:

@@ -16,6 +16,7 @@ from msgspec import Meta, Struct
 
 from agent import centre_cameras, new_name, wire
 from agent.budget import BudgetConfig
+from agent.mqtt.settings import BrokerError, BrokerSettings
 from agent.page.listen import address
 from agent.see.feed.wish import Wish
 from agent.see.packaged import model_path
@@ -200,6 +201,11 @@ def load(path: Path) -> Config:
             address(config.page.listen)
         except ValueError as error:
             raise ConfigError(f"{path}: page.listen: {error}") from None
+    if config.broker:
+        try:
+            BrokerSettings.parse(config.broker.url)
+        except BrokerError as error:
+            raise ConfigError(f"{path}: broker.url: {error}") from None
     for name, camera in config.camera.items():
         if camera.rtsp_out and not camera.pictures_may_leave:
             raise ConfigError(

@@ -32,7 +32,6 @@ def refusal(path: Path) -> str:
     """Return why an agent could not start with this file, in one line; empty if it could."""
     try:
         config = load(path)
-        startup.broker(config)
         startup.meet_models(config, startup.load_models(config))
     except (ConfigError, startup.NodeError) as error:
         return str(error)

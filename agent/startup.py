@@ -16,7 +16,7 @@ from agent.config import CameraConfig, Config, ConfigError
 from agent.count.totals import Totals
 from agent.deliver.spool import Spool, SpoolError, SpoolWorker
 from agent.look.judge import open_judge
-from agent.mqtt.settings import BrokerError, BrokerSettings
+from agent.mqtt.settings import BrokerSettings
 from agent.see.infer import Detector, ModelError
 from agent.see.model_checks import Known, meet
 
@@ -30,20 +30,17 @@ class NodeError(Exception):
 
 
 def broker(config: Config) -> BrokerSettings | None:
-    """Return the connection settings of a config, None for a box without a centre; raise ConfigError."""
+    """Return the connection settings of a config that was loaded, None for a box without a centre."""
     settings = config.broker
     if settings is None:
         return None
-    try:
-        parsed = BrokerSettings.parse(
-            settings.url,
-            username=settings.username,
-            password_file=settings.password_file,
-            ca_file=settings.ca_file,
-            client_id=config.node,
-        )
-    except BrokerError as error:
-        raise ConfigError(f"broker.url: {error}") from None
+    parsed = BrokerSettings.parse(
+        settings.url,
+        username=settings.username,
+        password_file=settings.password_file,
+        ca_file=settings.ca_file,
+        client_id=config.node,
+    )
     return parsed if parsed.username else msgspec.structs.replace(parsed, username=config.node)
 
 

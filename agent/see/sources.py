@@ -9,6 +9,7 @@ to do. A password or token in an address never appears in such a line. Each kind
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from agent.see.feed.address import is_bare, redact, scheme
@@ -89,4 +90,6 @@ def _nothing_at(path: Path, text: str) -> str:
     """Return what to say of a path at which nothing is; of what looks like an address no secret."""
     if is_bare(text):
         return f"{redact(text)}: for a camera in the network write rtsp:// or http:// before it"
+    if number := re.fullmatch(r"(?:usb|video|cam|camera|webcam)[ _:-]?(\d*)", text, re.IGNORECASE):
+        return f"{path}: no such file or folder; a USB camera is written as its number, {number[1] or 0}"
     return f"{path}: no such file or folder; check the path"

@@ -24,7 +24,8 @@ def parse(text: str) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         place = re.search(r"at line (\d+)", str(error))  # else it is the last one
         lines = text.replace("\r\n", "\n").rstrip("\n").split("\n")
-        advice = _of_whole(text) or _advice(lines[: int(place[1])] if place else lines)
+        read = lines[: int(place[1])] if place else lines
+        advice = _of_whole(text) or (_of_open(read) if "Unclosed" in str(error) else _advice(read))
         raise tomllib.TOMLDecodeError(f"{error}. {advice}" if advice else str(error)) from None
 
 
@@ -35,6 +36,16 @@ def _of_whole(text: str) -> str:
     if any(text.count(quotes) % 2 for quotes in ('"""', "'''")):
         return "A text in triple quotes has no end"
     return ""
+
+
+def _of_open(lines: list[str]) -> str:
+    """Return which list or table in one line is not closed: the last that these lines begin."""
+    begun = (re.match(r"\s*([\w.-]+)\s*=\s*([\[{])", line) for line in reversed(lines))
+    found = next((begin for begin in begun if begin), None)
+    if found is None:
+        return ""
+    what, end = ("list", "]") if found[2] == "[" else ("table", "}")
+    return f"The {what} of {found[1]} has no end: write a comma between its values, and {end} behind the last"
 
 
 def _advice(lines: list[str]) -> str:

@@ -226,6 +226,8 @@ def test_what_is_absent_at_start_is_awaited(tmp_path: Path, video: Path) -> None
         ("rtsp://joe:[secret@127.0.0.1:1/cam", "is no address"),
         ("rtsp://[nowhere]/cam", "is no address"),
         ("~no-such-user/a.mp4", "give the whole path"),
+        ("usb0", "a USB camera is written as its number, 0"),
+        ("Webcam 1", "a USB camera is written as its number, 1"),
         ("a" * 300, "File name too long"),
         ("http://host.invalid/stream?token=secret", "no host named"),
     ],

@@ -33,6 +33,13 @@ SECRET = "hunter2"
         (f'a = """\nb = {SECRET}', "A text in triple quotes has no end"),
         ("[a.b\nc = 1", "Write [a.b] on a line of its own"),
         ("[a] c = 1", "Write [a] on a line of its own"),
+        (
+            f'labels = ["car", "{SECRET}"\n',
+            "The list of labels has no end: write a comma between its values, and ] behind the last",
+        ),
+        (f'line = [[0.1, 0.2], [0.3 0.4]]\n[a]\nb = "{SECRET}"', "The list of line has no end"),
+        (f'labels = ["{SECRET}"\nloop = true', "The list of labels has no end"),
+        (f'broker = {{ url = "{SECRET}"\n', "The table of broker has no end: write a comma between its values, and }"),
     ],
 )
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
