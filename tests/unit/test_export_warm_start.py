@@ -11,6 +11,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is only in the `export` ext
 
 import export.model.widen as widening  # noqa: E402
 import export.train.train as loop  # noqa: E402  after the check for PyTorch
+from agent.see.sources import open_source  # noqa: E402
 from export.__main__ import main  # noqa: E402
 from export.data.augment import make_batch  # noqa: E402
 from export.data.pseudo_labels import MODELS, packaged  # noqa: E402
@@ -98,6 +99,22 @@ def test_a_wider_network_begins_as_the_small_one(monkeypatch: pytest.MonkeyPatch
     monkeypatch.undo()
     widen(small, large)
     assert not torch.allclose(stem[:16], stem[16:])
+
+
+def test_the_noise_of_a_wider_network_costs_next_to_nothing() -> None:
+    """What the packaged model is sure of in the built-in street keeps its scores to 0.02 in the mean."""
+    source = open_source("scene:?seed=3&width=640&height=384")
+    frames = [source.read().image for _ in range(200)][::50]
+    pictures = np.ascontiguousarray(np.stack(frames)[..., ::-1])
+    known, recipe = load_trainable(packaged("traffic"), [pictures])
+    wide = transfer(known, recipe["names"], recipe | {"model": "s"})
+    view = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
+    with torch.no_grad():
+        before = known.eval()(view).logits.sigmoid()
+        after = wide.eval()(view).logits.sigmoid()
+    sure = before > 0.25
+    assert sure.sum() > 100
+    assert float((after - before).abs()[sure].mean()) < 0.02
 
 
 def test_classes_go_by_their_names() -> None:
