@@ -24,7 +24,10 @@ def write(folder: Path, text: str) -> Path:
     ("text", "message"),
     [
         (CAMERA + "sorce = 1", "camera.cam0.sorce: unknown key. Did you mean 'source'?"),
-        (CAMERA + '[broker]\nurl = "http://h"', "agent.toml: broker.url: the broker's address must look like"),
+        (
+            CAMERA + '[broker]\nurl = "http://h"',
+            "agent.toml: broker.url: the broker's address must look like",
+        ),
         (CAMERA + "[broker]\nur = 1", "broker.ur: unknown key. Did you mean 'url'?"),
         (
             CAMERA + "confidence = 3.0",

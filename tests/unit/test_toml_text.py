@@ -39,7 +39,10 @@ SECRET = "hunter2"
         ),
         (f'line = [[0.1, 0.2], [0.3 0.4]]\n[a]\nb = "{SECRET}"', "The list of line has no end"),
         (f'labels = ["{SECRET}"\nloop = true', "The list of labels has no end"),
-        (f'broker = {{ url = "{SECRET}"\n', "The table of broker has no end: write a comma between its values, and }"),
+        (
+            f'broker = {{ url = "{SECRET}"\n',
+            "The table of broker has no end: write a comma between its values, and }",
+        ),
     ],
 )
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
