@@ -28,8 +28,8 @@ from .test_agent import events_of, take, write_config
 HOUR = 3_600_000
 NODE = "mixed-1"
 OLDER = {  # the last commits of these versions
-    "0.8.0": "cb8b1bc",
     "0.9.0": "4408247",
+    "0.8.0": "cb8b1bc",
     "0.7.0": "fd2a76f",
     "0.6.0": "dfd1e0c",
     "0.5.0": "da21698",
