@@ -7,7 +7,8 @@ table is not. Such a file would lose rows that are counted as pending, or find t
   is found by its key.
 * The index of sent batches says the same as the table.
 * No epoch has more events than were committed.
-* The end of SQLite's log was believed, and the log of a killed agent is there.
+* The end of SQLite's log was believed, and the log of a killed agent is there. A kill in the middle of a
+  write leaves a last transaction that is not believed; nothing is missing where the lock's file says so.
 * As many events were committed as the lock's file says: a log that was cut short, or an older copy of the
   file, is right in itself.
 
@@ -16,14 +17,13 @@ What is found wrong is a `DamageError`; the file is then set aside.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from pathlib import Path
 from typing import IO
 
 from agent.deliver import spool_wal
 from agent.deliver.spool_db import PAGE, DamageError, committed, is_small
-from agent.deliver.spool_lock import accepted, was_killed
+from agent.deliver.spool_lock import accepted, is_new, was_killed
 
 _COLUMNS = {
     "epochs": "epoch opened next committed acked lost crc",
@@ -97,8 +97,7 @@ def what_is_gone(path: Path, locked: IO[bytes]) -> str:
     """
     log = Path(f"{path}-wal")
     if not path.exists():
-        used = locked.seek(0, os.SEEK_END) > 0
-        return "the spool's file was removed" if used else ""
+        return "" if is_new(locked) else "the spool's file was removed"
     if was_killed(locked) and not (log.exists() and log.stat().st_size):
         return "the log of the spool's file was removed"
     return ""
@@ -109,11 +108,21 @@ def log_ends(path: Path) -> list[int]:
     return spool_wal.ends_of_transactions(Path(f"{path}-wal"), PAGE)
 
 
-def what_was_skipped(db: sqlite3.Connection, ends: list[int]) -> str:
+def what_was_skipped(db: sqlite3.Connection, ends: list[int], locked: IO[bytes]) -> str:
     """Return why SQLite left accepted events out of the log; empty if it did not. `ends`: of `log_ends`."""
     taken = db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[1]
-    # The last one may be a write that a power cut tore before it was accepted; that cannot be told apart.
-    return "the log of the spool's file was damaged" if any(end > taken for end in ends) else ""
+    skipped = [end for end in ends if end > taken]
+    # SQLite writes a frame in two steps. A kill between them leaves the head of a transaction's last frame
+    # over the body of an older one. A power cut may leave the same, but then the note may be late as well,
+    # and an accepted write cannot be told apart from one that was not.
+    if not skipped or (len(skipped) == 1 and _is_all_that_was_accepted(db, locked)):
+        return ""
+    return "the log of the spool's file was damaged"
+
+
+def _is_all_that_was_accepted(db: sqlite3.Connection, locked: IO[bytes]) -> bool:
+    epoch, noted = accepted(locked)
+    return is_new(locked) or (epoch > 0 and committed(db, epoch) == noted)
 
 
 def what_was_rolled_back(db: sqlite3.Connection, locked: IO[bytes]) -> str:

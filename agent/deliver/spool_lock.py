@@ -50,6 +50,11 @@ def mark(locked: IO[bytes], *, running: bool) -> None:
         os.fsync(locked.fileno())
 
 
+def is_new(locked: IO[bytes]) -> bool:
+    """Tell whether no agent has ever come as far as to accept something."""
+    return os.fstat(locked.fileno()).st_size == 0
+
+
 def was_killed(locked: IO[bytes]) -> bool:
     """Tell whether the agent that held the lock before did not end well."""
     return os.pread(locked.fileno(), 4, 0) == _RUNNING[:4]

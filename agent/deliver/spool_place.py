@@ -112,7 +112,7 @@ class Place:
         self.batches = Batches(spool_db.connection(self.path), self._new_epoch(), last=self.batches.last)
         try:
             self._prepare()
-            self._start(now, None, gone or spool_check.what_was_skipped(self.batches.db, log))
+            self._start(now, None, gone or spool_check.what_was_skipped(self.batches.db, log, lock))
         except FAILURES as error:
             if is_stuck(error):
                 self.batches.db.close()

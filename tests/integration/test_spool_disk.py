@@ -182,6 +182,77 @@ def test_a_clean_end_and_a_kill_declare_nothing(path: Path) -> None:
     again.close()
 
 
+STEPS = {
+    "append": lambda spool: spool.append([crossing(301)], at(301), {"total": b"301"}),
+    "seal": lambda spool: spool.take(0, 3, at(301)),
+    "acknowledge": lambda spool: spool.acknowledge(spool.epoch, [(1, 1)], at(301)),
+}
+
+
+def contents(path: Path) -> dict[Path, bytes]:
+    return {file: file.read_bytes() for file in [*files(path), path.with_name("spool.lock")]}
+
+
+def killed_in(path: Path, step: str) -> tuple[dict[Path, bytes], dict[Path, bytes], list[bytes]]:
+    """Do a step of a spool of 300 crossings: its files before and after, and its log at each torn frame.
+
+    SQLite writes a frame's head and its page one after the other, over frames of a log before this one.
+    """
+    log = Path(f"{path}-wal")
+    spool = Spool.open(path, LIMIT, at(0))
+    for n in range(1, 301):
+        spool.append([crossing(n)], at(n), {"total": str(n).encode()})
+        if n == 10:
+            spool.close_batch()
+            spool.take(0, 1, at(n))
+    spool.close_batch()
+    before = contents(path)
+    STEPS[step](spool)
+    after = contents(path)
+    spool.close()
+    assert before[path] == after[path]  # no checkpoint
+    old, new = before[log], after[log]
+    assert len(old) == len(new)  # older frames lie behind
+    frames = range(32, len(new), 24 + PAGE)
+    changed = [start for start in frames if old[start : start + 24] != new[start : start + 24]]
+    assert changed
+    return before, after, [new[: start + 24] + old[start + 24 :] for start in changed]
+
+
+def put(contents: dict[Path, bytes]) -> None:
+    for file, content in contents.items():
+        file.write_bytes(content)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_kill_in_the_middle_of_a_write_declares_nothing(path: Path, step: str) -> None:
+    """What had not returned was never accepted: all 300 are there, and nothing is said to be lost."""
+    before, _, logs = killed_in(path, step)
+    for log in logs:
+        put({**before, Path(f"{path}-wal"): log})
+        spool = Spool.open(path, LIMIT, at(400))
+        events = drained(spool, 401)
+        assert totals(events) == list(range(1, 301))
+        assert losses(events) == []
+        assert spool.status()["lost"] == spool.status()["pending"] == 0
+        assert spool.recall("total") == b"300"
+        spool.close()
+
+
+@pytest.mark.parametrize("note", ["says more", "is damaged", "is missing"])
+def test_a_last_write_that_was_accepted_or_may_have_been_is_declared(path: Path, note: str) -> None:
+    """The same torn log, but the note beside the file knows of event 301, or cannot be read."""
+    before, after, logs = killed_in(path, "append")
+    lock = path.with_name("spool.lock")
+    notes = {"says more": after[lock], "is damaged": before[lock][:-1] + b"?", "is missing": before[lock][:8]}
+    put({**before, Path(f"{path}-wal"): logs[-1], lock: notes[note]})
+    spool = Spool.open(path, LIMIT, at(400))
+    events = drained(spool, 401)
+    assert totals(events) == list(range(1, 301))
+    assert losses(events) == [(0, True)]
+    spool.close()
+
+
 @pytest.mark.parametrize("column", ["next", "committed", "acked", "lost"])
 @pytest.mark.parametrize("running", [True, False])
 def test_an_altered_number_of_an_epoch_is_noticed(path: Path, column: str, running: bool) -> None:
