@@ -4,6 +4,7 @@ import copy
 import math
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -12,8 +13,12 @@ from torch import nn  # noqa: E402
 
 import export.train.train as loop  # noqa: E402  after the check for PyTorch
 from agent.boxes import iou  # noqa: E402
+from agent.see.infer import Detector  # noqa: E402
+from agent.street.scene import Scene  # noqa: E402
 from export.data.augment import Augmentation, Batch, make_batch  # noqa: E402
 from export.data.loader import feed  # noqa: E402
+from export.data.pseudo_labels import packaged  # noqa: E402
+from export.data.recipe import load_recipe  # noqa: E402
 from export.data.sample import Picture  # noqa: E402
 from export.errors import TrainError  # noqa: E402
 from export.model.network import Raw, cells  # noqa: E402
@@ -31,6 +36,7 @@ from export.train.loss import (  # noqa: E402
     distillation_loss,
     row_iou,
 )
+from export.train.teacher import Teacher  # noqa: E402
 
 RECIPE = {
     "name": "small",
@@ -313,6 +319,26 @@ def test_a_teacher_is_followed(tmp_path: Path) -> None:
     assert loop.step(run.model, run.optimizer, batch, run.teacher).total.item() > alone
     with pytest.raises(TrainError, match="knows other classes"):
         loop.Run(taught | {"names": ["a", "b"]}, loop.Plan(threads=1), tmp_path / "other")
+
+
+def test_a_packaged_model_and_a_float_file_teach_as_their_weights_do() -> None:
+    """`teacher = "traffic"` says of a street what the packaged file finds in it, and so does its path."""
+    recipe = load_recipe("traffic")
+    device = torch.device("cpu")
+    street = cv2.resize(Scene(5).frame(600), (640, 384))
+    pixels = torch.from_numpy(street[:, :, ::-1].transpose(2, 0, 1).copy())[None].float() / 255
+    said = [
+        Teacher(recipe | {"teacher": name}, device).ask(pixels)
+        for name in ("traffic", str(packaged("traffic")))
+    ]
+    sure = said[0].logits.sigmoid().amax(2)[0]
+    best = said[0].xyxy[0, int(sure.argmax())].numpy()
+    found = Detector(packaged("traffic")).detect(street)
+    assert sure.max() > 0.5
+    assert iou(best[None], found.xyxy).max() > 0.7
+    torch.testing.assert_close(said[0].logits, said[1].logits)
+    with pytest.raises(TrainError, match="not a float file"):
+        Teacher(recipe | {"teacher": "traffic-int8"}, device)
 
 
 def test_distillation_is_least_for_the_teachers_own_words() -> None:
