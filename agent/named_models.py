@@ -26,7 +26,10 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 class NamedModels:
-    """The models of one box. `owners`: camera -> what its owner has configured."""
+    """The models of one box. `owners`: camera -> what its owner has configured.
+
+    Opening takes seconds and is done on other threads: a camera may be gone by then.
+    """
 
     def __init__(self, config: Config, owners: Mapping[str, Detector]) -> None:
         self._config = config
@@ -57,7 +60,7 @@ class NamedModels:
     def renew(self, config: Config, camera: str, detector: Detector | None) -> None:
         """Take what is configured now; `detector`: the camera's own, None: there is no such camera."""
         self._config = config
-        self._opened = {key: one for key, one in self._opened.items() if key[0] != camera}
+        self._opened = {key: one for key, one in list(self._opened.items()) if key[0] != camera}
         self._owners.pop(camera, None)
         if detector is not None:
             self._owners[camera] = detector
@@ -65,7 +68,7 @@ class NamedModels:
     def keep(self, document: wire.Document) -> None:
         """Forget what a document that runs does not name: models take memory."""
         named = {(name, camera.model) for name, camera in document.cameras.items()}
-        self._opened = {key: detector for key, detector in self._opened.items() if key in named}
+        self._opened = {key: detector for key, detector in list(self._opened.items()) if key in named}
 
     def labels(self, camera: str, model: str) -> list[str]:
         """Return what a model can tell; raise Refused if this box cannot use it at this camera."""
@@ -97,9 +100,12 @@ class NamedModels:
 
     def _load(self, camera: str, model: str) -> Detector:
         """Open a model; raise Refused, NodeError or ConfigError."""
-        own = self._config.camera[camera]
+        own = self._config.camera.get(camera)
+        owned = self._owners.get(camera)
+        if own is None or owned is None:
+            raise Refused(f"this box has no camera {camera!r} now")
         if model in (own.model, own.model_path.stem):
-            return self._owners[camera]
+            return owned
         detector = startup.load_model(camera, _for_model(own, self._path(model)))
         startup.meet_models(self._config, {camera: detector})
         return detector

@@ -2,13 +2,13 @@
 
 What always holds: an order never holds up what is received or counted: at most `MOST` wait, one is done at a
 time, and each within `SECONDS`. What it answers has no secrets in it, and a picture has gone through
-`agent.show.privacy`.
+`agent.show.privacy`. Cameras come and go while an order waits and while it is done.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -17,12 +17,13 @@ import psutil
 from agent import logs, set_cameras, wire
 from agent.cameras import Cameras
 from agent.command import Refused
+from agent.pipeline import Pipeline
 from agent.preview import picture
 from agent.redact import redactor_of
 from agent.resources import temperature
 from agent.see import self_test
 from agent.see.infer import InferenceError, ModelError
-from agent.show.showing import Shown
+from agent.show.showing import Showing, Shown
 
 MOST = 8
 SECONDS = 30.0
@@ -47,8 +48,9 @@ class Snapshot:
         return [] if self.taken.done() else [(self._who, self._role)]
 
     def take(self, shown: Shown) -> None:
-        """Keep the picture."""
-        self.taken.set_result(picture(shown.image))
+        """Keep the picture, unless nobody waits any more."""
+        if self.taken.set_running_or_notify_cancel():
+            self.taken.set_result(picture(shown.image))
 
 
 class Orders:
@@ -91,8 +93,15 @@ class Orders:
                 response = wire.Response(command.id, False, str(refusal))
             await answer(response)
 
+    def _showing(self, command: wire.Command) -> Showing:
+        """Return what shows the camera that an order is about; raise Refused if it is gone meanwhile."""
+        pipeline = self._pipelines.get(command.camera)
+        if pipeline is None:
+            raise Refused(f"this box has no camera {command.camera[:48]!r} now")
+        return pipeline.showing
+
     async def _snapshot(self, command: wire.Command) -> wire.Response:
-        showing = self._pipelines[command.camera].showing
+        showing = self._showing(command)
         way = Snapshot(command.user, command.role)
         showing.add(way)
         try:
@@ -103,7 +112,7 @@ class Orders:
 
     async def _empty(self, command: wire.Command) -> wire.Response:
         """Answer with the picture that shows nobody."""
-        showing = self._pipelines[command.camera].showing
+        showing = self._showing(command)
         image = showing.empty(command.user, command.role)
         if image is None:
             wait = showing.privacy.nobody.wait_seconds
@@ -120,13 +129,16 @@ class Orders:
         return wire.Response(command.id, True, text=text)
 
     async def _self_test(self, command: wire.Command) -> wire.Response:
-        lines = await asyncio.to_thread(self._tests)
+        lines = await asyncio.to_thread(self._tests, dict(self._pipelines))
         return wire.Response(command.id, True, text="\n".join(lines))
 
-    def _tests(self) -> list[str]:
-        """Return a line for each model, camera and part of the box, `ok` or `FAIL` first."""
+    def _tests(self, pipelines: Mapping[str, Pipeline]) -> list[str]:
+        """Return a line for each model, camera and part of the box, `ok` or `FAIL` first.
+
+        `pipelines`: as they were when this began; it takes seconds.
+        """
         lines = []
-        for name, pipeline in self._pipelines.items():
+        for name, pipeline in pipelines.items():
             try:
                 self_test.check(pipeline.detector)
                 lines.append(f"ok    {name} model gives its stored answer")
@@ -137,11 +149,17 @@ class Orders:
             lines.append(
                 f"{state} {name} camera {report.state}{f': {report.reason}' if report.reason else ''}"
             )
-        disk = psutil.disk_usage(self._cameras.config.state_dir)
-        lines.append(f"{'ok   ' if disk.percent < 95 else 'FAIL '} disk {disk.percent:.0f} % full")
+        lines.append(self._disk())
         heat = temperature()
         lines.append("ok    temperature unknown" if heat is None else f"ok    temperature {heat} °C")
         return lines
+
+    def _disk(self) -> str:
+        try:
+            full = psutil.disk_usage(self._cameras.config.state_dir).percent
+        except OSError as error:
+            return f"FAIL  disk of the state folder: {error.strerror}"
+        return f"{'ok   ' if full < 95 else 'FAIL '} disk {full:.0f} % full"
 
     async def _put_camera(self, command: wire.Command) -> wire.Response:
         """Add a camera, or change where one is; it alone begins anew."""

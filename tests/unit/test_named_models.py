@@ -148,3 +148,13 @@ def test_counting_goes_on_with_another_model() -> None:
     for event in crossings:
         by_row.setdefault((event.direction, event.label), []).append(event.total)
     assert all(row == list(range(1, len(row) + 1)) for row in by_row.values())
+
+
+def test_a_camera_that_has_gone_while_its_model_was_to_be_opened_is_refused(
+    box: tuple[configuration.Config, NamedModels, Desired],
+) -> None:
+    """Models are opened on other threads, so a camera may be taken away meanwhile."""
+    config, models, _ = box
+    models.renew(msgspec.structs.replace(config, camera={}), "cam0", None)
+    with pytest.raises(Refused, match="no camera 'cam0' now"):
+        models.borrow("cam0", "street-2")
