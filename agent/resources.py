@@ -5,6 +5,7 @@ A box that cannot tell (no sensor, no permission) says None, never a made-up zer
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import psutil
@@ -51,7 +52,7 @@ class Sampler:
             agent_cpu_percent=round(self._process.cpu_percent(None)),
             memory_bytes=self._process.memory_info().rss,
             memory_percent=round(psutil.virtual_memory().percent),
-            disk_percent=round(psutil.disk_usage(str(self._disk)).percent),
+            disk_percent=disk_percent(self._disk),
             temperature=temperature(),
             sent_bytes=max(sent - self._sent, 0),
             received_bytes=max(received - self._received, 0),
@@ -64,6 +65,18 @@ class Sampler:
         self._sent = sent
         self._received = received
         return resources
+
+
+def disk_percent(folder: Path) -> int:
+    """Return how full the disk of a folder is; where that cannot be asked, of the nearest folder above.
+
+    A state folder may be missing: the box works in memory then.
+    """
+    for place in (folder, *folder.absolute().parents):
+        with contextlib.suppress(OSError):
+            percent: float = psutil.disk_usage(str(place)).percent
+            return round(percent)
+    return 100  # a disk that cannot be asked has no room
 
 
 def _network() -> tuple[int, int]:
