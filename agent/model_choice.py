@@ -5,10 +5,13 @@
                  └─────── another one is wanted, or this anew ◀──┘   (not the same document with other lines)
 
 What always holds: a model that has never judged a picture is returned to by nobody; a camera that has no
-better one stays with what it has, and says so.
+better one stays with what it has, and says so. It is asked on the event loop, and sees on the camera's
+thread.
 """
 
 from __future__ import annotations
+
+import threading
 
 from agent.see.infer import Detector
 from agent.see.trouble import Trouble
@@ -22,19 +25,24 @@ class ModelChoice:
         self._trouble = trouble
         self._proven: Detector | None = None
         self._failed: Detector | None = None
+        self._lock = threading.Lock()
 
     def want(self, detector: Detector | None) -> None:
         """Take what is wanted now; None: as before. What has failed is not tried again for another line."""
-        if detector is None or detector is self._failed:
-            return
-        self.next = detector
-        self._failed = None
-        self._trouble.note = ""
+        with self._lock:
+            if detector is None or detector is self._failed:
+                return
+            self.next = detector
+            self._failed = None
+            self._trouble.note = ""
 
     def saw(self, detector: Detector, *, judged: bool) -> None:
         """Note whether a model has judged a frame; go back where it is hopeless and another one was not."""
-        if self.next is not detector:
-            return  # it is on its way out
+        with self._lock:
+            if self.next is detector:  # else it is on its way out
+                self._saw(detector, judged)
+
+    def _saw(self, detector: Detector, judged: bool) -> None:
         if judged:
             self._proven = detector
         elif self._trouble.is_hopeless and self._proven is not None and self._proven is not detector:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from collections.abc import Callable
 
 from agent import wire
@@ -98,7 +99,9 @@ class Pipeline:
         self.preview = Preview(name, monotonic)
         self.showing.add(self.preview)
         self._workers = camera.workers or workers
-        self._pending: wire.CameraSettings | None = None
+        self._pending: deque[wire.CameraSettings] = deque(
+            maxlen=1
+        )  # for the camera's thread to take
         self._choice = ModelChoice(detector, self._states.trouble)
         self._model = detector.path.stem if settings.model else camera.model_path.stem
         self._look_with(detector, settings)
@@ -127,7 +130,7 @@ class Pipeline:
     def apply(self, settings: wire.CameraSettings, detector: Detector | None = None) -> None:
         """Take new lines and thresholds from the next frame on, and another model; nothing is zeroed."""
         self._choice.want(detector)
-        self._pending = settings
+        self._pending.append(settings)
         self.budget.limits = narrowed(self._limits, settings.budget)
 
     def watch(self, seconds: float, picture: bool, who: str = "", role: str = "operator") -> None:
@@ -246,14 +249,15 @@ class Pipeline:
 
         The camera stays open. What was in the picture ends, and is counted by what it was until then.
         """
-        if self._choice.next is self.detector:
+        chosen = self._choice.next
+        if chosen is self.detector:
             return []
         events = self._drained()
         events += self.follower.forget(round(self._wall() * 1000))
-        model = self._choice.next.path.stem
+        model = chosen.path.stem
         _LOG.info("%s: model %s replaces %s", self.name, model, self._model)
         self._model = model
-        self._look_with(self._choice.next, self.follower.settings)
+        self._look_with(chosen, self.follower.settings)
         self.showing.privacy.know(self.detector.names)
         self._ailing_changed = True  # the state tells of the model
         return events
@@ -270,9 +274,8 @@ class Pipeline:
     def _take_settings(self) -> None:
         if self._choice.next is not self.detector:
             return  # they are for the other model
-        settings = self._pending
-        self._pending = None
-        if settings is not None:
+        if self._pending:
+            settings = self._pending.pop()
             self.showing.privacy.add_zones(list(settings.privacy.values()))
             self._ailing_changed |= self._ailments.apply(settings)
             self.follower.apply(settings)

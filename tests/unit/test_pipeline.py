@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from types import FrameType
+from typing import Any
 
 import cv2
 import numpy as np
@@ -80,6 +83,41 @@ def test_what_was_in_the_picture_of_a_lost_camera_ends_soon() -> None:
     now = 11.0
     ended = [event for event in pipeline.step().events if isinstance(event, wire.Track) and event.ended]
     assert len(ended) >= len(tracks)
+
+
+def test_what_is_wanted_while_settings_are_taken_up_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The event loop asks at any moment of the camera's thread: here at each line that it runs."""
+    camera = CameraConfig(source="scene:?seed=7")
+    detector = Detector(camera.model_path, confidence=0.1)
+    pipeline = Pipeline("cam0", camera, detector, camera.settings(), Totals())
+    taken: list[float] = []
+    monkeypatch.setattr(pipeline.follower, "apply", lambda settings: taken.append(settings.confidence))
+
+    def wants(confidence: float) -> None:
+        pipeline.apply(wire.CameraSettings(confidence=confidence), detector)
+
+    traced = sys.gettrace()
+    left = 0
+
+    def trace(frame: FrameType, event: str, argument: object) -> Any:
+        nonlocal left
+        if event == "line" and frame.f_code.co_filename.endswith("agent/pipeline.py"):
+            left -= 1
+            if left == 0:
+                wants(0.9)
+        return trace
+
+    for line in range(1, 20):
+        left = line
+        wants(0.5)
+        sys.settrace(trace)
+        pipeline._take_settings()
+        sys.settrace(traced)
+        pipeline._take_settings()
+        if left > 0:
+            break
+        assert taken[-1] == 0.9
+    assert 3 < line < 19
 
 
 def test_a_live_row_takes_twelve_bytes_and_gives_the_box_back() -> None:
