@@ -228,7 +228,7 @@ def _as_named(config: Config, path: Path) -> Config:
         return config
     broker = config.broker
     if broker is not None and name.secret:
-        broker = msgspec.structs.replace(broker, username="", password_file=str(state / new_name.SECRET))
+        broker = msgspec.structs.replace(broker, username="", password_file=str(state / name.file))
     return msgspec.structs.replace(config, node=name.node, broker=broker)
 
 

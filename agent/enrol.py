@@ -245,7 +245,7 @@ async def become(config: configuration.Config, node: str, code: str) -> None:
             broker = BrokerSettings.parse(
                 settings.url, username=node, client_id=node, ca_file=settings.ca_file, keepalive=10
             )
-            await _join(broker, code, new_name.prepare(state), "")
+            await _join(broker, code, new_name.prepare(state, node), "")
         new_name.take(state, config.node, node, secret=bool(code))
     except BrokerError as error:
         raise EnrolError(str(error)) from None

@@ -2,11 +2,12 @@
 
 The owner's file is not the agent's to write, so name and secret lie in the state folder:
 
-    name.json   {"was": the name in the file, "node": the name from then on}
-    secret      of the new name, where the broker asks for one
+    name.json     {"was": the name in the file, "node": the name from then on, "file": where its secret is}
+    secret-NODE   of the new name, where the broker asks for one
 
 What always holds: it counts only while the file still has the name that it takes the place of; who writes
-another name into the file, or joins the box anew, has the last word.
+another name into the file, or joins the box anew, has the last word. Name and secret change at one stroke,
+with `name.json`: a cut at any moment leaves a box that its centre lets in.
 """
 
 from __future__ import annotations
@@ -20,16 +21,17 @@ from msgspec import Struct
 from agent import atomic_file, wire
 
 NAME = "name.json"
-SECRET = "secret"
+SECRET = "secret"  # as files of secrets begin; alone it is one that version 0.10 wrote
 _BYTES = 32
 
 
 class NewName(Struct, frozen=True):
-    """Which name takes the place of which. `secret`: there is one for it."""
+    """Which name takes the place of which. `secret`: there is one for it, in `file` of the state folder."""
 
     was: str
     node: str
     secret: bool = False
+    file: str = SECRET
 
 
 def read(state_dir: Path, name: str) -> NewName | None:
@@ -47,10 +49,10 @@ def _kept(state_dir: Path) -> NewName | None:
     return found
 
 
-def prepare(state_dir: Path) -> str:
-    """Return a new secret that lies on disk already, beside the one in use; raise OSError."""
+def prepare(state_dir: Path, node: str) -> str:
+    """Return a new secret for a name that lies on disk already, beside the one in use; raise OSError."""
     secret = secrets.token_hex(_BYTES)
-    atomic_file.write(state_dir / f"{SECRET}.new", secret, 0o600)
+    atomic_file.write(state_dir / _file_of(node), secret, 0o600)
     return secret
 
 
@@ -63,16 +65,18 @@ def take(state_dir: Path, now: str, node: str, *, secret: bool) -> None:
         node: the new name.
         secret: take that of `prepare` too.
     """
-    was = now
-    known = _kept(state_dir)
-    if known is not None and known.node == now:
-        was = known.was
-        secret_is_here = secret or known.secret
-    else:
-        secret_is_here = secret
+    kept = _kept(state_dir)
+    before = kept if kept is not None and kept.node == now else NewName(now, now)
+    name = msgspec.structs.replace(before, node=node)
     if secret:
-        (state_dir / f"{SECRET}.new").replace(state_dir / SECRET)
-    atomic_file.write(state_dir / NAME, msgspec.json.encode(NewName(was, node, secret_is_here)), 0o600)
+        name = msgspec.structs.replace(name, secret=True, file=_file_of(node))
+    atomic_file.write(state_dir / NAME, msgspec.json.encode(name), 0o600)
+    if before.secret and before.file != name.file:
+        (state_dir / before.file).unlink(missing_ok=True)
+
+
+def _file_of(node: str) -> str:
+    return f"{SECRET}-{node}"
 
 
 def forget(state_dir: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,14 +24,63 @@ def test_the_given_name_and_its_secret_take_the_place_of_the_files(tmp_path: Pat
     """Also after a second rename; the user at the broker is the name then."""
     path = write(tmp_path, "gate-01")
     for now, new in (("gate-01", "gate-02"), ("gate-02", "gate-03")):
-        secret = new_name.prepare(tmp_path)
+        secret = new_name.prepare(tmp_path, new)
         new_name.take(tmp_path, now, new, secret=True)
         config = configuration.load(path)
         assert config.node == new
         assert config.broker is not None
-        assert (config.broker.username, config.broker.password_file) == ("", str(tmp_path / "secret"))
-        assert (tmp_path / "secret").read_text() == secret
-        assert (tmp_path / "secret").stat().st_mode & 0o777 == 0o600
+        assert (config.broker.username, config.broker.password_file) == ("", str(tmp_path / f"secret-{new}"))
+        assert (tmp_path / f"secret-{new}").read_text() == secret
+        assert (tmp_path / f"secret-{new}").stat().st_mode & 0o777 == 0o600
+    assert [each.name for each in tmp_path.glob("secret*")] == ["secret-gate-03"]
+
+
+def test_a_cut_in_the_middle_of_a_rename_leaves_a_name_with_its_own_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever step is the last that was done: the box has a name, and the secret that belongs to it."""
+    path = write(tmp_path, "gate-01")
+    known = {"gate-02": new_name.prepare(tmp_path, "gate-02")}
+    new_name.take(tmp_path, "gate-01", "gate-02", secret=True)
+    real = {name: getattr(Path, name) for name in ("replace", "rename", "unlink")}
+    for cut in range(12):
+        left = cut
+
+        def step(name: str) -> Any:
+            def do(*arguments: Any, **options: Any) -> Any:
+                nonlocal left
+                left -= 1
+                if left < 0:
+                    raise KeyboardInterrupt
+                return real[name](*arguments, **options)
+
+            return do
+
+        now = configuration.load(path).node
+        then = f"gate-{cut + 10}"
+        with monkeypatch.context() as patched, contextlib.suppress(KeyboardInterrupt):
+            for name in real:
+                patched.setattr(Path, name, step(name))
+            known[then] = new_name.prepare(tmp_path, then)
+            new_name.take(tmp_path, now, then, secret=True)
+        config = configuration.load(path)
+        assert config.broker is not None
+        assert Path(config.broker.password_file).read_text() == known[config.node]
+    assert config.node == then
+
+
+def test_a_name_given_by_an_earlier_version_keeps_its_secret(tmp_path: Path) -> None:
+    """Its file is called `secret` until the next rename."""
+    (tmp_path / new_name.NAME).write_text('{"was": "gate-01", "node": "gate-02", "secret": true}')
+    (tmp_path / "secret").write_text("old")
+    path = write(tmp_path, "gate-01")
+    config = configuration.load(path)
+    assert config.broker is not None
+    assert (config.node, config.broker.password_file) == ("gate-02", str(tmp_path / "secret"))
+    new_name.prepare(tmp_path, "gate-03")
+    new_name.take(tmp_path, "gate-02", "gate-03", secret=True)
+    assert configuration.load(path).node == "gate-03"
+    assert not (tmp_path / "secret").exists()
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"was": "gate-01"}', '{"was": "gate-01", "node": "../x"}'])
