@@ -7,7 +7,8 @@ versions are summed.
 
 from __future__ import annotations
 
-import os
+import contextlib
+import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from agent import atomic_file
 from agent.count.totals import Totals
 
 NAME = "page-day.json"
@@ -36,24 +38,27 @@ class _Day(Struct):
 
 
 class Today:
-    """The day of one box. `totals`: camera -> its running totals, as they grow."""
+    """The day of one box, for several threads. `totals`: camera -> its running totals, as they grow."""
 
     def __init__(self, state_dir: Path, totals: Mapping[str, Totals]) -> None:
         self._path = state_dir / NAME
         self._totals = totals
         self._kept = self._read()
+        self._beginning = threading.Lock()
 
     def figures(self, now: float) -> dict[str, Figures]:
         """Return what each camera has counted today; `now`: Unix seconds."""
         day = time.strftime("%Y-%m-%d", time.localtime(now))
-        if self._kept is None or self._kept.day != day:
-            self._begin(day, now)
-        assert self._kept is not None
+        with self._beginning:
+            if self._kept is None or self._kept.day != day:
+                self._begin(day, now)
+            kept = self._kept
+        assert kept is not None
         answer = {}
         for camera, totals in list(self._totals.items()):
-            base = Counter({(line, way, label): n for line, way, label, n in self._kept.base.get(camera, [])})
+            base = Counter({(line, way, label): n for line, way, label, n in kept.base.get(camera, [])})
             grown = {key: n - base[key] for key, n in sums(totals).items() if n > base[key]}
-            answer[camera] = Figures(self._kept.since, [(*key, n) for key, n in sorted(grown.items())])
+            answer[camera] = Figures(kept.since, [(*key, n) for key, n in sorted(grown.items())])
         return answer
 
     def _begin(self, day: str, now: float) -> None:
@@ -64,12 +69,8 @@ class Today:
         now_there = list(self._totals.items())  # another thread may add a camera
         base = {camera: [(*key, n) for key, n in sums(totals).items()] for camera, totals in now_there}
         self._kept = _Day(day, round(since * 1000), base)
-        new = self._path.with_suffix(".new")
-        try:
-            new.write_bytes(msgspec.json.encode(self._kept))
-            os.replace(new, self._path)
-        except OSError:
-            return  # it is kept in memory; the spool says what is wrong with the disk
+        with contextlib.suppress(OSError):  # it is kept in memory; the spool says what is wrong with the disk
+            atomic_file.write(self._path, msgspec.json.encode(self._kept), 0o644)
 
     def _read(self) -> _Day | None:
         try:

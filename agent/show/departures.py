@@ -8,7 +8,6 @@ folder. A disk that fails is told once, and the log goes on in memory. Called fr
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from agent import wire
+from agent import atomic_file, wire
 
 _LOG = logging.getLogger(__name__)
 
@@ -84,9 +83,8 @@ class Departures:
         if self._path is None:
             return
         try:
-            new = self._path.with_suffix(".new")
-            new.write_bytes(msgspec.json.encode([*self._entries, *self._open.values()]))
-            os.replace(new, self._path)
+            entries = msgspec.json.encode([*self._entries, *self._open.values()])
+            atomic_file.write(self._path, entries, 0o644)
             self._failed = False
         except OSError as error:
             if not self._failed:

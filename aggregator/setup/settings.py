@@ -108,7 +108,7 @@ def _replace(path: Path, text: str, check: Callable[[Path], None]) -> None:
     try:
         before = path.stat()
         with replacing(path) as fresh:
-            atomic_file.write(fresh, text)
+            atomic_file.create(fresh, text)
             check(fresh)
             os.chmod(fresh, before.st_mode & 0o7777)
             os.chown(fresh, before.st_uid, before.st_gid)

@@ -1,6 +1,10 @@
 """What is written beside and put in place is there whole or not at all."""
 
+import json
 import os
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -41,4 +45,38 @@ def test_what_a_crash_left_is_written_over(tmp_path: Path) -> None:
     (tmp_path / "notes.new.json").write_text("left")
     write(path, "[]")
     assert path.read_text() == "[]"
+    assert os.listdir(tmp_path) == ["notes.json"]
+
+
+_WRITER = """
+import sys
+from pathlib import Path
+from agent.atomic_file import write
+for number in range(200):
+    write(Path(sys.argv[1]), str([number] * 5000))
+"""
+
+
+def test_two_threads_and_another_process_write_one_file_in_turns(tmp_path: Path) -> None:
+    """Who reads finds one whole content at each moment, and no writer fails for another one."""
+    path = tmp_path / "notes.json"
+    failed: list[OSError] = []
+
+    def writing() -> None:
+        try:
+            for number in range(200):
+                write(path, str([number] * 5000))
+        except OSError as error:
+            failed.append(error)
+
+    write(path, "[0]")
+    threads = [threading.Thread(target=writing) for _ in range(2)]
+    other = subprocess.Popen([sys.executable, "-c", _WRITER, str(path)])
+    for thread in threads:
+        thread.start()
+    while other.poll() is None or any(thread.is_alive() for thread in threads):
+        assert len(set(json.loads(path.read_text()))) == 1
+    for thread in threads:
+        thread.join()
+    assert (other.returncode, failed) == (0, [])
     assert os.listdir(tmp_path) == ["notes.json"]

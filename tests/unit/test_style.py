@@ -30,7 +30,7 @@ ROOMS = {
     "deliver": {"agent.mqtt", "agent.tasks", "agent.wire"},
     "mqtt": set(),
     "street": set(),
-    "show": {"agent.boxes", "agent.see", "agent.track", "agent.wire"},
+    "show": {"agent.atomic_file", "agent.boxes", "agent.see", "agent.track", "agent.wire"},
 }
 
 
