@@ -90,7 +90,9 @@ class RtspOut:
         with self._changed:
             self._ending = True
             self._changed.notify()
-        self._end_child()
+        child = self._child
+        if child is not None:
+            child.kill()  # what is being written to it fails; the rest is the pushing thread's
         if self._thread.is_alive():
             self._thread.join(STOP_SECONDS)
 
