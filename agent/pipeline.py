@@ -99,9 +99,7 @@ class Pipeline:
         self.preview = Preview(name, monotonic)
         self.showing.add(self.preview)
         self._workers = camera.workers or workers
-        self._pending: deque[wire.CameraSettings] = deque(
-            maxlen=1
-        )  # for the camera's thread to take
+        self._pending: deque[wire.CameraSettings] = deque(maxlen=1)  # for the camera's thread to take
         self._choice = ModelChoice(detector, self._states.trouble)
         self._model = detector.path.stem if settings.model else camera.model_path.stem
         self._look_with(detector, settings)
