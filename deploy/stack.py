@@ -27,6 +27,7 @@ SMALL_MONGOD = [
 """Options of a mongod that lives for a test: its empty journal alone has 300 MB otherwise."""
 
 _PR_SET_PDEATHSIG = 1
+_given: set[int] = set()
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -40,10 +41,17 @@ def die_with_parent() -> None:
 
 
 def free_port() -> int:
-    """Return a TCP port of the loopback address that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a TCP port of the loopback address that is free now, and that no other call was given.
+
+    A port is bound some time after, and again after a kill: two neighbours must not wait for one.
+    """
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+        if port not in _given:
+            _given.add(port)
+            return port
 
 
 def find_mongod() -> str:

@@ -28,17 +28,11 @@ from agent.see.probe import probe
 from agent.see.sources import SourceError
 from agent.see.status import StateChange
 from agent.street.scene import Scene
+from deploy.stack import free_port
 
 PYTHON = "/usr/bin/python3"
 SERVER = Path(__file__).parents[1] / "rtsp_server.py"
 BINDINGS = "import gi; gi.require_version('GstRtspServer', '1.0'); from gi.repository import GstRtspServer"
-
-
-def free_port() -> int:
-    with socket.socket() as probe_socket:
-        probe_socket.bind(("127.0.0.1", 0))
-        port: int = probe_socket.getsockname()[1]
-        return port
 
 
 def until(true: Callable[[], bool], seconds: float) -> float:

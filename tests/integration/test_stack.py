@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import ClassVar
 
 import psutil
+import pytest
+
+from deploy import stack
 
 ROOT = Path(__file__).parents[2]
 PARENT = """
@@ -43,3 +48,21 @@ def alive(pid: int) -> bool:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def test_no_port_is_given_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is bound some time later, so that the system may offer it a second time until then."""
+
+    class Offers(socket.socket):
+        """A system that offers each port twice, one after the other."""
+
+        offered: ClassVar[list[int]] = []
+
+        def getsockname(self) -> tuple[str, int]:
+            place = len(self.offered) // 2
+            self.offered.append(40_001 + place)
+            return "127.0.0.1", 40_001 + place
+
+    monkeypatch.setattr(socket, "socket", Offers)
+    ports = [stack.free_port() for _ in range(5)]
+    assert len(set(ports)) == 5
