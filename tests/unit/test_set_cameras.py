@@ -141,3 +141,23 @@ def test_the_switch_is_strict(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"cameras\.json"):
         box(tmp_path)
     assert list(box(tmp_path, "").camera) == ["cam0"]
+
+
+def test_the_last_camera_stays_however_fast_they_are_taken_away(tmp_path: Path) -> None:
+    """The second order comes before the first camera has closed; without a camera no box starts again."""
+    three = {name: {"source": "scene:?seed=3"} for name in ("cam1", "cam2", "cam3")}
+    centre_cameras.write(tmp_path, three)
+    config = box(tmp_path, cameras="")
+    set_cameras.remove(config, "cam1")
+    set_cameras.remove(config, "cam2")
+    with pytest.raises(Refused, match="only camera"):
+        set_cameras.remove(config, "cam3")
+    assert list(box(tmp_path, cameras="").camera) == ["cam3"]
+
+
+def test_a_camera_that_was_just_added_can_be_taken_away(tmp_path: Path) -> None:
+    """Before it runs: the box has another one."""
+    config = box(tmp_path)
+    set_cameras.put(config, "cam1", '{"source": "scene:?seed=3"}')
+    assert set_cameras.remove(config, "cam1").camera is None
+    assert list(box(tmp_path).camera) == ["cam0"]
