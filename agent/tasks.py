@@ -1,5 +1,7 @@
 """Tasks that must last: in whatever way one ends unasked, its process ends, and a supervisor restarts it.
 
+Work in `lasting` goes on for one step after its group has begun to end, so it begins no task in that group.
+
 Two habits of asyncio make this a module of its own:
 
 * A task group takes a child that was *cancelled* for one that was asked to end, and goes on without it.
@@ -19,6 +21,7 @@ from typing import Any, TypeVar
 _LOG = logging.getLogger(__name__)
 
 T = TypeVar("T")
+E = TypeVar("E", bound=BaseException)
 
 
 class EndedError(Exception):
@@ -63,6 +66,12 @@ async def lasting(
     how = "it was cancelled" if task.cancelled() else f"it raised {fault!r}" if fault else "it returned"
     _LOG.critical("the task %r has ended: %s. The process ends, to be started again", name, how)
     raise fault or EndedError(f"the task {name!r} has ended: {how}")
+
+
+def first_of(errors: BaseExceptionGroup[E]) -> E:
+    """Return the first error of a group, however deep it lies."""
+    error = errors.exceptions[0]
+    return first_of(error) if isinstance(error, BaseExceptionGroup) else error
 
 
 async def wait_at_most(event: asyncio.Event, seconds: float) -> None:

@@ -1,7 +1,8 @@
 """Batches on their way out: the window is kept full; each batch that is due is sent by a task of its own.
 
 What always holds: what the broker says of a batch decides nothing but when it goes again; only an
-acknowledgement of the centre takes it out of the window (`agent.deliver.window`).
+acknowledgement of the centre takes it out of the window (`agent.deliver.window`). The tasks that send belong
+to the one that looks what is due: with a connection that is lost it ends first, and begins no other.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from agent import wire
 from agent.deliver.spool import SpoolWorker
 from agent.deliver.standing import ConnectionRecord
 from agent.deliver.window import RESEND_CAP, Flight, Window
-from agent.mqtt.client import Client, RefusedError
-from agent.tasks import wait_at_most
+from agent.mqtt.client import BrokerError, Client, RefusedError
+from agent.tasks import first_of, wait_at_most
 
 _NOBODY = "no aggregator listens at the broker; start one. Everything is kept here until then"
 
@@ -43,8 +44,18 @@ class Outgoing:
         self._turn_seconds = turn_seconds
         self._alive = alive
 
-    async def run(self, client: Client, group: asyncio.TaskGroup) -> None:
-        """Keep the window full, and send what is due, for as long as the connection stands."""
+    async def run(self, client: Client) -> None:
+        """Keep the window full, and send what is due, until the connection is lost; raise BrokerError."""
+        lost: BrokerError | None = None  # raised below: what is raised in `except*` becomes a group again
+        try:
+            async with asyncio.TaskGroup() as group:
+                await self._send_what_is_due(client, group)
+        except* BrokerError as errors:
+            lost = first_of(errors)
+        if lost is not None:
+            raise lost
+
+    async def _send_what_is_due(self, client: Client, group: asyncio.TaskGroup) -> None:
         while True:
             self._alive()
             self._spool.ready.clear()

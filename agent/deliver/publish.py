@@ -30,7 +30,7 @@ from agent.deliver.spool import SpoolWorker
 from agent.deliver.standing import ConnectionRecord, Standing
 from agent.deliver.window import Window
 from agent.mqtt.client import BrokerError, BrokerSettings, Client, connect
-from agent.tasks import alone, lasting, wait_at_most
+from agent.tasks import alone, first_of, lasting, wait_at_most
 
 WINDOW = 32  # batches; a sealed batch cannot be dropped, so this bounds what the spool must keep
 RESEND_SECONDS = 10.0
@@ -198,7 +198,7 @@ class Delivery:
                 for name, work in (
                     ("state", self._announcement.run(client)),
                     ("receive", self._receive(client)),
-                    ("send", self._outgoing.run(client, group)),
+                    ("send", self._outgoing.run(client)),
                     ("goodbye", self._say_goodbye(client)),
                     ("aside", self._leave()),
                 ):
@@ -207,7 +207,7 @@ class Delivery:
         except* _Finished:
             pass
         except* BrokerError as errors:
-            lost = _first(errors)
+            lost = first_of(errors)
         if lost is not None:
             raise lost
 
@@ -255,8 +255,3 @@ class Delivery:
             async with asyncio.timeout(_GOODBYE_SECONDS):
                 await self._announcement.publish(client, online=False)
         raise _Finished
-
-
-def _first(errors: BaseExceptionGroup[BrokerError]) -> BrokerError:
-    error = errors.exceptions[0]
-    return _first(error) if isinstance(error, BaseExceptionGroup) else error
