@@ -77,6 +77,7 @@ class Cameras:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._waiting: asyncio.Queue[Change] = asyncio.Queue()
         self._changing = asyncio.Lock()
+        self._ended = False
 
     async def make(self) -> None:
         """Make every camera's loop as its config and the document say; nothing is opened yet."""
@@ -130,6 +131,7 @@ class Cameras:
     async def end(self) -> None:
         """Close every camera, after the change that is being made."""
         async with self._changing:
+            self._ended = True
             for pipeline in self.pipelines.values():
                 pipeline.end()
             for name in list(self._tasks):
@@ -153,6 +155,8 @@ class Cameras:
         while True:
             change = await self._waiting.get()
             async with self._changing:
+                if self._ended:
+                    continue
                 await self._make_change(change)
                 if change.camera is not None:
                     self._start(change.name, group, watch)
