@@ -152,14 +152,14 @@ class Renaming:
         await self._store.renames.move(found.was, new)  # what was being stored meanwhile
         self._fleet.rename(found.was, new)
         await self._link.forget(found.was)
-        await self._store.renames.done(new)
-        del self._known[new]
         await self._places.load()
+        entry = {"user": found.by, "action": "renamed", "node": new, "what": found.was}
+        await self._store.registry.write_audit(entry)
+        await self._store.renames.done(new)  # the last that can fail: until then all of it is done again
+        del self._known[new]
         self._published()
         if payload := self._late.pop(new, b""):
             self._fleet.on_state(new, payload, False)
-        entry = {"user": found.by, "action": "renamed", "node": new, "what": found.was}
-        await self._store.registry.write_audit(entry)
         _LOG.info("%s is %s from now on", found.was, new)
 
     async def _take_user(self, node: str) -> None:

@@ -4,7 +4,8 @@
 
 What always holds: names of batches move first, so that what the box sends again under its new name is known.
 A document is made under the new name before it is taken away under the old one, and each step can be
-repeated: a rename that is cut goes on. The audit log stays as it was written.
+repeated: a rename that is cut goes on. The old name stays in the fleet as one that was taken out, so an
+aggregator that saves what it last heard of it brings nobody back. The audit log stays as it was written.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _BELOW = (
     BATCHES, EVENTS, TALLIES, LOSSES, RESOURCES, "boxclocks", "quarantine", "conflicts", "days", "wanted",
     "departures",
 )  # fmt: skip
-_WHOLE = ("derived", "nodes", "wants", "places", "overrides", "copies", "joins")
+_WHOLE = ("derived", "wants", "places", "overrides", "copies", "joins")
 _NAMING = ("n", "node")
 _AT_ONCE = 2000
 
@@ -82,9 +83,19 @@ class RenameStore:
             await self._each("apart", {"n": old}, lambda row: _apart(row, old, new))
             for name in _WHOLE:
                 await self._each(name, {"_id": old}, lambda row: {**row, "_id": new})
+            await self._node(old, new)
             await self._database.orders.update_many({"node": old}, {"$set": {"node": new}})
             await self._in_alerts(old, new)
             await self._database.meta.update_one({"_id": "places"}, {"$inc": {"version": 1}}, upsert=True)
+
+    async def _node(self, old: str, new: str) -> None:
+        """Give the node's place in the fleet its new name, and leave the old one as taken out."""
+        nodes = self._database.nodes
+        row = await nodes.find_one({"_id": old, "removed": {"$ne": True}})
+        if row is not None:
+            await nodes.replace_one({"_id": new}, {**row, "_id": new}, upsert=True)
+        gone = {"removed": True, "removed_at": now(), "losses": 0}
+        await nodes.update_one({"_id": old}, {"$set": gone}, upsert=True)
 
     async def _each(self, name: str, query: Document, change: Callable[[Document], Document]) -> None:
         """Make each document that is found under its new id, then take the old one away."""

@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 from aiohttp import ClientSession
 
 from agent import config as configuration
 from agent import wire
 from agent.mqtt.client import connect
+from aggregator.centre import open_centre
+from aggregator.store.errors import StoreError
 from deploy.stack import Stack
 
 from .box import DOCUMENT, Box, batch, crossing, until
@@ -120,6 +123,66 @@ async def test_what_the_box_sends_again_under_its_new_name_is_known(stack: Stack
         found = (await get(client, "/nodes/again-2/events", type="crossing"))["events"]
         assert sorted(each["id"] for each in found) == ["again-2:7:1:0", "again-2:7:1:1"]
         assert (await get(client, "/nodes/again-2/delivery"))["epochs"][0]["stored"] == 2
+
+
+async def renamed(node: Box, client: ClientSession, old: str, new: str) -> Box:
+    """Have a box take another name, as an agent does, and return it under that name."""
+    assert (await call(client, "POST", f"/nodes/{old}/rename", {"to": new}))[0] == 202
+    await until(lambda: node.commands)
+    for kind in ("ack", "want"):
+        await node.client.subscribe(wire.topic(new, kind))
+    await node.send(msgspec.json.encode(wire.Response(node.commands[0].id, True)), "rsp")
+    await node.state(online=False)
+    other = Box(new, node.client)
+    await other.state(epoch=8, before=7)
+    return other
+
+
+async def test_who_saves_late_what_was_heard_under_the_old_name_brings_nobody_back(stack: Stack) -> None:
+    """Another aggregator, or this one: the box stands under its new name alone, also after a restart."""
+    async with scene(stack, "late-1") as (running_centre, node, client):
+        saved = running_centre.fleet.view("late-1")
+        await renamed(node, client, "late-1", "late-2")
+        await until(lambda: running_centre.fleet.known("late-2"))
+        state = msgspec.json.encode(saved.state).decode()
+        registry = running_centre.store.registry
+        async with asyncio.timeout(15):
+            while "late-2" not in [row["_id"] for row in await registry.nodes()]:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        fields = {"state": state, "online": False, "since": 1, "heard": 1, "first": []}
+        await running_centre.store.renames.move("late-1", "late-2")  # as after a cut
+        await registry.save_nodes({"late-1": fields})
+        async with open_centre(running_centre.config, 10.0) as later:
+            await later.fleet.load()
+            assert (later.fleet.known("late-1"), later.fleet.known("late-2")) == (False, True)
+        assert await code(client, "GET", "/nodes/late-1") == (404, "no_node")
+        assert await running_centre.store.renames.is_free("late-1")
+
+
+async def test_a_database_that_goes_in_the_last_step_of_a_rename_leaves_nothing_out(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the box is wanted to do is published under its new name, and its state is taken."""
+    async with scene(stack, "last-1") as (running_centre, node, client):
+        line = {"points": [[0.1, 0.5], [0.9, 0.5]]}
+        assert (await call(client, "PUT", "/nodes/last-1/cameras/cam0/lines/gate", line))[0] == 202
+        await until(lambda: node.wants)
+        load = running_centre.places.load
+        failed: list[bool] = []
+
+        async def load_badly() -> None:
+            if running_centre.renaming.all() and not failed:
+                failed.append(True)
+                raise StoreError("the database is away")
+            await load()
+
+        monkeypatch.setattr(running_centre.places, "load", load_badly)
+        await renamed(node, client, "last-1", "last-2")
+        await until(lambda: len(node.wants) > 1 and "gate" in node.wants[-1].cameras["cam0"].lines)
+        await until(lambda: running_centre.renaming.all() == [])
+        assert failed
+        now: Any = running_centre.fleet.state("last-2")
+        assert now.epoch == 8
 
 
 async def test_a_rename_is_refused_with_the_reason(stack: Stack) -> None:
