@@ -286,7 +286,7 @@ async def test_document_survives_a_restart_without_the_centre(tmp_path: Path, ow
             await client.subscribe(wire.topic(node, "state"))
             if document:
                 await client.publish(wire.topic(node, "want"), document, retain=True)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 async for message in client.messages:
                     state: wire.State = wire.decode_json(message.payload, wire.State)
                     if state.online and state.config.applied == 4:
