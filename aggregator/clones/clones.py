@@ -11,11 +11,14 @@ What always holds:
 * What a copy sends is neither stored nor acknowledged, so the copy keeps it. If a person says that the copy
   is the box, that comes in, what was set aside comes back, and what the other told since the copy appeared
   is set aside in its place: each moment is counted once.
-* What is decided is kept before anything is moved, and all of it can be done again.
+* What is decided is kept before anything is moved, together with what is to be moved; a move that is cut is
+  done again, also by an aggregator that starts.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -45,7 +48,8 @@ class Clone(Struct, omit_defaults=False):
     """What is decided of a node. `forked`: since when there are two; `since`: when that was seen, Unix ms.
 
     `kept`: the start of the box. `stopped`: starts of its copies. `resolved`: a person has said which is
-    which, or the copy has joined under a name of its own; `by`: who, or that name.
+    which, or the copy has joined under a name of its own; `by`: who, or that name. `aside`: starts that are
+    still to be taken out of the counts, each from a moment on (Unix ms); `back`: those still to be put back.
     """
 
     kept: int
@@ -54,6 +58,8 @@ class Clone(Struct, omit_defaults=False):
     forked: int
     resolved: bool = False
     by: str = ""
+    aside: dict[str, int] = {}
+    back: list[int] = []
 
     @property
     def text(self) -> str:
@@ -82,6 +88,7 @@ class Clones:
         self._counted_anew = counted_anew
         self._known: dict[str, Clone] = {}
         self._work = WorkQueue("copies", self.load, (StoreError,))
+        self._moving = asyncio.Lock()
 
     def of(self, node: str) -> Clone | None:
         """Return what is decided of a node; None if it never had a copy."""
@@ -123,8 +130,10 @@ class Clones:
         """Take that two starts send in turn: the one that came later is stopped."""
         clone = self._known.get(node)
         if clone is None or not {turns.elder, turns.newcomer} & set(clone.stopped):
-            stopped = clone.stopped if clone else []
-            clone = self._known[node] = Clone(turns.elder, stopped, _now_ms(), turns.since)
+            known = clone or Clone(turns.elder, [], 0, 0)
+            clone = self._known[node] = Clone(
+                turns.elder, known.stopped, _now_ms(), turns.since, aside=known.aside, back=known.back
+            )
             self._stop(node, clone, turns.newcomer)
             self._work.put(partial(self._order, node, turns.newcomer))
 
@@ -132,8 +141,11 @@ class Clones:
         """Keep a start out of the counts from now on."""
         _LOG.warning("%s: start %d is a copy's; it is kept out of the counts", node, epoch)
         clone.stopped = [*clone.stopped, epoch][-_STARTS:]
+        clone.aside[str(epoch)] = 0
+        clone.back = [each for each in clone.back if each != epoch]
         self._show(node, clone.text)
-        self._work.put(partial(self._set_aside, node, epoch))
+        self._work.put(partial(self._save, node))
+        self._work.put(partial(self._move, node))
 
     async def keep(self, node: str, epoch: int, user: str) -> Clone | None:
         """Take a person's word for which start is the box; None if that is no start of it or of a copy.
@@ -147,16 +159,19 @@ class Clones:
         before = clone.kept
         if epoch != before:
             stopped = [each for each in clone.stopped if each != epoch] + [before]
-            clone = Clone(epoch, stopped, clone.since, clone.forked)
+            aside = {**clone.aside, str(before): clone.forked}
+            aside.pop(str(epoch), None)
+            back = [each for each in (*clone.back, epoch) if each != before]
+            clone = Clone(epoch, stopped, clone.since, clone.forked, aside=aside, back=back)
         clone = msgspec.structs.replace(clone, resolved=True, by=user)
         self._known[node] = clone
         await self._save(node)
-        if epoch != before:
-            await self._store.set_aside(node, before, clone.forked)
-            await self._store.take_back(node, epoch)
-            self._counted_anew(node)
-            self._work.put(partial(self._order, node, before))
         self._show(node, clone.text)
+        if epoch != before:
+            self._work.put(partial(self._move, node))
+            self._work.put(partial(self._order, node, before))
+            with contextlib.suppress(StoreError):  # it is decided, and done again
+                await self._move(node)
         return clone
 
     async def forget(self, node: str) -> None:
@@ -173,12 +188,23 @@ class Clones:
         if clone is not None:
             await self._store.put(node, msgspec.to_builtins(clone))
 
-    async def _set_aside(self, node: str, epoch: int) -> None:
-        """Take what a copy told out of the counts, if it is still thought to be one."""
-        if not self.is_apart(node, epoch):
-            return
-        await self._save(node)
-        if await self._store.set_aside(node, epoch):
+    async def _move(self, node: str) -> None:
+        """Take out of the counts, and put back, what is still to be moved of a node's starts."""
+        async with self._moving:
+            clone = self._known.get(node)
+            if clone is None or not (clone.aside or clone.back):
+                return
+            aside, back = dict(clone.aside), list(clone.back)  # more may come while these are moved
+            amount = 0
+            for epoch, since in aside.items():
+                amount += await self._store.set_aside(node, int(epoch), since)
+            for start in back:
+                amount += await self._store.take_back(node, start)
+            clone = self._known.get(node)
+            if clone is not None and (clone.aside, clone.back) == (aside, back):
+                self._known[node] = msgspec.structs.replace(clone, aside={}, back=[])
+                await self._save(node)
+        if amount:
             self._counted_anew(node)
 
     async def _order(self, node: str, epoch: int) -> None:
@@ -203,6 +229,8 @@ class Clones:
             if known is None or set(known.stopped) <= set(found.stopped) or found.resolved:
                 self._known[row["_id"]] = found
                 self._show(row["_id"], found.text)
+            if found.aside or found.back:
+                self._work.put(partial(self._move, row["_id"]))
 
     async def run(self) -> None:
         """Do what is due, and notice what other aggregators have decided, for ever."""
@@ -213,6 +241,8 @@ def _plain(value: Any) -> Any:
     """Return the driver's own kinds of numbers as plain ones."""
     if isinstance(value, list):
         return [int(each) for each in value]
+    if isinstance(value, dict):
+        return {key: int(each) for key, each in value.items()}
     return int(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 

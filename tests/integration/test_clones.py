@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 from aiohttp import ClientSession
 
 from agent import wire
 from aggregator.centre import Centre
+from aggregator.store.errors import StoreError
 from deploy.stack import Stack
 
-from .box import Box, batch, crossing, now_ms, until
+from .box import Box, batch, centre, crossing, now_ms, until
 from .test_agent import gb_agent, running, write_config
 from .test_api import get, scene
 from .test_people import call
@@ -88,7 +90,7 @@ async def test_the_copy_may_be_the_box_and_then_its_counts_come_in(stack: Stack)
         await send(node, 9, 2, 14, 20)
         await send(node, 7, 2, 11, 12)
         await until(lambda: (7, 2) in node.acked)
-        assert await counted(client, "twin-2") == 12
+        await counts(client, "twin-2", 12)
         status, told = await call(client, "POST", "/nodes/twin-2/copy", {"keep": 9})
         assert (status, told["kept"], told["stopped"]) == (200, 9, [7])
         await send(node, 9, 2, 14, 20)
@@ -101,6 +103,60 @@ async def test_the_copy_may_be_the_box_and_then_its_counts_come_in(stack: Stack)
         await send(node, 9, 3, 21, 21)
         await until(lambda: (9, 3) in node.acked)
         assert (7, 3) not in node.acked
+
+
+async def counts(client: ClientSession, node: str, number: int) -> None:
+    """Wait until the day has so many crossings."""
+    async with asyncio.timeout(30):
+        while await counted(client, node) != number:  # noqa: ASYNC110 - in the database
+            await asyncio.sleep(0.05)
+
+
+async def test_an_aggregator_killed_while_it_takes_a_copy_out_leaves_that_to_the_next(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was decided is kept, and a start of an aggregator does what is left of it."""
+    async with scene(stack, "twin-6") as (running, node, client):
+
+        async def killed(*_: object) -> int:
+            await asyncio.Event().wait()
+            return 0
+
+        monkeypatch.setattr(running.clones._store, "set_aside", killed)
+        await two(running, node)
+        async with asyncio.timeout(15):
+            while not await running.store.clones.all():  # noqa: ASYNC110 - in the database
+                await asyncio.sleep(0.05)
+        assert await counted(client, "twin-6") == 13
+        async with centre(running.config):
+            await counts(client, "twin-6", 10)
+            async with asyncio.timeout(15):
+                while (await running.store.clones.all())[0]["aside"]:  # noqa: ASYNC110 - in the database
+                    await asyncio.sleep(0.05)
+
+
+async def test_a_word_that_the_database_takes_and_then_goes_is_carried_out(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A person has said which is the box; the counts follow as soon as the database is there again."""
+    async with scene(stack, "twin-7") as (running, node, client):
+        await two(running, node)
+        await counts(client, "twin-7", 10)
+        take_back = running.clones._store.take_back
+        left = 2
+
+        async def badly(name: str, epoch: int) -> int:
+            nonlocal left
+            left -= 1
+            if left >= 0:
+                raise StoreError("the database is away")
+            return await take_back(name, epoch)
+
+        monkeypatch.setattr(running.clones._store, "take_back", badly)
+        status, told = await call(client, "POST", "/nodes/twin-7/copy", {"keep": 9})
+        assert (status, told["kept"], told["stopped"], told["resolved"]) == (200, 9, [7], True)
+        await counts(client, "twin-7", 13)
+        assert left < 0
 
 
 async def test_what_goes_on_from_a_copy_is_a_copy_and_from_the_box_the_box(stack: Stack) -> None:
