@@ -7,6 +7,7 @@ stands.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from collections.abc import Iterator
@@ -35,10 +36,14 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
-    """Wait until no other writer is in a folder; the lock goes with its process, however that ends."""
+    """Wait until no other writer is in a folder; the lock goes with its process, however that ends.
+
+    A file system that locks no folders, as NFS, has writers go on without.
+    """
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        with contextlib.suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
         os.close(handle)

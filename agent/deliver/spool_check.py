@@ -121,8 +121,10 @@ def what_was_skipped(db: sqlite3.Connection, ends: list[int], locked: IO[bytes])
 
 
 def _is_all_that_was_accepted(db: sqlite3.Connection, locked: IO[bytes]) -> bool:
+    if is_new(locked):  # or a copy without its lock's file
+        return not db.execute("SELECT 1 FROM epochs WHERE committed > 0 LIMIT 1").fetchone()
     epoch, noted = accepted(locked)
-    return is_new(locked) or (epoch > 0 and committed(db, epoch) == noted)
+    return epoch > 0 and committed(db, epoch) == noted
 
 
 def what_was_rolled_back(db: sqlite3.Connection, locked: IO[bytes]) -> str:

@@ -239,12 +239,17 @@ def test_a_kill_in_the_middle_of_a_write_declares_nothing(path: Path, step: str)
         spool.close()
 
 
-@pytest.mark.parametrize("note", ["says more", "is damaged", "is missing"])
+@pytest.mark.parametrize("note", ["says more", "is damaged", "is missing", "and its file are missing"])
 def test_a_last_write_that_was_accepted_or_may_have_been_is_declared(path: Path, note: str) -> None:
     """The same torn log, but the note beside the file knows of event 301, or cannot be read."""
     before, after, logs = killed_in(path, "append")
     lock = path.with_name("spool.lock")
-    notes = {"says more": after[lock], "is damaged": before[lock][:-1] + b"?", "is missing": before[lock][:8]}
+    notes = {
+        "says more": after[lock],
+        "is damaged": before[lock][:-1] + b"?",
+        "is missing": before[lock][:8],
+        "and its file are missing": b"",
+    }
     put({**before, Path(f"{path}-wal"): logs[-1], lock: notes[note]})
     spool = Spool.open(path, LIMIT, at(400))
     events = drained(spool, 401)

@@ -1,5 +1,7 @@
 """What is written beside and put in place is there whole or not at all."""
 
+import errno
+import fcntl
 import json
 import os
 import subprocess
@@ -80,3 +82,16 @@ def test_two_threads_and_another_process_write_one_file_in_turns(tmp_path: Path)
         thread.join()
     assert (other.returncode, failed) == (0, [])
     assert os.listdir(tmp_path) == ["notes.json"]
+
+
+def test_a_file_system_that_locks_no_folders_is_written_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NFS refuses to lock a folder (EBADF); the file is whole as ever."""
+
+    def refused(handle: int, how: int) -> None:
+        raise OSError(errno.EBADF, "Bad file descriptor")
+
+    monkeypatch.setattr(fcntl, "flock", refused)
+    write(tmp_path / "notes.json", "[]")
+    assert (tmp_path / "notes.json").read_text() == "[]"
