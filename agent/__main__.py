@@ -10,9 +10,11 @@ import logging
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 from agent import config as configuration
 from agent import status
@@ -221,5 +223,21 @@ def join(options: argparse.Namespace) -> int:
     return 0
 
 
+def command_line() -> NoReturn:
+    """Run one command, and end the process with its exit code.
+
+    Python ends daemon threads where they come back from a library, and in the middle of C++ that aborts the
+    process (Python 3.11 to 3.13 with OpenCV 4: SIGABRT). So where one is left, such as that of a camera that
+    does not close, the process ends at once; what had to be kept is on disk by then.
+    """
+    code = main()
+    if any(thread.daemon for thread in threading.enumerate()):
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    command_line()
