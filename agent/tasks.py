@@ -14,14 +14,14 @@ Two habits of asyncio make this a module of its own:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
 _LOG = logging.getLogger(__name__)
 
 T = TypeVar("T")
-E = TypeVar("E", bound=BaseException)
 
 
 class EndedError(Exception):
@@ -68,10 +68,23 @@ async def lasting(
     raise fault or EndedError(f"the task {name!r} has ended: {how}")
 
 
-def first_of(errors: BaseExceptionGroup[E]) -> E:
+@contextlib.contextmanager
+def first_error(kind: type[BaseException]) -> Iterator[None]:
+    """Raise the first error of a kind in the place of the group that holds it.
+
+    A group that holds others too is raised with those alone, as `except*` does.
+    """
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        others = group.split(kind)[1]
+        raise (_first_of(group) if others is None else others) from None
+
+
+def _first_of(errors: BaseExceptionGroup[BaseException]) -> BaseException:
     """Return the first error of a group, however deep it lies."""
     error = errors.exceptions[0]
-    return first_of(error) if isinstance(error, BaseExceptionGroup) else error
+    return _first_of(error) if isinstance(error, BaseExceptionGroup) else error
 
 
 async def wait_at_most(event: asyncio.Event, seconds: float) -> None:

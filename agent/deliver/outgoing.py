@@ -16,7 +16,7 @@ from agent.deliver.spool import SpoolWorker
 from agent.deliver.standing import ConnectionRecord
 from agent.deliver.window import RESEND_CAP, Flight, Window
 from agent.mqtt.client import BrokerError, Client, RefusedError
-from agent.tasks import first_of, wait_at_most
+from agent.tasks import first_error, wait_at_most
 
 _NOBODY = "no aggregator listens at the broker; start one. Everything is kept here until then"
 
@@ -46,14 +46,9 @@ class Outgoing:
 
     async def run(self, client: Client) -> None:
         """Keep the window full, and send what is due, until the connection is lost; raise BrokerError."""
-        lost: BrokerError | None = None  # raised below: what is raised in `except*` becomes a group again
-        try:
+        with first_error(BrokerError):
             async with asyncio.TaskGroup() as group:
                 await self._send_what_is_due(client, group)
-        except* BrokerError as errors:
-            lost = first_of(errors)
-        if lost is not None:
-            raise lost
 
     async def _send_what_is_due(self, client: Client, group: asyncio.TaskGroup) -> None:
         while True:

@@ -30,7 +30,7 @@ from agent.deliver.spool import SpoolWorker
 from agent.deliver.standing import ConnectionRecord, Standing
 from agent.deliver.window import Window
 from agent.mqtt.client import BrokerError, BrokerSettings, Client, connect
-from agent.tasks import alone, first_of, lasting, wait_at_most
+from agent.tasks import alone, first_error, lasting, wait_at_most
 
 WINDOW = 32  # batches; a sealed batch cannot be dropped, so this bounds what the spool must keep
 RESEND_SECONDS = 10.0
@@ -192,8 +192,7 @@ class Delivery:
         self._record.turn(connected=client is not None)
 
     async def _serve(self, client: Client) -> None:
-        lost: BrokerError | None = None  # raised below: what is raised in `except*` becomes a group again
-        try:
+        with contextlib.suppress(_Finished), first_error(BrokerError), first_error(_Finished):
             async with asyncio.TaskGroup() as group:
                 for name, work in (
                     ("state", self._announcement.run(client)),
@@ -204,12 +203,6 @@ class Delivery:
                 ):
                     part = lasting(work, f"publish-{name}", expected=(BrokerError, _Finished))
                     group.create_task(part, name=f"{name} lasts")
-        except* _Finished:
-            pass
-        except* BrokerError as errors:
-            lost = first_of(errors)
-        if lost is not None:
-            raise lost
 
     # ── in ──
 

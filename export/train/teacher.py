@@ -31,7 +31,13 @@ class Teacher:
     """
 
     def __init__(self, recipe: dict[str, Any], device: torch.device) -> None:
-        known, names = _folded(packaged(recipe["teacher"]).expanduser())
+        path = packaged(recipe["teacher"]).expanduser()
+        if not path.exists():
+            raise TrainError(
+                f"teacher = {recipe['teacher']!r}: no such file; it takes the name of a packaged model "
+                "(traffic, mask, mask-free), a float .onnx of `gb-export onnx`, or a checkpoint"
+            )
+        known, names = _folded(path)
         if names != recipe["names"]:
             raise TrainError(f"teacher = {recipe['teacher']!r}: it knows other classes than this recipe")
         self.gain = float(recipe.get("teacher_gain", 1.0))

@@ -339,6 +339,8 @@ def test_a_packaged_model_and_a_float_file_teach_as_their_weights_do() -> None:
     torch.testing.assert_close(said[0].logits, said[1].logits)
     with pytest.raises(TrainError, match="not a float file"):
         Teacher(recipe | {"teacher": "traffic-int8"}, device)
+    with pytest.raises(TrainError, match="teacher = 'trafic': no such file; it takes the name of a packaged"):
+        Teacher(recipe | {"teacher": "trafic"}, device)
 
 
 def test_distillation_is_least_for_the_teachers_own_words() -> None:

@@ -212,7 +212,7 @@ class _Following:
 def test_an_agent_that_gives_way_more_already_compares_too() -> None:
     """Below `nice -n 15` an ordinary user's process may not go back to 10; it stays at 15."""
     code = """
-os.nice(15)
+os.setpriority(os.PRIO_PROCESS, 0, 15)
 with ThreadPoolExecutor(1, "beside", _give_way) as worker:
     print(worker.submit(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id())).result())
 """

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from agent.tasks import EndedError, alone, lasting
+from agent.tasks import EndedError, alone, first_error, lasting
 
 
 async def returns() -> None:
@@ -119,3 +119,21 @@ async def test_work_alone_that_is_cancelled_by_itself_is_a_fault() -> None:
     assert await alone(seven(), "seven") == 7
     with pytest.raises(EndedError, match="cancelled"):
         await alone(dies_cancelled(), "dies")
+
+
+@pytest.mark.parametrize(
+    ("raised", "seen"),
+    [
+        ([OSError("a"), ExceptionGroup("", [OSError("b")])], OSError),
+        ([ExceptionGroup("", [OSError("b")])], OSError),
+        ([OSError("a"), ValueError("c")], ExceptionGroup),
+    ],
+)
+def test_a_group_of_one_kind_is_raised_as_its_first_error(
+    raised: list[Exception], seen: type[Exception]
+) -> None:
+    """A fault of another kind beside it is not swallowed."""
+    with pytest.raises(seen) as told, first_error(OSError):
+        raise ExceptionGroup("", raised)
+    if isinstance(told.value, ExceptionGroup):
+        assert [type(error) for error in told.value.exceptions] == [ValueError]
